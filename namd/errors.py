@@ -1,0 +1,8 @@
+"""The one error a user may see without a traceback."""
+
+
+class UserError(Exception):
+    """A mistake the user can mend; the message is one sentence: what, where, how to mend.
+
+    Source: ours, because bad input should never end in a traceback.
+    """

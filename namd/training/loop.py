@@ -1,0 +1,188 @@
+"""One training loop for the VAE, both diffusion stages and the judge (Appendix B); the objective is the caller's."""
+
+import math
+import time
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import nn
+
+from namd.training import checkpoint, seeding
+
+
+def constant(lr):
+    """Learning rate that never moves (Appendix B, conditional stage)."""
+    return lambda step: lr
+
+
+def one_cycle(lr, n_steps, warm=0.3, start=25.0, end=1e4):
+    """Rise from lr/start to lr over `warm` of the steps, cosine down to lr/(start*end). Ours, for short runs."""
+    def at(step):
+        rise = max(1, int(warm * n_steps))
+        low, high, x = ((lr / start, lr, step / rise) if step < rise
+                        else (lr / start / end, lr, 1 - (step - rise) / max(1, n_steps - rise)))
+        return low + (high - low) * (1 - math.cos(math.pi * x)) / 2
+    return at
+
+
+def warmup_cosine(lr, lr_start, lr_end, warmup, n_steps):
+    """Linear warm-up lr_start -> lr, then cosine to lr_end at n_steps (Appendix B, unconditional stage)."""
+    def at(step):
+        if step < warmup:
+            return lr_start + (lr - lr_start) * step / warmup
+        x = min(1.0, (step - warmup) / max(1, n_steps - warmup))
+        return lr_end + (lr - lr_end) * (1 + math.cos(math.pi * x)) / 2
+    return at
+
+
+def batch_indices(step, n_items, batch_size, *keys):
+    """Items of `step`: (B,) int64, from the epoch's permutation; the last partial batch of an epoch is dropped."""
+    batch_size = min(batch_size, n_items)
+    epoch, place = divmod(step, n_items // batch_size)
+    order = torch.randperm(n_items, generator=seeding.generator(*keys, "epoch", epoch))
+    return order[place * batch_size:(place + 1) * batch_size]
+
+
+def fit(step, trained, *, n_steps, n_items, batch_size, lr, stage, seed, folder, key="", validate=None,
+        val_every=0, ema_decay=0.0, grad_clip=1.0, weight_decay=0.01, betas=(0.9, 0.999), save_every=100,
+        log=print):
+    """Train with AdamW, resume from the newest sound checkpoint, keep the best weights by validation loss.
+
+    Args:
+        step: (idx (B,) int64, g torch.Generator, step number) -> {"loss": () tensor, other scalars}.
+        trained: module, or {name: module}; parameters with requires_grad are optimised.
+        lr: step number -> learning rate, e.g. `constant(2e-5)`.
+        stage, seed: name every random draw, so a resumed run equals an uninterrupted one bit for bit.
+        folder: where checkpoints live; `key` identifies parameters and sources: other keys are not resumed.
+        validate: () -> float, called every `val_every` steps (0: ten times); lower is better.
+        ema_decay: 0 is none (authors' code); > 0 validates and returns the averaged weights.
+
+    Returns:
+        DataFrame with step, lr, grad_norm, every scalar of `step` (means between rows) and val_loss.
+        `trained` holds the best weights (the last, or averaged, ones without `validate`).
+
+    Raises:
+        UserError: the disk is full. FloatingPointError: the loss is not finite.
+
+    Source: App. B; stateless seeding and checkpoints are ours, because a killed run must lose nothing.
+    """
+    run = _Training(trained, lr, ema_decay, weight_decay, betas)
+    folder, val_every = Path(folder), val_every or max(1, n_steps // 10)
+    row_every, begun, first = max(1, n_steps // 200), time.time(), run.resume(folder, key)
+    if first:
+        log(f"{stage}: resumed at step {first} of {n_steps}")
+    for i in range(first, n_steps):
+        idx = batch_indices(i, n_items, batch_size, seed, stage)
+        run.optimise(step, idx, i, (seed, stage), grad_clip)
+        done = i + 1
+        if done % row_every == 0 or done == n_steps:
+            run.close_row(done)
+        if validate is not None and (done % val_every == 0 or done == n_steps):
+            run.validate(validate, done)
+        if done % save_every == 0 or done == n_steps:
+            run.save(folder, done, key)
+        if done % max(1, n_steps // 10) == 0 or done == n_steps:
+            pace = (time.time() - begun) / (done - first)
+            log(f"{stage}: step {done}/{n_steps} · loss {run.last_loss:.4f} · {pace:.3f} s a step · "
+                f"{pace * (n_steps - done):.0f} s left")
+    run.restore_best()
+    return pd.DataFrame(run.state["rows"])
+
+
+class _Training:
+    """Everything a checkpoint must hold: weights, AdamW moments, EMA, best weights, the history."""
+
+    def __init__(self, trained, lr, ema_decay, weight_decay, betas):
+        self.modules = trained if isinstance(trained, dict) else {"model": trained}
+        self.params = {f"{m}.{n}": p for m, module in self.modules.items()
+                       for n, p in module.named_parameters() if p.requires_grad}
+        self.lr, self.ema_decay = lr, ema_decay
+        self.optimizer = torch.optim.AdamW(self.params.values(), lr=lr(0), betas=betas, weight_decay=weight_decay,
+                                           fused=True)
+        self.ema = self._copy() if ema_decay else {}
+        self.best = {}
+        self.state = {"rows": [], "sums": {}, "count": 0, "best_loss": None, "best_step": None}
+        self.last_loss = float("nan")
+
+    def _copy(self):
+        return {n: p.detach().clone() for n, p in self.params.items()}
+
+    def _load(self, weights):
+        with torch.no_grad():
+            for name, p in self.params.items():
+                p.copy_(weights[name])
+
+    def optimise(self, step, idx, i, keys, grad_clip):
+        torch.manual_seed(seeding.derive_seed(*keys, "dropout", i))
+        for module in self.modules.values():
+            module.train()
+        rate = self.lr(i)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        logs = step(idx, seeding.generator(*keys, "step", i), i)
+        loss = logs["loss"]
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"{keys[1]}: the loss is {loss.item()} at step {i}; lower the learning rate.")
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.params.values(), grad_clip)
+        self.optimizer.step()
+        with torch.no_grad():
+            decay = min(self.ema_decay, (1 + i) / (10 + i))
+            for name, mean in self.ema.items():
+                mean.lerp_(self.params[name], 1 - decay)
+        scalars = {"lr": rate, "grad_norm": norm, **logs}
+        scalars = {k: float(v.detach() if torch.is_tensor(v) else v) for k, v in scalars.items()}
+        self.last_loss = scalars["loss"]
+        for name, value in scalars.items():
+            self.state["sums"][name] = self.state["sums"].get(name, 0.0) + value
+        self.state["count"] += 1
+
+    def close_row(self, done):
+        means = {k: v / self.state["count"] for k, v in self.state["sums"].items()}
+        self.state["rows"].append({"step": done, **means, "val_loss": None})
+        self.state["sums"], self.state["count"] = {}, 0
+
+    @torch.no_grad()
+    def validate(self, validate, done):
+        for module in self.modules.values():
+            module.eval()
+        live = self._copy() if self.ema else None
+        if self.ema:
+            self._load(self.ema)
+        loss = float(validate())
+        if self.state["best_loss"] is None or loss < self.state["best_loss"]:
+            self.best = self._copy()
+            self.state["best_loss"], self.state["best_step"] = loss, done
+        if live:
+            self._load(live)
+        if not self.state["rows"] or self.state["rows"][-1]["step"] != done:
+            self.close_row(done)
+        self.state["rows"][-1]["val_loss"] = loss
+
+    def save(self, folder, done, key):
+        moments = {f"{n}.{k}": v for n, p in self.params.items() for k, v in self.optimizer.state[p].items()}
+        groups = {"weights": self._copy(), "optimizer": moments, "ema": self.ema, "best": self.best}
+        checkpoint.save(folder, done, {k: v for k, v in groups.items() if v}, {**self.state, "key": key})
+
+    def resume(self, folder, key):
+        found = checkpoint.latest(folder)
+        if found is None or found[2].pop("key") != key:
+            return 0
+        done, tensors, self.state = found
+        self._load(tensors["weights"])
+        for name, p in self.params.items():
+            self.optimizer.state[p] = {k: tensors["optimizer"][f"{name}.{k}"].to(p.device)
+                                       for k in ("step", "exp_avg", "exp_avg_sq")}
+        for name in self.ema:
+            self.ema[name].copy_(tensors["ema"][name])
+        self.best = {n: v.to(self.params[n].device) for n, v in tensors.get("best", {}).items()}
+        return done
+
+    def restore_best(self):
+        if self.best or self.ema:
+            self._load(self.best or self.ema)
+        for module in self.modules.values():
+            module.eval()
+

@@ -1,0 +1,90 @@
+"""The loop resumes bit for bit, and a checkpoint survives what may happen to it."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+from torch import nn
+
+from namd.training import checkpoint, loop, seeding
+
+RUN = textwrap.dedent("""
+    import os, signal, sys, torch
+    from torch import nn
+    from namd.training import loop, seeding
+    folder, kill_at = sys.argv[1], int(sys.argv[2])
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.2), nn.ReLU(), nn.Linear(8, 1))
+    x, y = seeding.noise((20, 4), "x"), seeding.noise((20, 1), "y")
+    def step(idx, g, i):
+        if i == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        jitter = torch.randn(len(idx), 4, generator=g)
+        return {"loss": ((model(x[idx] + 0.1 * jitter) - y[idx]) ** 2).mean()}
+    history = loop.fit(step, model, n_steps=23, n_items=20, batch_size=6, lr=loop.one_cycle(0.1, 23), stage="toy",
+                       seed=1, folder=folder, save_every=5, ema_decay=0.9, val_every=7,
+                       validate=lambda: float(((model(x) - y) ** 2).mean()))
+    print(torch.cat([p.detach().flatten() for p in model.parameters()]).numpy().tobytes().hex())
+    print(history.to_csv())
+""")
+
+
+def train(folder, kill_at=-1):
+    return subprocess.run([sys.executable, "-c", RUN, str(folder), str(kill_at)], capture_output=True, text=True)
+
+
+def tail(run):
+    assert run.returncode == 0, run.stderr
+    lines = run.stdout.splitlines()
+    return lines[next(i for i, line in enumerate(lines) if not line.startswith("toy:")):]
+
+
+def test_killed_run_ends_byte_identical(tmp_path):
+    whole = tail(train(tmp_path / "whole"))
+    assert train(tmp_path / "killed", kill_at=13).returncode == -signal.SIGKILL
+    newest = checkpoint.complete(tmp_path / "killed")[-1]
+    weights = newest / "weights.safetensors"
+    os.truncate(weights, weights.stat().st_size // 2)
+    assert tail(train(tmp_path / "killed")) == whole
+
+
+def test_truncated_checkpoint_is_passed_over(tmp_path):
+    for step in (1, 2):
+        checkpoint.save(tmp_path, step, {"weights": {"a": torch.full((3,), float(step))}}, {"n": step})
+    (tmp_path / "step-00000002" / "state.json").write_text("{")
+    step, tensors, state = checkpoint.latest(tmp_path)
+    assert (step, state["n"], tensors["weights"]["a"][0].item()) == (1, 1, 1.0)
+
+
+def test_other_parameters_are_not_resumed(tmp_path):
+    def trained(key):
+        layer = nn.Linear(1, 1)
+        nn.init.zeros_(layer.weight)
+        steps = []
+        loop.fit(lambda idx, g, i: steps.append(i) or {"loss": (layer(torch.ones(1, 1)) - 1).pow(2).mean()}, layer,
+                 n_steps=3, n_items=4, batch_size=2, lr=loop.constant(0.1), stage="s", seed=0, folder=tmp_path, key=key,
+                 log=lambda line: None)
+        return len(steps)
+    assert (trained("a"), trained("a"), trained("b")) == (3, 0, 3)
+
+
+def test_schedules():
+    warm = loop.warmup_cosine(1e-4, 1e-6, 1e-5, 4000, 100000)
+    assert warm(0) == pytest.approx(1e-6) and warm(4000) == pytest.approx(1e-4) and warm(100000) == pytest.approx(1e-5)
+    cycle = loop.one_cycle(1.0, 100)
+    assert cycle(0) == pytest.approx(1 / 25) and cycle(30) == pytest.approx(1.0) and cycle(99) < 0.01
+
+
+def test_every_item_once_an_epoch():
+    seen = torch.cat([loop.batch_indices(s, 12, 4, 0, "s") for s in range(3)])
+    assert sorted(seen.tolist()) == list(range(12))
+    assert not torch.equal(seen, torch.cat([loop.batch_indices(s, 12, 4, 0, "s") for s in range(3, 6)]))
+
+
+def test_keys_name_draws():
+    assert torch.equal(seeding.noise(4, 1, "a"), seeding.noise(4, 1, "a"))
+    assert not torch.equal(seeding.noise(4, 1, "a"), seeding.noise(4, "1", "b"))
