@@ -6,3 +6,7 @@ class UserError(Exception):
 
     Source: ours, because bad input should never end in a traceback.
     """
+
+    def _render_traceback_(self):
+        """Jupyter's hook: the lines a notebook shows in place of a traceback."""
+        return [str(self)]

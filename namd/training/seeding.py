@@ -1,6 +1,7 @@
 """Stateless randomness: every draw has its own key, so nothing depends on batch size or resume point."""
 
 import hashlib
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -33,3 +34,14 @@ def noise(shape, *keys) -> torch.Tensor:
 def integers(high: int, shape, *keys) -> torch.Tensor:
     """Uniform integers in [0, high), int64, drawn on the CPU from `keys`."""
     return torch.randint(high, shape, generator=generator(*keys))
+
+
+@contextmanager
+def fresh_weights(*keys):
+    """Inside, torch's global CPU generator is seeded from `keys`; outside, it is as it was before.
+
+    Source: ours, because libraries initialise their layers from the global generator.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(*keys))
+        yield

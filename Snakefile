@@ -1,0 +1,56 @@
+# The order of the notebooks; nothing but order. Each rule ends in a file whose name holds the key of its
+# parameters, notebook, modules and forerunners, so only what changed runs again.
+#
+#   snakemake --cores 2 --config params=params/quick.yaml      (make study does this)
+
+import shlex
+import sys
+from pathlib import Path
+
+from namd.errors import UserError
+from namd.study.digest import outputs_root
+from namd.study.series import PER_ARM, Plan
+
+try:
+    FILES = [str(Path(f).resolve()) for f in config.get("params", "params/quick.yaml").split(",")]
+    PLAN = Plan(FILES)
+    DONE = {job: str(PLAN.done_file(job)) for job in PLAN.jobs()}
+    ROOT = outputs_root().resolve() / PLAN.values["run_name"]
+    finished, total = PLAN.finished(ROOT)
+except UserError as error:
+    sys.exit(str(error))
+
+print(f"run {ROOT.name}: {finished} of {total} notebooks are up to date", flush=True)
+
+
+def command(verb, files):
+    words = [sys.executable, "-m", "namd", *verb]
+    return shlex.join(words + [word for file in files for word in ("--params", str(file))])
+
+
+workdir: str(ROOT)
+
+
+onerror:
+    print("Stopped; the same command goes on from there.", file=sys.stderr)
+
+
+rule all:
+    input: "index.html", list(DONE.values())
+
+
+rule page:
+    input: list(DONE.values())
+    output: "index.html"
+    params: command=command(["page"], FILES)
+    shell: "{params.command}"
+
+
+for job in DONE:
+    rule:
+        name: f"run_{job.number}_{job.arm}" if job.arm else f"run_{job.number}"
+        input: [ancient(DONE[parent]) for parent in PLAN.parents(job)]
+        output: DONE[job]
+        threads: 1 if job.number in PER_ARM else 2
+        params: command=command(["run", job.number], PLAN.files_of(job))
+        shell: "{params.command}"

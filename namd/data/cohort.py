@@ -1,0 +1,172 @@
+"""The prepared cohort: the one contract between the data and everything downstream."""
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import ndimage
+
+from namd.data.dicom import HU_LOW, PIXELS
+from namd.data.report import EHR, NODULE
+from namd.errors import UserError
+
+SCHEMA_VERSION = 1
+AUGMENTATIONS = {"square": 8, "rotations": 5}
+ROTATIONS = (0, 45, 90, 135, 180)                   # degrees, paper App. B
+_SCAN = {"series_uid": "string", "sop_uid": "string", "instance": "Int32", "center_x_mm": "float32",
+         "center_y_mm": "float32", "center_z_mm": "float32", "spacing_mm": "float32", "thickness_mm": "float32",
+         "gap_mm": "float32", "kernel": "string", "manufacturer": "string"}
+_NODULE = {name: "float32" if name.endswith("_dia") else "Int8" for name in NODULE}
+SCHEMA = {
+    "pair_id": "string", "dataset": "string", "patient_id": "string", "nodule_id": "string", "split": "string",
+    "t0_index": "int32", "t1_index": "Int32", "t0_year": "Int8", "t1_year": "Int8", "interval_days": "Int32",
+    **{f"t{year}_{name}": dtype for name, dtype in _SCAN.items() for year in (0, 1)},
+    "center_source": "string", "link_tier": "string", "label": "Int8", "label3": "Int8", "label_source": "string",
+    "label_rule": "string", **_NODULE,
+    **{f"t1_{name}": dtype for name, dtype in _NODULE.items() if name != "sct_epi_loc"},
+    "age": "Int16", "age_at_scan": "float32", "gender": "Int8", **{name: "Int8" for name in EHR[6:7] + EHR[8:]},
+    "missing_reason": "string",
+}
+
+
+def sha256(path) -> str:
+    """Hexadecimal SHA-256 of a file, read in pieces of 1 MiB."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def window(hu, low, high):
+    """HU to [-1, 1]: low and below is -1, high and above is 1; float32, any shape."""
+    return np.clip((np.asarray(hu, dtype=np.float32) - low) * (2 / (high - low)) - 1, -1, 1).astype(np.float32)
+
+
+def centre_crop(x, size: int):
+    """The middle (..., size, size) of (..., H, W), with H and W even distances larger."""
+    top, left = (x.shape[-2] - size) // 2, (x.shape[-1] - size) // 2
+    return x[..., top:top + size, left:left + size]
+
+
+def augment(hu, kind: str, k: int):
+    """Augmentation k of crops: (N, H, W) int16 HU in, the same out; k = 0 is the identity.
+
+    Args:
+        hu: the stored 128 px crops, wide enough to turn by 45 degrees without empty corners in the central 64 px.
+        kind: `square`, the 8 symmetries of the square, or `rotations`, by 0, 45, 90, 135 and 180 degrees.
+
+    Source: paper App. B (rotations); the square's symmetries are ours, because they need no interpolation.
+    """
+    if kind not in AUGMENTATIONS or not 0 <= k < AUGMENTATIONS[kind]:
+        raise UserError(f"augment: '{kind}' number {k} is unknown; use square (0 to 7) or rotations (0 to 4)")
+    if kind == "square":
+        turned = np.rot90(hu, k % 4, axes=(-2, -1))
+        return np.ascontiguousarray(turned[..., ::-1] if k >= 4 else turned)
+    if ROTATIONS[k] % 90 == 0:
+        return np.ascontiguousarray(np.rot90(hu, ROTATIONS[k] // 90, axes=(-2, -1)))
+    return ndimage.rotate(hu, ROTATIONS[k], axes=(-1, -2), reshape=False, order=1, cval=HU_LOW)
+
+
+class Pairs:
+    """Nodule pairs of one or more splits: images, labels and records in the order of `table`.
+
+    Source: paper Sec. 3.1 (X1, X2, e, L).
+    """
+
+    def __init__(self, table: pd.DataFrame, crops: np.ndarray):
+        self.table, self._crops = table, crops
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @cached_property
+    def x1_hu(self) -> np.ndarray:
+        """(N, 128, 128) int16 HU, baseline."""
+        return self._crops[self.table.t0_index.to_numpy(dtype=int)]
+
+    @cached_property
+    def x2_hu(self) -> np.ndarray:
+        """(N, 128, 128) int16 HU, follow-up."""
+        return self._crops[self.table.t1_index.to_numpy(dtype=int)]
+
+    @property
+    def label(self) -> np.ndarray:
+        """(N,) int64, 1 for malignant."""
+        return self.table.label.to_numpy(dtype=np.int64)
+
+    @property
+    def ehr(self) -> pd.DataFrame:
+        """(N, 13) the record e at T0 in the order of Table 2, indexed by pair_id, missing values kept."""
+        return self.table[EHR]
+
+    def attributes(self, time: int) -> pd.DataFrame:
+        """(N, 5) nodule attributes f at T0 (time 1) or T1 (time 2); the lobe is that of T0 in both."""
+        names = {1: NODULE, 2: [name if name == "sct_epi_loc" else "t1_" + name for name in NODULE]}[time]
+        return self.table[names].set_axis(NODULE, axis=1)
+
+    def images(self, image_size: int, low: float, high: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """x1 and x2, (N, 1, S, S) float32 in [-1, 1]: the windowed centre of each crop."""
+        return self.augmented(0, "square", image_size, low, high)
+
+    def augmented(self, k: int, kind: str, image_size: int, low: float, high: float):
+        """x1 and x2 after augmentation k, the same one on both images of a pair."""
+        return tuple(torch.from_numpy(window(centre_crop(augment(hu, kind, k), image_size), low, high)).unsqueeze(1)
+                     for hu in (self.x1_hu, self.x2_hu))
+
+
+class Cohort:
+    """A prepared cohort on disk, verified when opened."""
+
+    def __init__(self, path: Path, manifest: dict, pairs: pd.DataFrame, crops: np.ndarray):
+        self.path, self.manifest, self.pairs, self._crops = path, manifest, pairs, crops
+
+    @classmethod
+    def open(cls, path) -> "Cohort":
+        """Verify and open; crops stay on disk until asked for.
+
+        Raises:
+            UserError: E25 with what is broken (version, checksum, shape, index, a patient in two splits).
+        """
+        path = Path(path)
+        if not (path / "manifest.json").exists():
+            raise UserError(f"{path} holds no prepared cohort; run notebook 01 first")
+        manifest = json.loads((path / "manifest.json").read_text())
+        if manifest["schema_version"] > SCHEMA_VERSION:
+            raise _broken(path, f"schema {manifest['schema_version']} is newer than this reader ({SCHEMA_VERSION})")
+        for name, digest in manifest["sha256"].items():
+            if not (path / name).exists() or sha256(path / name) != digest:
+                raise _broken(path, f"{name} is absent or differs from its checksum")
+        crops = np.load(path / "crops.npy", mmap_mode="r", allow_pickle=False)
+        pairs = pd.read_parquet(path / "pairs.parquet").set_index("pair_id")
+        _verify(path, pairs, crops)
+        return cls(path, manifest, pairs, crops)
+
+    def split(self, *names: str) -> Pairs:
+        """Pairs of the named splits (train, val, test)."""
+        unknown = set(names) - {"train", "val", "test"}
+        if unknown or not names:
+            raise UserError(f"split: {', '.join(sorted(unknown)) or 'nothing'} asked for; use train, val or test")
+        return Pairs(self.pairs[self.pairs.split.isin(names)], self._crops)
+
+
+def _verify(path, pairs, crops) -> None:
+    """The promises of the contract that a checksum cannot hold."""
+    if crops.dtype != np.int16 or crops.shape[1:] != (PIXELS, PIXELS):
+        raise _broken(path, f"crops.npy holds {crops.dtype} {crops.shape}")
+    index = pairs[["t0_index", "t1_index"]].stack().dropna()
+    if pairs.index.has_duplicates or list(pairs.columns) != list(SCHEMA)[1:]:
+        raise _broken(path, "pairs.parquet has repeated pairs or other columns than the schema")
+    if len(index) and (index.min() < 0 or index.max() >= len(crops)):
+        raise _broken(path, f"an index is outside the {len(crops)} crops")
+    if (pairs.groupby("patient_id").split.nunique() > 1).any():
+        raise _broken(path, "one patient is in two splits")
+
+
+def _broken(path, what: str) -> UserError:
+    """E25 in one sentence."""
+    return UserError(f"E25 prepared cohort broken: {path}: {what}; delete the folder and run notebook 01 again")

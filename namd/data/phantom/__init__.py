@@ -1,0 +1,1 @@
+"""A synthetic NLST delivery: the law of the subjects, their images, the files, and the truth behind them."""

@@ -1,0 +1,129 @@
+"""The record e as a radiology report (Fig. 4) and as numbers."""
+
+import numpy as np
+import pandas as pd
+
+NODULE = ["sct_pre_att", "sct_epi_loc", "sct_long_dia", "sct_perp_dia", "sct_margins"]
+PATIENT = ["age", "diagemph", "gender", "famfather", "fammother", "fambrother", "famsister", "famchild"]
+EHR = NODULE + PATIENT                  # the 13 features, in the order of Table 2
+FAMILY = PATIENT[3:]
+DIAMETERS = ["sct_long_dia", "sct_perp_dia"]
+KNOWN = {"sct_pre_att": [1, 2, 3, 4, 6, 7], "sct_margins": [1, 2, 3], "sct_epi_loc": [1, 2, 3, 4, 5, 6, 8]}
+ATTENUATION = {1: "soft tissue", 2: "ground glass", 3: "part solid", 4: "fluid", 6: "fat", 7: "other attenuation"}
+MARGIN = {1: "spiculated", 2: "smooth", 3: "poorly defined"}
+LOBE = {1: "right upper lobe", 2: "right middle lobe", 3: "right lower lobe", 4: "left upper lobe", 5: "lingula",
+        6: "left lower lobe", 8: "lung outside the lobes"}
+GENDER = {1: "male", 2: "female"}
+EMPTY_REPORT = ""                       # the null prompt of Eq. 9
+
+
+def report_text(row) -> str:
+    """Report of one record in the words of Fig. 4; what is missing is called unknown.
+
+    Args:
+        row: mapping with the 13 names of `EHR`; missing values are None, NaN or NA.
+
+    Returns:
+        Two sentences. The perpendicular diameter is not said, and the five family flags become one phrase, as in
+        Fig. 4; `family history of cancer` needs one yes, `no family history` needs five times no.
+
+    Source: paper App. C, Fig. 4; the words for missing values are ours.
+    """
+    gender = _word(GENDER, row["gender"], "person of unknown gender")
+    person = f"{gender} of unknown age" if pd.isna(row["age"]) else f"{row['age']:g} years old {gender}"
+    emphysema = _history(row["diagemph"], "prior diagnosis of emphysema")
+    family = _history(_family(row), "family history of cancer")
+    attenuation = _word(ATTENUATION, row["sct_pre_att"], "unknown attenuation")
+    article = "An" if attenuation[0] in "aeiou" else "A"
+    margin, lobe = _word(MARGIN, row["sct_margins"], "unknown"), _word(LOBE, row["sct_epi_loc"], "unknown lobe")
+    size = "of unknown size" if pd.isna(row["sct_long_dia"]) else f"{row['sct_long_dia']:g} mm in size"
+    return (f"Lung cancer screening with low dose computed tomography performed for this {person} with {emphysema} "
+            f"and {family}. {article} {attenuation} nodule, with {margin} margin, {size} is present in the {lobe}.")
+
+
+def _word(words: dict, code, unknown: str) -> str:
+    """Word of a code; `unknown` for a missing value and for 9, unable to determine."""
+    return unknown if pd.isna(code) else words.get(int(code), unknown)
+
+
+def _history(flag, what: str) -> str:
+    """A yes, a no, or neither, in words."""
+    return f"unknown {what}" if pd.isna(flag) else what if flag == 1 else f"no {what}"
+
+
+def _family(row):
+    """1 where one relative had lung cancer, 0 where none of five had, else missing."""
+    flags = [row[name] for name in FAMILY]
+    if any(not pd.isna(flag) and flag == 1 for flag in flags):
+        return 1
+    return None if any(pd.isna(flag) for flag in flags) else 0
+
+
+def report_texts(ehr: pd.DataFrame) -> list[str]:
+    """One report a row, in the order of `ehr`."""
+    return [report_text(row) for row in ehr.to_dict("records")]
+
+
+def nodule_features(attributes: pd.DataFrame, kind: str, stats: dict | None = None) -> tuple[np.ndarray, dict]:
+    """Nodule features f for the alignment loss (Eq. 2).
+
+    Args:
+        attributes: (N, 5) columns of `NODULE`.
+        kind: `standardised` (log diameters as z-scores, one-hot codes / sqrt 2, so that two different codes are at
+            distance 1) or `raw` (the five numbers as the tables hold them, lobe code beside millimetres).
+        stats: what an earlier call returned, so that validation rows use the training means; None measures them.
+
+    Returns:
+        (N, n_feat) float32, and stats. A missing diameter takes the mean (0 as z-score), a missing code no category.
+
+    Source: `raw` from the authors' code; `standardised` is ours, because integer codes are not distances.
+    """
+    if kind not in ("standardised", "raw"):
+        raise ValueError(f"kind is '{kind}'; use standardised or raw")
+    if kind == "raw":
+        values = attributes[NODULE].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+        stats = stats or {"mean": np.nan_to_num(np.nanmean(values, axis=0)).tolist()}
+        return np.where(np.isnan(values), stats["mean"], values).astype(np.float32), stats
+    sizes, stats = _z_scores(np.log(_floats(attributes, DIAMETERS)), stats)
+    codes = [_one_hot(attributes[name], KNOWN[name]) / np.sqrt(2) for name in KNOWN]
+    return np.hstack([sizes, *codes]).astype(np.float32), stats
+
+
+def record_vector(ehr: pd.DataFrame, stats: dict | None = None) -> tuple[np.ndarray, dict]:
+    """All 13 features as numbers, for the controls that see no text.
+
+    Args:
+        ehr: (N, 13) columns of `EHR`.
+        stats: what an earlier call returned; None measures means and spreads.
+
+    Returns:
+        (N, 39) float32: z-scores of the log diameters and the age, one-hot codes, 0/1 flags, and one missing flag
+        for each feature; and stats.
+
+    Source: ours.
+    """
+    numbers = np.hstack([np.log(_floats(ehr, DIAMETERS)), _floats(ehr, ["age"])])
+    scores, stats = _z_scores(numbers, stats)
+    codes = [_one_hot(ehr[name], KNOWN[name]) for name in KNOWN]
+    flags = [_one_hot(ehr[name], [2 if name == "gender" else 1]) for name in PATIENT[1:]]
+    missing = [ehr[[name]].isna() | (ehr[[name]].eq(9).fillna(False) if name in KNOWN else False) for name in EHR]
+    return np.hstack([scores, *codes, *flags, *missing]).astype(np.float32), stats
+
+
+def _floats(frame, names) -> np.ndarray:
+    """Columns as float64 with NaN for missing."""
+    return frame[names].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+
+
+def _z_scores(values, stats):
+    """Standard scores with mean 0 for missing values; a constant column keeps spread 1."""
+    if stats is None:
+        spread = np.nan_to_num(np.nanstd(values, axis=0))
+        stats = {"mean": np.nan_to_num(np.nanmean(values, axis=0)).tolist(),
+                 "std": np.where(spread > 0, spread, 1).tolist()}
+    return np.nan_to_num((values - stats["mean"]) / np.array(stats["std"])), stats
+
+
+def _one_hot(column, codes) -> np.ndarray:
+    """(N, len(codes)) 0/1; a row of zeros for a missing value or another code."""
+    return np.stack([column.eq(code).fillna(False).to_numpy(dtype=float) for code in codes], axis=1)

@@ -1,0 +1,69 @@
+"""Figures of notebook 05: ROC and precision-recall curves, reliability, all on the K-mean probability."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from namd.evaluation import metrics
+from namd.evaluation.figures import COLOURS, finish
+
+
+def roc_and_pr(label, scores, title="", synthetic=False):
+    """ROC curve (left) and precision-recall curve (right) of each row.
+
+    Args:
+        label: (N,) in {0, 1}; scores: {row: (N,)} probabilities.
+    """
+    fig, (roc, pr) = plt.subplots(1, 2, figsize=(9.6, 4.4), layout="constrained")
+    for i, (row, prob) in enumerate(scores.items()):
+        style = dict(color=COLOURS[i % len(COLOURS)], lw=1.6)
+        false_positive, true_positive, _ = roc_curve(label, prob)
+        precision, recall, _ = precision_recall_curve(label, prob)
+        roc.plot(false_positive, true_positive, label=f"{row} ({metrics.auroc(label, prob):.3f})", **style)
+        pr.step(recall, precision, where="post", label=f"{row} ({metrics.auprc(label, prob):.3f})", **style)
+    roc.plot([0, 1], [0, 1], color="0.6", ls="--", lw=1)
+    pr.axhline(np.mean(label), color="0.6", ls="--", lw=1)
+    roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC (AUROC)")
+    pr.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02), title="precision-recall (AUPRC)")
+    for ax, place in ((roc, "lower right"), (pr, "upper right")):
+        ax.legend(fontsize=8, loc=place)
+        sns.despine(ax=ax)
+    n = f"n = {len(label)} test nodules, {int(np.sum(label))} malignant"
+    return finish(fig, f"{title} ({n}; dashed: chance)" if title else n, synthetic)
+
+
+def reliability_bins(label, prob, n_bins=8):
+    """Mean probability, observed malignancy rate and its standard error in bins of equal size.
+
+    Args:
+        label: (N,) in {0, 1}; prob: (N,) in [0, 1]; n_bins: at most N.
+
+    Returns:
+        (predicted, observed, se), each (n_bins,).
+
+    Source: ours; equal mass, because equal-width bins leave the upper ones almost empty.
+    """
+    label, prob = np.asarray(label, dtype=float), np.asarray(prob, dtype=float)
+    parts = np.array_split(np.argsort(prob, kind="stable"), min(n_bins, len(label)))
+    predicted, observed = (np.array([values[i].mean() for i in parts]) for values in (prob, label))
+    return predicted, observed, np.sqrt(observed * (1 - observed) / [len(i) for i in parts])
+
+
+def reliability(label, scores, title="", n_bins=8, synthetic=False):
+    """Observed malignancy rate against predicted probability, one line a row, with standard errors.
+
+    Args:
+        label: (N,) in {0, 1}; scores: {row: (N,)} probabilities.
+    """
+    fig, ax = plt.subplots(figsize=(5.4, 4.6), layout="constrained")
+    for i, (row, prob) in enumerate(scores.items()):
+        predicted, observed, se = reliability_bins(label, prob, n_bins)
+        ax.errorbar(predicted, observed, yerr=se, marker="o", ms=4, capsize=2, lw=1.2, color=COLOURS[i % len(COLOURS)],
+                    label=f"{row} (Brier {metrics.brier(label, prob):.3f})")
+    ax.plot([0, 1], [0, 1], color="0.6", ls="--", lw=1)
+    ax.set(xlabel="predicted probability of malignancy", ylabel="observed share of malignant nodules",
+           xlim=(0, 1), ylim=(0, 1))
+    ax.legend(fontsize=8, loc="upper left")
+    sns.despine(ax=ax)
+    return finish(fig, title or f"n = {len(label)} test nodules in {n_bins} bins of equal size", synthetic)

@@ -1,0 +1,122 @@
+"""Rows that need no training run but tell what the other rows are worth."""
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from namd.data.phantom import oracle
+from namd.errors import UserError
+from namd.forecasters.base import Forecaster
+from namd.training.seeding import numpy_rng
+
+
+class CopyBaseline(Forecaster):
+    """Predict that nothing changes: x2_hat = x1. Its AUROC is that of the real baseline, by construction.
+
+    Source: ours, because a copy scores well on LPIPS and a table without it flatters every generator.
+    """
+
+    def fit(self, pairs, params):
+        """Nothing to learn."""
+
+    def sample(self, x1, ehr, seeds):
+        """(N, 1, H, W) -> (1, N, 1, H, W)."""
+        return x1.clone()[None]
+
+
+class MeanFollowUp(Forecaster):
+    """Regress to the mean: everyone gets the average follow-up of the training set. Its AUROC is .5.
+
+    Source: ours, because pixel errors alone reward it.
+    """
+
+    def fit(self, pairs, params):
+        """Average the follow-up images of `pairs`, each (1, H, W) in [-1, 1]."""
+        _, x2 = pairs.images(params.image_size, params.window_low, params.window_high)
+        self.mean = x2.mean(0)
+
+    def sample(self, x1, ehr, seeds):
+        """(N, 1, H, W) -> (1, N, 1, H, W)."""
+        return self.mean.expand(1, *x1.shape).clone()
+
+
+class Oracle(Forecaster):
+    """A perfect sampler of p(x2 | x1, e): the ceiling of any generator. Exists for phantom cohorts only.
+
+    Args:
+        truth_dir: the phantom delivery's truth folder; patient_id: Series from pair_id to patient_id.
+        p: parameters image_size, window_low, window_high.
+
+    Source: ours; the phantom's law is known, so its posterior can be drawn from directly.
+    """
+
+    def __init__(self, truth_dir, patient_id, p):
+        self.truth_dir, self.patient_id, self.p = truth_dir, patient_id, p
+
+    def fit(self, pairs, params):
+        """Nothing to learn: the law is known."""
+
+    def sample(self, x1, ehr, seeds):
+        """Draws of the follow-up given the truth behind each baseline: (K, N, 1, H, W) in [-1, 1]."""
+        patients, p = self.patient_id.loc[ehr.index].tolist(), self.p
+        return torch.stack([oracle.oracle_follow_up(self.truth_dir, patients, seed, p.image_size, p.window_low,
+                                                    p.window_high) for seed in seeds])
+
+
+class PermutedRecords(Forecaster):
+    """A forecaster whose subjects got each other's records: what is left is what it reads from the image.
+
+    Args:
+        inner: any Forecaster; keys: name the permutation.
+
+    Source: ours, because a generator that ignores its text scores the same with wrong text.
+    """
+
+    def __init__(self, inner, *keys):
+        self.inner, self.keys = inner, keys
+
+    def fit(self, pairs, params):
+        """Fit the forecaster inside, with the right records."""
+        self.inner.fit(pairs, params)
+
+    def sample(self, x1, ehr, seeds):
+        """(K, N, 1, H, W): same images, same noise, records permuted; no subject keeps its own."""
+        return self.inner.sample(x1, exchange(ehr, *self.keys), seeds)
+
+
+def exchange(ehr, *keys):
+    """Records handed round a random circle of all subjects, so that none keeps its own; index unchanged.
+
+    Args:
+        ehr: DataFrame of N records, indexed by pair_id; keys: name the permutation.
+
+    Source: ours; a circle, because a plain permutation leaves one subject with its own record on average.
+    """
+    circle = numpy_rng(*keys, "exchange").permutation(len(ehr))
+    donor = np.empty(len(ehr), dtype=np.int64)
+    donor[circle] = np.roll(circle, 1)
+    return ehr.iloc[donor].set_axis(ehr.index)
+
+
+def logistic_score(columns, label, columns_new):
+    """Probability of malignancy by logistic regression on standardised columns, no image generated.
+
+    Args:
+        columns: (N, n) float array to learn from; label: (N,) in {0, 1}; columns_new: (M, n), the same columns.
+
+    Returns:
+        (M,) float64 in [0, 1].
+
+    Raises:
+        UserError: `label` holds one class only.
+
+    Source: ours. "Direct" (judge's logit of x1 and the record) is what any generator from (x1, e) must be
+    compared with: generated pixels cannot hold more about the label than (x1, e) do.
+    """
+    if len(np.unique(label)) < 2:
+        raise UserError("The training and validation splits hold one class only, so no direct score can be "
+                        "fitted; use a cohort with both malignant and benign nodules.")
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    return model.fit(np.asarray(columns), np.asarray(label)).predict_proba(np.asarray(columns_new))[:, 1]

@@ -1,0 +1,224 @@
+"""The frozen language model: a small multimodal Gemma 3 built here, or MedGemma, through one loader (Section 3.3.1)."""
+
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import torch
+from sklearn.linear_model import RidgeCV
+from sklearn.metrics import r2_score
+from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+from torch.nn.functional import cross_entropy
+from transformers import (
+    AutoModel,
+    AutoTokenizer,
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
+    PreTrainedTokenizerFast,
+)
+
+from namd.data.report import EMPTY_REPORT, report_texts
+from namd.errors import UserError
+from namd.training import loop, seeding
+
+SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>"]  # Gemma's ids 0, 1, 2, 3
+EOS_ID = 1
+RESTATED = ["age", "gender", "diagemph", "sct_pre_att", "sct_margins", "sct_epi_loc", "sct_long_dia"]
+
+
+def restatement(record) -> str:
+    """The record once more as names and codes, e.g. "age 68 gender 1 ... size 19"; the small LLM learns to write it.
+
+    `record` is one row of `ehr`; missing values are said as unknown; `size` is 4 log2 of the diameter in mm.
+
+    Source: ours, because a small LLM must first learn that digits are quantities; it holds no label and no image.
+    """
+    known = {name: record[name] for name in RESTATED if record[name] == record[name] and record[name] is not None}
+    words = [f"{name} {known[name]:.0f}" if name in known else f"{name} unknown" for name in RESTATED]
+    if "sct_long_dia" in known:
+        words.append(f"size {4 * math.log2(known['sct_long_dia']):.0f}")
+    return " ".join(words)
+
+
+def pretraining_texts(ehr) -> list[str]:
+    """One training text a record: report, <eos>, restatement, so that <eos> must carry the record; `ehr` has N rows."""
+    records = ehr.astype(object).where(ehr.notna(), None).to_dict("records")
+    return [f"{report}<eos>{restatement(record)}" for report, record in zip(report_texts(ehr), records, strict=True)]
+
+
+def build_tokenizer(texts) -> PreTrainedTokenizerFast:
+    """Word-level tokenizer over `texts` with Gemma's special ids; each digit is a token of its own, as in Gemma."""
+    words = Tokenizer(models.WordLevel(unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Whitespace(), pre_tokenizers.Digits(individual_digits=True)]
+    )
+    plain = [text.replace("<eos>", " ") for text in texts] + [" ".join("0123456789"), "unknown"]
+    words.train_from_iterator(plain, trainers.WordLevelTrainer(special_tokens=SPECIAL, show_progress=False))
+    words.post_processor = processors.TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", 2)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=words, pad_token="<pad>", eos_token="<eos>", bos_token="<bos>", unk_token="<unk>"
+    )
+
+
+def small_config(hidden: int, n_layers: int, vocab_size: int) -> Gemma3Config:
+    """Gemma 3 in MedGemma's layout (language model beside an image encoder), with toy widths."""
+    head_dim = 16 if hidden < 256 else 64
+    n_heads = max(1, hidden // head_dim)
+    text = dict(
+        vocab_size=vocab_size, hidden_size=hidden, intermediate_size=2 * hidden, num_hidden_layers=n_layers,
+        num_attention_heads=n_heads, num_key_value_heads=max(1, n_heads // 2), head_dim=head_dim,
+        query_pre_attn_scalar=head_dim, sliding_window=1024, max_position_embeddings=1024,
+        layer_types=["sliding_attention"] * (n_layers - 1) + ["full_attention"],
+    )
+    image = dict(hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+                 image_size=28, patch_size=14)
+    return Gemma3Config(text_config=text, vision_config=image, mm_tokens_per_image=4)
+
+
+def build_llm(path, texts, p) -> None:
+    """Build the small stand-in for MedGemma at `path`: a Hugging Face folder with tokenizer, pretrained for p.llm_steps.
+
+    Args:
+        path: folder to write; its parent keeps the checkpoints of the pretraining.
+        texts: N training texts, usually `pretraining_texts(ehr)` of the training split.
+        p: llm_hidden, llm_layers, llm_steps, seed.
+
+    Source: ours, because the series must run without MedGemma's licence and its 8 GB. The same seed gives the same bytes.
+    """
+    path, tokenizer = Path(path), build_tokenizer(texts)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seeding.derive_seed(p.seed, "llm"))
+        model = Gemma3ForConditionalGeneration(small_config(p.llm_hidden, p.llm_layers, len(tokenizer)))
+    if p.llm_steps:
+        settings = [p.llm_hidden, p.llm_layers, p.llm_steps, p.seed, *texts]
+        key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
+        pretrain(model.model.language_model, tokenizer, texts, p, path.parent / "checkpoints" / "llm", key)
+    model.save_pretrained(path)
+    tokenizer.save_pretrained(path)
+
+
+def pretrain(lm, tokenizer, texts, p, folder, key):
+    """Next-token training of `lm` on `texts` for p.llm_steps; the history of `loop.fit`."""
+    rows = [torch.tensor(tokenizer(text).input_ids + [EOS_ID]) for text in texts]
+    ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)  # (N, L), <pad> is 0
+
+    def step(idx, g, step_no):
+        batch = ids[idx][:, : int((ids[idx] != 0).sum(1).max())]
+        sight = report_behind_eos(batch[:, :-1])
+        masks = {"full_attention": sight, "sliding_attention": sight}
+        logits = lm(input_ids=batch[:, :-1], attention_mask=masks).last_hidden_state @ lm.embed_tokens.weight.T
+        return {"loss": cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten(), ignore_index=0)}
+
+    return loop.fit(
+        step, lm, n_steps=p.llm_steps, n_items=len(texts), batch_size=32, lr=loop.one_cycle(4e-3, p.llm_steps),
+        stage="llm", seed=p.seed, folder=folder, key=key, save_every=p.llm_steps,
+    )
+
+
+def report_behind_eos(ids):
+    """Who sees whom in the pretraining: (B, 1, L, L) bool, causal, and what follows <eos> sees the report through it.
+
+    Source: ours, because <eos> is the one state the U-Net is given (Eq. 7), so it has to hold the whole record.
+    """
+    place = torch.arange(ids.shape[1])
+    eos = (ids == EOS_ID).int().argmax(1)[:, None, None]  # (B, 1, 1), the first <eos>
+    past = place[None, :, None] >= place  # (1, L, L): query at or after key
+    return (past & ~((place[None, :, None] > eos) & (place < eos)))[:, None]
+
+
+def load_llm(path, dtype="float32"):
+    """The language model of a Gemma 3 repository and its tokenizer: `(lm, tokenizer)`, frozen, in eval mode.
+
+    Args:
+        path: folder or hub id, e.g. google/medgemma-1.5-4b-it.
+        dtype: float32 (App. B) or bfloat16; float16 overflows in Gemma 3.
+
+    Raises:
+        UserError: the files are out of reach, some weights are missing, or <eos> does not have id 1.
+
+    Source: Sec. 3.3.1. A text-only class silently draws random weights from this layout, so missing keys are refused.
+    """
+    if dtype not in ("float32", "bfloat16"):
+        raise UserError(f"llm_dtype is {dtype}, which overflows or is unknown to Gemma 3: use float32 or bfloat16.")
+    try:
+        model, info = AutoModel.from_pretrained(path, dtype=getattr(torch, dtype), output_loading_info=True)
+        tokenizer = AutoTokenizer.from_pretrained(path)
+    except OSError as error:
+        raise UserError(
+            f"The language model {path} cannot be opened ({str(error).splitlines()[0]}): for a model of the hub, accept "
+            "its licence there and log in with `hf auth login`; for the small one, run notebook 01."
+        ) from None
+    if info["missing_keys"]:
+        raise UserError(
+            f"The language model {path} lacks {len(info['missing_keys'])} weights, e.g. "
+            f"{sorted(info['missing_keys'])[0]}: fetch it again, or point llm_path at a complete Gemma 3 repository."
+        )
+    if tokenizer.convert_ids_to_tokens(EOS_ID) != "<eos>":
+        raise UserError(f"Token 1 of {path} is not <eos>: llm_path must name a Gemma 3 model.")
+    return model.language_model.eval().requires_grad_(False), tokenizer
+
+
+def eos_states(lm, tokenizer, texts, soft_prompt=None):
+    """Hidden state at <eos> of [soft prompt, <bos>, report, <eos>] in the last layer (Eq. 7).
+
+    Args:
+        texts: B reports.
+        soft_prompt: (m, n, D) prompt vectors at the scale of `embed_tokens`, or None for no prompt.
+
+    Returns:
+        (B, m, D) float32 on the device of `lm`; m = 1 without prompts.
+
+    Source: Sec. 3.3.1. We put <bos> after the prompts, as peft does. Padding stands to the right, where a causal model
+    cannot see it from <eos>.
+    """
+    ids = [tokenizer(text, add_special_tokens=False).input_ids for text in texts]
+    ids = [torch.tensor([tokenizer.bos_token_id, *row, EOS_ID]) for row in ids]
+    last = torch.tensor([len(row) - 1 for row in ids], device=lm.device)  # place of <eos>
+    ids = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True).to(lm.device)  # (B, L)
+    emb = lm.embed_tokens(ids)  # (B, L, D), already times sqrt(D)
+    n_sets = 1
+    if soft_prompt is not None:
+        n_sets, n_tokens, _ = soft_prompt.shape
+        front = soft_prompt.to(emb.dtype).repeat(len(texts), 1, 1)  # (B*m, n, D), sets fastest
+        emb = torch.cat([front, emb.repeat_interleave(n_sets, dim=0)], dim=1)
+        last = last.repeat_interleave(n_sets) + n_tokens
+    hidden = lm(inputs_embeds=emb, use_cache=False).last_hidden_state  # (B*m, n+L, D)
+    h_eos = hidden[torch.arange(len(hidden), device=lm.device), last]
+    return h_eos.float().unflatten(0, (len(texts), n_sets))
+
+
+def null_context(lm, tokenizer, prompts=None):
+    """The null prompt of Eq. 9: the empty report through the same LLM; (1, m, D), m = 1 without prompts.
+
+    Source: ours, because a context of zeros gives the keys and values of the cross-attention no gradient.
+    """
+    if prompts is None:
+        return eos_states(lm, tokenizer, [EMPTY_REPORT])
+    return prompts.standardise(eos_states(lm, tokenizer, [EMPTY_REPORT], prompts.vectors()))
+
+
+def probe_score(states, ehr) -> dict[str, float]:
+    """How well a line through the frozen states reads the record: cross-validated R2, 1 is perfect, <= 0 is nothing.
+
+    Args:
+        states: (N, ...) tensor, flattened per row.
+        ehr: N rows with `age` (years) and `sct_long_dia` (mm); rows without the value are left out.
+
+    Returns:
+        {"age": R2, "log_diameter": R2}, ridge regression, five folds.
+
+    Source: ours, because a context that does not hold the record cannot condition anything.
+    """
+    states, scores = states.detach().flatten(1).cpu().numpy(), {}
+    for name, column in (("age", "age"), ("log_diameter", "sct_long_dia")):
+        known = ehr[column].notna().to_numpy()
+        target = ehr[column][known].astype(float).to_numpy()
+        target = target if name == "age" else [math.log(d) for d in target]
+        ridge = make_pipeline(StandardScaler(), RidgeCV(alphas=[10.0**k for k in range(-3, 4)]))
+        guess = cross_val_predict(ridge, states[known], target, cv=KFold(5, shuffle=True, random_state=0))
+        scores[name] = float(r2_score(target, guess))
+    return scores

@@ -1,0 +1,200 @@
+"""The terms of the VAE's objective: Eq. 2-6 of the paper."""
+
+import warnings
+from contextlib import contextmanager
+
+import lpips
+import torch
+import torch.nn.functional as F
+
+from namd.errors import UserError
+from namd.training.seeding import derive_seed
+
+
+def _log_rows(v: torch.Tensor, sigma: float, temperature: float) -> torch.Tensor:
+    """Logarithm of the rows of Eq. 3, (B, B), with -inf on the diagonal."""
+    if len(v) < 2:
+        raise ValueError(f"v has {len(v)} row(s); Eq. 3 compares each sample with another, so give B >= 2")
+    if sigma <= 0 or temperature <= 0:
+        raise ValueError(f"sigma = {sigma} and temperature = {temperature} must be above 0")
+    v = v.flatten(1)
+    squared = (v[:, None] - v[None]).square().sum(-1)
+    ell = -squared / (2 * sigma**2 * temperature)
+    itself = torch.eye(len(v), dtype=torch.bool, device=v.device)
+    return ell.masked_fill(itself, -torch.inf).log_softmax(1)
+
+
+def neighbour_rows(v: torch.Tensor, sigma: float, temperature: float = 1.0) -> torch.Tensor:
+    """Distribution of each sample's neighbours in its batch (Eq. 2-3).
+
+    Args:
+        v: (B, ...) float, attributes f or latents z; flattened per sample.
+        sigma: > 0, width in the units of v.
+        temperature: > 0, dimensionless; divides the log-similarity, so the width in force is
+            sigma * sqrt(temperature).
+
+    Returns:
+        (B, B) float, dimensionless; rows sum to 1, the diagonal is 0.
+
+    Raises:
+        ValueError: B < 2, sigma <= 0 or temperature <= 0.
+
+    Source: Sec. 3.2.1. The temperature is in the authors' code only; the paper's is 1.
+    """
+    return _log_rows(v, sigma, temperature).exp()
+
+
+def alignment_loss(
+    f: torch.Tensor, z: torch.Tensor, sigma_f: float, sigma_z: float, temperature: float = 1.0
+) -> torch.Tensor:
+    """KL from attribute neighbours P to latent neighbours Q (Eq. 4).
+
+    Args:
+        f: (B, n_feat) float, nodule attributes.
+        z: (B, ...) float, latents; flattened per sample.
+        sigma_f, sigma_z: > 0, widths in the units of f and of z.
+        temperature: > 0, dimensionless, the same on both sides.
+
+    Returns:
+        () float, nats, mean over the rows; 0 when P = Q.
+
+    Raises:
+        ValueError: B < 2, a width or the temperature is <= 0.
+
+    Source: Sec. 3.2.1. The paper does not define the superscript (n) on f; we read "normalised".
+    """
+    log_p, log_q = _log_rows(f, sigma_f, temperature), _log_rows(z, sigma_z, temperature)
+    itself = torch.eye(len(log_p), dtype=torch.bool, device=z.device)
+    log_ratio = (log_p - log_q).masked_fill(itself, 0.0)
+    return (log_p.exp() * log_ratio).sum(1).mean()
+
+
+def prediction_loss(logit: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of the linear probe h_theta (Eq. 5).
+
+    Args:
+        logit: (B,) float, the probe's output before the sigmoid.
+        label: (B,) int or float, 0 benign, 1 malignant.
+
+    Returns:
+        () float, nats, mean over the batch; log 2 when every logit is 0.
+
+    Source: Sec. 3.2.2.
+    """
+    return F.binary_cross_entropy_with_logits(logit, label.to(logit.dtype))
+
+
+def kl_loss(mean: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
+    """KL from the posterior N(mean, exp(logvar)) to N(0, 1), the L_KL of Eq. 6.
+
+    Args:
+        mean, logvar: (B, 4, h, w) float, moments of the posterior, unscaled.
+
+    Returns:
+        () float, nats, summed over the latent and averaged over the batch; 0 at mean 0, logvar 0.
+
+    Source: Sec. 3.2.3. The sum over the latent is the authors' code, so lambda_kl is theirs too.
+    """
+    per_value = 0.5 * (mean.square() + logvar.exp() - 1 - logvar)
+    return per_value.flatten(1).sum(1).mean()
+
+
+def reconstruction_loss(x: torch.Tensor, x_hat: torch.Tensor) -> torch.Tensor:
+    """Mean absolute difference of two images (B, 1, S, S) in [-1, 1], the L_rec of Eq. 6; () float.
+
+    Source: Sec. 3.2.3 (L1); the mean over pixels is the authors' code.
+    """
+    return (x - x_hat).abs().mean()
+
+
+def perplexity(P: torch.Tensor) -> torch.Tensor:
+    """Effective number of neighbours in each row.
+
+    Args:
+        P: (B, B) float, rows that sum to 1.
+
+    Returns:
+        (B,) float, dimensionless, from 1 (one neighbour takes all) to B - 1 (all alike).
+
+    Source: ours, because sigma is easier to judge in neighbours; the definition is t-SNE's.
+    """
+    return torch.special.entr(P).sum(1).exp()
+
+
+def sigma_for_perplexity(f: torch.Tensor, perplexity_wanted: float, temperature: float = 1.0) -> float:
+    """Width at which the median row of Eq. 3 has the perplexity wanted.
+
+    Args:
+        f: (B, n_feat) float, one batch of attributes, as large as the batches trained on.
+        perplexity_wanted: dimensionless, below B - 1.
+        temperature: > 0, as in `alignment_loss`.
+
+    Returns:
+        float, in the units of f; found by bisection to 1e-4 relative.
+
+    Raises:
+        UserError: no width gives this perplexity in a batch of B.
+
+    Source: ours, because standardised attributes need a width of their own.
+    """
+    f = f.double()
+
+    def median_at(log_sigma: float) -> float:
+        return perplexity(neighbour_rows(f, 10**log_sigma, temperature)).median().item()
+
+    low, high = -3.0, 3.0
+    if not median_at(low) < perplexity_wanted < median_at(high):
+        raise UserError(
+            f"align_perplexity = {perplexity_wanted:g} cannot be reached with {len(f)} nodules in a batch: "
+            f"choose it between {median_at(low):.1f} and {median_at(high):.1f}, or enlarge vae_batch."
+        )
+    while high - low > 4e-5:
+        middle = (low + high) / 2
+        low, high = (middle, high) if median_at(middle) < perplexity_wanted else (low, middle)
+    return 10 ** ((low + high) / 2)
+
+
+@contextmanager
+def fresh_weights(*keys):
+    """Modules built inside draw their weights from `keys`; the global generator is left as it was.
+
+    Source: ours, because torch layers can only be initialised from the global generator.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(derive_seed(*keys))
+        yield
+
+
+def perceptual(net: str, weights: str, seed: int) -> lpips.LPIPS:
+    """Frozen perceptual distance, the L_LPIPS of Eq. 6, in eval mode.
+
+    Args:
+        net: "vgg", "alex" or "squeeze", the backbone whose features are compared.
+        weights: "imagenet", or "random" for a seeded random backbone; the linear heads are the published
+            ones either way.
+        seed: names the random backbone.
+
+    Returns:
+        module (x, x_hat) -> (B, 1, 1, 1), dimensionless, for images (B, 1 or 3, S, S) in [-1, 1];
+        0 for equal images. Values of different backbones do not compare.
+
+    Raises:
+        UserError: an unknown name, or ImageNet weights that are neither cached nor downloadable.
+
+    Source: Sec. 3.2.3, Zhang et al. 2018. `random` is ours, because a laptop run downloads nothing.
+    """
+    if net not in ("vgg", "alex", "squeeze") or weights not in ("imagenet", "random"):
+        raise UserError(
+            f"lpips_net = {net!r} with lpips_weights = {weights!r} does not exist: use vgg, alex or squeeze, "
+            "with imagenet or random."
+        )
+    with warnings.catch_warnings(), fresh_weights(seed, "perceptual", net):
+        warnings.simplefilter("ignore")
+        try:
+            distance = lpips.LPIPS(net=net, pnet_rand=weights == "random", verbose=False)
+        except OSError as error:
+            raise UserError(
+                f"The ImageNet weights of {net} are not in the torch hub cache ({torch.hub.get_dir()}) and could "
+                "not be downloaded: copy them there, or set lpips_weights: random."
+            ) from error
+    return distance.requires_grad_(False).eval()

@@ -1,0 +1,144 @@
+"""Learnable prompts in front of the report, and the context they give to the U-Net (Eq. 7-8)."""
+
+import json
+from pathlib import Path
+
+import torch
+from peft import PromptEmbedding, PromptTuningConfig
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from namd.errors import UserError
+from namd.models.llm import eos_states
+from namd.training import seeding
+
+WEIGHTS, CONFIG = "soft_prompts.safetensors", "soft_prompts.json"
+
+
+class SoftPrompts(nn.Module):
+    """m sets of n learnable vectors of width D, and the fixed standardisation of the states they lead to.
+
+    Args:
+        n_sets, n_tokens, dim: m, n, D.
+
+    `mean` and `std` (D,) are 0 and 1 unless `fit_standardisation` is called.
+
+    Source: Sec. 3.3.1; peft's PromptEmbedding carries the vectors, so they are stored as any prompt-tuned model's.
+    """
+
+    def __init__(self, n_sets: int, n_tokens: int, dim: int):
+        super().__init__()
+        self.config = {"n_sets": n_sets, "n_tokens": n_tokens, "dim": dim}
+        config = PromptTuningConfig(task_type="FEATURE_EXTRACTION", num_virtual_tokens=n_sets * n_tokens,
+                                    token_dim=dim, num_transformer_submodules=1)
+        with torch.random.fork_rng(devices=[]):
+            self.carrier = PromptEmbedding(config, None)
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("std", torch.ones(dim))
+
+    @classmethod
+    def from_vocabulary(cls, lm, n_sets: int, n_tokens: int, seed: int) -> "SoftPrompts":
+        """Start every prompt vector at the embedding of a random word of `lm`, times sqrt(D) as the LLM sees it.
+
+        Source: ours, because vectors of another magnitude drown the report or are drowned by it.
+        """
+        prompts = cls(n_sets, n_tokens, lm.config.hidden_size).to(lm.device)
+        words = seeding.integers(lm.config.vocab_size, (n_sets * n_tokens,), seed, "soft prompts")
+        with torch.no_grad():
+            prompts.carrier.embedding.weight.copy_(lm.embed_tokens(words.to(lm.device)))
+        return prompts
+
+    def vectors(self) -> torch.Tensor:
+        """The prompts s_{j,k} of Eq. 7: (m, n, D)."""
+        return self.carrier.embedding.weight.unflatten(0, (self.config["n_sets"], self.config["n_tokens"]))
+
+    def standardise(self, h_eos):
+        """(..., D) states to zero mean and unit spread over the training reports; the identity before the fit."""
+        return (h_eos - self.mean) / self.std
+
+    @torch.no_grad()
+    def fit_standardisation(self, lm, tokenizer, texts, batch_size: int = 64) -> None:
+        """Fix `mean` and `std` (D,) from the states of the N training reports under the prompts as they are.
+
+        Source: ours, because in a small LLM the record moves the state by a tenth of its length only.
+        """
+        self.mean.zero_(), self.std.fill_(1.0)
+        states = encode_all(lm, tokenizer, self, texts, batch_size).flatten(0, 1)
+        self.mean.copy_(states.mean(0)), self.std.copy_(states.std(0))
+
+    def save(self, folder) -> None:
+        """Write soft_prompts.safetensors and soft_prompts.json into `folder`."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {"prompt_embeddings": self.carrier.embedding.weight, "mean": self.mean, "std": self.std}
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, folder / WEIGHTS)
+        (folder / CONFIG).write_text(json.dumps(self.config, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder, lm) -> "SoftPrompts":
+        """The prompts stored in `folder`, on the device of `lm`.
+
+        Raises:
+            UserError: they were trained with an LLM of another width.
+        """
+        prompts = cls(**json.loads((Path(folder) / CONFIG).read_text()))
+        if prompts.config["dim"] != lm.config.hidden_size:
+            raise UserError(
+                f"The soft prompts of {Path(folder).name} have width {prompts.config['dim']}, the language model "
+                f"{lm.config.hidden_size}: set llm_path to the model of their training, or run notebook 04 again."
+            )
+        tensors = load_file(Path(folder) / WEIGHTS)
+        prompts.carrier.embedding.weight.data.copy_(tensors["prompt_embeddings"])
+        prompts.mean.copy_(tensors["mean"]), prompts.std.copy_(tensors["std"])
+        return prompts.to(lm.device)
+
+
+def encode(lm, tokenizer, prompts, texts):
+    """Context C of B reports (Eq. 7-8): one call of the LLM on B*m sequences; gradients reach the prompts.
+
+    Args:
+        lm, tokenizer: from `load_llm`; frozen.
+        prompts: SoftPrompts with m sets.
+        texts: B reports.
+
+    Returns:
+        (B, m, D) float32.
+
+    Source: Sec. 3.3.1.
+    """
+    return prompts.standardise(eos_states(lm, tokenizer, texts, prompts.vectors()))
+
+
+@torch.no_grad()
+def encode_all(lm, tokenizer, prompts, texts, batch_size: int = 64):
+    """`encode` without gradients for any number of reports; equal reports are encoded once; (N, m, D)."""
+    unique = sorted(set(texts), key=lambda text: (len(text), text))
+    chunks = [encode(lm, tokenizer, prompts, unique[i : i + batch_size]) for i in range(0, len(unique), batch_size)]
+    row = {text: i for i, text in enumerate(unique)}
+    return torch.cat(chunks)[[row[text] for text in texts]]
+
+
+class ContextBank:
+    """C of the training reports: through the LLM while the prompts learn, from a table afterwards.
+
+    Args:
+        texts: N reports; `context(idx, ...)` speaks of them by position.
+        prompt_steps: steps in which the prompts learn; -1 is all of them (Eq. 10).
+
+    The table is made at the first step after `prompt_steps`. From there on the prompts get no gradient and AdamW
+    leaves them alone, so a resumed run makes the same table.
+
+    Source: Eq. 10 trains the prompts throughout; the table is ours, because the LLM is the dearest part of a step.
+    """
+
+    def __init__(self, lm, tokenizer, prompts, texts, prompt_steps: int):
+        self.encoder, self.texts, self.prompt_steps = (lm, tokenizer, prompts), list(texts), prompt_steps
+        self.table = None
+
+    def context(self, idx, step_no: int):
+        """(B, m, D) for the reports `idx` (B,) int64; with gradient while the prompts learn."""
+        if self.prompt_steps < 0 or step_no < self.prompt_steps:
+            return encode(*self.encoder, [self.texts[i] for i in idx.tolist()])
+        if self.table is None:
+            self.table = encode_all(*self.encoder, self.texts)
+        return self.table[idx.to(self.table.device)]

@@ -1,0 +1,190 @@
+"""Run one notebook through papermill: short progress lines, plain errors, a done file written last."""
+
+import fcntl
+import os
+import tempfile
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import yaml
+
+from namd.errors import UserError
+from namd.study.digest import git_state, outputs_root, write_json
+from namd.study.series import notebook
+
+CELL_SECONDS = 10
+NOISE = ("Kernel is running over TCP", "frozen modules", "Debugger warning", "PYDEVD")
+
+
+def run_job(plan, job):
+    """Execute `job` of `plan`; returns the done file.
+
+    Raises:
+        UserError: the notebook failed; the sentence names its cell, the error and the executed notebook.
+
+    Source: ours, because papermill calls a cell that killed its kernel "completed".
+    """
+    root = outputs_root() / plan.values["run_name"]
+    folder, done = root / job.folder, root / plan.done_file(job)
+    for name in ("notebooks", "done", "runs"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    with _only_one(folder / "runs" / f".{job.number}.lock", job) as waited:
+        if waited and done.is_file():
+            return done
+        for stale in folder.glob(f"done/{job.number}-*.json"):
+            stale.unlink()
+        _write_parameters(plan, root)
+        began = time.time()
+        _say(job, "starts")
+        _execute(plan, job, folder / "notebooks" / notebook(job.number).name)
+        seconds = time.time() - began
+        write_json(done, dict(notebook=job.label, key=plan.work_key(job), seconds=round(seconds, 1),
+                              commit=git_state()[0], at=datetime.now(UTC).isoformat(timespec="seconds")))
+    finished, total = plan.finished(root)
+    _say(job, f"done in {seconds:.0f} s ({finished} of {total} notebooks)")
+    return done
+
+
+def _say(job, text):
+    print(f"{job.label} · {text}", flush=True)
+
+
+@contextmanager
+def _only_one(path, job):
+    """Hold the job's lock; yields True when another process had it first. It dies with its process."""
+    with open(path, "w") as handle:
+        waited = False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waited = True
+            _say(job, "another process runs it already; waiting for it")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield waited
+
+
+def _write_parameters(plan, root):
+    """params.yaml of the run: the merged values, so that any stage can be repeated by hand."""
+    aside = root / f".params.{os.getpid()}"
+    aside.write_text(yaml.safe_dump(plan.values, sort_keys=False), encoding="utf-8")
+    os.replace(aside, root / "params.yaml")
+
+
+def kernel_environment(threads):
+    """Set what kernels inherit: threads of the numeric libraries, and a deterministic cuBLAS."""
+    if threads:
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            os.environ[name] = str(threads)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+
+
+def _execute(plan, job, target):
+    """Execute into a temporary file beside `target`, then rename; a failed run keeps `.failed.ipynb`."""
+    values = plan.parameters(job)
+    kernel_environment(values.get("threads", 0))
+    failed, aside = target.with_suffix(".failed.ipynb"), target.with_name(f".{target.name}")
+    try:
+        _papermill(notebook(job.number), aside, values, job)
+    except UserError as error:
+        if aside.is_file():
+            os.replace(aside, failed)
+            raise UserError(f"{error}\nThe executed notebook: {_short(failed)}") from None
+        raise
+    _write_html(aside, target.with_suffix(".html"))
+    os.replace(aside, target)
+    failed.unlink(missing_ok=True)
+
+
+def _papermill(source, output, values, job):
+    """papermill with our progress lines; every way to fail becomes a UserError."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.engines import NBClientEngine, papermill_engines
+    from papermill.exceptions import PapermillExecutionError
+
+    with tempfile.TemporaryFile("w+") as noise:
+        client = _client_class(job)
+
+        class Engine(NBClientEngine):
+            """papermill's own engine with a client that reports progress."""
+
+            @classmethod
+            def execute_managed_notebook(cls, nb_man, kernel_name, **kwargs):
+                nb_man.progress = client(nb_man, kernel_name=kernel_name, timeout=None, startup_timeout=120)
+                return nb_man.progress.execute(stderr=noise)
+
+        papermill_engines.register("namd", Engine)
+        try:
+            papermill.execute_notebook(source, output, parameters=values, engine_name="namd",
+                                       kernel_name="python3", progress_bar=False, cwd=source.parent)
+        except PapermillExecutionError as error:
+            raise UserError(_failure(job, error)) from None
+        except DeadKernelError:
+            raise UserError(f"{job.label} lost its kernel in cell {client.at}: most often too little memory;"
+                            f" try a smaller batch.{_last_lines(noise)}") from None
+
+
+def _client_class(job):
+    from papermill.clientwrap import PapermillNotebookClient
+
+    class Client(PapermillNotebookClient):
+        """Prints a line per long-running cell and what the cells print."""
+
+        at, said = 0, time.time()
+
+        def execute_cell(self, cell, cell_index, **kwargs):
+            code = [c for c in self.nb.cells if c.cell_type == "code"]
+            if cell.cell_type == "code":
+                Client.at = code.index(cell) + 1
+                if time.time() - Client.said > CELL_SECONDS:
+                    Client.said = time.time()
+                    _say(job, f"cell {Client.at}/{len(code)} · {first_line(cell.source)}")
+            return super().execute_cell(cell, cell_index, **kwargs)
+
+        def output(self, outs, msg, display_id, cell_index):
+            content = msg["content"]
+            if msg["msg_type"] == "stream" and content["name"] == "stdout":
+                for line in filter(str.strip, content["text"].splitlines()):
+                    _say(job, line)
+            return super().output(outs, msg, display_id, cell_index)
+
+    return Client
+
+
+def first_line(source):
+    """The first line of a cell that is code."""
+    lines = [line.strip() for line in source.splitlines()]
+    return next((line for line in lines if line and not line.startswith("#")), "")[:60]
+
+
+def _failure(job, error):
+    """One sentence: a UserError's own, or where and what."""
+    if error.ename == "UserError":
+        return error.evalue
+    return (f"{job.label} stopped in cell {error.exec_count} (`{first_line(error.source)}`):"
+            f" {error.ename}: {(error.evalue.splitlines() or ['no message'])[0]}")
+
+
+def _last_lines(noise):
+    """What the kernel itself wrote before it died, without ipykernel's routine lines."""
+    noise.seek(0)
+    lines = [line for line in noise.read().splitlines() if line and not any(n in line for n in NOISE)]
+    return " Its last words: " + " / ".join(lines[-3:]) if lines else ""
+
+
+def _short(path):
+    """`path` as a terminal user would type it."""
+    return min(os.path.relpath(path), str(path), key=len)
+
+
+def _write_html(source, target):
+    """Self-contained HTML of an executed notebook, written aside and renamed."""
+    from nbconvert import HTMLExporter
+
+    body, _ = HTMLExporter(embed_images=True).from_filename(str(source))
+    aside = target.with_name(f".{target.name}")
+    aside.write_text(body, encoding="utf-8")
+    os.replace(aside, target)

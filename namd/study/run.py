@@ -1,0 +1,233 @@
+"""What every notebook calls: start, need, figure, table, panel, finish, check and show."""
+
+import importlib.metadata
+import inspect
+import json
+import os
+import platform
+import random
+import resource
+import sys
+import textwrap
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import torch
+from IPython.display import HTML, Code, display
+
+from namd.errors import UserError
+from namd.study import params, series
+from namd.study.digest import git_state, outputs_root, write_json
+from namd.training.seeding import derive_seed
+
+PACKAGES = ("torch", "diffusers", "transformers", "peft", "numpy", "pandas", "scikit-learn")
+FREE = {"device", "threads", "data_workers", "save_every", "eval_batch"}
+PANEL = ("quantity", "paper", "here", "n", "k", "comparable", "why")
+
+
+def start(name, scope):
+    """The run a notebook belongs to; sets threads, seeds and determinism and prints the stamp.
+
+    Args:
+        name: the notebook's file name without suffix, e.g. "02_aligned_vae".
+        scope: the notebook's globals(); every parameter of params/paper.yaml found there is taken.
+
+    Raises:
+        UserError: a value of the parameters cell is of the wrong type or out of range.
+
+    Source: ours, because a result without its parameters, code and data source cannot be repeated.
+    """
+    declared = {key: params.validate(key, scope[key], f"the parameters cell of {name}")
+                for key in params.TABLE if key in scope}
+    missing = {"run_name", "seed", "device", "threads"} - set(declared)
+    if missing:
+        raise UserError(f"The parameters cell of {name} lacks {', '.join(sorted(missing))}.")
+    run = Run(name, declared)
+    print(run.stamp_text())
+    return run
+
+
+def _device(wanted):
+    """torch.device of the `device` parameter."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise UserError("device: cuda, but torch sees no GPU here; write device: auto or cpu.")
+    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _settle(seed, threads, name):
+    """Threads, seeds and deterministic algorithms: the one place that sets them."""
+    if threads:
+        torch.set_num_threads(threads)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    word = derive_seed(seed, name)
+    random.seed(word)
+    np.random.seed(word % 2**32)
+    torch.manual_seed(word)
+
+
+class Run:
+    """One notebook's place below outputs/, its parameters and its stamp."""
+
+    def __init__(self, name, declared):
+        self.began = time.time()
+        self.name, self.number = name, name[:2]
+        self.p = SimpleNamespace(**declared)
+        self.arm = declared.get("arm") if self.number in series.PER_ARM else None
+        self.root = outputs_root() / self.p.run_name
+        self.dir = self.root / "arms" / self.arm if self.arm else self.root
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.device = _device(self.p.device)
+        _settle(self.p.seed, self.p.threads, name)
+        self.upstream = self._upstream(declared)
+        self.key = series.work_key(self.number, declared, self.upstream)
+        self.digest = self.key[:8]
+        self.stamp = self._stamp(declared)
+
+    @property
+    def synthetic(self):
+        """True when the cohort of this run is phantom data."""
+        manifest = self.root / "cohort" / "manifest.json"
+        if manifest.is_file():
+            return bool(json.loads(manifest.read_text(encoding="utf-8"))["synthetic"])
+        return getattr(self.p, "data_source", "phantom") == "phantom"
+
+    def _upstream(self, declared):
+        """Work keys of the notebooks this one follows: {"02_aligned_vae · namd": key}.
+
+        Raises:
+            UserError: an earlier notebook of this run was made with another value of a shared parameter.
+        """
+        found = {}
+        for file in sorted([*self.root.glob("runs/*.json"), *self.root.glob("arms/*/runs/*.json")]):
+            record = json.loads(file.read_text(encoding="utf-8"))
+            if file.stem >= self.number or (self.arm and record["arm"] not in (None, self.arm)):
+                continue
+            if self.arm or not record["arm"]:
+                self._same_values(record, declared)
+            if file.stem in series.AFTER[self.number]:
+                found[record["job"]] = record["key"]
+        return found
+
+    def _same_values(self, record, declared):
+        """Refuse to mix files that were made with other parameters."""
+        for name in declared.keys() & record["parameters"].keys() - FREE:
+            before, now = record["parameters"][name], declared[name]
+            if before != now:
+                raise UserError(f"{self.name} has {name}: {now}, but {record['notebook']} of run"
+                                f" {self.p.run_name} was made with {before}; run that one again first,"
+                                " or choose another run_name.")
+
+    def _stamp(self, declared):
+        commit, dirty = git_state()
+        kind = torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
+        return dict(
+            notebook=self.name, job=series.Job(self.number, self.arm).label, arm=self.arm,
+            run_name=self.p.run_name, digest=self.digest, key=self.key,
+            parameters=declared, commit=commit, uncommitted_changes=dirty,
+            versions={"python": platform.python_version(),
+                      **{name: importlib.metadata.version(name) for name in PACKAGES}},
+            device=kind, threads=torch.get_num_threads(), dtype=str(torch.get_default_dtype())[6:],
+            deterministic=torch.are_deterministic_algorithms_enabled(), synthetic=self.synthetic,
+            upstream=self.upstream)
+
+    def stamp_text(self):
+        """The five lines printed by start()."""
+        s = self.stamp
+        arm = f" · arm {self.arm}" if self.arm else ""
+        state = " with uncommitted changes" if s["uncommitted_changes"] else ""
+        versions = " · ".join(f"{k} {v}" for k, v in s["versions"].items())
+        source = "synthetic: phantom data, not patients" if s["synthetic"] else "NLST delivery"
+        upstream = " · ".join(f"{k}: {v[:8]}" for k, v in s["upstream"].items()) or "none"
+        return "\n".join([
+            f"run       {self.p.run_name}{arm} · notebook {self.name} · parameters {self.digest}",
+            f"code      commit {s['commit']}{state} · {versions}",
+            f"device    {s['device']} · {s['threads']} thread(s) · {s['dtype']} · deterministic"
+            f" · seed {self.p.seed}",
+            f"data      {source}",
+            f"upstream  {upstream}"])
+
+    def need(self, path, made_by="01"):
+        """`path` (absolute, or below run.root) when it exists.
+
+        Raises:
+            UserError: it does not; the sentence holds the command that makes it.
+        """
+        path = self.root / path
+        if path.exists():
+            return path
+        profile = params.REPO / "params" / f"{self.p.run_name}.yaml"
+        files = [f"params/{profile.name}" if profile.is_file() else "<your parameter file>"]
+        if self.arm and (params.REPO / "params" / "ablations" / f"{self.arm}.yaml").is_file():
+            files.append(f"params/ablations/{self.arm}.yaml")
+        command = " ".join([f"python -m namd run {made_by}", *(f"--params {f}" for f in files)])
+        shown = path.relative_to(self.root) if path.is_relative_to(self.root) else path.name
+        raise UserError(f"Run {self.p.run_name} has no {shown} yet; notebook {made_by} makes it: {command}")
+
+    def figure(self, fig, name):
+        """Save `fig` as figures/<name>.png (150 dpi) with run name and digest in its metadata."""
+        path = self.dir / "figures" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fig.savefig(path, dpi=150, bbox_inches="tight",
+                    metadata={"Title": name, "Source": f"run {self.p.run_name}, digest {self.digest}"})
+
+    def table(self, df, name):
+        """Write `df` as metrics/<name>.csv with columns run_name and digest; returns `df`."""
+        path = self.dir / "metrics" / f"{name}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flat = df if isinstance(df.index, pd.RangeIndex) else df.reset_index()
+        flat.assign(run_name=self.p.run_name, digest=self.digest).to_csv(path, index=False)
+        return df
+
+    def panel(self, rows):
+        """Show "paper reports / this run measured / comparable?" and write metrics/panel_NN.csv.
+
+        Args:
+            rows: dicts with quantity, paper, here, n, k, comparable (bool) and why (text).
+
+        Raises:
+            ValueError: a row has other keys.
+        """
+        for row in rows:
+            if set(row) - set(PANEL) or {"quantity", "paper", "here"} - set(row):
+                raise ValueError(f"a panel row has the keys {', '.join(PANEL)}, not {sorted(row)}")
+        table = pd.DataFrame([self._panel_row(row) for row in rows])
+        self.table(table, f"panel_{self.number}")
+        with pd.option_context("display.max_colwidth", None):
+            display(HTML(table.to_html(index=False, border=0)))
+
+    def _panel_row(self, row):
+        comparable, why = bool(row.get("comparable")), row.get("why", "")
+        if self.synthetic:
+            comparable, why = False, why or "phantom data"
+        verdict = "yes" if comparable else "not comparable"
+        return {"quantity": row["quantity"], "paper": row["paper"], "this run": row["here"],
+                "n": row.get("n", ""), "K": row.get("k", ""),
+                "comparable?": f"{verdict}: {why}" if why else verdict}
+
+    def finish(self, **numbers):
+        """Write runs/NN.json: the stamp, `numbers`, wall time in seconds and peak memory in GiB."""
+        unit = 1 if sys.platform == "darwin" else 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+        record = {**self.stamp, "synthetic": self.synthetic, "numbers": numbers,
+                  "seconds": round(time.time() - self.began, 1), "memory_gib": round(peak, 2)}
+        if self.device.type == "cuda":
+            record["gpu_memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
+        write_json(self.dir / "runs" / f"{self.number}.json", record)
+        print(f"{self.name} finished in {record['seconds']:.0f} s, peak memory {peak:.1f} GiB.")
+
+
+def check(what, holds, got=None):
+    """Print "✓ what", or raise AssertionError with the value `got`."""
+    seen = "" if got is None else f" (got {got})"
+    if not bool(holds):
+        raise AssertionError(f"✗ {what}{seen}")
+    print(f"✓ {what}{seen}")
+
+
+def show(thing):
+    """Print the source of a function or class of the module, docstring included."""
+    display(Code(textwrap.dedent(inspect.getsource(thing)), language="python"))

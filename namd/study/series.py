@@ -1,0 +1,170 @@
+"""The series: which notebook follows which, what each declares, and the key of a finished one."""
+
+import ast
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from namd.errors import UserError
+from namd.study import params
+
+AFTER = {"01": (), "02": ("01",), "03": ("02",), "04": ("03",), "05": ("04",), "06": ("05",), "07": ("05",)}
+PER_ARM = ("02", "03", "04")
+ABLATIONS = params.REPO / "params" / "ablations"
+NOTEBOOKS = params.REPO / "notebooks"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One notebook of one run; `arm` is None for the notebooks that all arms share."""
+
+    number: str
+    arm: str | None
+
+    @property
+    def label(self):
+        return f"{notebook(self.number).stem}{f' · {self.arm}' if self.arm else ''}"
+
+    @property
+    def folder(self):
+        """Where the job writes, below the run's root."""
+        return Path("arms", self.arm) if self.arm else Path()
+
+
+@cache
+def notebook(number):
+    """The .ipynb of `number`, e.g. "04"; UserError names the ones there are."""
+    found = sorted(NOTEBOOKS.glob(f"{number}_*.ipynb"))
+    if not found:
+        there = sorted(f.stem for f in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+        raise UserError(f"There is no notebook {number}; choose one of {', '.join(there)}.")
+    return found[0]
+
+
+def cells(number):
+    """Cells of a notebook as (type, tags, source)."""
+    raw = json.loads(notebook(number).read_text(encoding="utf-8"))["cells"]
+    return [(c["cell_type"], c["metadata"].get("tags", []), "".join(c["source"])) for c in raw]
+
+
+@cache
+def declared(number):
+    """{name: default} of the parameters cell, read with ast; nothing is executed."""
+    for _, tags, source in cells(number):
+        if "parameters" in tags:
+            nodes = ast.parse(source).body
+            return {(n.target if isinstance(n, ast.AnnAssign) else n.targets[0]).id: ast.literal_eval(n.value)
+                    for n in nodes if isinstance(n, (ast.AnnAssign, ast.Assign))}
+    raise UserError(f"{notebook(number).name} has no cell tagged `parameters`.")
+
+
+def reached(source):
+    """Sources of the namd modules that `source` imports, directly or through others: {module: bytes}.
+
+    namd.study is left out: it stamps and validates, it computes no result.
+    """
+    found, queue = {}, set(_imports(source))
+    while queue:
+        name = queue.pop()
+        base = params.REPO.joinpath(*name.split("."))
+        file = next((f for f in (base.with_suffix(".py"), base / "__init__.py") if f.is_file()), None)
+        if name in found or file is None or name.startswith("namd.study"):
+            continue
+        found[name] = file.read_bytes()
+        queue |= _imports(found[name])
+    return found
+
+
+@cache
+def _imports(source):
+    """Dotted names below namd that `source` may import; some are functions, not modules."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(name for name in names if name.split(".")[0] == "namd")
+
+
+def code_of(number):
+    """Code cells up to the exercises: what decides the result."""
+    kept = []
+    for kind, _, source in cells(number):
+        if source.startswith("## Exercises"):
+            break
+        kept += [source] if kind == "code" else []
+    return kept
+
+
+def sha(*parts):
+    """sha256 of anything JSON can write."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def work_key(number, values, upstream):
+    """Names a result: declared parameters, code, module sources and the keys of what came before.
+
+    Args:
+        values: {parameter: value}, only those the notebook declares.
+        upstream: {job label: work key}.
+
+    Source: ours, because a checkpoint or a finished notebook may only be reused when all of it is the same.
+    """
+    code = code_of(number)
+    plain = "\n".join(line for cell in code for line in cell.splitlines() if not line.startswith(("%", "!")))
+    modules = {name: hashlib.sha256(text).hexdigest() for name, text in reached(plain).items()}
+    return sha(values, code, modules, upstream)
+
+
+class Plan:
+    """Every job of a run with its parameters, parents and expected key; nothing is executed."""
+
+    def __init__(self, files=(), pairs=()):
+        self.values = params.load(files, pairs)
+        self.files = tuple(f for f in files if Path(f).resolve().parent != ABLATIONS)
+        self.main = params.load(self.files, pairs)["arm"]
+        arms = dict.fromkeys([self.main, *self.values["compare_arms"], self.values["arm"]])
+        self.by_arm = {arm: params.load(self._layers(arm), pairs) for arm in arms}
+
+    def _layers(self, arm):
+        """Parameter files of an arm: the run's own, and the ablation's on top."""
+        return self.files if arm in (None, self.main) else (*self.files, ABLATIONS / f"{arm}.yaml")
+
+    def files_of(self, job):
+        """Parameter files that make `job` what it is."""
+        return self._layers(job.arm)
+
+    def jobs(self):
+        """All jobs in an order that respects AFTER."""
+        return [Job(n, arm) for n in AFTER for arm in (self.by_arm if n in PER_ARM else [None])]
+
+    def parents(self, job):
+        """The jobs whose files `job` reads."""
+        return [j for j in self.jobs() if j.number in AFTER[job.number]
+                and (job.arm is None or j.arm in (None, job.arm))]
+
+    def parameters(self, job):
+        """The declared parameters of `job` with their values in this run."""
+        values = self.by_arm[job.arm or self.main]
+        unknown = set(declared(job.number)) - set(values)
+        if unknown:
+            raise UserError(f"{notebook(job.number).name} declares {', '.join(sorted(unknown))},"
+                            " which params/paper.yaml does not have; add the line there.")
+        return {name: values[name] for name in declared(job.number)}
+
+    @cache  # noqa: B019  a plan lives as long as its process
+    def work_key(self, job):
+        upstream = {parent.label: self.work_key(parent) for parent in self.parents(job)}
+        return work_key(job.number, self.parameters(job), upstream)
+
+    def done_file(self, job):
+        """done/NN-<key>.json below the run's root: it exists exactly when this very job has finished."""
+        return job.folder / "done" / f"{job.number}-{sha(self.work_key(job), cells(job.number))[:12]}.json"
+
+    def finished(self, root):
+        """(finished, all) number of jobs below `root`."""
+        jobs = self.jobs()
+        return sum((root / self.done_file(job)).is_file() for job in jobs), len(jobs)

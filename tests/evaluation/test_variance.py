@@ -1,0 +1,102 @@
+"""Spread, regimes, rings and running variance against hand-computed cases."""
+
+import numpy as np
+import pytest
+
+from namd.evaluation import variance
+
+
+def test_spread_by_hand():
+    prob = np.array([[0.1, 0.9], [0.3, 0.7]])
+    table = variance.spread(prob, [0, 1])
+    assert table["prob_mean"].tolist() == pytest.approx([0.2, 0.8])
+    assert table["error"].tolist() == pytest.approx([0.2, 0.2])
+    assert table["prob_var"].tolist() == pytest.approx([0.02, 0.02])  # (0.1^2 + 0.1^2) / (2 - 1)
+
+
+def test_spread_refuses_one_run():
+    with pytest.raises(ValueError, match="K >= 2"):
+        variance.spread(np.array([[0.1, 0.9]]), [0, 1])
+
+
+def test_variance_never_exceeds_its_ceiling():
+    prob = np.random.default_rng(0).random((4, 50)).round()  # 0 or 1: the widest spread there is
+    table = variance.spread(prob, np.tile([0, 1], 25))
+    assert table["prob_var"].to_numpy() == pytest.approx((4 / 3 * table["error"] * (1 - table["error"])).to_numpy())
+
+
+def test_regimes_at_their_borders():
+    found = variance.regimes([0.49, 0.5, 0.1, 0.9], [0.02, 0.02, 0.021, 0.03], error_cut=0.5, var_cut=0.02)
+    assert found.tolist() == ["confidently correct", "confidently incorrect", "unsure", "unsure"]
+
+
+def test_cases_are_the_extremes_of_their_cell():
+    table = variance.spread(np.array([[0.1, 0.2, 0.9, 0.0], [0.1, 0.2, 0.9, 1.0]]), [0, 0, 0, 1])
+    regime = variance.regimes(table["error"], table["prob_var"], 0.5, 0.1)
+    cases = variance.pick_cases(table, regime)
+    assert len(cases) == 6
+    assert cases["confidently correct", 0] == 0
+    assert cases["confidently incorrect", 0] == 2
+    assert cases["unsure", 1] == 3
+    assert cases["confidently correct", 1] is None
+
+
+def test_relative_radius_is_one_at_the_boundary():
+    ratio = variance.relative_radius([6.0, np.nan], size=21, mm_per_px=0.6)
+    assert ratio.shape == (2, 21, 21)
+    assert ratio[0, 10, 10] == 0
+    assert ratio[0, 10, 15] == pytest.approx(1)  # 5 pixels of 0.6 mm = 3 mm
+    assert np.isnan(ratio[1]).all()
+
+
+def test_rings_average_their_pixels():
+    maps = np.array([[[1.0, 3.0, 5.0]]])
+    ratio = np.array([[[0.5, 0.6, 1.0]]])
+    rings = variance.radial_profile(maps, ratio, edges=(0.6, 2.0))
+    assert rings[0, :2].tolist() == [1.0, 4.0]  # 0.6 belongs to the second ring
+    assert np.isnan(rings[0, 2])
+
+
+def test_running_variance_equals_numpy_at_every_k():
+    prob = np.random.default_rng(1).random((6, 3))
+    running = variance.running_variance(prob)
+    assert np.isnan(running[0]).all()
+    for k in range(2, 7):
+        assert running[k - 1] == pytest.approx(prob[:k].var(0, ddof=1))
+    assert variance.running_variance(prob, ddof=0)[0] == pytest.approx(np.zeros(3))
+
+
+def test_settled_looks_at_every_later_run():
+    running = np.array([[np.nan, np.nan], [1.0, 1.0], [2.0, 1.0], [1.0, 1.0]])  # the first leaves and returns
+    assert variance.settled(running, 0.2).tolist() == [0.0, 0.5, 0.5, 1.0]
+    assert variance.k_needed(running, 0.2) == 4
+    assert variance.k_needed(running, 0.2, share=0.4) == 2
+
+
+def test_mean_draws_weigh_patients_and_skip_missing_values():
+    counts = np.array([[1, 1, 1], [2, 0, 1], [0, 0, 3]])
+    draws = variance.mean_draws([1.0, 3.0, np.nan], [True, True, True], counts)
+    assert draws[:2].tolist() == [2.0, 1.0]
+    assert np.isnan(draws[2])
+
+
+def test_contrast_is_a_difference_of_means():
+    counts = np.ones((5, 4), dtype=int)
+    left, right = np.array([True, True, False, False]), np.array([False, False, True, True])
+    assert variance.contrast([1.0, 3.0, 0.0, np.nan], left, right, counts) == pytest.approx((2.0, 2.0, 2.0))
+    assert np.isnan(variance.contrast([1.0, 3.0, 0.0, 0.0], left, np.zeros(4, dtype=bool), counts)).all()
+
+
+def test_mean_interval_spans_the_resamples():
+    counts = np.array([[2, 0], [0, 2]])
+    value, low, high = variance.mean_interval([1.0, 3.0], counts)
+    assert value == 2.0
+    assert 1.0 <= low < 1.1 and 2.9 < high <= 3.0
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [(0.1, 0.2, "holds"), (-0.2, -0.1, "fails"), (-0.1, 0.1, "undecided"), (np.nan, np.nan, "undecided")],
+)
+def test_verdict_follows_the_interval(low, high, word):
+    assert variance.verdict(low, high) == word

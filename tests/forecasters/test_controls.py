@@ -1,0 +1,64 @@
+"""Controls: what each of them must score by construction."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from namd.errors import UserError
+from namd.forecasters.base import Forecaster
+from namd.forecasters.controls import CopyBaseline, PermutedRecords, exchange, logistic_score
+
+
+class AgeAsBrightness(Forecaster):
+    """A forecaster whose image is the age in its record: shows which record reached which subject."""
+
+    def fit(self, pairs, params):
+        """Nothing to learn."""
+
+    def sample(self, x1, ehr, seeds):
+        age = torch.tensor(ehr["age"].to_numpy(), dtype=torch.float32)
+        return torch.stack([age.reshape(-1, 1, 1, 1).expand_as(x1) for _ in seeds])
+
+
+def records(n):
+    return pd.DataFrame({"age": np.arange(n)}, index=[f"pair{i}" for i in range(n)])
+
+
+def test_copy_baseline_returns_one_run_and_never_the_same_memory():
+    x1 = torch.rand(4, 1, 8, 8)
+    x2_hat = CopyBaseline().sample(x1, records(4), [1, 2, 3])
+    assert torch.equal(x2_hat[0], x1) and x2_hat.shape == (1, 4, 1, 8, 8)
+    x2_hat += 1
+    assert x1.max() <= 1
+
+
+@pytest.mark.parametrize("n", [2, 3, 50])
+def test_exchange_leaves_nobody_their_own_record_and_loses_none(n):
+    ehr = records(n)
+    moved = exchange(ehr, 7)
+    assert list(moved.index) == list(ehr.index)
+    assert sorted(moved["age"]) == list(range(n))
+    assert (moved["age"].to_numpy() != ehr["age"].to_numpy()).all()
+    assert moved.equals(exchange(ehr, 7))
+
+
+def test_permuted_records_changes_the_record_and_not_the_image():
+    x1, ehr = torch.zeros(5, 1, 2, 2), records(5)
+    x2_hat = PermutedRecords(AgeAsBrightness(), 3).sample(x1, ehr, [1, 2])
+    assert x2_hat.shape == (2, 5, 1, 2, 2)
+    assert x2_hat[0, :, 0, 0, 0].tolist() == exchange(ehr, 3)["age"].tolist()
+
+
+def test_logistic_score_finds_the_column_that_tells():
+    rng = np.random.default_rng(0)
+    columns = rng.normal(size=(400, 3))
+    label = (rng.random(400) < 1 / (1 + np.exp(-3 * columns[:, 1]))).astype(int)
+    low, high = np.array([[0, -2.0, 0]]), np.array([[0, 2.0, 0]])
+    assert logistic_score(columns, label, low)[0] < 0.1 < 0.9 < logistic_score(columns, label, high)[0]
+    assert logistic_score(columns, label, columns).mean() == pytest.approx(label.mean(), abs=0.01)
+
+
+def test_logistic_score_needs_both_classes():
+    with pytest.raises(UserError, match="one class"):
+        logistic_score(np.zeros((4, 2)), [0, 0, 0, 0], np.zeros((1, 2)))

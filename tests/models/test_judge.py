@@ -1,0 +1,102 @@
+"""The judge: its shape, its losses by hand, its files, and that it learns what is in the follow-up."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from namd.data.cohort import SCHEMA, Pairs
+from namd.errors import UserError
+from namd.models.judge import Judge, judge_loss, load_judge, train_judge
+
+
+def small_judge(n_attributes=0, dropout=0.0):
+    torch.manual_seed(0)
+    return Judge(image_size=16, patch=8, dim=12, depth=2, heads=2, head_dim=8, mlp=16, dropout=dropout,
+                 n_attributes=n_attributes)
+
+
+def test_the_authors_shape_has_the_authors_size():
+    with torch.device("meta"):
+        judge = Judge(64, 8, 1024, 6, 32, 64, 2048, 0.5)
+    block = 1024 * 3 * 2048 + 2048 * 1024 + 1024 + 2 * 1024 * 2048 + 2048 + 1024 + 4 * 1024
+    outside = (64 + 1) * 1024 + 65 * 1024 + 1024 + 2 * 1024 + 1024 + 1
+    assert sum(w.numel() for w in judge.parameters()) == 6 * block + outside
+
+
+def test_features_and_prob_do_not_depend_on_the_batch():
+    judge, x = small_judge(dropout=0.5), torch.rand(7, 1, 16, 16)
+    assert judge.features(x).shape == (7, 12)
+    assert torch.allclose(judge.features(x, batch=3), judge.features(x), atol=1e-6)
+    prob = judge.prob(x)
+    assert prob.shape == (7,) and ((0 < prob) & (prob < 1)).all()
+    assert torch.allclose(prob, judge.logit(judge.features(x)).sigmoid())
+
+
+def test_the_class_token_sees_every_patch():
+    judge, x = small_judge(), torch.rand(1, 1, 16, 16, requires_grad=True)
+    judge(x).sum().backward()
+    assert (x.grad.abs().sum((2, 3)) > 0).all() and (x.grad != 0).float().mean() > 0.99
+
+
+def test_save_and_load_are_bit_equal(tmp_path):
+    judge, x = small_judge(n_attributes=5).eval(), torch.rand(3, 1, 16, 16)
+    judge.save(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["n_attributes"] == 5
+    assert torch.equal(load_judge(tmp_path).prob(x), judge.prob(x))
+
+
+def test_errors_say_what_to_do(tmp_path):
+    with pytest.raises(UserError, match="namd run 05"):
+        load_judge(tmp_path)
+    with pytest.raises(UserError, match="judge_patch"):
+        Judge(16, 5, 8, 1, 1, 8, 8, 0.0)
+
+
+def test_loss_by_hand():
+    judge = small_judge(n_attributes=2).eval()
+    for head, bias in ((judge.head, [0.0]), (judge.attributes, [1.0, 1.0])):
+        torch.nn.init.zeros_(head.weight)
+        head.bias.data = torch.tensor(bias)
+    x, label, f = torch.rand(2, 1, 16, 16), torch.tensor([1.0, 0.0]), torch.tensor([[3.0, 1.0], [1.0, 0.0]])
+    logs = judge_loss(judge, x, label, f, weight=0.5)               # attribute errors 2, 0, 0, 1
+    assert logs["loss_label"].item() == pytest.approx(np.log(2))
+    assert logs["loss_attributes"].item() == pytest.approx(5 / 4)
+    assert logs["loss"].item() == pytest.approx(np.log(2) + 0.5 * 5 / 4)
+    assert "loss_attributes" not in judge_loss(small_judge(), x, label, f, 0)
+
+
+def discs(n, seed):
+    """n pairs whose follow-up is a disc in the lung: 10 px in radius when malignant, 4 px when benign; x1 is empty."""
+    rng = np.random.default_rng(seed)
+    label = np.arange(n) % 2
+    axis = np.arange(128) - 63.5
+    far = np.hypot(axis[:, None], axis[None])
+    crops = [np.full((128, 128), -900)] + [np.where(far < radius, 0, -900) for radius in np.where(label, 10, 4)]
+    crops = np.stack(crops) + rng.normal(0, 40, (n + 1, 128, 128))
+    table = pd.DataFrame({name: pd.Series([pd.NA] * n, dtype=dtype) for name, dtype in SCHEMA.items()})
+    table["label"], table["t0_index"], table["t1_index"] = label, 0, np.arange(1, n + 1)
+    table["t1_sct_long_dia"] = np.where(label, 12.0, 5.0)
+    return Pairs(table, crops.astype(np.int16))
+
+
+SMALL = dict(image_size=64, window_low=-1000, window_high=400, judge_patch=16, judge_dim=16, judge_depth=1,
+             judge_heads=2, judge_head_dim=8, judge_mlp=16, judge_dropout=0.1, judge_steps=60, judge_batch=16,
+             judge_lr=3e-3, judge_attributes=1.0, seed=0)
+
+
+def test_training_reads_the_follow_up_and_repeats_bit_for_bit(tmp_path):
+    train, val, test = (discs(n, seed) for seed, n in enumerate((64, 16, 20)))
+    judge, history = train_judge(train, val, SimpleNamespace(**SMALL), tmp_path / "a")
+    x1, x2 = test.images(64, -1000, 400)
+    prob = judge.prob(x2).numpy()
+    assert prob[test.label == 1].min() > prob[test.label == 0].max()
+    assert judge.prob(x1).std() < 0.1                                   # nothing to see at baseline
+    assert history["loss_attributes"].iloc[-1] < history["loss_attributes"].iloc[0]
+    assert torch.equal(load_judge(tmp_path / "a").prob(x2), judge.prob(x2))
+    train_judge(train, val, SimpleNamespace(**SMALL), tmp_path / "b")
+    same = [(tmp_path / run / "model.safetensors").read_bytes() for run in "ab"]
+    assert same[0] == same[1]

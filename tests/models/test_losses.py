@@ -1,0 +1,132 @@
+"""Eq. 2-6 against values worked out by hand."""
+
+import math
+
+import pytest
+import torch
+
+from namd.errors import UserError
+from namd.models import losses
+
+THREE = torch.tensor([[0.0], [1.0], [3.0]])
+
+
+def test_neighbour_rows_of_three_nodules_by_hand():
+    P = losses.neighbour_rows(THREE, sigma=1.0)
+    a, b, c = math.exp(-0.5), math.exp(-4.5), math.exp(-2.0)
+    by_hand = torch.tensor(
+        [[0, a / (a + b), b / (a + b)], [a / (a + c), 0, c / (a + c)], [b / (b + c), c / (b + c), 0]])
+    torch.testing.assert_close(P, by_hand)
+
+
+def test_temperature_widens_sigma_by_its_square_root():
+    torch.testing.assert_close(
+        losses.neighbour_rows(THREE, 2.0, temperature=0.5), losses.neighbour_rows(THREE, math.sqrt(2.0))
+    )
+
+
+def test_alignment_by_hand_and_not_symmetric():
+    f, z = THREE, torch.tensor([[0.0, 0.0], [0.0, 2.0], [1.0, 0.0]])
+    P, Q = losses.neighbour_rows(f, 1.0), losses.neighbour_rows(z, 1.0)
+    by_hand = sum(P[i, j] * (P[i, j] / Q[i, j]).log() for i in range(3) for j in range(3) if i != j) / 3
+    torch.testing.assert_close(losses.alignment_loss(f, z, 1.0, 1.0), by_hand)
+    assert abs(by_hand - losses.alignment_loss(z, f, 1.0, 1.0)) > 0.1
+
+
+def test_alignment_is_zero_when_the_orders_agree_and_ignores_a_shift():
+    z = 5 * THREE + 7
+    assert losses.alignment_loss(THREE, z, 1.0, 5.0).item() == pytest.approx(0.0, abs=1e-6)
+    assert losses.alignment_loss(THREE, -THREE.flip(0), 1.0, 1.0) > 0.1
+
+
+def test_alignment_gradient_is_finite_and_reaches_z_only_when_it_should():
+    z = torch.zeros(3, 2, 2, requires_grad=True)
+    losses.alignment_loss(THREE, z + torch.arange(3.0)[:, None, None], 1.0, 1.0).backward()
+    assert z.grad.isfinite().all() and z.grad.abs().sum() > 0
+
+
+def test_alignment_far_apart_latents_stay_finite():
+    z = (1e3 * THREE).requires_grad_()
+    loss = losses.alignment_loss(THREE, z, 1.0, 1.0)
+    loss.backward()
+    assert loss.isfinite() and z.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(("v", "sigma", "temperature"), [(THREE[:1], 1, 1), (THREE, 0, 1), (THREE, 1, -1)])
+def test_neighbour_rows_refuses(v, sigma, temperature):
+    with pytest.raises(ValueError, match="B >= 2|above 0"):
+        losses.neighbour_rows(v, sigma, temperature)
+
+
+def test_prediction_loss_by_hand():
+    logit, label = torch.tensor([0.0, math.log(3)]), torch.tensor([1, 0])
+    assert losses.prediction_loss(logit, label).item() == pytest.approx((math.log(2) + math.log(4)) / 2)
+
+
+def test_kl_sums_over_the_latent_and_averages_over_the_batch():
+    mean, logvar = torch.zeros(2, 4, 8, 8), torch.zeros(2, 4, 8, 8)
+    assert losses.kl_loss(mean, logvar) == 0
+    mean[0] = 1.0
+    assert losses.kl_loss(mean, logvar).item() == pytest.approx(0.5 * 256 / 2)
+    logvar[1, 0, 0, 0] = math.log(4)
+    assert losses.kl_loss(mean, logvar).item() == pytest.approx(64 + 0.5 * (4 - 1 - math.log(4)) / 2)
+
+
+def test_reconstruction_loss_is_the_mean_absolute_difference():
+    x = torch.tensor([[[[0.0, 1.0]]], [[[-1.0, 0.5]]]])
+    assert losses.reconstruction_loss(x, torch.zeros_like(x)).item() == pytest.approx(2.5 / 4)
+
+
+def test_perplexity_counts_neighbours():
+    P = torch.tensor([[0, 0.5, 0.5], [1.0, 0, 0], [0.25, 0.75, 0]])
+    third = math.exp(-0.25 * math.log(0.25) - 0.75 * math.log(0.75))
+    torch.testing.assert_close(losses.perplexity(P), torch.tensor([2.0, 1.0, third]))
+
+
+def test_sigma_for_perplexity_reaches_it_with_and_without_temperature():
+    f = torch.randn(64, 5, generator=torch.Generator().manual_seed(0))
+    for temperature in (1.0, 0.5):
+        sigma = losses.sigma_for_perplexity(f, 30.0, temperature)
+        reached = losses.perplexity(losses.neighbour_rows(f, sigma, temperature)).median().item()
+        assert reached == pytest.approx(30.0, abs=0.05)
+
+
+def test_sigma_for_perplexity_names_the_range():
+    with pytest.raises(UserError, match="align_perplexity = 30 .* between"):
+        losses.sigma_for_perplexity(torch.randn(8, 2), 30.0)
+
+
+def test_fresh_weights_depend_on_the_key_and_leave_the_global_generator_alone():
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    drawn = []
+    for key in ("a", "a", "b"):
+        with losses.fresh_weights(23, key):
+            drawn.append(torch.rand(3))
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
+
+
+def test_perceptual_random_is_seeded_frozen_and_passes_gradients_to_the_image():
+    one, same, other = (losses.perceptual("squeeze", "random", s) for s in (23, 23, 24))
+    x = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    x_hat = (x * 0.5).requires_grad_()
+    distance = one(x, x_hat)
+    assert distance.shape == (2, 1, 1, 1) and (distance > 0).all() and one(x, x).abs().max() == 0
+    assert torch.equal(distance, same(x, x_hat)) and not torch.equal(distance, other(x, x_hat))
+    distance.sum().backward()
+    assert x_hat.grad.abs().sum() > 0 and all(w.grad is None for w in one.parameters())
+    assert not one.training and not any(w.requires_grad for w in one.parameters())
+
+
+def test_perceptual_refuses_an_unknown_backbone():
+    with pytest.raises(UserError, match="resnet"):
+        losses.perceptual("resnet", "random", 23)
+
+
+def test_perceptual_says_how_to_mend_absent_imagenet_weights(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match="lpips_weights: random"):
+        losses.perceptual("squeeze", "imagenet", 23)
