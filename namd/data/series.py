@@ -63,9 +63,12 @@ class Series:
 def read_header(path) -> pydicom.Dataset:
     """The attributes of `HEADER`, without the pixels."""
     try:
-        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER)
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER)
     except (InvalidDicomError, EOFError, OSError, ValueError) as error:
         raise RefusedError("E23", f"the header of {Path(path).name} is damaged ({error}); copy it again") from error
+    if "SOPInstanceUID" not in header:
+        raise RefusedError("E23", f"the header of {Path(path).name} is cut off; copy it again")
+    return header
 
 
 def find_series(root) -> list[str]:
@@ -79,10 +82,13 @@ def _first_dicom(folder, names) -> str | None:
 
 
 def series_uid(folder) -> str:
-    """SeriesInstanceUID of the first DICOM file of a folder; empty where it has none."""
+    """SeriesInstanceUID of the first DICOM file of a folder; empty where it cannot be read."""
     first = _first_dicom(folder, os.listdir(folder))
-    return str(pydicom.dcmread(first, stop_before_pixels=True, specific_tags=["SeriesInstanceUID"])
-               .get("SeriesInstanceUID", ""))
+    try:
+        header = pydicom.dcmread(first, stop_before_pixels=True, specific_tags=["SeriesInstanceUID"])
+    except (InvalidDicomError, EOFError, OSError, ValueError):
+        return ""
+    return str(header.get("SeriesInstanceUID", ""))
 
 
 def read_series(folder) -> Series:

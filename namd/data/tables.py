@@ -153,15 +153,14 @@ def _rule_failures(kind: str, table: pd.DataFrame) -> dict[int, tuple[str, str]]
         pa.DataFrameSchema(columns, checks=wide).validate(table, lazy=True)
     except pa.errors.SchemaErrors as errors:
         cases = errors.failure_cases.dropna(subset="index").drop_duplicates("index")
-        return {int(case.index): _sentence(case, table) for case in cases.set_index("index").itertuples()}
+        return {int(case["index"]): _sentence(case) for case in cases.to_dict("records")}
     return {}
 
 
-def _sentence(case, table) -> tuple[str, str]:
+def _sentence(case: dict) -> tuple[str, str]:
     """Code and sentence of one failure case."""
-    code, _, text = str(case.check).rpartition("|")
-    if case.check == "not_nullable":
-        return "E04", f"{case.column} is missing in a key"
-    if case.schema_context == "DataFrameSchema":
-        return code, text
-    return code, f"{case.column} = {case.failure_case} {text}"
+    code, _, text = str(case["check"]).rpartition("|")
+    if case["check"] == "not_nullable":
+        return "E04", f"{case['column']} is missing in a key"
+    return (code, text) if case["schema_context"] == "DataFrameSchema" else (
+        code, f"{case['column']} = {case['failure_case']} {text}")

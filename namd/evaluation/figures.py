@@ -197,8 +197,7 @@ def running_variance(running, share, k_paper=20, title="", synthetic=False):
     fig, (ax, low) = plt.subplots(2, 1, figsize=(6.0, 5.6), height_ratios=[3, 2], sharex=True, layout="constrained")
     k = np.arange(1, len(running) + 1)
     ax.plot(k, running, color=COLOURS[0], lw=0.8, alpha=0.45)
-    ax.plot(k, np.r_[np.nan, np.nanmedian(running[1:], axis=1)],
-            color="k", lw=2, label="median")
+    ax.plot(k, running.mean(1), color="k", lw=2, label="mean over nodules")
     ax.set(ylabel="running variance of p", title=title)
     for i, (name, values) in enumerate(share.items()):
         low.plot(k[: len(values)], values, color=COLOURS[i + 1], marker=".", label=name)

@@ -19,6 +19,11 @@ def run_seeds(k):
     return [*AUTHORS_SEEDS, *range(1000, 1000 + k)][:k]
 
 
+def row_file(folder, row):
+    """Where the images of a row are kept: folder/<row>.npy, with _ for a space."""
+    return Path(folder) / f"{row.replace(' ', '_')}.npy"
+
+
 def draw_row(make, x1, ehr, seeds, path, threads=0):
     """Sample one row of Table 1 and keep its images.
 
@@ -41,23 +46,29 @@ def draw_row(make, x1, ehr, seeds, path, threads=0):
     os.replace(aside, path)
 
 
+def n_processes(workers, n_jobs):
+    """Processes for `n_jobs` independent jobs: `workers`, or one per core when it is 0, and never idle ones."""
+    return min(workers or joblib.cpu_count(), n_jobs)
+
+
 def draw_rows(makers, x1, ehr, seeds, folder, threads=0, workers=1):
     """Sample several rows side by side, one process each; the same images come out for any number of workers.
 
     Args:
         makers: {row: () -> Forecaster}; x1, ehr: as in `draw_row`; seeds: {row: K integers}.
-        folder: images go to folder/<row>.npy; threads, workers: torch threads of each of `workers` processes.
+        folder: images go to row_file(folder, row); threads: torch threads of each process.
+        workers: processes; 0 is one per core.
 
     Source: ours, because two one-thread processes use two cores better than two threads.
     """
-    joblib.Parallel(n_jobs=max(1, min(workers, len(makers))))(
-        joblib.delayed(draw_row)(make, x1, ehr, seeds[row], Path(folder) / f"{row}.npy", threads)
+    joblib.Parallel(n_jobs=n_processes(workers, len(makers)))(
+        joblib.delayed(draw_row)(make, x1, ehr, seeds[row], row_file(folder, row), threads)
         for row, make in makers.items())
 
 
 def load_row(folder, row):
     """Images of one row, float32 tensor (K, N, 1, S, S) in [-1, 1]."""
-    return torch.from_numpy(np.load(Path(folder) / f"{row}.npy").astype(np.float32))[:, :, None]
+    return torch.from_numpy(np.load(row_file(folder, row)).astype(np.float32))[:, :, None]
 
 
 def probability_table(prob, pair_id):

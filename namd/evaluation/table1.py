@@ -6,8 +6,12 @@ import pandas as pd
 import torch
 
 from namd.evaluation import intervals, metrics
-from namd.evaluation.runs import load_row
+from namd.evaluation.runs import load_row, n_processes
 from namd.evaluation.variance import verdict
+from namd.study.paper import PAPER
+
+PAPER_ROWS = {"real baseline": "Real baseline LDCT", "real follow-up": "Real follow-up LDCT", "namd": "NAMD",
+              "no_align_no_pred": "NAMD (w/o L_align)"}         # Sec. 4.2.2: both losses are omitted
 
 
 def diagnosis_columns(label, prob_runs, counts):
@@ -17,8 +21,9 @@ def diagnosis_columns(label, prob_runs, counts):
         label: (N,) in {0, 1}; prob_runs: (K, N); counts: (n_boot, N) of intervals.resample_counts.
 
     Returns:
-        dict: auroc_mean, auroc_sd, auprc_mean, auprc_sd over the K runs (the paper's statistic); auroc, auroc_low,
-        auroc_high (DeLong) and auprc, auprc_low, auprc_high (bootstrap) of the K-mean probability; brier of it.
+        dict: auroc_mean, auroc_sd, auprc_mean, auprc_sd over the K runs (the paper's statistic); auroc_kmean,
+        auroc_low, auroc_high (DeLong), auprc_kmean, auprc_low, auprc_high (bootstrap) and brier of the K-mean
+        probability.
 
     Source: Sec. 4.1.2 for the first four; the rest is ours, because the paper's spread leaves the patients out.
     """
@@ -27,8 +32,8 @@ def diagnosis_columns(label, prob_runs, counts):
     auprc_mean, auprc_sd = metrics.over_runs(metrics.auprc, label, prob_runs)
     auroc, _, auroc_low, auroc_high = intervals.delong(label, prob)
     auprc_low, auprc_high = intervals.percentile_interval(intervals.auprc_draws(label, prob, counts))
-    return dict(auroc_mean=auroc_mean, auroc_sd=auroc_sd, auroc=auroc, auroc_low=auroc_low, auroc_high=auroc_high,
-                auprc_mean=auprc_mean, auprc_sd=auprc_sd, auprc=metrics.auprc(label, prob), auprc_low=auprc_low,
+    return dict(auroc_mean=auroc_mean, auroc_sd=auroc_sd, auroc_kmean=auroc, auroc_low=auroc_low, auroc_high=auroc_high,
+                auprc_mean=auprc_mean, auprc_sd=auprc_sd, auprc_kmean=metrics.auprc(label, prob), auprc_low=auprc_low,
                 auprc_high=auprc_high, brier=metrics.brier(label, np.clip(prob, 0, 1)))
 
 
@@ -86,7 +91,7 @@ def score_rows(folder, rows, x1, x2, judge, net, threads=0, workers=1):
     Source: ours; the numbers are those of one process.
     """
     features_x2 = judge.features(x2)
-    scored = joblib.Parallel(n_jobs=max(1, min(workers, len(rows))))(
+    scored = joblib.Parallel(n_jobs=n_processes(workers, len(rows)))(
         joblib.delayed(score_row)(folder, row, x1, x2, features_x2, judge, net, threads) for row in rows)
     prob = {row: values for row, (values, _) in zip(rows, scored, strict=True)}
     return prob, pd.DataFrame([columns for _, columns in scored], index=pd.Index(rows, name="row"))
@@ -138,3 +143,45 @@ def gaps(label, prob, rows, ceilings, counts, baseline="real baseline"):
             low, high = (np.nan, np.nan) if np.isnan(value) else intervals.percentile_interval(spread)
             table.append(dict(row=row, ceiling=ceiling, value=float(value), low=low, high=high))
     return pd.DataFrame(table)
+
+
+def beside_the_paper(table, synthetic):
+    """`table` with the paper's means and a word on whether the two may be compared.
+
+    Args:
+        table: DataFrame indexed by row.
+
+    Returns:
+        The same with paper_row, paper_auroc, paper_auprc, paper_lpips, paper_fid (NaN where the paper has none) and
+        comparable.
+
+    Source: Table 1, by namd.study.paper.
+    """
+    paper = [PAPER["table1"].get(PAPER_ROWS.get(row, ""), {}) for row in table.index]
+    means = {f"paper_{name}": [known.get(name, (np.nan,))[0] for known in paper]
+             for name in ("auroc", "auprc", "lpips", "fid")}
+    verdicts = ["not comparable: phantom data" if synthetic else "all but FID: judge features, not Inception's"
+                if known else "" for known in paper]
+    return table.assign(paper_row=[PAPER_ROWS.get(row, "") for row in table.index], **means, comparable=verdicts)
+
+
+def pretty(table):
+    """Table 1 for reading: text "mean ± sd over runs" and "K-mean [95 % over patients]", one line a row.
+
+    Args:
+        table: DataFrame with the columns of `diagnosis_columns` and `image_columns`; NaN becomes "-".
+    """
+    def spread(name, digits):
+        return [f"{m:.{digits}f} ± {s:.{digits}f}" if k > 1 else "-" if np.isnan(m) else f"{m:.{digits}f}"
+                for m, s, k in zip(table[f"{name}_mean"], table[f"{name}_sd"], table["k"], strict=True)]
+
+    def interval(name):
+        return [f"{v:.3f} [{low:.3f}, {high:.3f}]" for v, low, high in
+                zip(table[f"{name}_kmean"], table[f"{name}_low"], table[f"{name}_high"], strict=True)]
+
+    return pd.DataFrame({
+        "LPIPS ↓": spread("lpips", 3), "FID ↓": spread("fid", 2), "KID ↓": spread("kid", 3),
+        "Δ-RMAE ↓": spread("delta_rmae", 2), "AUROC ↑": spread("auroc", 3), "K-mean AUROC": interval("auroc"),
+        "AUPRC ↑": spread("auprc", 3), "K-mean AUPRC": interval("auprc"), "K": table["k"].to_numpy(),
+        "paper AUROC": ["-" if np.isnan(v) else f"{v:.3f}" for v in table["paper_auroc"]],
+    }, index=table.index)

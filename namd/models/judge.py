@@ -12,7 +12,7 @@ from namd.data.cohort import AUGMENTATIONS
 from namd.data.report import nodule_features
 from namd.errors import UserError
 from namd.training import loop
-from namd.training.seeding import derive_seed
+from namd.training.seeding import fresh_weights
 
 
 class Attention(nn.Module):
@@ -166,13 +166,13 @@ def train_judge(train, val, p, folder, device="cpu", key=""):
     Source: Sec. 4.1.2; the recipe is ours. Every row of Table 1 is read by this one judge.
     """
     crop = (p.image_size, p.window_low, p.window_high)
-    x = torch.stack([train.augmented(k, *crop)[1] for k in range(AUGMENTATIONS["square"])]).to(device)
+    x = torch.stack([train.augmented(k, "square", *crop)[1] for k in range(AUGMENTATIONS["square"])]).to(device)
     f = torch.from_numpy(nodule_features(train.attributes(2), "standardised")[0]).to(device)
     label, label_val = (torch.from_numpy(pairs.label).to(device, torch.float32) for pairs in (train, val))
     x_val = val.images(*crop)[1]
-    torch.manual_seed(derive_seed(p.seed, "judge", "init"))
-    judge = Judge(p.image_size, p.judge_patch, p.judge_dim, p.judge_depth, p.judge_heads, p.judge_head_dim,
-                  p.judge_mlp, p.judge_dropout, f.shape[1] if p.judge_attributes > 0 else 0).to(device)
+    with fresh_weights(p.seed, "judge"):
+        judge = Judge(p.image_size, p.judge_patch, p.judge_dim, p.judge_depth, p.judge_heads, p.judge_head_dim,
+                      p.judge_mlp, p.judge_dropout, f.shape[1] if p.judge_attributes > 0 else 0).to(device)
 
     def step(idx, g, step_no):
         k = torch.randint(len(x), (len(idx),), generator=g)

@@ -66,12 +66,12 @@ def build_tokenizer(texts) -> PreTrainedTokenizerFast:
 
 def small_config(hidden: int, n_layers: int, vocab_size: int) -> Gemma3Config:
     """Gemma 3 in MedGemma's layout (language model beside an image encoder), with toy widths."""
-    head_dim = 16 if hidden < 256 else 64
-    n_heads = max(1, hidden // head_dim)
+    if hidden % 8:
+        raise UserError(f"llm_hidden is {hidden}: a small language model has four heads of even width; use 8, 16 ...")
     text = dict(
         vocab_size=vocab_size, hidden_size=hidden, intermediate_size=2 * hidden, num_hidden_layers=n_layers,
-        num_attention_heads=n_heads, num_key_value_heads=max(1, n_heads // 2), head_dim=head_dim,
-        query_pre_attn_scalar=head_dim, sliding_window=1024, max_position_embeddings=1024,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=hidden // 4, query_pre_attn_scalar=hidden // 4,
+        sliding_window=1024, max_position_embeddings=1024,
         layer_types=["sliding_attention"] * (n_layers - 1) + ["full_attention"],
     )
     image = dict(hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
@@ -80,18 +80,19 @@ def small_config(hidden: int, n_layers: int, vocab_size: int) -> Gemma3Config:
 
 
 def build_llm(path, texts, p) -> None:
-    """Build the small stand-in for MedGemma at `path`: a Hugging Face folder with tokenizer, pretrained for p.llm_steps.
+    """Build the small stand-in for MedGemma: a Hugging Face folder with tokenizer, pretrained for p.llm_steps.
 
     Args:
         path: folder to write; its parent keeps the checkpoints of the pretraining.
         texts: N training texts, usually `pretraining_texts(ehr)` of the training split.
         p: llm_hidden, llm_layers, llm_steps, seed.
 
-    Source: ours, because the series must run without MedGemma's licence and its 8 GB. The same seed gives the same bytes.
+    The same texts and parameters give the same bytes.
+
+    Source: ours, because the series must run without MedGemma's licence and its 8 GB.
     """
     path, tokenizer = Path(path), build_tokenizer(texts)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seeding.derive_seed(p.seed, "llm"))
+    with seeding.fresh_weights(p.seed, "llm"):
         model = Gemma3ForConditionalGeneration(small_config(p.llm_hidden, p.llm_layers, len(tokenizer)))
     if p.llm_steps:
         settings = [p.llm_hidden, p.llm_layers, p.llm_steps, p.seed, *texts]
@@ -102,32 +103,21 @@ def build_llm(path, texts, p) -> None:
 
 
 def pretrain(lm, tokenizer, texts, p, folder, key):
-    """Next-token training of `lm` on `texts` for p.llm_steps; the history of `loop.fit`."""
+    """Next-token training of `lm` on `texts`, the part after <eos> once more by itself; the history of `loop.fit`."""
     rows = [torch.tensor(tokenizer(text).input_ids + [EOS_ID]) for text in texts]
     ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)  # (N, L), <pad> is 0
 
     def step(idx, g, step_no):
-        batch = ids[idx][:, : int((ids[idx] != 0).sum(1).max())]
-        sight = report_behind_eos(batch[:, :-1])
-        masks = {"full_attention": sight, "sliding_attention": sight}
-        logits = lm(input_ids=batch[:, :-1], attention_mask=masks).last_hidden_state @ lm.embed_tokens.weight.T
-        return {"loss": cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten(), ignore_index=0)}
+        batch = ids[idx]
+        logits = lm(input_ids=batch[:, :-1]).last_hidden_state @ lm.embed_tokens.weight.T
+        loss = cross_entropy(logits.mT, batch[:, 1:], ignore_index=0, reduction="none")  # (B, L-1)
+        restated = ((batch == EOS_ID).cumsum(1)[:, :-1] > 0) & (batch[:, 1:] != 0)
+        return {"loss": loss[batch[:, 1:] != 0].mean() + loss[restated].mean()}
 
     return loop.fit(
         step, lm, n_steps=p.llm_steps, n_items=len(texts), batch_size=32, lr=loop.one_cycle(4e-3, p.llm_steps),
         stage="llm", seed=p.seed, folder=folder, key=key, save_every=p.llm_steps,
     )
-
-
-def report_behind_eos(ids):
-    """Who sees whom in the pretraining: (B, 1, L, L) bool, causal, and what follows <eos> sees the report through it.
-
-    Source: ours, because <eos> is the one state the U-Net is given (Eq. 7), so it has to hold the whole record.
-    """
-    place = torch.arange(ids.shape[1])
-    eos = (ids == EOS_ID).int().argmax(1)[:, None, None]  # (B, 1, 1), the first <eos>
-    past = place[None, :, None] >= place  # (1, L, L): query at or after key
-    return (past & ~((place[None, :, None] > eos) & (place < eos)))[:, None]
 
 
 def load_llm(path, dtype="float32"):
@@ -149,8 +139,8 @@ def load_llm(path, dtype="float32"):
         tokenizer = AutoTokenizer.from_pretrained(path)
     except OSError as error:
         raise UserError(
-            f"The language model {path} cannot be opened ({str(error).splitlines()[0]}): for a model of the hub, accept "
-            "its licence there and log in with `hf auth login`; for the small one, run notebook 01."
+            f"The language model {path} cannot be opened ({str(error).splitlines()[0]}): for a model of the hub, "
+            "accept its licence there and log in with `hf auth login`; for the small one, run notebook 01."
         ) from None
     if info["missing_keys"]:
         raise UserError(

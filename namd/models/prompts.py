@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from namd.errors import UserError
-from namd.models.llm import eos_states
+from namd.models.llm import SPECIAL, eos_states
 from namd.training import seeding
 
 WEIGHTS, CONFIG = "soft_prompts.safetensors", "soft_prompts.json"
@@ -31,7 +31,7 @@ class SoftPrompts(nn.Module):
         self.config = {"n_sets": n_sets, "n_tokens": n_tokens, "dim": dim}
         config = PromptTuningConfig(task_type="FEATURE_EXTRACTION", num_virtual_tokens=n_sets * n_tokens,
                                     token_dim=dim, num_transformer_submodules=1)
-        with torch.random.fork_rng(devices=[]):
+        with seeding.fresh_weights("soft prompts"):
             self.carrier = PromptEmbedding(config, None)
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("std", torch.ones(dim))
@@ -43,7 +43,9 @@ class SoftPrompts(nn.Module):
         Source: ours, because vectors of another magnitude drown the report or are drowned by it.
         """
         prompts = cls(n_sets, n_tokens, lm.config.hidden_size).to(lm.device)
-        words = seeding.integers(lm.config.vocab_size, (n_sets * n_tokens,), seed, "soft prompts")
+        words = len(SPECIAL) + seeding.integers(
+            lm.config.vocab_size - len(SPECIAL), (n_sets * n_tokens,), seed, "soft prompts"
+        )
         with torch.no_grad():
             prompts.carrier.embedding.weight.copy_(lm.embed_tokens(words.to(lm.device)))
         return prompts

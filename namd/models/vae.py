@@ -185,7 +185,7 @@ def cache_latents(vae: NoduleVAE, pairs, p, path) -> None:
     """
     stacks = {name: [] for name in ("z1_mean", "z1_std", "z2_mean", "z2_std")}
     for k in range(AUGMENTATIONS[p.augment]):
-        images = pairs.augmented(k, p.image_size, p.window_low, p.window_high, p.augment)
+        images = pairs.augmented(k, p.augment, p.image_size, p.window_low, p.window_high)
         for visit, x in enumerate(images, start=1):
             mean, std = moments(vae, x)
             stacks[f"z{visit}_mean"].append(mean * vae.scale)

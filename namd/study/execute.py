@@ -14,6 +14,7 @@ from namd.study.digest import git_state, outputs_root, write_json
 from namd.study.series import notebook
 
 CELL_SECONDS = 10
+LINE = 140
 NOISE = ("Kernel is running over TCP", "frozen modules", "Debugger warning", "PYDEVD")
 
 
@@ -47,7 +48,8 @@ def run_job(plan, job):
 
 
 def _say(job, text):
-    print(f"{job.label} · {text}", flush=True)
+    line = f"{job.label} · {text}"
+    print(line if len(line) <= LINE else line[:LINE - 2] + " …", flush=True)
 
 
 @contextmanager

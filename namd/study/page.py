@@ -1,3 +1,154 @@
+"""index.html of a run: Table 1 beside the paper's, the figures, the executed notebooks, the stamp."""
+
+import base64
+import json
+import os
+from html import escape
+
+import pandas as pd
+
+from namd.errors import UserError
+from namd.study.digest import outputs_root
+from namd.study.paper import PAPER
+
+METRICS = {"lpips": ("LPIPS ↓", 3), "fid": ("FID ↓", 2), "auroc": ("AUROC ↑", 3), "auprc": ("AUPRC ↑", 3)}
+FIGURES = (
+    ("Generated follow-ups", "*grid*", "Baseline, real follow-up and generated follow-ups of test nodules."),
+    ("Figure 2 · Latent space", "fig2_*", "Each dot is a nodule; the colour is its longest diameter."),
+    ("Figure 3 · Error and variance", "fig3_*", "Prediction error against predictive variance, and single cases."),
+    ("Figure 5 · Runs needed", "fig5_*", "Running variance of the judge's probability over the runs."),
+)
+CSS = """
+body{font:16px/1.5 system-ui,sans-serif;color:#1c2430;max-width:1080px;margin:2rem auto;padding:0 1.2rem}
+h1{font-size:1.7rem;margin:0}h2{font-size:1.2rem;margin:2.2rem 0 .6rem;border-bottom:1px solid #d5dae1}
+.banner{background:#fff4d6;border-left:5px solid #d99a00;padding:.6rem 1rem;margin:1rem 0}
+table{border-collapse:collapse;width:100%;font-size:.86rem}th{font-weight:600}
+th,td{padding:.3rem .45rem;text-align:right;border-bottom:1px solid #e4e8ee;vertical-align:top}
+th:first-child,td:first-child{text-align:left}thead th{border-bottom:2px solid #1c2430;vertical-align:bottom}
+tr.group td{font-style:italic;background:#f4f6f9;text-align:left}tr.own td{font-weight:600}
+.paper{color:#5b6675;border-right:1px solid #d5dae1}.ci,.quiet{color:#5b6675;font-size:.82em;font-weight:400}
+img{max-width:100%;display:block;margin:.6rem 0}figure{margin:0 0 1.4rem}
+pre{background:#f4f6f9;padding:.8rem;overflow:auto}
+a{color:#0b5cad}
+"""
+
+
 def write_page(plan):
-    from namd.study.digest import outputs_root
-    (outputs_root() / plan.values["run_name"] / "index.html").write_text("x")
+    """Write outputs/<run>/index.html from what the run left behind.
+
+    Raises:
+        UserError: notebook 05 has not run, so there is no Table 1.
+
+    Source: ours, because a result that needs eight notebooks to be found is not seen.
+    """
+    root = outputs_root() / plan.values["run_name"]
+    table, record = root / "metrics" / "table1.csv", root / "runs" / "05.json"
+    if not (table.is_file() and record.is_file()):
+        raise UserError(f"Run {root.name} has no metrics/table1.csv yet; notebook 05 writes it.")
+    stamp = json.loads(record.read_text(encoding="utf-8"))
+    body = "\n".join([_head(root.name, stamp), _table(pd.read_csv(table)), *_figures(root, plan),
+                      _notebooks(root, plan), _stamp(stamp)])
+    page = ('<!doctype html><html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width,initial-scale=1">'
+            f"<title>NAMD · {escape(root.name)}</title><style>{CSS}</style></head><body>\n{body}\n</body></html>\n")
+    aside = root / f".index.{os.getpid()}"
+    aside.write_text(page, encoding="utf-8")
+    os.replace(aside, root / "index.html")
+    print(f"The results: {os.path.relpath(root / 'index.html')}")
+
+
+def _head(name, stamp):
+    kind = ("<p class=banner><b>Phantom data.</b> Every nodule, record and outcome on this page was drawn by a"
+            " program. No number here says anything about patients.</p>" if stamp["synthetic"] else "")
+    return (f"<h1>NAMD, step by step · run {escape(name)}</h1>"
+            "<p>A reproduction of <i>Nodule-Aligned Latent Space Learning with LLM-Driven Multimodal Diffusion for Lung"
+            " Nodule Progression Prediction</i> (arXiv 2603.15932). For research and teaching only; not a medical"
+            f" device, never for a decision about a patient.</p>{kind}")
+
+
+def _pair(mean, sd, digits):
+    """0.748 ± 0.005, or a dash."""
+    if mean is None or pd.isna(mean):
+        return "–"
+    spread = "" if sd is None or pd.isna(sd) or sd == 0 else f" ± {sd:.{digits}f}"
+    return f"{mean:.{digits}f}{spread}"
+
+
+def _cells(paper, row):
+    """Two cells per metric: this run (with its patient interval) and the paper."""
+    cells = []
+    for name, (_, digits) in METRICS.items():
+        here = "–"
+        if row is not None:
+            here = _pair(row.get(f"{name}_mean"), row.get(f"{name}_sd"), digits)
+            low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+            if low is not None and not pd.isna(low):
+                here += f"<br><span class=ci>[{low:.2f}, {high:.2f}]</span>"
+        cells.append(f"<td>{here}</td><td class=paper>{_pair(*paper.get(name, (None, None)), digits)}</td>")
+    return "".join(cells)
+
+
+def _table(frame):
+    """Table 1 in the paper's order, then the rows the paper does not have."""
+    rows, by_paper = [], {r["paper_row"]: r for _, r in frame.iterrows() if isinstance(r["paper_row"], str)}
+    group = None
+    for name, paper in PAPER["table1"].items():
+        if paper["group"] != group:
+            group = paper["group"]
+            rows.append(f"<tr class=group><td colspan=10>{group}</td></tr>")
+        row = by_paper.get(name)
+        rows.append(_line(name, paper, row, "" if row is not None else "not run here"))
+    rows.append("<tr class=group><td colspan=10>Controls and ceilings that the paper does not have</td></tr>")
+    rows += [_line(row["row"], {}, row, "") for _, row in frame.iterrows() if not isinstance(row["paper_row"], str)]
+    heads = "".join(f"<th colspan=2>{title}</th>" for title, _ in METRICS.values())
+    subs = "<th>here</th><th class=paper>paper</th>" * len(METRICS)
+    n, malignant = int(frame["n"].max()), int(frame["malignant"].max())
+    return (f"<h2>Table 1</h2><table><thead><tr><th rowspan=2>Method</th>{heads}<th rowspan=2>Comparable?</th></tr>"
+            f"<tr>{subs}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+            f"<p class=quiet>Here: {n} test subjects, {malignant} malignant. mean ± sd over K runs (the paper's"
+            " statistic), and below it the 95 % interval over patients of the K-mean probability (DeLong for AUROC,"
+            " bootstrap for AUPRC). FID is on the judge's features here and on Inception's in the paper: the two"
+            " columns are not on one scale.</p>")
+
+
+def _line(name, paper, row, verdict):
+    if row is not None:
+        verdict = row["comparable"] if isinstance(row["comparable"], str) else ""
+        label = "" if row["row"] == name else f"<br><span class=quiet>{escape(row['row'])}, K = {int(row['k'])}</span>"
+    else:
+        label = ""
+    kind = " class=own" if name == "NAMD" else ""
+    return (f"<tr{kind}><td>{escape(name)}{label}</td>{_cells(paper, row)}"
+            f"<td class=quiet>{escape(verdict)}</td></tr>")
+
+
+def _figures(root, plan):
+    for title, pattern, text in FIGURES:
+        folders = (root / "figures", root / "arms" / plan.main / "figures")
+        found = next((hits for f in folders if (hits := sorted(f.glob(f"{pattern}.png")))), [])
+        images = "".join(f'<img alt="{escape(p.stem)}" src="data:image/png;base64,'
+                         f'{base64.b64encode(p.read_bytes()).decode()}">' for p in found)
+        yield f"<h2>{title}</h2><figure><figcaption class=quiet>{text}</figcaption>{images}</figure>" if found else ""
+
+
+def _notebooks(root, plan):
+    """Links to every executed notebook with its wall time and peak memory."""
+    rows = []
+    for job in plan.jobs():
+        record = root / job.folder / "runs" / f"{job.number}.json"
+        if record.is_file():
+            found = json.loads(record.read_text(encoding="utf-8"))
+            link = f"{(job.folder / 'notebooks' / found['notebook']).as_posix()}.html"
+            rows.append(f'<tr><td><a href="{link}">{escape(job.label)}</a></td><td>{found["seconds"]:.0f} s</td>'
+                        f'<td>{found["memory_gib"]:.1f} GiB</td><td>{found["digest"]}</td></tr>')
+    return ("<h2>The notebooks, executed</h2><table><thead><tr><th>notebook</th><th>wall time</th><th>peak memory</th>"
+            f"<th>digest</th></tr></thead><tbody>{''.join(rows)}</tbody></table>")
+
+
+def _stamp(stamp):
+    versions = ", ".join(f"{name} {version}" for name, version in stamp["versions"].items())
+    state = " with uncommitted changes" if stamp["uncommitted_changes"] else ""
+    lines = [f"run       {stamp['run_name']}, digest {stamp['digest']}", f"code      commit {stamp['commit']}{state}",
+             f"versions  {versions}", f"device    {stamp['device']}, {stamp['threads']} thread(s), {stamp['dtype']}",
+             f"data      {'synthetic: phantom data' if stamp['synthetic'] else 'NLST delivery'}"]
+    return "<h2>Stamp</h2><pre>" + escape("\n".join(lines)) + "</pre>"

@@ -1,6 +1,7 @@
 """The parameter table: every key, its type, its bounds and its meaning; layering and validation."""
 
 import difflib
+import re
 from pathlib import Path
 
 import yaml
@@ -23,6 +24,10 @@ def text(meaning):
     return dict(type=str, meaning=meaning)
 
 
+def label(meaning):
+    return dict(type=str, pattern=r"[a-z0-9][a-z0-9_.-]*", meaning=meaning)
+
+
 def one_of(choices, meaning):
     return dict(type=str, choices=choices.split(), meaning=meaning)
 
@@ -37,8 +42,8 @@ def many(item, meaning):
 
 MILLION = 10**6
 TABLE = {
-    "run_name": text("folder of the run below outputs/"),
-    "arm": text("name of the trained variant: namd or an ablation"),
+    "run_name": label("folder of the run below outputs/"),
+    "arm": label("name of the trained variant: namd or an ablation"),
     "seed": whole(0, 2**31 - 1, "seed of every draw except the cohort's"),
     "device": one_of("auto cpu cuda", "where tensors live"),
     "threads": whole(0, 256, "threads of one process; 0 leaves the choice to torch"),
@@ -86,6 +91,7 @@ TABLE = {
     "llm_dtype": one_of("float32 bfloat16", "number format of the language model"),
     "text_n_sets": whole(1, 64, "m of Eq. 7: sets of soft prompts"),
     "text_n_tokens": whole(1, 256, "n of Eq. 7: tokens per set"),
+    "text_standardise": flag("whether C has zero mean and unit spread over the training reports"),
     "text_prompt_steps": whole(-1, 10 * MILLION, "conditional steps that train the prompts; -1 all"),
     "unet_path": text("U-Net in Hugging Face format; empty builds a small one"),
     "unet_channels": many(int, "channels of each level of a small U-Net"),
@@ -125,6 +131,8 @@ TABLE = {
     "k_runs": whole(2, 1000, "K, the follow-ups drawn per subject"),
     "oracle_runs": whole(2, 1000, "draws of the oracle per subject"),
     "eval_batch": whole(1, 65536, "images per forward pass"),
+    "eval_workers": whole(0, 256, "processes that sample and score rows; 0 is one per core"),
+    "eval_lpips_net": one_of("vgg alex squeeze", "backbone of the LPIPS column"),
     "var_nodules": whole(1, 10000, "nodules whose running variance is drawn"),
     "var_runs": whole(2, 1000, "follow-ups drawn for each of them"),
     "n_boot": whole(10, MILLION, "bootstrap resamples"),
@@ -155,6 +163,8 @@ def validate(key, value, where="the parameters"):
     if "choices" in rule and value not in rule["choices"]:
         raise UserError(f"{where}: {key}: {value!r} is not one of {', '.join(rule['choices'])}."
                         + suggest(value, rule["choices"], "Did you mean {}?"))
+    if "pattern" in rule and not re.fullmatch(rule["pattern"], value):
+        raise UserError(f"{where}: {key}: {value!r} names a folder: write lower-case letters, digits and _ only.")
     if "low" in rule and not rule["low"] <= value <= rule["high"]:
         raise UserError(f"{where}: {key}: {value!r} is outside {rule['low']:g} .. {rule['high']:g}"
                         f" ({rule['meaning']}).")
@@ -195,7 +205,8 @@ def read_layer(path):
     path = Path(path)
     if not path.is_file():
         names = sorted(str(f.relative_to(REPO)) for f in (REPO / "params").rglob("*.yaml"))
-        raise UserError(f"There is no parameter file {path}; choose one of {', '.join(names)}.")
+        shown = path.resolve().relative_to(REPO) if path.resolve().is_relative_to(REPO) else path
+        raise UserError(f"There is no parameter file {shown}; choose one of {', '.join(names)}.")
     try:
         layer = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -93,7 +94,7 @@ def code_of(number):
     """Code cells up to the exercises: what decides the result."""
     kept = []
     for kind, _, source in cells(number):
-        if source.startswith("## Exercises"):
+        if kind == "markdown" and re.search("^## Exercises", source, re.M):
             break
         kept += [source] if kind == "code" else []
     return kept

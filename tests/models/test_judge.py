@@ -77,10 +77,8 @@ def discs(n, seed):
     far = np.hypot(axis[:, None], axis[None])
     crops = [np.full((128, 128), -900)] + [np.where(far < radius, 0, -900) for radius in np.where(label, 10, 4)]
     crops = np.stack(crops) + rng.normal(0, 40, (n + 1, 128, 128))
-    table = pd.DataFrame({name: pd.Series([pd.NA] * n, dtype=dtype) for name, dtype in SCHEMA.items()})
-    table["label"], table["t0_index"], table["t1_index"] = label, 0, np.arange(1, n + 1)
-    table["t1_sct_long_dia"] = np.where(label, 12.0, 5.0)
-    return Pairs(table, crops.astype(np.int16))
+    known = dict(label=label, t0_index=0, t1_index=np.arange(1, n + 1), t1_sct_long_dia=np.where(label, 12.0, 5.0))
+    return Pairs(pd.DataFrame(known, index=range(n), columns=list(SCHEMA)), crops.astype(np.int16))
 
 
 SMALL = dict(image_size=64, window_low=-1000, window_high=400, judge_patch=16, judge_dim=16, judge_depth=1,

@@ -10,11 +10,11 @@ import numpy as np
 from namd.data.phantom.texture import random_field
 from namd.training.seeding import numpy_rng
 
-REACH_MM, DEPTH_MM = 60., 14.       # tubes outside this box are never in the field of view
+REACH_MM, DEPTH_MM = 52., 7.        # tubes outside this box are never in the field of view
 GRID, GRID_MM = 56, 2.0             # parenchymal fields: GRID x GRID nodes, 2 mm apart
-LAYERS, LAYER_MM = 7, 3.0           # along z
+LAYERS, LAYER_MM = 5, 3.0           # along z
 SHARE_PERIPHERAL, SHARE_FISSURE = .40, .25
-SHARE_SEEN_EMPHYSEMA = {1: .65, 0: .15}
+SHARE_SEEN_EMPHYSEMA = {1: .45, 0: .15}
 RIGHT_LOBES = (1, 2, 3)
 
 
@@ -24,12 +24,12 @@ class Shape:
 
     angle: float              # rad, of the longest diameter in the slice
     height: float             # through-plane diameter / longest diameter
-    lobules: np.ndarray       # (4, 2) amplitude in [-1, 1] and phase of the outline's waves
+    lobules: list             # 4 x (amplitude in [-1, 1], phase) of the outline's waves
     soft_hu: float
     glass_hu: float
     core: np.ndarray          # (3,) core diameter / nodule diameter, offset x and y as a share of the radius
     spikes: np.ndarray        # (n, 3) unit directions
-    spike_length: np.ndarray  # (n,) as a share of the radius
+    spike_length: np.ndarray  # (n,) as a share of the longest spike
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Anatomy:
     wall: dict | None
     fissure: tuple | None     # unit normal (3,), distance mm
     lung_hu: float
-    fields: np.ndarray        # (2, LAYERS, GRID, GRID) unit variance: texture, holes
-    emphysema: float          # share of the worst, 0 is none
+    fields: np.ndarray        # (1 or 2, LAYERS, GRID, GRID) unit variance: texture, and holes where there is emphysema
+    emphysema: float          # share of the worst, 0 is none seen
     shape: Shape
 
 
@@ -51,43 +51,53 @@ def unit(v) -> np.ndarray:
     return v / np.linalg.norm(v, axis=-1, keepdims=True)
 
 
-def grow_trees(rng, roots, directions, radii, steps: int = 16) -> np.ndarray:
-    """Branching tubes from `roots`: bends every few millimetres, forks by Murray's law; (n, 8) mm.
+def grow_trees(rng, roots, directions, radii, steps: int = 13):
+    """Branching tubes from `roots`: bends every few millimetres, forks by Murray's law.
+
+    Returns:
+        (n, 8) tubes, mm, and (n,) the root each of them springs from.
 
     Source: ours; r^3 = r1^3 + r2^3 is Murray 1926, the smaller branch turns more.
     """
-    p, d, r, made = roots, directions, radii, []
+    p, d, r, root, made = roots, directions, radii, np.arange(len(radii)), []
     for _ in range(steps):
-        alive = (r > .28) & (np.abs(p[:, :2]) < REACH_MM).all(1) & (np.abs(p[:, 2]) < 3 * DEPTH_MM)
-        p, d, r = p[alive], d[alive], r[alive]
-        q = p + d * ((3.5 + 2 * r) * rng.uniform(.7, 1.3, len(r)))[:, None]
-        made.append(np.hstack([p, q, r[:, None], .97 * r[:, None]]))
-        forks = rng.random(len(r)) < .45
-        share = np.where(forks, rng.uniform(.5, .93, len(r)), 1.)
-        turn = unit(np.cross(d, rng.normal(size=d.shape)))
-        big = unit(d + turn * np.where(forks, .9 * (1 - share), rng.normal(0, .14, len(r)))[:, None])
+        alive = (r > .3) & (np.abs(p) < (REACH_MM, REACH_MM, 3 * DEPTH_MM)).all(1)
+        p, d, r, root = p[alive], d[alive], r[alive], root[alive]
+        n, draws = len(r), rng.random((len(r), 3))
+        q = p + d * ((4.2 + 2 * r) * (.7 + .6 * draws[:, 0]))[:, None]
+        made.append(np.column_stack([p, q, r, .97 * r, root]))
+        forks = draws[:, 1] < .5
+        share = np.where(forks, .5 + .43 * draws[:, 2], 1.)
+        turn = rng.normal(size=(n, 3))
+        turn = unit(turn - (turn * d).sum(1, keepdims=True) * d)
+        big = unit(d + turn * np.where(forks, .9 * (1 - share), .3 * (draws[:, 2] - .5))[:, None])
         small = unit(d - turn * (1.1 * share)[:, None])[forks]
-        p = np.vstack([q, q[forks]])
-        d, r = np.vstack([big, small]), .97 * np.concatenate([r * share ** (1 / 3), (r * (1 - share) ** (1 / 3))[forks]])
-    return np.vstack(made)
+        p, d, root = np.concatenate([q, q[forks]]), np.concatenate([big, small]), np.concatenate([root, root[forks]])
+        r = .97 * np.concatenate([r * share ** (1 / 3), (r * (1 - share) ** (1 / 3))[forks]])
+    tubes = np.concatenate(made)
+    return tubes[:, :8], tubes[:, 8]
 
 
 def draw_vessels(rng, side: int, calibre: float, keep_away_mm: float):
-    """Arteries and veins entering from the hilum, and the airways beside the larger ones; two (n, 8) arrays, mm.
+    """Arteries and veins entering from the hilum, and the airways beside two of the arteries; two (n, 8) arrays, mm.
 
-    Source: ours; a vessel thicker than 1 mm that would cross the nodule is left out, so the outline stays measurable.
+    Source: ours; a vessel thicker than 1.5 mm that would cross the nodule is left out, so the outline stays measurable.
     """
-    n = rng.integers(11, 16)
-    roots = np.column_stack([-side * rng.uniform(5, 48, n), rng.uniform(-46, 46, n), rng.normal(0, 13, n)])
-    aim = np.column_stack([side * rng.uniform(.2, 1, n), rng.normal(0, .55, n), rng.normal(0, .55, n)])
-    tubes = grow_trees(rng, roots, unit(aim), calibre * rng.uniform(.7, 2.1, n))
-    middle, thick = (tubes[:, :3] + tubes[:, 3:6]) / 2, tubes[:, 6]
-    near = np.linalg.norm(middle, axis=1) < keep_away_mm + 3 + thick
-    inside = (np.minimum(tubes[:, 2], tubes[:, 5]) < DEPTH_MM) & (np.maximum(tubes[:, 2], tubes[:, 5]) > -DEPTH_MM)
-    tubes = tubes[inside & ~(near & (thick > .75))]
-    airways = tubes[tubes[:, 6] > 1.25].copy()
+    n = rng.integers(17, 25)
+    roots = np.column_stack([side * rng.uniform(-48, 15, n), rng.uniform(-46, 46, n), rng.normal(0, 10, n)])
+    aim = unit(np.column_stack([side * rng.uniform(.2, 1, n), rng.normal(0, .55, n), rng.normal(0, .5, n)]))
+    radii = calibre * rng.uniform(.5, 2.1, n) * (1 - .35 * (side * roots[:, 0] + 48) / 63)
+    tubes, root = grow_trees(rng, roots, aim, radii)
+    airways = tubes[(root < 2) & (tubes[:, 6] > 1.1)]
     airways[:, :6] += np.tile([0, 1, .3], 2) * (airways[:, 6:7] * 2 + .8)
-    return tubes.astype(np.float32), airways.astype(np.float32)
+    return tuple(_near_field(t, keep_away_mm).astype(np.float32) for t in (tubes, airways))
+
+
+def _near_field(tubes, keep_away_mm: float) -> np.ndarray:
+    """Tubes that can be seen in the slices, without the thick ones that would cross the nodule."""
+    distance, thick = np.linalg.norm((tubes[:, :3] + tubes[:, 3:6]) / 2, axis=1), tubes[:, 6]
+    seen = (np.minimum(tubes[:, 2], tubes[:, 5]) < DEPTH_MM) & (np.maximum(tubes[:, 2], tubes[:, 5]) > -DEPTH_MM)
+    return tubes[seen & ((distance > keep_away_mm + 3 + thick) | (thick < .75))]
 
 
 def draw_wall(rng, side: int, radius_mm: float) -> dict:
@@ -98,7 +108,7 @@ def draw_wall(rng, side: int, radius_mm: float) -> dict:
     tilt = rng.uniform(-1.3, 1.3)
     return {"normal": np.array([side * np.cos(tilt), np.sin(tilt), 0.]), "distance": radius_mm + rng.uniform(1, 24),
             "curvature": rng.uniform(75, 120), "slope": rng.normal(0, .15), "rib": rng.uniform(-25, 25),
-            "rib_half": rng.uniform(9, 16), "rib_step": rng.uniform(34, 48), "muscle": rng.uniform(10, 16)}
+            "rib_half": rng.uniform(9, 18), "rib_step": rng.uniform(38, 56), "muscle": rng.uniform(11, 17)}
 
 
 def draw_shape(rng) -> Shape:
@@ -107,11 +117,12 @@ def draw_shape(rng) -> Shape:
     Source: ours; soft tissue near 30 HU, ground glass near -600 HU, a solid core of 40 to 65 % of the diameter.
     """
     n = rng.integers(11, 18)
-    spikes = rng.normal(size=(n, 3)) * [1, 1, .35]
+    around = 2 * np.pi * (np.arange(n) + rng.random(n)) / n
+    spikes = np.column_stack([np.cos(around), np.sin(around), rng.normal(0, .16, n)])
     return Shape(angle=rng.uniform(0, np.pi), height=rng.uniform(.75, 1.), soft_hu=rng.normal(30, 15),
-                 lobules=np.column_stack([rng.uniform(-1, 1, 4), rng.uniform(0, 2 * np.pi, 4)]),
+                 lobules=(rng.uniform(-1, 1, (4, 2)) * [1, np.pi]).tolist(),
                  glass_hu=rng.normal(-600, 40), core=np.array([rng.uniform(.4, .65), *rng.uniform(-.18, .18, 2)]),
-                 spikes=unit(spikes), spike_length=rng.uniform(.35, 1., n))
+                 spikes=unit(spikes), spike_length=rng.uniform(.3, 1., n))
 
 
 def draw_anatomy(row, seed: int, subject: int) -> Anatomy:
@@ -121,17 +132,18 @@ def draw_anatomy(row, seed: int, subject: int) -> Anatomy:
         row: T0 attributes of the subject (`sct_epi_loc`, `longest_mm`, `diagemph`).
         seed, subject: the key of every draw.
 
-    Source: ours; diagnosed emphysema is seen in 65 % of the crops, undiagnosed in 15 %, since a diagnosis in the
-    record and holes beside one nodule are not the same thing (sensitivity 19 % in Li 2011, Cancer Prev Res 4:43).
+    Source: ours; diagnosed emphysema is seen beside the nodule in 45 %, undiagnosed in 15 %: a diagnosis and holes on
+    CT agree poorly (sensitivity 19 % in Li 2011, Cancer Prev Res 4:43), and more would move the record into the image.
     """
     rng = numpy_rng(seed, "anatomy", subject)
     side = -1 if row["sct_epi_loc"] in RIGHT_LOBES else 1
     peripheral, fissured, seen = rng.random(3)
     wall = draw_wall(rng, side, row["longest_mm"] / 2) if peripheral < SHARE_PERIPHERAL else None
     vessels, airways = draw_vessels(rng, side, .75 if wall else 1., row["longest_mm"] / 2)
-    fissure = (unit(rng.normal(size=3) * [.5, 1, .6]), rng.choice([-1, 1]) * rng.uniform(9, 30) - 0.)
-    extent = rng.uniform(.15, 1.) if row["diagemph"] else rng.uniform(.1, .5)
-    return Anatomy(vessels, airways, wall, fissure if fissured < SHARE_FISSURE else None, rng.normal(-855, 18),
-                   np.stack([random_field(rng, (LAYERS, GRID, GRID), (LAYER_MM, GRID_MM), slope=1., scale_mm=2.),
-                             random_field(rng, (LAYERS, GRID, GRID), (LAYER_MM, GRID_MM), slope=0., scale_mm=4.)]),
-                   extent * (seen < SHARE_SEEN_EMPHYSEMA[int(row["diagemph"])]), draw_shape(rng))
+    fissure = (unit(rng.normal(size=3) * [.5, 1, .6]), rng.choice([-1, 1]) * rng.uniform(9, 30))
+    extent = (rng.uniform(.15, 1.) if row["diagemph"] else rng.uniform(.1, .5)) * (
+        seen < SHARE_SEEN_EMPHYSEMA[int(row["diagemph"])])
+    kinds = [(1., 2.), (0., 4.)] if extent else [(1., 2.)]
+    fields = np.stack([random_field(rng, (LAYERS, GRID, GRID), (LAYER_MM, GRID_MM), *kind) for kind in kinds])
+    return Anatomy(vessels, airways, wall, fissure if fissured < SHARE_FISSURE else None, rng.normal(-855, 18), fields,
+                   extent, draw_shape(rng))

@@ -149,6 +149,21 @@ def risk(rows, law: Law) -> np.ndarray:
     return expit(eta(rows, law)[:, None] + law.eps * node) @ (weight / weight.sum())
 
 
+def risk_without_record(rows, law: Law) -> np.ndarray:
+    """`risk` when emphysema and family history are unknown: the mean over the population's values, (N,).
+
+    Source: ours, because a participant without these values must not have a forecast that knows them.
+    """
+    none = np.prod([1 - p for p in FAMILY.values()])
+    one = none * sum(p / (1 - p) for p in FAMILY.values())
+    blank = rows.assign(**dict.fromkeys(FAMILY, 0))
+    total = np.zeros(len(rows))
+    for emphysema, p in ((0, 1 - SHARE_EMPHYSEMA), (1, SHARE_EMPHYSEMA)):
+        for relatives, q in enumerate((none, one, 1 - none - one)):
+            total += p * q * risk(blank.assign(diagemph=emphysema, famfather=relatives), law)
+    return total
+
+
 def draw_posterior(rows, law: Law, u) -> pd.DataFrame:
     """Aggressiveness u = eta + eps N(0, 1) and label ~ Bernoulli(sigmoid(u)), columns `u` and `label`.
 
@@ -184,7 +199,7 @@ def growth_given_label(rows, u) -> np.ndarray:
 
 
 def follow_up(rows, law: Law, u) -> pd.DataFrame:
-    """Nodule attributes at T1 given T0, `u` and `label`: columns t1_*, and `growth` (log diameter ratio before clipping).
+    """Nodule attributes at T1 given T0, `u` and `label`: columns t1_* and `growth` (log ratio of diameters).
 
     Source: ours; a spicule appears with .30 sigmoid(u), a solid part in ground glass with .35 sigmoid(u).
     """

@@ -1,17 +1,18 @@
-"""The scan of a visit: protocol, where the slices lie, and the DICOM files of one series."""
+"""The scan of a visit: the scanner's protocol, where the nodule lies in it, the slices and the nodule's box."""
 
-from dataclasses import dataclass
-from pathlib import Path
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filewriter import dcmwrite
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from scipy.fft import next_fast_len
 
-N_SLICES, MATRIX_OF_SCANNER, FIELD_MM = 3, 512, 82.
-STUDY_DATE = {0: "19990102", 1: "20000102"}
-# vendor, model, thickness, gap, PixelRepresentation, RescaleIntercept, {kernel: (share, blur mm, edge, noise HU, form code)}
+from namd.data.phantom.anatomy import RIGHT_LOBES, Anatomy
+from namd.data.phantom.render import Nodule, draw_visit, render
+
+N_SLICES, MATRIX_OF_SCANNER = 3, 512
+FIELD_MM = 80.5                     # side of the stored piece: a crop of 76.8 mm and the nodule's place in it
+# share, manufacturer, vendor, model, thickness, gap, PixelRepresentation, RescaleIntercept,
+# {kernel: (share, blur mm, edge enhancement, noise HU at 50 mAs, code of the screening form)}
 SCANNERS = (
     (.55, "GE MEDICAL SYSTEMS", "GE", "LightSpeed QX/i", 2.5, 2.5, 1, -1024,
      {"STANDARD": (.9, .50, 0., 26., 2), "LUNG": (.1, .38, .9, 55., 3)}),
@@ -48,11 +49,6 @@ class Protocol:
         """Pixel spacing, mm."""
         return self.diameter / MATRIX_OF_SCANNER
 
-    @property
-    def matrix(self) -> int:
-        """Rows and columns of the stored piece, enough for a crop of 76.8 mm anywhere near its middle."""
-        return next_fast_len(int(np.ceil(FIELD_MM / self.spacing)), real=True)
-
 
 def _scanner(rng, which, diameter: float) -> Protocol:
     """Protocol on scanner `which` with a kernel, a dose and a reconstruction diameter."""
@@ -60,8 +56,9 @@ def _scanner(rng, which, diameter: float) -> Protocol:
     kernel = rng.choice(list(kernels), p=[k[0] for k in kernels.values()])
     _, blur, edge, noise, code = kernels[kernel]
     mas = int(rng.choice([40, 50, 60]))
-    return Protocol(manufacturer, vendor, model, thickness, gap, signed, intercept, str(kernel), blur, edge,
-                    noise * float(np.sqrt(50 / mas) * rng.uniform(.85, 1.15)), code, int(np.clip(diameter, 256, 435)), mas)
+    noise *= math.sqrt(50 / mas) * rng.uniform(.85, 1.15)
+    return Protocol(manufacturer, vendor, model, thickness, gap, signed, intercept, str(kernel), blur, edge, noise,
+                    code, int(np.clip(diameter, 256, 435)), mas)
 
 
 def draw_protocol(rng) -> Protocol:
@@ -80,88 +77,77 @@ def next_protocol(rng, before: Protocol) -> Protocol:
     diameter = before.diameter + rng.normal(0, 8)
     if rng.random() >= .9:
         return _scanner(rng, rng.choice(len(SCANNERS), p=[s[0] for s in SCANNERS]), diameter)
-    quiet = before.noise * rng.uniform(.85, 1.18)
-    return Protocol(**{**before.__dict__, "diameter": int(np.clip(diameter, 256, 435)), "noise": float(quiet)})
+    noise = before.noise * rng.uniform(.85, 1.18)
+    return replace(before, diameter=int(np.clip(diameter, 256, 435)), noise=noise)
 
 
 @dataclass(frozen=True)
-class Placement:
-    """Where a series lies: the nodule in the matrix (px), the body on the table (mm) and the numbers of its slices."""
+class Place:
+    """Where the nodule lies in the body (mm, patient axes) and which number its slice bears in the whole series."""
 
-    centre_px: np.ndarray     # (2,) x, y of the nodule
-    centre_mm: np.ndarray     # (3,) of the nodule, patient axes
-    number: int               # InstanceNumber of the nodule's slice
+    centre_mm: tuple
+    number: int
     head_first: bool          # numbers run from the head down
 
 
-def draw_placement(rng, protocol: Protocol, side: int) -> Placement:
-    """Nodule up to 1.5 mm off the middle of the matrix; the slice number as in a whole series of the chest.
+def draw_place(rng, lobe: int) -> Place:
+    """The nodule's place at T0.
 
     Source: ours; most NLST series are numbered from the head down, some from the feet up.
     """
-    middle = (protocol.matrix - 1) / 2 + rng.uniform(-1.5, 1.5, 2) / protocol.spacing
-    place = np.array([side * rng.uniform(45, 110), rng.uniform(-60, 70), -rng.uniform(80, 260)])
-    return Placement(middle, np.round(place, 3), int(rng.integers(24, 110)), bool(rng.random() < .8))
+    side = -1 if lobe in RIGHT_LOBES else 1
+    centre = side * rng.uniform(45, 110), rng.uniform(-60, 70), -rng.uniform(80, 260)
+    return Place(centre, int(rng.integers(30, 110)), bool(rng.random() < .8))
 
 
-def offsets(protocol: Protocol, uneven: bool = False) -> np.ndarray:
+def next_place(rng, before: Place) -> Place:
+    """The place a year later: some millimetres and slices away.
+
+    Source: ours; in the public nodule list the slice numbers of T0 and T1 differ by 4 in the median.
+    """
+    centre = tuple(float(c) for c in np.add(before.centre_mm, rng.normal(0, 6, 3)))
+    return replace(before, centre_mm=centre, number=max(before.number + round(rng.normal(0, 6)), 2))
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """What a scan of one visit leaves: slices, their place, and where a reader would draw the nodule's box."""
+
+    hu: np.ndarray            # (k, matrix, matrix) float32
+    z: np.ndarray             # (k,) mm from the nodule's slice, increasing
+    centre_px: tuple          # (x, y) of the nodule
+    box: tuple                # (x, y, width, height) whole pixels
+    place: Place
+
+    @property
+    def box_centre(self) -> tuple:
+        """Centre of the box in pixels, 0 is the centre of the first pixel."""
+        x, y, width, height = self.box
+        return x + (width - 1) / 2, y + (height - 1) / 2
+
+
+def slice_offsets(protocol: Protocol, uneven: bool = False) -> np.ndarray:
     """z of the slices from the nodule's slice, mm, increasing; `uneven` moves the last one 3 mm further."""
     z = protocol.gap * (np.arange(N_SLICES) - N_SLICES // 2)
     return z + 3. * uneven * (z > 0)
 
 
-def pixel_axes(protocol: Protocol, placement: Placement):
-    """x and y of the pixels from the nodule, mm, two (matrix,) arrays."""
-    return tuple((np.arange(protocol.matrix) - c) * protocol.spacing for c in placement.centre_px)
+def nodule_box(nodule: Nodule, angle: float, spacing: float, centre_px) -> tuple:
+    """Box of the ellipse and one pixel around it: x, y of the upper left pixel, width, height, whole pixels."""
+    a, b = nodule.longest / 2, nodule.perpendicular / 2
+    half = (math.hypot(a * math.cos(angle), b * math.sin(angle)), math.hypot(a * math.sin(angle), b * math.cos(angle)))
+    width, height = (math.ceil(2 * h / spacing) + 2 for h in half)
+    return *(round(float(c) - (n - 1) / 2) for c, n in zip(centre_px, (width, height), strict=True)), width, height
 
 
-def uid(*keys) -> str:
-    """Unique identifier fixed by its keys."""
-    return str(generate_uid(entropy_srcs=["namd phantom", *map(str, keys)]))
+def acquire(anatomy: Anatomy, nodule: Nodule, year: int, protocol: Protocol, place: Place, z, rng, field_mm=FIELD_MM):
+    """Scan one visit: the nodule up to 1.2 mm off the middle of a square of `field_mm`; an `Acquisition`.
 
-
-def _series_header(p: Protocol, patient_id: str, year: int, keys) -> Dataset:
-    """Elements that all slices of a series share."""
-    ds = Dataset()
-    ds.SpecificCharacterSet, ds.ImageType = "ISO_IR 100", ["ORIGINAL", "PRIMARY", "AXIAL"]
-    ds.SOPClassUID, ds.Modality, ds.PatientPosition = CTImageStorage, "CT", "HFS"
-    ds.StudyDate = ds.SeriesDate = STUDY_DATE[year]
-    ds.StudyTime, ds.AccessionNumber, ds.ReferringPhysicianName, ds.StudyID = "", "", "", ""
-    ds.Manufacturer, ds.ManufacturerModelName, ds.ConvolutionKernel = p.manufacturer, p.model, p.kernel
-    ds.SeriesDescription = (f"{year},OPA,{p.vendor},{p.model},{p.kernel},{p.diameter},{p.thickness},120,{2 * p.mas},"
-                            f"{p.mas},1.5")
-    ds.PatientName, ds.PatientID, ds.PatientBirthDate, ds.PatientSex = "PHANTOM", patient_id, "", ""
-    ds.ClinicalTrialTimePointID = f"T{year}"
-    ds.SliceThickness, ds.KVP, ds.ReconstructionDiameter = p.thickness, 120, p.diameter
-    ds.StudyInstanceUID, ds.SeriesInstanceUID = uid(*keys, "study"), uid(*keys, "series")
-    ds.FrameOfReferenceUID, ds.PositionReferenceIndicator = uid(*keys, "frame"), ""
-    ds.SeriesNumber, ds.ImageOrientationPatient = 2, [1, 0, 0, 0, 1, 0]
-    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
-    ds.Rows = ds.Columns = p.matrix
-    ds.PixelSpacing = [p.spacing, p.spacing]
-    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 16, 16 if p.signed else 12, 15 if p.signed else 11
-    ds.PixelRepresentation, ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = p.signed, p.intercept, 1, "HU"
-    ds.WindowCenter, ds.WindowWidth = -600, 1500
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.MediaStorageSOPClassUID, ds.file_meta.TransferSyntaxUID = CTImageStorage, ExplicitVRLittleEndian
-    return ds
-
-
-def write_series(folder: Path, hu, z, protocol: Protocol, placement: Placement, patient_id: str, year: int, keys) -> str:
-    """Write the slices `hu` (k, matrix, matrix) at `z` mm as DICOM files; returns the SeriesInstanceUID.
-
-    Source: DICOM PS3.3 C.8.2 (CT image); HU = stored value + RescaleIntercept.
+    Source: ours; the stored piece is as small as a crop allows, so that a whole cohort stays below 600 MB.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    ds = _series_header(protocol, patient_id, year, keys)
-    low, high = (-32768, 32767) if protocol.signed else (0, 4095)
-    stored = np.clip(np.rint(hu) - protocol.intercept, low, high).astype("<i2" if protocol.signed else "<u2")
-    corner = placement.centre_mm[:2] - placement.centre_px * protocol.spacing
-    for k, pixels in enumerate(stored):
-        step = (k - N_SLICES // 2) * (-1 if placement.head_first else 1)
-        ds.InstanceNumber = placement.number + step
-        ds.ImagePositionPatient = [f"{v:.4f}" for v in (*corner, placement.centre_mm[2] + z[k])]
-        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = uid(*keys, k)
-        ds.PixelData = pixels.tobytes()
-        dcmwrite(folder / f"1-{ds.InstanceNumber:03d}.dcm", ds, enforce_file_format=True)
-    return ds.SeriesInstanceUID
+    visit = draw_visit(rng, year)
+    n = next_fast_len(math.ceil(field_mm / protocol.spacing), real=True)
+    centre = (n - 1) / 2 + rng.uniform(-1.2, 1.2, 2) / protocol.spacing
+    x, y = ((np.arange(n) - c) * protocol.spacing for c in centre)
+    return Acquisition(render(anatomy, visit, nodule, protocol, x, y, z, rng), z, tuple(centre.tolist()),
+                       nodule_box(nodule, anatomy.shape.angle + visit.turn, protocol.spacing, centre), place)

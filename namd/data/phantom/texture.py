@@ -4,7 +4,6 @@ from functools import lru_cache
 
 import numpy as np
 from scipy import fft
-from scipy.ndimage import map_coordinates
 
 
 def random_field(rng, shape, steps_mm, slope: float, scale_mm: float) -> np.ndarray:
@@ -31,14 +30,18 @@ def _field_amplitude(shape, steps_mm, slope, scale_mm) -> np.ndarray:
     return amplitude.astype(np.float32)
 
 
-def sample_field(field, x, y, z: float, layer_mm: float, grid_mm: float) -> np.ndarray:
-    """Field at points (x, y) of one plane z, mm; linear between nodes, shape of x."""
-    layers, n, _ = field.shape
+def sample_fields(fields, x, y, z, layer_mm: float, grid_mm: float) -> np.ndarray:
+    """Fields (k, layers, n, n) at the points (x, y) of the planes z, mm, linear; (k, len(z), *x.shape)."""
+    k, layers, n, _ = fields.shape
     at = np.clip(z / layer_mm + (layers - 1) / 2, 0, layers - 1.001)
-    low = int(at)
-    plane = (1 - at + low) * field[low] + (at - low) * field[low + 1]
-    where = np.stack([y, x]) / grid_mm + (n - 1) / 2
-    return map_coordinates(plane, where, order=1, mode="nearest", output=np.float32)
+    low, part = at.astype(int), (at % 1)[:, None, None].astype(np.float32)
+    planes = ((1 - part) * fields[:, low] + part * fields[:, low + 1]).reshape(-1, n * n)
+    row, col = (np.clip(v / np.float32(grid_mm) + np.float32((n - 1) / 2), 0, n - 1.01) for v in (y, x))
+    i, j = row.astype(np.int32), col.astype(np.int32)
+    node, row, col = (i * n + j).astype(np.intp), row - i, col - j
+    corners = [planes.take(node + d, axis=1) for d in (0, 1, n, n + 1)]
+    upper, lower = (a + col * (b - a) for a, b in (corners[:2], corners[2:]))
+    return (upper + row * (lower - upper)).reshape(k, len(z), *x.shape)
 
 
 @lru_cache(maxsize=64)
@@ -48,7 +51,7 @@ def kernel_filters(n: int, spacing_mm: float, blur_mm: float, edge: float) -> tu
     Args:
         blur_mm: standard deviation of the point spread; edge: enhancement of middle frequencies, 0 is none.
 
-    Source: ours; noise power rises with frequency (ramp filter) and falls with the kernel, as in filtered back-projection.
+    Source: ours; noise power rises with frequency (ramp) and falls with the kernel, as in filtered back-projection.
     """
     f = np.hypot(fft.fftfreq(n, spacing_mm)[:, None], fft.rfftfreq(n, spacing_mm))
     transfer = np.exp(-2 * (np.pi * blur_mm * f) ** 2) * (1 + edge * (2.2 * f) ** 2)
@@ -56,7 +59,7 @@ def kernel_filters(n: int, spacing_mm: float, blur_mm: float, edge: float) -> tu
 
 
 def scan(slices, spacing_mm: float, blur_mm: float, edge: float, sigma_hu: float, rng) -> np.ndarray:
-    """Slices as a scanner shows them: blurred by the kernel, with the kernel's noise of `sigma_hu`; (k, n, n) float32 HU.
+    """Slices as a scanner shows them: the kernel's blur and its noise of `sigma_hu`; (k, n, n) float32 HU.
 
     Source: ours; see `kernel_filters`.
     """

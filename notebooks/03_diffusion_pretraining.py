@@ -1,0 +1,646 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 03 · Teach a U-Net what nodules look like
+# Before NAMD answers "how will this nodule look in a year?", its U-Net learns an easier thing:
+# what nodules look like at all. This notebook trains it, one noisy latent at a time.
+#
+# *Paper:* Sections 2.1 and 3.3.2, Eq. 1 and 9, Appendix B. *Previous:* `02_aligned_vae`.
+# *Next:* `04_conditional_training`.
+#
+# ## What you will do
+# Train the unconditional U-Net on the latents of notebook 02 and draw nodules that nobody has.
+# The artefact is `unet_uncond/`, a directory in the Hugging Face format.
+#
+# ## What you will learn
+# - Compute a noisy latent by hand and say what is left of the image at step t.
+# - Tell the paper's "linear" schedule from a linear one, and say what either leaks at t = T.
+# - Convert between the two targets, noise and v, and recover the latent from each.
+# - Explain why the null prompt must not be zero and must not be one token.
+# - Walk DDIM from noise to a latent in two steps with pencil and paper.
+#
+# ## What you need
+# Gaussian noise, the mean squared error, the idea of a U-Net. From notebook 01 the language model,
+# from 02 this arm's VAE and latents.
+#
+# | | quick, 2 CPU cores | paper, one GPU |
+# |---|---|---|
+# | time | 2-3 min (measured, one thread) | 10-20 h (estimate, 100,000 steps in float32) |
+# | memory | 1.5 GB | 25 GB (estimate) |
+# | disk | 50 MB | 17 GB with checkpoints (estimate) |
+
+# %% tags=["parameters"]
+run_name: str = "quick"                 # folder below outputs/
+arm: str = "namd"                       # which VAE's latents; ablations are other arms
+seed: int = 23                          # names every random draw (App. B)
+device: str = "auto"                    # auto, cpu or cuda
+threads: int = 1                        # torch threads of this process
+image_size: int = 64                    # pixels of 0.6 mm
+window_low: int = -1000                 # HU shown as -1
+window_high: int = 400                  # HU shown as +1
+llm_path: str = ""                      # empty: the small one of notebook 01
+llm_dtype: str = "float32"              # number format of the language model
+text_n_sets: int = 4                    # m of Eq. 7
+text_n_tokens: int = 4                  # n of Eq. 7
+unet_path: str = ""                     # empty: a small one, randomly initialised
+unet_channels: list = [48, 96]          # App. B: 320, 640, 1280, 1280
+unet_layers: int = 1                    # App. B: 2
+unet_heads: int = 4                     # App. B: 8
+n_timesteps: int = 1000                 # T (App. B)
+beta_start: float = 8.5e-4              # beta_1 (App. B)
+beta_end: float = 1.2e-2                # beta_T (App. B)
+beta_schedule: str = "scaled_linear"    # how beta grows, see section 3
+prediction_type: str = "v_prediction"   # Eq. 9 says epsilon, see section 4
+zero_terminal_snr: bool = True          # the paper's schedule keeps some signal at T
+timestep_spacing: str = "trailing"      # which steps DDIM visits
+ddim_steps: int = 20                    # Sec. 3.3.2: 50
+uncond_steps: int = 250                 # App. B: 100,000
+uncond_batch: int = 64                  # App. B: 16
+uncond_lr: float = 1.0e-3               # App. B: 1e-4
+uncond_lr_start: float = 1.0e-5         # App. B: 1e-6
+uncond_lr_end: float = 1.0e-4           # App. B: 1e-5
+uncond_warmup: int = 25                 # App. B: 4,000
+ema_decay: float = 0.995                # the paper averages no weights
+grad_clip: float = 1.0                  # App. B
+save_every: int = 100                   # steps between checkpoints
+
+# %%
+import matplotlib.pyplot as plt
+import pandas as pd
+import torch
+
+from namd.data.cohort import Cohort
+from namd.evaluation import figures
+from namd.models import diffusion, unet
+from namd.models.llm import load_llm, null_context
+from namd.models.prompts import SoftPrompts
+from namd.models.vae import load_latents, load_vae
+from namd.study.paper import PAPER
+from namd.study.run import check, show, start
+from namd.training import loop, seeding
+
+run = start("03_diffusion_pretraining", globals())
+p = run.p
+
+# %% [markdown]
+# ## 1 · Work where the image is small
+# A crop has 64 x 64 = 4,096 pixels. Its latent has 4 x 8 x 8 = 256 numbers, sixteen times fewer,
+# and most of the pixel noise is gone. Diffusion in that space is what "latent diffusion" means
+# (Section 2.1). The VAE stays frozen from here on, so notebook 02 stored, for both visits and
+# every augmentation, the two moments of its posterior. A fresh latent then costs no encoder:
+#
+# $$\mathbf z = \boldsymbol\mu + \boldsymbol\sigma \odot \boldsymbol\xi, \quad
+# \boldsymbol\xi \sim \mathcal N(\mathbf 0, \mathbf I)$$
+#
+# | symbol | code | shape | unit |
+# |---|---|---|---|
+# | $\boldsymbol\mu, \boldsymbol\sigma$ | `mean`, `std` | (2N, A, 4, 8, 8) | scaled latent |
+# | $\mathbf z$ | `z` | (B, 4, 8, 8) | as `mean` |
+#
+# "Unpaired" in Section 3.3.2 means that a baseline and a follow-up are two images like any
+# others. We stack both visits: N pairs become 2N items, each with A augmentations.
+
+# %%
+folder = run.dir / "latents"
+latents = {split: load_latents(run.need(folder / f"{split}.safetensors", made_by="02"))
+           for split in ("train", "val")}
+mean, std = (torch.cat([latents["train"][f"z{visit}_{name}"] for visit in (1, 2)])
+             for name in ("mean", "std"))  # (2N, A, 4, h, w)
+n_items, n_aug = mean.shape[:2]
+tuple(mean.shape)
+
+# %%
+xi = seeding.noise(mean[:, 0].shape, p.seed, "first look")
+z_all = mean[:, 0] + std[:, 0] * xi  # (2N, 4, h, w)
+spread = z_all.std().item()
+check("the latents have about unit spread", 0.7 < spread < 1.4, round(spread, 3))
+
+# %% [markdown]
+# One number, the latent scale of notebook 02, brings all latents to unit spread. It must: the
+# noise below has unit variance, and the schedule only says *how much* of it is mixed in. Now look
+# at what the U-Net sees: four pictures of 8 x 8 instead of one of 64 x 64.
+
+# %%
+pairs = Cohort.open(run.need("cohort")).split("val")
+x1, x2 = pairs.images(p.image_size, p.window_low, p.window_high)  # (N, 1, S, S)
+vae = load_vae(run.need(run.dir / "vae", made_by="02"), p.image_size, p.seed)
+with torch.no_grad():
+    z_real = vae.encode(x2[:8])  # (8, 4, h, w)
+    x2_round = vae.decode_scaled(z_real)
+
+# %%
+rows = [x2[:8, 0], x2_round[:, 0], *(z_real[:, c] / 3 for c in range(4))]
+names = ["crop", "decoded", *(f"latent {c + 1}" for c in range(4))]
+fig = figures.image_grid(rows, row_titles=names, synthetic=run.synthetic,
+                         title="Eight follow-ups of the validation split and their latents (n = 8)")
+run.figure(fig, "uncond_latents")
+
+# %% [markdown]
+# **What to see.** The decoded row keeps the nodule's size and place and loses fine texture: no
+# sample of this notebook can be sharper than that row. Grey values of the latents run from -3 to
+# 3. The nodule shows in some latent channels as a patch in the middle.
+
+# %% [markdown]
+# ## 2 · Destroy an image by the book
+# The forward process mixes a latent with noise. At step t, the share $\bar\alpha_t$ of the
+# variance still belongs to the latent and $1 - \bar\alpha_t$ to the noise (Section 3.3.2):
+#
+# $$\mathbf z_t = \sqrt{\bar\alpha_t}\, \mathbf z + \sqrt{1 - \bar\alpha_t}\,
+# \boldsymbol\epsilon, \quad \boldsymbol\epsilon \sim \mathcal N(\mathbf 0, \mathbf I)$$
+#
+# | symbol | code | shape | unit |
+# |---|---|---|---|
+# | $t$ | `t` | (B,) | step, 0 ... T - 1 |
+# | $\bar\alpha_t$ | `alpha_bar[t]` | (T,) | share of variance |
+# | $\boldsymbol\epsilon$ | `eps` | (B, 4, 8, 8) | unit normal |
+#
+# Three nodules at three steps, by hand:
+
+# %%
+scheduler = diffusion.schedule(p)
+alpha_bar = diffusion.alpha_bar(scheduler)  # (T,)
+z = z_real[:3]  # (3, 4, h, w), three nodules
+eps = seeding.noise(z.shape, p.seed, "by hand")
+t = torch.tensor([0, p.n_timesteps // 2, p.n_timesteps - 1])
+
+# %%
+signal = alpha_bar[t].sqrt().view(3, 1, 1, 1)
+noise = (1 - alpha_bar[t]).sqrt().view(3, 1, 1, 1)
+z_t = signal * z + noise * eps  # (3, 4, h, w)
+pd.DataFrame({"t": t, "signal": signal.flatten(), "noise": noise.flatten()}).round(3)
+
+# %%
+show(diffusion.q_sample)
+
+# %%
+check("by hand and module agree", torch.equal(z_t, diffusion.q_sample(z, eps, t, alpha_bar)))
+check("the squares of both factors sum to 1", torch.allclose(signal**2 + noise**2, torch.ones(1)))
+
+# %% [markdown]
+# The decoder was never shown a noisy latent, but it is good enough to let us watch one fade.
+
+# %%
+grid_t = torch.linspace(0, p.n_timesteps - 1, 7).long()
+with torch.no_grad():
+    fade = [vae.decode_scaled(diffusion.q_sample(z, eps, s.expand(3), alpha_bar))[:, 0]
+            for s in grid_t]
+fig = figures.image_grid(list(zip(*fade, strict=True)), [f"t = {s}" for s in grid_t.tolist()],
+                         title="The forward process, decoded (n = 3)", synthetic=run.synthetic)
+run.figure(fig, "uncond_forward")
+
+# %% [markdown]
+# **What to see.** The nodule is recognisable for the first third of the steps and gone well before
+# the end. A network that must undo step 100 works on edges; at step 800 it has to guess where a
+# nodule is and how big.
+
+# %% [markdown]
+# ## 3 · Read the word "linear" with care
+# Appendix B says "a linear noise schedule from $\beta_1 = 8.5 \cdot 10^{-4}$ to
+# $\beta_T = 1.2 \cdot 10^{-2}$". In the code family that the authors build on, the schedule called
+# `linear` is linear in the *root* of beta:
+#
+# $$\beta_t = \Big(\sqrt{\beta_1} + \tfrac{t}{T-1}\big(\sqrt{\beta_T} - \sqrt{\beta_1}\big)\Big)^2,
+# \qquad \bar\alpha_t = \prod_{s \le t} (1 - \beta_s)$$
+#
+# diffusers calls this one `scaled_linear`. Stable Diffusion v1.5 was trained with it, the authors'
+# public code runs it, and so do we. The literal reading is a parameter away
+# (`beta_schedule: linear`). By hand, in double precision:
+
+# %%
+T = p.n_timesteps
+first, last = torch.tensor([p.beta_start, p.beta_end], dtype=torch.float64)
+hand = {
+    "linear": (1 - torch.linspace(first, last, T)).cumprod(0),
+    "scaled_linear": (1 - torch.linspace(first.sqrt(), last.sqrt(), T) ** 2).cumprod(0),
+}
+
+# %% [markdown]
+# Neither reaches zero. What is left at t = T is small in variance and not so small in amplitude:
+# $\sqrt{\bar\alpha_T}$ of the latent survives, and the U-Net learns to use it. Sampling starts from
+# pure noise, where nothing survives. The mismatch matters here because an aligned latent spends
+# much of its variance on the diameter: a direction whose spread is three times that of the others
+# leaks three times as well.
+#
+# The cure of Lin et al. (2024), *zero terminal SNR*, shifts and stretches the roots: the last one
+# becomes 0, the first stays. The quick profile uses it; the paper's profile does not.
+
+# %%
+root = hand["scaled_linear"].sqrt()
+hand["scaled_linear, zero SNR"] = ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2
+leak = {name: values[[T // 2, -1]].sqrt().tolist() for name, values in hand.items()}
+run.table(pd.DataFrame(leak, index=[f"t = {T // 2}", f"t = {T - 1}"]).T.round(4), "schedules")
+
+# %%
+chosen = p.beta_schedule + (", zero SNR" if p.zero_terminal_snr else "")
+if chosen in hand:
+    gap = (hand[chosen] - alpha_bar.double()).abs().max().item()
+    check(f"the module's schedule is our {chosen}", gap < 1e-5, f"{gap:.1e}")
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(8.4, 3), layout="constrained")
+for (name, values), style in zip(hand.items(), ("-", "--", ":"), strict=True):
+    axes[0].plot(values, style, label=name)
+    axes[1].semilogy(values.sqrt() + 1e-4, style)
+axes[0].set(xlabel="step t", ylabel=r"$\bar\alpha_t$, share of variance")
+axes[1].set(xlabel="step t", ylabel=r"$\sqrt{\bar\alpha_t} + 10^{-4}$, amplitude", ylim=(5e-5, 2))
+axes[0].legend(fontsize=8, title="computed, no data")
+run.figure(fig, "uncond_schedule")
+
+# %% [markdown]
+# **What to see.** Left: at half time `linear` has kept about 16 % of the variance, `scaled_linear`
+# about 28 %; the choice is not cosmetic. Right: on a log axis the two end at an amplitude of 0.04
+# and 0.07, and only the rescaled one drops to nothing.
+
+# %% [markdown]
+# ## 4 · Choose what the network should say
+# Eq. 1 and Eq. 9 ask the network for the noise. Two other answers hold the same information: the
+# clean latent, or a mixture called *v*:
+#
+# $$\mathbf v = \sqrt{\bar\alpha_t}\, \boldsymbol\epsilon - \sqrt{1 - \bar\alpha_t}\, \mathbf z$$
+#
+# For small t, v is the noise; for large t, it is minus the latent. The network is always asked
+# for the part it cannot see. At $\bar\alpha_T = 0$ the noise *is* the input, so predicting it
+# teaches nothing, and only v still has an answer: this is why the quick profile changes both.
+
+# %%
+v = signal * eps - noise * z  # (3, 4, h, w)
+wanted = {"epsilon": eps, "v_prediction": v}[p.prediction_type]
+check("by hand and module agree", torch.allclose(wanted, diffusion.target(z, eps, t, scheduler)))
+
+# %% [markdown]
+# A prediction is useful because it gives back the latent. From v, two lines of algebra remove the
+# noise, without a division:
+#
+# $$\hat{\mathbf z} = \sqrt{\bar\alpha_t}\, \mathbf z_t - \sqrt{1 - \bar\alpha_t}\, \mathbf v,
+# \qquad \hat{\boldsymbol\epsilon} = \sqrt{\bar\alpha_t}\, \mathbf v +
+# \sqrt{1 - \bar\alpha_t}\, \mathbf z_t$$
+
+# %%
+z_back, eps_back = signal * z_t - noise * v, signal * v + noise * z_t
+check("v gives back the latent", torch.allclose(z_back, z, atol=1e-5))
+check("v gives back the noise", torch.allclose(eps_back, eps, atol=1e-5))
+
+# %%
+show(diffusion.clean_and_noise)
+
+# %% [markdown]
+# How good is a loss of, say, 0.5? A yardstick: a model that knows only that latents are Gaussian
+# with unit spread, each number independent of the others. Its best guess of the noise has a mean
+# squared error of $\bar\alpha_t$, its best guess of v is 0 with an error of exactly 1. What a
+# U-Net gains below that line is what it knows about *nodules*.
+
+# %%
+yardstick = alpha_bar.mean().item() if p.prediction_type == "epsilon" else 1.0
+yardstick
+
+# %% [markdown]
+# ## 5 · Open the door for the record, and leave it empty
+# Stage 3 will speak to the U-Net through cross-attention: each place of the latent asks (queries),
+# the tokens of the context answer (keys and values). Stable Diffusion's keys and values read
+# vectors of 768 numbers, the language model speaks in vectors of 2,560 (Appendix B). Nothing of
+# the old projections fits, so we replace them, explicitly and with a seed. The small U-Net of the
+# quick profile has a context width of its own for the same reason: it goes through the same door.
+
+# %%
+if not p.unet_path:
+    unet.build_unet(run.dir / "unet_start", p)
+net = unet.load_unet(p.unet_path or run.dir / "unet_start")
+old_width = net.config.cross_attention_dim
+lm, tokenizer = load_llm(p.llm_path or run.need("llm"), p.llm_dtype)
+new_tensors = unet.widen_context(net, lm.config.hidden_size, p.seed)
+
+# %%
+n_new = sum(net.get_parameter(name).numel() for name in new_tensors)
+n_all = sum(value.numel() for value in net.parameters())
+print(f"{len(new_tensors)} new tensors: {n_new:,} of {n_all:,} parameters start at random")
+print(*new_tensors[:4], "...", sep="\n")
+
+# %%
+show(unet.widen_context)
+
+# %% [markdown]
+# > **Why not let the loader do it?** diffusers has an option to ignore mismatched sizes. It leaves
+# > the new tensors in uninitialised memory: finite by luck, NaN or 1e26 otherwise. Surgery on a
+# > normally loaded model, with an assertion after it, cannot do that.
+#
+# What does "no record" look like? Eq. 9 writes a null prompt, $\varnothing$, and leaves it open.
+# A zero vector is tempting and wrong: the projections have no bias, so keys and values of zero
+# input are zero and *their weights get no gradient*. One token is not enough either: a softmax
+# over one token is 1 whatever the key says. We take the empty report through the same language
+# model, behind the m untrained prompt sets of Eq. 7, which gives m tokens of the right kind.
+
+# %%
+prompts = SoftPrompts.from_vocabulary(lm, p.text_n_sets, p.text_n_tokens, p.seed)
+with torch.no_grad():
+    null = null_context(lm, tokenizer, prompts).cpu()  # (1, m, D)
+del lm
+tuple(null.shape), round(null.square().mean().sqrt().item(), 3)
+
+# %%
+def taught(ctx):
+    """Share of the keys and of the values of the cross-attentions that `ctx` gives a gradient."""
+    net.zero_grad()
+    net(z_t, t, ctx.expand(3, -1, -1)).sample.square().mean().backward()
+    parts = {"to_k": [], "to_v": []}
+    for name in new_tensors:
+        size = net.get_parameter(name).grad.abs().max().item()
+        parts[name.split(".")[-2]].append(size > 1e-9)
+    return {part: sum(learns) / len(learns) for part, learns in parts.items()}
+
+# %%
+grads = pd.DataFrame({"zeros, m tokens": taught(0 * null), "empty report, 1 token": taught(null[:, :1]),
+                      "empty report, m tokens": taught(null)}).T
+grads
+
+# %%
+check("zeros teach neither keys nor values", grads.loc["zeros, m tokens"].sum() == 0)
+check("our null prompt teaches both", (grads.loc["empty report, m tokens"] == 1).all())
+
+# %% [markdown]
+# ## 6 · Minimise Eq. 9
+# Everything is in place. Draw a latent, a step and a noise; mix; ask; compare:
+#
+# $$\mathcal L_{\text{uncond}} = \mathbb E_{\mathbf z, \boldsymbol\epsilon, t} \big[\,
+# \lVert \boldsymbol\epsilon - \boldsymbol\epsilon_\theta(\mathbf z_t, t, \varnothing)
+# \rVert^2 \,\big] \qquad (9)$$
+#
+# We average the squares over the numbers of a latent instead of summing them: the same minimum,
+# and a loss that does not depend on the latent's size.
+
+# %%
+net, null = net.to(run.device).train(), null.to(run.device)
+
+
+def noisy_loss(z, eps, t):
+    """Eq. 9 for one batch: () float."""
+    z, eps, t = z.to(run.device), eps.to(run.device), t.to(run.device)
+    z_t = diffusion.q_sample(z, eps, t, alpha_bar)
+    eps_hat = net(z_t, t, null.expand(len(z), -1, -1)).sample
+    return (diffusion.target(z, eps, t, scheduler) - eps_hat).square().mean()
+
+# %% [markdown]
+# The loop of the module hands us the items of a step and a generator that belongs to this step
+# alone. All draws come from it, so a run that is killed and resumed ends in the same weights.
+
+# %%
+def step(idx, g, step_no):
+    k = torch.randint(n_aug, idx.shape, generator=g)
+    z = mean[idx, k] + std[idx, k] * torch.randn(mean[idx, k].shape, generator=g)
+    eps = torch.randn(z.shape, generator=g)
+    t = torch.randint(p.n_timesteps, idx.shape, generator=g)
+    return {"loss": noisy_loss(z, eps, t)}
+
+# %% [markdown]
+# The validation loss must not jump because other steps were drawn. It uses up to 256 unaugmented
+# latents, the same noise every time, and steps spread evenly over 0 ... T - 1.
+
+# %%
+z_val = torch.cat([latents["val"]["z1_mean"][:, 0], latents["val"]["z2_mean"][:, 0]])[:256]
+eps_val = seeding.noise(z_val.shape, p.seed, "uncond", "val")
+t_val = torch.arange(len(z_val)) * p.n_timesteps // len(z_val)
+
+
+@torch.no_grad()
+def validate():
+    parts = zip(z_val.split(64), eps_val.split(64), t_val.split(64), strict=True)
+    return sum(noisy_loss(*part).item() * len(part[0]) for part in parts) / len(z_val)
+
+# %% [markdown]
+# Appendix B: a linear warm-up over 4,000 steps, then a cosine down to a tenth. With `ema_decay`
+# above 0 the averaged weights are validated and kept; the paper averages none, and the short quick
+# run is a named departure.
+
+# %%
+lr = loop.warmup_cosine(p.uncond_lr, p.uncond_lr_start, p.uncond_lr_end, p.uncond_warmup,
+                        p.uncond_steps)
+history = loop.fit(step, net, n_steps=p.uncond_steps, n_items=n_items, batch_size=p.uncond_batch,
+                   lr=lr, stage="uncond", seed=p.seed, folder=run.dir / "checkpoints" / "uncond",
+                   key=run.key, validate=validate, ema_decay=p.ema_decay, grad_clip=p.grad_clip,
+                   save_every=p.save_every)
+
+# %%
+run.table(history, "train_uncond")
+fig = figures.training_curves(history, ["loss", "val_loss", "lr"], synthetic=run.synthetic,
+                              title=f"Eq. 9, {n_items:,} training and {len(z_val)} validation latents")
+for ax in fig.axes[:2]:
+    ax.axhline(yardstick, color="0.4", ls="--", lw=1)
+run.figure(fig, "uncond_loss")
+
+# %% [markdown]
+# **What to see.** The dashed line is the yardstick of section 4. The training loss is noisy because
+# every step draws other values of t, and easy and hard steps differ tenfold; the validation loss
+# is smooth because it does not. If the middle panel turns upward while the left one still falls,
+# the run is too long: the loop keeps the weights of the lowest point.
+
+# %%
+val_loss = validate()
+check("the loss is finite", 0 < val_loss < 10, round(val_loss, 3))
+if p.uncond_steps >= 200:
+    check("the U-Net knows more than the spread", val_loss < yardstick, round(val_loss, 3))
+
+# %% [markdown]
+# ## 7 · Walk back from noise
+# DDIM (Song et al., 2021) turns the trained network into a sampler without any new noise. At each
+# step: ask, recover $\hat{\mathbf z}$ and $\hat{\boldsymbol\epsilon}$, mix them again at a *lower*
+# noise level $t' < t$:
+#
+# $$\mathbf z_{t'} = \sqrt{\bar\alpha_{t'}}\, \hat{\mathbf z} +
+# \sqrt{1 - \bar\alpha_{t'}}\, \hat{\boldsymbol\epsilon}$$
+#
+# The starting noise decides everything: the same noise gives the same nodule, always. All the
+# variance that notebook 06 studies enters here.
+
+# %%
+net.eval()
+
+
+def model(z_t, t):
+    """The U-Net with its null prompt, as DDIM wants it."""
+    return net(z_t, t, null.expand(len(z_t), -1, -1)).sample
+
+# %% [markdown]
+# Two steps by hand, with three latents. The list of steps comes from the scheduler; after the last
+# one the walk ends at $\bar\alpha_0$, not at 1, as in the authors' code family.
+
+# %%
+z_start = seeding.noise(z.shape, p.seed, "two steps").to(run.device)
+t_high, t_low = diffusion.ddim_timesteps(scheduler, 2)
+z_hand = z_start
+with torch.no_grad():
+    for now, then in ((t_high, t_low), (t_low, 0)):
+        said = model(z_hand, torch.full((3,), now, device=run.device))
+        z_hat, eps_hat = diffusion.clean_and_noise(z_hand, said, alpha_bar[now], p.prediction_type)
+        z_hand = alpha_bar[then].sqrt() * z_hat + (1 - alpha_bar[then]).sqrt() * eps_hat
+t_high, t_low
+
+# %%
+show(diffusion.ddim_sample)
+
+# %%
+z_two = diffusion.ddim_sample(model, z_start, scheduler, 2)
+check("two steps by hand and module agree", torch.allclose(z_hand, z_two, atol=1e-4))
+
+# %% [markdown]
+# Now with all steps, and enough latents to count: 256 of them, of which we look at 16.
+
+# %%
+z_new = torch.cat([
+    diffusion.ddim_sample(model, seeding.noise((64, *z.shape[1:]), p.seed, "sample", i).to(run.device),
+                          scheduler, p.ddim_steps)
+    for i in range(4)]).cpu()  # (256, 4, h, w)
+with torch.no_grad():
+    x_new = vae.decode_scaled(z_new[:16])
+check("every sampled latent is finite", z_new.isfinite().all())
+
+# %%
+rows = [x2[:8, 0], x2_round[:, 0], x_new[:8, 0], x_new[8:, 0]]
+fig = figures.image_grid(rows, row_titles=["real", "decoded", "sampled", "sampled"],
+                         title=f"Nodules that nobody has (n = 16, {p.uncond_steps} training steps)",
+                         synthetic=run.synthetic)
+run.figure(fig, "uncond_samples")
+
+# %% [markdown]
+# **What to see.** Compare the two lower rows with the second, not with the first: blur that the
+# decoder adds is not the sampler's fault. Samples should differ from each other in size, place of
+# vessels and brightness. A row of near-copies would mean that the walk ignores its noise.
+
+# %% [markdown]
+# A picture convinces too easily. Two moments per channel are the cheapest number that can object:
+# sampled and real latents should have the same mean and the same spread.
+
+# %%
+moments = pd.DataFrame({
+    "real mean": z_all.mean((0, 2, 3)), "sampled mean": z_new.mean((0, 2, 3)),
+    "real sd": z_all.std((0, 2, 3)), "sampled sd": z_new.std((0, 2, 3)),
+}, index=[f"channel {c + 1}" for c in range(z_new.shape[1])]).round(3)
+run.table(moments, "uncond_moments")
+
+# %%
+ratio = (z_new.std() / z_all.std()).item()
+if p.uncond_steps >= 200:
+    check("sampled latents have about the spread of real ones", 0.7 < ratio < 1.3, round(ratio, 3))
+net.save_pretrained(run.dir / "unet_uncond")
+
+# %% [markdown]
+# A ratio a little below 1 is usual: few steps, and a network that averages what it cannot tell
+# apart. Fréchet distances come later, in notebook 05, where the judge supplies the features.
+
+# %% [markdown]
+# ## Paper and this run
+# The paper reports no number for this stage, so the panel compares settings, not results.
+
+# %%
+paper = PAPER["training"]
+run.panel([
+    dict(quantity="optimiser steps", paper=f"{paper['uncond_steps']:,}", here=f"{p.uncond_steps:,}"),
+    dict(quantity="latents per step", paper=paper["uncond_batch"], here=p.uncond_batch),
+    dict(quantity="U-Net parameters", paper="SD1.5's", here=f"{n_all / 1e6:.1f} M"),
+    dict(quantity="prediction target", paper="epsilon (Eq. 9)", here=p.prediction_type),
+    dict(quantity="validation loss", paper="-", here=f"{val_loss:.3f}", n=len(z_val)),
+    dict(quantity="sd of samples / sd of latents", paper="-", here=f"{ratio:.3f}", n=len(z_new), k=1),
+])
+
+# %% [markdown]
+# ## Exercises
+# **1 · Predict.** With `prediction_type: epsilon` the yardstick is the average of $\bar\alpha_t$.
+# At which steps is the noise easy to predict, and what does averaging over t hide?
+#
+# <details><summary>Solution</summary>
+#
+# At large t the input is almost all noise: repeating it scores near 0. The average is low before
+# anything is learned; what the network knows of nodules hides in small differences at small t.
+#
+# </details>
+
+# %% [markdown]
+# **2 · Compute.** An aligned latent has one direction that carries the diameter with a spread of 3.
+# How much of one standard deviation of the noise does it still move the input at t = T, for each
+# schedule of section 3?
+
+# %%
+# your turn
+
+# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
+leaked = {name: 3 * values[-1].sqrt().item() for name, values in hand.items()}
+check("only zero terminal SNR leaks nothing", min(leaked.values()) == 0)
+{name: round(value, 2) for name, value in leaked.items()}
+
+# %% [markdown]
+# **3 · Derive.** Show that an error of the noise prediction reaches $\hat{\mathbf z}$ multiplied by
+# $\sqrt{1 - \bar\alpha_t} / \sqrt{\bar\alpha_t}$, an error of v only by $\sqrt{1 - \bar\alpha_t}$.
+# Check it at the middle step with an error of 0.1.
+
+# %%
+# your turn
+
+# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
+a = alpha_bar[T // 2]
+z_mid = a.sqrt() * z + (1 - a).sqrt() * eps
+v_mid = a.sqrt() * eps - (1 - a).sqrt() * z
+off = {kind: diffusion.clean_and_noise(z_mid, right + 0.1, a, kind)[0] - z
+       for kind, right in (("epsilon", eps), ("v_prediction", v_mid))}
+grown = {kind: error.abs().mean().item() / 0.1 for kind, error in off.items()}
+check("noise errors grow by the ratio of roots", abs(grown["epsilon"] - (1 / a - 1).sqrt()) < 0.01)
+check("v errors never grow", abs(grown["v_prediction"] - (1 - a).sqrt()) < 0.01)
+
+# %% [markdown]
+# **4 · Break it.** Decode the samples without undoing the latent scale, `vae.decode(z_new)`. What
+# image do you expect if the scale is above 1, and why does no check of this notebook notice?
+#
+# <details><summary>Solution</summary>
+#
+# The decoder gets latents that are too large and exaggerates contrast. Our checks live in the
+# scaled space, where nothing is wrong; only an image can show an error made after the last latent.
+#
+# </details>
+
+# %% [markdown]
+# **5 · Extend.** How many DDIM steps are enough? Sample eight latents with 2, 5, 10 and 20 steps
+# from the same noise and measure their distance from the walk with 40.
+
+# %%
+# your turn
+
+# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
+z_start = seeding.noise((8, *z.shape[1:]), p.seed, "how many steps").to(run.device)
+far = diffusion.ddim_sample(model, z_start, scheduler, 40)
+for n_steps in (2, 5, 10, 20):
+    near = diffusion.ddim_sample(model, z_start, scheduler, n_steps)
+    print(f"{n_steps:>3} steps: rms distance {(near - far).square().mean().sqrt().item():.3f}")
+
+# %% [markdown]
+# ## In practice
+# - **SD1.5 start.** `unet_path` names a hub id or a directory. Without a network, copy the
+#   repository's `unet/` folder next to your data and point `unet_path` at it.
+# - **Null prompt.** The authors' code uses the text encoder of Stable Diffusion for this stage and
+#   draws new projections for the next. We switch to the language model now, so that what stage 2
+#   learns survives.
+# - **Departures of the quick profile.** v instead of epsilon, zero terminal SNR, averaged weights,
+#   another learning rate. The paper's settings are one file away: `--params params/paper.yaml`.
+# - **Overfitting.** A thousand pairs and 904 million parameters memorise. Appendix B stops "right
+#   before overfitting"; the loop keeps the weights with the lowest validation loss.
+
+# %% [markdown]
+# ## Summary
+# - A noisy latent is a mixture whose squared weights sum to 1; the module agrees with our hand.
+# - The paper's "linear" is linear in the root of beta; both keep some amplitude at t = T.
+# - Noise and v hold the same information, but only v is defined where no signal is left.
+# - A zero or one-token null prompt leaves new projections untrained; ours reaches all of them.
+# - DDIM asks, recovers and mixes again; the starting noise is its only source of chance.
+#
+# ## Further reading
+# - Ho, Jain, Abbeel (2020), *Denoising diffusion probabilistic models*: Eq. 1 and its derivation.
+# - Song, Meng, Ermon (2021), *Denoising diffusion implicit models*: the sampler of section 7.
+# - Rombach et al. (2022), *High-resolution image synthesis with latent diffusion models*.
+# - Salimans and Ho (2022), *Progressive distillation*: where v comes from.
+# - Lin et al. (2024), *Common diffusion noise schedules and sample steps are flawed*: section 3.
+
+# %%
+run.finish(val_loss=val_loss, yardstick=yardstick, spread_ratio=ratio, parameters=n_all,
+           context_width=[old_width, null.shape[-1]], new_tensors=new_tensors)

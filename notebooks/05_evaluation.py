@@ -1,0 +1,556 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 05 · Judge the forecasts
+# A follow-up image is worth what a reader learns from it. We train one reader, show it real,
+# generated and control images of the test patients, and fill Table 1.
+#
+# *Paper:* Sections 4.1.2 and 4.2, Table 1. *Previous:* `04_conditional_training`.
+# *Next:* `06_variance_analysis`.
+#
+# ## What you will do
+# Build Table 1 with intervals over patients: `metrics/table1.csv`. The probabilities and images
+# behind it stay in `metrics/probabilities.parquet` and `samples/`.
+#
+# ## What you will learn
+# - Compute AUROC, its DeLong interval and AUPRC by counting pairs of nodules.
+# - Tell the spread over sampling seeds from the uncertainty over patients.
+# - Read an FID beside its floor, and a pixel error beside a copied baseline.
+# - Name the controls and ceilings without which a generator's AUROC says little.
+# - Decide from a paired interval whether one row beats another.
+#
+# ## What you need
+# Mean, variance and the normal distribution. The cohort of notebook 01 and, for each arm of
+# `compare_arms`, notebooks 02-04. **This is the first notebook that opens the test split.**
+#
+# | | quick, 2 CPU cores | paper, one GPU |
+# |---|---|---|
+# | time | 4-5 min (estimate) | 2 h (estimate) |
+# | memory | 3 GB (estimate) | 20 GB (estimate) |
+# | disk | 170 MB | 400 MB |
+
+# %% tags=["parameters"]
+run_name: str = "quick"                  # folder below outputs/
+seed: int = 23                           # names every random draw (App. B)
+device: str = "auto"                     # auto, cpu or cuda
+threads: int = 1                         # torch threads of one process
+image_size: int = 64                     # pixels of 0.6 mm
+window_low: int = -1000                  # HU shown as -1
+window_high: int = 400                   # HU shown as +1
+llm_path: str = ""                       # language model; empty is the small one of notebook 01
+llm_dtype: str = "float32"               # App. B
+n_timesteps: int = 1000                  # diffusion steps (App. B)
+beta_start: float = 8.5e-4               # App. B
+beta_end: float = 1.2e-2                 # App. B
+beta_schedule: str = "scaled_linear"     # authors' code
+prediction_type: str = "v_prediction"    # what the U-Net predicts (Eq. 10: epsilon)
+zero_terminal_snr: bool = True           # pure noise at the last step (paper: false)
+timestep_spacing: str = "trailing"       # where DDIM steps (paper: leading)
+ddim_steps: int = 20                     # steps of one run (Sec. 3.3.2: 50)
+judge_dim: int = 96                      # width of the judge (authors' code: 1024)
+judge_depth: int = 4                     # blocks
+judge_heads: int = 4                     # attention heads
+judge_head_dim: int = 24                 # width of a head
+judge_mlp: int = 192                     # inner width of the perceptron
+judge_patch: int = 8                     # pixels of a patch side
+judge_dropout: float = 0.1               # share dropped in training
+judge_steps: int = 400                   # optimiser steps
+judge_batch: int = 64                    # images per step
+judge_lr: float = 1.0e-3                 # peak learning rate
+judge_attributes: float = 1.0            # weight of the attribute loss; 0 is none
+k_runs: int = 4                          # K (App. D: 20)
+oracle_runs: int = 4                     # K of the oracle
+eval_batch: int = 200                    # images per forward pass
+eval_workers: int = 0                    # processes; 0 is one per core
+eval_lpips_net: str = "alex"             # LPIPS backbone
+lpips_weights: str = "random"            # its weights: imagenet, or random and seeded
+n_boot: int = 1000                       # bootstrap resamples of the patients
+compare_arms: list = ["namd", "no_align_no_pred"]  # Table 1: the last two rows
+
+# %%
+import json
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import torch
+
+from namd.data.cohort import Cohort
+from namd.data.phantom import oracle
+from namd.data.report import record_vector
+from namd.evaluation import curves, figures, intervals, metrics, runs, table1
+from namd.forecasters import controls
+from namd.forecasters.namd import NAMD
+from namd.models import judge as judging
+from namd.models.losses import perceptual
+from namd.study.paper import PAPER
+from namd.study.run import check, show, start
+
+run = start("05_evaluation", globals())
+
+# %% [markdown]
+# ## 1 · Open the test split
+# Until here every choice was made on training and validation patients. From here on nothing is
+# chosen any more: each test patient is looked at once, by every row, with the same judge.
+#
+# | symbol | code | shape | unit |
+# |---|---|---|---|
+# | $X^{(1)}, X^{(2)}$ | `x1`, `x2` | (N, 1, 64, 64) | window [-1, 1] |
+# | $e$ | `test.ehr` | (N, 13) | codes, mm, years |
+# | $L$ | `label` | (N,) | 0 benign, 1 malignant |
+
+# %%
+cohort = Cohort.open(run.need("cohort", made_by="01"))
+train, val, test = (cohort.split(name) for name in ("train", "val", "test"))
+fitted = cohort.split("train", "val")
+crop = (image_size, window_low, window_high)
+x1, x2 = test.images(*crop)                                # (N, 1, 64, 64) each
+label, pair_id = test.label, list(test.table.index)
+sizes = {name: [len(part), part.table["patient_id"].nunique(), part.label.sum()]
+         for name, part in (("train", train), ("val", val), ("test", test))}
+pd.DataFrame(sizes, ["pairs", "patients", "malignant"]).T
+
+# %%
+seen = set(fitted.table["patient_id"])
+check("no test patient was trained on", seen.isdisjoint(test.table["patient_id"]), len(seen))
+
+# %% [markdown]
+# The paper has 450 test patients with 53 malignant nodules. The number of malignant ones is what
+# limits every interval below.
+#
+# ## 2 · Train one judge
+# Section 4.1.2 uses "a pre-trained ViT-based binary classification model" as a neutral reader and
+# says no more about it. Ours has the shape of the authors' and is trained on *real follow-up*
+# images of the training patients; validation patients choose its weights. It never sees a generated
+# image or a baseline, so no row has an advantage. Its loss is the cross-entropy; in the small
+# profiles a second head learns the follow-up's attributes $f$ and is ignored afterwards:
+#
+# $$\mathcal L_\text{judge} = -\tfrac1B \sum_i \big[ L_i \log p_i + (1 - L_i) \log (1 - p_i) \big]
+# + \lambda \lVert \hat f - f \rVert^2 / (B \, n_\text{feat})$$
+#
+# | symbol | code | shape | unit |
+# |---|---|---|---|
+# | $p$ | `prob` | (B,) | probability |
+# | $\lambda$ | `judge_attributes` | () | dimensionless |
+# | $f$ | `f` | (B, n_feat) | standardised |
+#
+# Three nodules before any training, with one patch and two attributes:
+
+# %%
+torch.manual_seed(0)
+tiny = judging.Judge(8, 8, dim=4, depth=1, heads=1, head_dim=4, mlp=4, dropout=0.0, n_attributes=2).eval()
+x_3, label_3 = torch.rand(3, 1, 8, 8), torch.tensor([1.0, 0.0, 0.0])
+f_3 = torch.tensor([[1.2, 0.9], [-0.5, 0.0], [0.3, 0.1]])                    # (3, n_feat)
+with torch.no_grad():
+    h = tiny(x_3)                                                            # (3, dim): the class token
+    prob_3 = tiny.head(h)[:, 0].sigmoid()                                    # (3,)
+    slow = -(label_3 * prob_3.log() + (1 - label_3) * (1 - prob_3).log()).mean()
+    slow = slow + 0.5 * ((tiny.attributes(h) - f_3) ** 2).mean()
+    fast = judging.judge_loss(tiny, x_3, label_3, f_3, weight=0.5)["loss"]
+check("judge loss by hand and by the module agree", torch.isclose(slow, fast), round(float(slow), 4))
+
+# %%
+show(judging.judge_loss)
+
+# %% [markdown]
+# Training turns and mirrors each image into one of the 8 symmetries of the square.
+
+# %%
+judge, history = judging.train_judge(train, val, run.p, run.root / "judge", run.device, key=run.key)
+columns = [name for name in ("loss_label", "loss_attributes", "val_loss") if name in history]
+run.figure(figures.training_curves(history, columns, "Judge (nats)", run.synthetic), "judge_training")
+
+# %% [markdown]
+# **What to see.** Validation loss (last panel) falls, then stays or rises: the weights of its
+# lowest point are kept. If it rose from the start, the judge would only remember.
+#
+# Two numbers say what there is to win. The judge reads the real baseline and the real follow-up:
+
+# %%
+prob = {"real baseline": judge.prob(x1).double().numpy()[None],              # (1, N)
+        "real follow-up": judge.prob(x2).double().numpy()[None]}
+{row: round(metrics.auroc(label, p[0]), 3) for row, p in prob.items()}
+
+# %% [markdown]
+# ## 3 · Count pairs
+# AUROC is a probability: take a malignant and a benign nodule at random; how often does the
+# malignant one score higher? Ties count half.
+#
+# $$\mathrm{AUROC} = \frac{1}{n_1 n_0} \sum_{i: L_i = 1} \sum_{j: L_j = 0} M_{ij}, \qquad
+# M_{ij} = [s_i > s_j] + \tfrac12 [s_i = s_j]$$
+#
+# | symbol | code | shape | unit |
+# |---|---|---|---|
+# | $s$ of malignant, benign nodules | `s1`, `s0` | (n1,), (n0,) | any |
+# | $M$ | `M` | (n1, n0) | wins |
+#
+# Three malignant and three benign nodules make nine pairs.
+
+# %%
+s1 = np.array([0.9, 0.6, 0.3])                             # malignant
+s0 = np.array([0.7, 0.3, 0.1])                             # benign
+M = (s1[:, None] > s0) + 0.5 * (s1[:, None] == s0)         # (3, 3)
+label_6, prob_6 = np.array([1, 1, 1, 0, 0, 0]), np.concatenate([s1, s0])
+run.figure(figures.matrices([M], ["wins of malignant i over benign j"]), "auroc_pairs")
+check("counted AUROC = scikit-learn's", np.isclose(M.mean(), metrics.auroc(label_6, prob_6)), M.mean().round(3))
+
+# %% [markdown]
+# **What to see.** Six wins, one tie, two losses: 6.5 / 9. Row 3 is the weak malignant nodule,
+# column 1 the benign one that looks dangerous.
+#
+# The same table gives the uncertainty. If we had met other patients, rows and columns would have
+# changed. DeLong's estimate adds the variance of the row means to that of the column means:
+#
+# $$\mathrm{Var} = \frac{\mathrm{Var}_i(V_i)}{n_1} + \frac{\mathrm{Var}_j(W_j)}{n_0},
+# \qquad V_i = \tfrac1{n_0} \sum_j M_{ij}, \quad W_j = \tfrac1{n_1} \sum_i M_{ij}$$
+
+# %%
+V, W = M.mean(1), M.mean(0)                                # (3,) each
+se = np.sqrt(V.var(ddof=1) / 3 + W.var(ddof=1) / 3)
+check("DeLong by hand and by the module agree", np.isclose(se, intervals.delong(label_6, prob_6)[1]), se.round(3))
+
+# %%
+show(intervals.placements)
+
+# %% [markdown]
+# The module finds row and column means from ranks, without the table. For two rows of Table 1 the
+# differences of their V and W go through the same formula: that is the *paired* test.
+#
+# AUPRC walks down the thresholds and sums precision over the steps of recall. Chance is the share
+# of malignant nodules, here one half:
+
+# %%
+auprc_slow, recall_before = 0.0, 0.0
+for threshold in np.unique(prob_6)[::-1]:
+    called = prob_6 >= threshold
+    precision, recall = label_6[called].mean(), label_6[called].sum() / 3
+    auprc_slow, recall_before = auprc_slow + (recall - recall_before) * precision, recall
+check("AUPRC by hand = scikit-learn's", np.isclose(auprc_slow, metrics.auprc(label_6, prob_6)), round(auprc_slow, 3))
+
+# %% [markdown]
+# AUPRC has no such formula for its uncertainty, so we resample patients, malignant and benign
+# apart. One table of counts serves every row of Table 1, which keeps differences paired.
+
+# %%
+counts = intervals.resample_counts(label, n_boot, seed, "table1")            # (n_boot, N)
+_, _, low, high = intervals.delong(label, prob["real follow-up"][0])
+boot = intervals.percentile_interval(intervals.auroc_draws(label, prob["real follow-up"], counts))
+print(f"AUROC of the real follow-up: DeLong [{low:.3f}, {high:.3f}], bootstrap [{boot[0]:.3f}, {boot[1]:.3f}]")
+
+# %% [markdown]
+# Two roads, nearly one interval. Its width is what Table 1 of the paper does not show.
+#
+# ## 4 · Draw K follow-ups for every row
+# A generator's images differ from run to run, so each is asked K times with the seeds of the
+# authors' evaluation. Noise is keyed by (seed, nodule): neither batch size nor the number of
+# processes changes an image.
+#
+# | row | follow-up image | why it is there |
+# |---|---|---|
+# | namd, other arms | sampled by notebooks 02-04 | the question |
+# | permuted records | NAMD with another subject's record | does the text matter? |
+# | copy-baseline | $\hat X^{(2)} = X^{(1)}$ | AUROC of the real baseline, by construction |
+# | mean follow-up | the training mean, for everyone | AUROC .5, by construction |
+# | oracle (phantom) | drawn from the true $p(X^{(2)} \mid X^{(1)}, e)$ | ceiling of any generator |
+
+# %%
+def make_arm(arm):
+    """A maker of the trained arm, with the schedule it was trained under."""
+    stamp = json.loads(run.need(f"arms/{arm}/runs/04.json", made_by="04").read_text())
+    return partial(NAMD, run.root / "arms" / arm, SimpleNamespace(**{**vars(run.p), **stamp["parameters"]}))
+
+
+mean_follow_up = controls.MeanFollowUp()
+mean_follow_up.fit(train, run.p)
+makers = {arm: make_arm(arm) for arm in compare_arms}
+makers["permuted records"] = lambda namd=makers["namd"]: controls.PermutedRecords(namd(), seed)
+makers |= {"copy-baseline": controls.CopyBaseline, "mean follow-up": lambda: mean_follow_up}
+
+# %%
+truth = run.root / "delivery" / "truth"
+known_law = run.synthetic and truth.exists()
+if known_law:
+    makers["oracle"] = partial(controls.Oracle, truth, test.table["patient_id"], run.p)
+
+# %%
+show(controls.PermutedRecords)
+
+# %%
+seeds = {row: runs.run_seeds(k_runs) for row in makers}
+seeds |= {"oracle": runs.run_seeds(oracle_runs), "permuted records": runs.run_seeds(1)}
+runs.draw_rows(makers, x1, test.ehr, seeds, run.root / "samples", threads, eval_workers)
+{row: tuple(runs.load_row(run.root / "samples", row).shape[:2]) for row in makers}
+
+# %% [markdown]
+# Six test patients, three malignant and three benign, drawn by lot:
+
+# %%
+rng = np.random.default_rng(seed)
+six = np.concatenate([rng.permutation(np.flatnonzero(label == v))[:3] for v in (1, 0)])
+x2_hat = runs.load_row(run.root / "samples", "namd")                         # (K, N, 1, 64, 64)
+error = x2_hat.mean(0) - x2                                                  # (N, 1, 64, 64)
+grid = [[x1[i, 0], x2[i, 0], *x2_hat[:2, i, 0], x2_hat[:, i, 0].mean(0), error[i, 0]] for i in six]
+heads = ["baseline x1", "follow-up x2", "sample 1", "sample 2", f"mean of {k_runs}", "mean - x2"]
+names = [f"{figures.LABELS[label[i]]}\n{test.table['sct_long_dia'].iloc[i]:.0f} mm" for i in six]
+run.figure(figures.image_grid(grid, heads, names, "namd, six test patients", run.synthetic), "test_grid")
+
+# %% [markdown]
+# **What to see.** Mid-grey in the last column is no error, white too bright, black too dark. A
+# systematic white or black ring around the nodule would mean that growth is over- or under-shot.
+#
+# ## 5 · Ask how good the images are
+# LPIPS compares each image with its own follow-up. FID compares two clouds of features, each
+# summarised by mean $\mu$ and covariance $\Sigma$:
+#
+# $$\mathrm{FID} = \lVert \mu_a - \mu_b \rVert^2 + \mathrm{tr}\big(\Sigma_a + \Sigma_b -
+# 2 (\Sigma_a \Sigma_b)^{1/2}\big)$$
+#
+# With one feature this is (difference of means)² + (difference of standard deviations)²:
+
+# %%
+a, b = torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([[2.0], [5.0], [8.0]])
+fid_slow = (b.mean() - a.mean()) ** 2 + (b.std() - a.std()) ** 2             # 9 + 4
+check("FID of one feature by hand and by torchmetrics agree", np.isclose(fid_slow, metrics.fid(a, b)), float(fid_slow))
+
+# %% [markdown]
+# The paper's FID lives in 2,048 Inception features, which 450 images cannot fill: most of it is
+# bias. Ours lives in the judge's class token, so its size cannot be set beside the paper's. KID
+# asks the same question without bias. Both need a *floor*: two halves of the real follow-ups,
+# which a perfect generator cannot beat. Halves have N/2 images, so the FID floor is a little high.
+
+# %%
+features_x1, features_x2 = judge.features(x1), judge.features(x2)            # (N, dim)
+floors = pd.DataFrame({name: [metrics.floor(d, features_x2, seed), d(features_x2, features_x1)]
+                       for name, d in (("FID", metrics.fid), ("KID", metrics.kid))},
+                      ["floor: real against real", "real baseline against real follow-up"])
+run.table(floors, "floors").round(4)
+
+# %% [markdown]
+# Pixels have a trap: a copied baseline is close to most follow-ups. The Δ-RMAE looks at the
+# *change* $d = X^{(2)} - X^{(1)}$ and its forecast, over the pixels of the central disc:
+#
+# $$\Delta\text{-RMAE} = \frac{\sum |d - \hat d|}{\tfrac12 \sum (|d| + |\hat d|)} \in [0, 2]$$
+
+# %%
+zero = np.zeros((1, 1, 16, 16))
+trials = {"perfect": zero + 0.2, "half the change": zero + 0.1, "copied baseline": zero}
+{name: metrics.delta_rmae(zero, zero + 0.2, guess)[0].round(3) for name, guess in trials.items()}
+
+# %% [markdown]
+# A copy reaches 2, the worst value. Another row in plain units is the *diameter error*: mean
+# absolute difference, in mm, between the nodule's diameter in the forecast and in the follow-up.
+
+# %%
+net = perceptual(eval_lpips_net, lpips_weights, seed).to(run.device)
+sampled, images = table1.score_rows(run.root / "samples", list(makers), x1, x2, judge, net, threads, eval_workers)
+prob |= sampled
+images[["lpips_mean", "fid_mean", "kid_mean", "delta_rmae_mean", "psnr_mean", "diameter_error_mean"]].round(3)
+
+# %% [markdown]
+# ## 6 · Fill Table 1
+# Some rows need no image. *Direct* feeds the judge's logit of $X^{(1)}$ and the record to a
+# logistic regression; *record only* leaves the image out. Both are fitted on train and val.
+# Generated pixels are made from $(X^{(1)}, e)$, so they cannot hold more about the label than
+# $(X^{(1)}, e)$ do: a good direct score is a ceiling that a generator should be measured against.
+# *True risk* is the phantom's own $P(L = 1 \mid X^{(1)}, e)$, which no predictor can beat.
+
+# %%
+record_fit, stats = record_vector(fitted.ehr)                                # (n_fit, n)
+record, _ = record_vector(test.ehr, stats)                                   # (N, n)
+logit_fit = judge.logit(judge.features(fitted.images(*crop)[0]))[:, None].numpy()
+logit_x1 = judge.logit(features_x1)[:, None].numpy()
+inputs = {"direct": (np.hstack([logit_fit, record_fit]), np.hstack([logit_x1, record])),
+          "record only": (record_fit, record)}
+prob |= {row: controls.logistic_score(old, fitted.label, new)[None] for row, (old, new) in inputs.items()}
+if known_law:
+    prob["true risk"] = oracle.read_truth(truth).loc[test.table["patient_id"], "risk"].to_numpy(dtype=float)[None]
+
+# %%
+copied, real = (metrics.auroc(label, prob[row][0]) for row in ("copy-baseline", "real baseline"))
+check("copy-baseline scores as the real baseline", np.isclose(copied, real, atol=0.005), round(copied - real, 5))
+
+# %%
+order = ["real baseline", "real follow-up", "copy-baseline", "mean follow-up", "direct", "record only", "oracle",
+         "true risk", *[arm for arm in compare_arms if arm != "namd"], "namd", "permuted records"]
+prob = {row: prob[row] for row in order if row in prob}
+table = pd.DataFrame([table1.diagnosis_columns(label, p, counts) for p in prob.values()],
+                     index=pd.Index(prob, name="row"))
+table = images.reindex(table.index).join(table)
+table = table.assign(n=len(label), malignant=int(label.sum()), k=[len(p) for p in prob.values()])
+table = table1.beside_the_paper(table, run.synthetic)
+
+# %%
+run.table(table.round(6), "table1")
+runs.probability_table(prob, pair_id).to_parquet(run.root / "metrics" / "probabilities.parquet", index=False)
+table1.pretty(table)
+
+# %% [markdown]
+# Two spreads stand side by side. "±" is over K runs of one trained model on fixed patients, as in
+# the paper; the brackets are over patients, for the mean probability of the K runs. LPIPS uses the
+# backbone `eval_lpips_net` with `lpips_weights`: two backbones do not compare.
+
+# %%
+forest = table.reset_index().rename(columns={"auroc_kmean": "value", "auroc_low": "low", "auroc_high": "high"})
+title = f"AUROC with DeLong 95 % intervals, n = {len(label)}, {int(label.sum())} malignant"
+run.figure(figures.forest(forest, "AUROC of the K-mean probability", title,
+                          table.loc["real baseline", "auroc_kmean"], run.synthetic), "table1_auroc")
+
+# %% [markdown]
+# **What to see.** The dashed line is the real baseline. A generator earns its place right of it. If
+# *direct* lies right of *namd*, the pictures cost information; if *permuted records* lies on *namd*,
+# the record is ignored.
+#
+# ## 7 · Decide what holds
+# The paper's order is real baseline < NAMD < real follow-up. We report each comparison with a
+# paired interval over patients and a verdict; an interval that crosses 0 leaves it undecided.
+
+# %%
+claims = [("real baseline", "namd"), ("namd", "real follow-up"), ("permuted records", "namd"), ("namd", "direct")]
+claims += [(arm, "namd") for arm in compare_arms if arm != "namd"]
+claims += [("namd", "oracle")] if known_law else []
+ordering = table1.ordering(claims, label, prob, counts)
+run.table(ordering, "ordering").round(4)
+
+# %% [markdown]
+# How much of the way from the real baseline to a ceiling does a row go?
+#
+# $$\text{gap closed} = \frac{\mathrm{AUROC} - \mathrm{AUROC}_\text{baseline}}
+# {\mathrm{AUROC}_\text{ceiling} - \mathrm{AUROC}_\text{baseline}}$$
+#
+# With the real follow-up as ceiling the paper's numbers give 0.82. With the oracle as ceiling we
+# learn what share of the *reachable* gap was closed.
+
+# %%
+check("gap closed from the paper's numbers", np.isclose(intervals.gap_closed(0.742, 0.805, 0.819), 0.82, atol=0.01))
+ceilings = ["real follow-up", "oracle"] if known_law else ["real follow-up"]
+gaps = table1.gaps(label, prob, [*compare_arms, *ceilings[1:], "direct"], ceilings, counts)
+run.table(gaps, "gaps").round(3)
+
+# %%
+shown = [row for row in ("real baseline", "real follow-up", "namd", "direct", "oracle") if row in prob]
+scores = {row: prob[row].mean(0) for row in shown}
+run.figure(curves.roc_and_pr(label, scores, synthetic=run.synthetic), "roc_and_pr")
+
+# %% [markdown]
+# **What to see.** Precision falls to the dashed prevalence at full recall for everyone. A curve
+# that leads only at low false positive rates would help screening more than its area tells.
+
+# %%
+run.figure(curves.reliability(label, scores, synthetic=run.synthetic), "reliability")
+
+# %% [markdown]
+# **What to see.** Points on the diagonal mean what they say. The judge was fitted to follow-ups;
+# below the diagonal it calls too many nodules malignant, above it too few.
+#
+# ## Paper and this run
+
+# %%
+def panel_row(row, name, digits=3):
+    """One line of the panel: the paper's mean and spread beside ours."""
+    mean, sd = PAPER["table1"][table1.PAPER_ROWS[row]][name]
+    ours = f"{table.loc[row, f'{name}_mean']:.{digits}f} ± {table.loc[row, f'{name}_sd']:.{digits}f}"
+    why = "phantom data" if run.synthetic else "judge features, not Inception's" if name == "fid" else ""
+    return dict(quantity=f"{name.upper()}, {row}", paper=f"{mean}" + (f" ± {sd}" if sd else ""), here=ours,
+                n=len(label), k=int(table.loc[row, "k"]), comparable=not why, why=why)
+
+
+wanted = [("real baseline", "auroc"), ("real follow-up", "auroc"), ("real follow-up", "auprc"), ("namd", "auroc"),
+          ("namd", "auprc"), ("namd", "lpips"), ("namd", "fid")]
+share = gaps[(gaps["row"] == "namd") & (gaps["ceiling"] == "real follow-up")].iloc[0]
+gap_row = dict(quantity="gap closed, namd", paper=PAPER["gap_closed_auroc"], n=len(label), k=k_runs,
+               here=f"{share['value']:.2f} [{share['low']:.2f}, {share['high']:.2f}]",
+               comparable=not run.synthetic, why="phantom data" if run.synthetic else "")
+run.panel([panel_row(*pair) for pair in wanted] + [gap_row])
+
+# %% [markdown]
+# The paper's ± is over 20 runs of one model; ours, in brackets, is over patients. On phantom data
+# the cohort's law decides what can be found, so only the share of the oracle's gap is evidence
+# about the method.
+#
+# ## Exercises
+# **1 · Predict.** Every probability is squared. What happens to AUROC, AUPRC and the Brier score?
+
+# %%
+# your turn
+
+# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
+p_namd = prob["namd"].mean(0)
+{name: (round(f(label, p_namd), 4), round(f(label, p_namd**2), 4))
+ for name, f in (("AUROC", metrics.auroc), ("AUPRC", metrics.auprc), ("Brier", metrics.brier))}
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# Squaring keeps the order, so AUROC and AUPRC stay. The Brier score reads the values and moves.
+# </details>
+#
+# **2 · Change a parameter.** Compute the FID floor with fewer and fewer images. What would you ask
+# an author whose FID comes from another N?
+
+# %%
+# your turn
+
+# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
+{n: round(metrics.floor(metrics.fid, features_x2[:n], seed), 3) for n in (len(label) // 4, len(label) // 2, len(label))}
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# The floor rises as N falls, although nothing about the images changes. Ask for the floor at that
+# N, or for KID.
+# </details>
+#
+# **3 · Derive.** Why does a copied baseline score exactly 2 in Δ-RMAE, whatever the follow-up?
+#
+# <details><summary>Solution</summary>
+#
+# A copy predicts $\hat d = 0$. The numerator is $\sum |d|$, the denominator $\tfrac12 \sum |d|$.
+# </details>
+#
+# **4 · Break it on purpose.** Compare the K-mean probability of NAMD with *one run* of itself.
+# Which is higher, and why would it be unfair to set one row's K-mean beside another row's run?
+
+# %%
+# your turn
+
+# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
+table.loc[compare_arms, ["auroc_mean", "auroc_kmean"]].round(4)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# The mean over runs averages sampling noise away and usually ranks better than a single run. A row
+# with an average against a row without one compares K = 4 with K = 1, not two methods.
+# </details>
+#
+# ## In practice
+# - A judge trained here is one judge. On NLST a second reader, trained elsewhere, would show how
+#   much of an AUROC belongs to the reader.
+# - With 53 malignant test nodules the DeLong half-width is about 0.06. Differences of 0.02 between
+#   rows of the published table are within one standard error.
+# - All rows share one training seed. The spread over training seeds needs more runs of 02-04.
+# - Small negative KIDs are no mistake: the estimator is unbiased and scatters around 0.
+#
+# ## Summary
+# - AUROC, its DeLong interval and AUPRC are counts over pairs of nodules.
+# - "±" over seeds and brackets over patients answer different questions; both stand in Table 1.
+# - FID has a floor that depends on N; a copied baseline fools pixel errors, not Δ-RMAE.
+# - Copy, mean, permuted, direct, oracle and true risk tell what a generator's AUROC is worth.
+# - A verdict comes from a paired interval, and "undecided" is one of the answers.
+#
+# ## Further reading
+# - DeLong, DeLong and Clarke-Pearson 1988: comparing the areas under correlated ROC curves.
+# - Sun and Xu 2014: the fast algorithm behind `placements`.
+# - Zhang et al. 2018: LPIPS, and why the backbone matters.
+# - Binkowski et al. 2018: KID, and the bias of FID at small N.
+
+# %%
+run.finish(auroc_namd=table.loc["namd", "auroc_mean"], auroc_baseline=table.loc["real baseline", "auroc_mean"],
+           auroc_follow_up=table.loc["real follow-up", "auroc_mean"], gap_closed=float(share["value"]))

@@ -1,0 +1,125 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from small_delivery import PARAMS, tables, write_delivery
+
+from namd.data.cohort import AUGMENTATIONS, SCHEMA, Cohort, augment, centre_crop, sha256, window
+from namd.data.nlst import build_cohort
+from namd.data.report import EHR, NODULE
+from namd.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cohort")
+    return build_cohort(write_delivery(folder / "d", tables(n=12)), folder / "c", PARAMS, progress=lambda line: None)
+
+
+@pytest.fixture
+def copy(built, tmp_path):
+    for file in built.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    return tmp_path
+
+
+def sign(folder):
+    """Renew the checksums, so that only the rule under test can refuse."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["sha256"] = {name: sha256(folder / name) for name in manifest["sha256"]}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_window_by_hand():
+    np.testing.assert_allclose(window([-1024, -1000, -300, 400, 3071], -1000, 400), [-1, -1, 0, 1, 1])
+    assert window(np.array([0], np.int16), -1000, 400).dtype == np.float32
+
+
+def test_centre_of_a_crop():
+    x = np.arange(36).reshape(1, 6, 6)
+    assert centre_crop(x, 2).tolist() == [[[14, 15], [20, 21]]]
+
+
+def test_square_augmentations_are_the_eight_symmetries():
+    x = np.arange(9, dtype=np.int16).reshape(1, 3, 3)
+    made = {augment(x, "square", k).tobytes() for k in range(8)}
+    assert len(made) == AUGMENTATIONS["square"] == 8
+    np.testing.assert_array_equal(augment(x, "square", 0), x)
+    assert augment(x, "square", 1)[0].tolist() == [[2, 5, 8], [1, 4, 7], [0, 3, 6]]
+    with pytest.raises(UserError, match="square"):
+        augment(x, "square", 8)
+
+
+def test_rotations_leave_no_corner_in_the_central_crop():
+    x = np.full((2, 128, 128), 40, np.int16)
+    x[:, 20:30] = -850
+    assert AUGMENTATIONS["rotations"] == 5
+    for k in range(5):
+        turned = augment(x, "rotations", k)
+        assert turned.dtype == np.int16 and centre_crop(turned, 64).min() >= -850
+    np.testing.assert_array_equal(augment(x, "rotations", 0), x)
+    np.testing.assert_array_equal(augment(x, "rotations", 4), x[:, ::-1, ::-1])
+    half = augment(augment(x, "rotations", 1), "rotations", 1)[:, 40:88, 40:88]      # 45 + 45 = 90 degrees
+    np.testing.assert_allclose(half, augment(x, "rotations", 2)[:, 40:88, 40:88], atol=2)
+
+
+def test_contract_columns_types_and_splits(built):
+    cohort = Cohort.open(built)
+    table = pd.read_parquet(built / "pairs.parquet")
+    assert {name: str(table[name].dtype) for name in table} == SCHEMA
+    assert len(pd.read_csv(built / "pairs.csv")) == len(table) == 12
+    assert sum(len(cohort.split(name)) for name in ("train", "val", "test")) == 12
+    assert len(cohort.split("train", "val")) == len(cohort.split("train")) + len(cohort.split("val"))
+    assert cohort.split("test").label.tolist().count(1) == 2               # round(0.4 * 6) of each label
+    with pytest.raises(UserError, match="validation"):
+        cohort.split("validation")
+
+
+def test_pairs_give_images_records_and_attributes_in_one_order(built):
+    pairs = Cohort.open(built).split("train")
+    x1, x2 = pairs.images(64, -1000, 400)
+    assert x1.shape == (len(pairs), 1, 64, 64) and x1.dtype == torch.float32
+    assert x1.min() >= -1 and x2.max() <= 1 and (x2 > 0).sum() > (x1 > 0).sum()          # 12 mm against 10 mm
+    assert torch.equal(pairs.augmented(2, "square", 64, -1000, 400)[0], x1.flip(-1).flip(-2))
+    assert list(pairs.ehr.columns) == EHR and list(pairs.ehr.index) == list(pairs.table.index)
+    assert pairs.attributes(1).sct_long_dia.eq(10).all() and pairs.attributes(2).sct_long_dia.eq(12).all()
+    assert list(pairs.attributes(2).columns) == NODULE and pairs.label.dtype == np.int64
+    assert pairs.x1_hu.shape == (len(pairs), 128, 128) and pairs.x1_hu.dtype == np.int16
+
+
+def test_no_cohort_names_the_notebook(tmp_path):
+    with pytest.raises(UserError, match="run notebook 01"):
+        Cohort.open(tmp_path)
+
+
+def spoil_pairs(folder, **values):
+    table = pd.read_parquet(folder / "pairs.parquet")
+    for name, value in values.items():
+        table.loc[0, name] = value
+    table.to_parquet(folder / "pairs.parquet", index=False)
+
+
+def patient_of_another_split(folder):
+    table = pd.read_parquet(folder / "pairs.parquet")
+    return table[table.split != table.split[0]].patient_id.iloc[0]
+
+
+BREAKS = {
+    "changed byte": (lambda c: (c / "crops.npy").write_bytes((c / "crops.npy").read_bytes()[:-1] + b"\1"), "checksum"),
+    "missing file": (lambda c: (c / "pairs.csv").unlink(), "pairs.csv is absent"),
+    "shape": (lambda c: (np.save(c / "crops.npy", np.zeros((24, 64, 64), np.int16)), sign(c)), "24, 64, 64"),
+    "index": (lambda c: (spoil_pairs(c, t0_index=99), sign(c)), "outside the 24 crops"),
+    "two splits": (lambda c: (spoil_pairs(c, patient_id=patient_of_another_split(c)), sign(c)), "two splits"),
+    "repeated pair": (lambda c: (spoil_pairs(c, pair_id="100012-1-T0T1"), sign(c)), "repeated pairs"),
+    "newer": (lambda c: (c / "manifest.json").write_text('{"schema_version": 2}'), "newer than this reader"),
+}
+
+
+@pytest.mark.parametrize("case", BREAKS)
+def test_broken_cohort_is_not_opened(copy, case):
+    spoil, words = BREAKS[case]
+    spoil(copy)
+    with pytest.raises(UserError, match="^E25.*" + words):
+        Cohort.open(copy)

@@ -1,0 +1,102 @@
+import json
+
+import pytest
+import torch
+from small_llm import parameters, records
+
+from namd.data.report import report_texts
+from namd.errors import UserError
+from namd.models import llm
+from namd.models.prompts import ContextBank, SoftPrompts, encode, encode_all
+
+
+@pytest.fixture(scope="module")
+def frozen(tmp_path_factory):
+    path = tmp_path_factory.mktemp("run") / "llm"
+    llm.build_llm(path, llm.pretraining_texts(records(40)), parameters())
+    return llm.load_llm(path)
+
+
+@pytest.fixture
+def prompts(frozen):
+    return SoftPrompts.from_vocabulary(frozen[0], 3, 2, seed=23)
+
+
+def test_context_is_equation_7_and_8_by_hand(frozen, prompts):
+    lm, tokenizer = frozen
+    texts = report_texts(records(2))
+    ctx = encode(lm, tokenizer, prompts, texts)
+    assert ctx.shape == (2, 3, 32)
+    for i, text in enumerate(texts):
+        ids = torch.tensor([2, *tokenizer(text, add_special_tokens=False).input_ids, 1])
+        for j in range(3):
+            c_j = torch.cat([prompts.vectors()[j], lm.embed_tokens(ids)])[None]
+            h_eos = lm(inputs_embeds=c_j).last_hidden_state[0, -1]
+            assert torch.allclose(ctx[i, j], h_eos, atol=1e-5)
+
+
+def test_prompts_are_vocabulary_rows_times_root_d_and_seeded(frozen, prompts):
+    lm, _ = frozen
+    scaled = lm.embed_tokens.weight * 32**0.5
+    apart = (prompts.vectors().flatten(0, 1)[:, None] - scaled).abs().amax(dim=2)  # (m n, vocabulary)
+    assert apart.amin(dim=1).max() < 1e-6 and apart.argmin(dim=1).min() > 3  # no <pad>, <eos>, <bos>, <unk>
+    again, other = (SoftPrompts.from_vocabulary(lm, 3, 2, seed) for seed in (23, 24))
+    assert torch.equal(again.vectors(), prompts.vectors()) and not torch.equal(other.vectors(), prompts.vectors())
+
+
+def test_gradients_reach_the_prompts_and_nothing_of_the_llm(frozen, prompts):
+    lm, tokenizer = frozen
+    encode(lm, tokenizer, prompts, report_texts(records(4))).pow(2).sum().backward()
+    grad = prompts.carrier.embedding.weight.grad
+    assert (grad.abs().sum(1) > 0).all()
+    assert all(p.grad is None for p in lm.parameters())
+    assert [n for n, p in prompts.named_parameters() if p.requires_grad] == ["carrier.embedding.weight"]
+
+
+def test_sets_and_records_both_move_the_context(frozen, prompts):
+    lm, tokenizer = frozen
+    ctx = encode_all(lm, tokenizer, prompts, report_texts(records(2)))
+    assert (ctx[:, 0] - ctx[:, 1]).abs().max() > 1e-3 and (ctx[0] - ctx[1]).abs().max() > 1e-3
+
+
+def test_encode_all_keeps_the_order_and_ignores_batch_size(frozen, prompts):
+    texts = report_texts(records(9))
+    texts = [*texts, texts[0]]
+    whole = encode(*frozen, prompts, texts)
+    assert torch.allclose(encode_all(*frozen, prompts, texts, batch_size=2), whole, atol=1e-5)
+
+
+def test_standardisation_has_zero_mean_and_unit_spread(frozen, prompts):
+    texts = report_texts(records(30))
+    prompts.fit_standardisation(*frozen, texts)
+    flat = torch.cat([encode_all(*frozen, prompts, [text]) for text in texts]).flatten(0, 1)
+    assert torch.allclose(flat.mean(0), torch.zeros(32), atol=1e-4)
+    assert torch.allclose(flat.std(0), torch.ones(32), atol=1e-3)
+    assert torch.equal(llm.null_context(*frozen, prompts), encode(*frozen, prompts, [""]))
+
+
+def test_saved_prompts_come_back_bit_equal(frozen, prompts, tmp_path):
+    texts = report_texts(records(5))
+    prompts.fit_standardisation(*frozen, texts)
+    prompts.save(tmp_path)
+    back = SoftPrompts.load(tmp_path, frozen[0])
+    assert json.loads((tmp_path / "soft_prompts.json").read_text()) == {"n_sets": 3, "n_tokens": 2, "dim": 32}
+    assert torch.equal(encode_all(*frozen, back, texts), encode_all(*frozen, prompts, texts))
+
+
+def test_prompts_of_another_width_are_refused(frozen, tmp_path):
+    SoftPrompts(1, 2, 24).save(tmp_path)
+    with pytest.raises(UserError, match="width 24"):
+        SoftPrompts.load(tmp_path, frozen[0])
+
+
+def test_bank_trains_the_prompts_first_and_reads_a_table_afterwards(frozen, prompts):
+    texts, idx = report_texts(records(6)), torch.tensor([4, 1])
+    bank = ContextBank(*frozen, prompts, texts, prompt_steps=2)
+    live = bank.context(idx, 1)
+    late = bank.context(idx, 2)
+    assert live.requires_grad and not late.requires_grad
+    assert torch.allclose(live, late, atol=1e-5)
+    resumed = ContextBank(*frozen, prompts, texts, prompt_steps=2).context(idx, 5)
+    assert torch.equal(resumed, late)
+    assert ContextBank(*frozen, prompts, texts, prompt_steps=-1).context(idx, 10**6).requires_grad

@@ -1,0 +1,68 @@
+import json
+import re
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from namd.errors import UserError
+from namd.study import params
+from namd.study.page import write_page
+from namd.study.paper import PAPER
+from namd.study.series import Plan
+
+SMOKE = params.REPO / "params" / "smoke.yaml"
+ROWS = [dict(row="namd", paper_row="NAMD", auroc_mean=0.7481, auroc_sd=0.0049, auroc_low=0.71, auroc_high=0.78,
+             lpips_mean=0.1, lpips_sd=0.0, k=4, n=1200, malignant=190, comparable="not comparable: phantom <data>"),
+        dict(row="oracle", paper_row=None, auroc_mean=0.79, k=4, n=1200, malignant=190, comparable=None)]
+
+
+@pytest.fixture
+def root(home):
+    folder = home / "outputs" / "smoke"
+    for name in ("metrics", "runs", "figures"):
+        (folder / name).mkdir(parents=True)
+    pd.DataFrame(ROWS).to_csv(folder / "metrics" / "table1.csv", index=False)
+    stamp = dict(notebook="05_judge", run_name="smoke", digest="1a2b3c4d", synthetic=True, commit="abcdef0",
+                 dtype="float32", uncommitted_changes=False, versions={"torch": "2.14.0"}, device="cpu", threads=1,
+                 seconds=12.3, memory_gib=1.5)
+    (folder / "runs" / "05.json").write_text(json.dumps(stamp))
+    Image.new("L", (4, 4)).save(folder / "figures" / "fig2_latent_space.png")
+    return folder
+
+
+def test_the_page_puts_this_run_beside_the_paper_and_says_it_is_a_phantom(root):
+    write_page(Plan([SMOKE]))
+    html = (root / "index.html").read_text()
+    namd = re.search(r"<tr class=own>.*?</tr>", html).group()
+    assert "0.748 ± 0.005" in namd and "[0.71, 0.78]" in namd and "0.805 ± 0.018" in namd
+    assert "not comparable: phantom &lt;data&gt;" in namd and "K = 4" in namd
+    assert "Phantom data." in html and "For research and teaching only" in html and "1200 test subjects, 190" in html
+    assert all(name in html for name in PAPER["table1"]) and html.count("not run here") == len(PAPER["table1"]) - 1
+    assert "oracle" in html.split("does not have")[1]
+    assert "notebooks/05_judge.html" in html and "1a2b3c4d" in html
+
+
+def test_the_page_is_one_file_with_its_figures(root):
+    write_page(Plan([SMOKE]))
+    html = (root / "index.html").read_text()
+    assert html.count("data:image/png;base64,") == 1 and "Figure 2" in html and "Figure 5" not in html
+    assert not re.search(r'(src|href)="(https?:|/)', html)
+
+
+def test_without_table_1_the_page_names_the_notebook_that_writes_it(home):
+    with pytest.raises(UserError, match="notebook 05 writes it"):
+        write_page(Plan([SMOKE]))
+
+
+def test_the_gap_the_paper_closes_follows_from_its_table():
+    auroc = {name: row["auroc"][0] for name, row in PAPER["table1"].items()}
+    low, high = auroc["Real baseline LDCT"], auroc["Real follow-up LDCT"]
+    assert round((auroc["NAMD"] - low) / (high - low), 2) == PAPER["gap_closed_auroc"]
+
+
+def test_the_counts_of_the_paper_add_up():
+    c = PAPER["cohort"]
+    assert c["train_val_malignant"] + c["train_val_benign"] == c["train_val_subjects"]
+    assert c["test_malignant"] + c["test_benign"] == c["test_pairs"]
+    assert c["train_val_subjects"] + c["test_subjects"] == c["subjects"]

@@ -1,0 +1,139 @@
+import json
+import subprocess
+import sys
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+
+from namd.errors import UserError
+from namd.study import run as study
+
+matplotlib.use("Agg")
+
+
+def scope(**more):
+    return dict(run_name="smoke", seed=23, device="cpu", threads=1, **more)
+
+
+def test_the_stamp_has_five_lines_and_names_the_phantom(home, capsys):
+    run = study.start("01_data", scope(data_source="phantom", unrelated=3))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5
+    assert run.digest in lines[0] and "torch" in lines[1] and "seed 23" in lines[2] and "phantom data" in lines[3]
+    assert not hasattr(run.p, "unrelated")
+    assert run.arm is None and run.dir == run.root == home / "outputs" / "smoke"
+
+
+def test_an_arm_has_its_own_folder_below_the_run(home):
+    run = study.start("02_vae", scope(arm="no_align"))
+    assert run.dir == run.root / "arms" / "no_align" and run.dir.is_dir()
+
+
+def test_starting_twice_draws_the_same_numbers(home):
+    draws = []
+    for _ in range(2):
+        study.start("01_data", scope())
+        draws.append((torch.rand(3).tolist(), np.random.rand(3).tolist()))
+    assert draws[0] == draws[1]
+    assert torch.are_deterministic_algorithms_enabled() and torch.get_num_threads() == 1
+
+
+@pytest.mark.parametrize(("values", "mend"), [
+    (dict(run_name="smoke", seed="23", device="cpu", threads=1), "leave the quotes out"),
+    (dict(run_name="smoke", device="cpu", threads=1), "lacks seed"),
+])
+def test_a_wrong_parameters_cell_is_refused(home, values, mend):
+    with pytest.raises(UserError, match=mend):
+        study.start("01_data", values)
+
+
+def test_the_data_source_comes_from_the_cohort_once_there_is_one(home):
+    run = study.start("05_judge", scope())
+    manifest = run.root / "cohort" / "manifest.json"
+    manifest.parent.mkdir()
+    manifest.write_text(json.dumps(dict(synthetic=False)))
+    assert run.synthetic is False
+
+
+def test_need_names_the_command_that_makes_what_is_missing(home):
+    run = study.start("02_vae", scope(arm="no_align"))
+    with pytest.raises(UserError) as caught:
+        run.need("cohort/manifest.json", made_by="01")
+    assert "python -m namd run 01 --params params/smoke.yaml" in str(caught.value)
+    assert "params/ablations/no_align.yaml" in str(caught.value)
+    (run.root / "x").write_text("")
+    assert run.need("x") == run.root / "x"
+
+
+def test_finish_hands_the_key_to_the_next_notebook_and_moves_with_the_parameters(home):
+    keys = []
+    for size in (64, 32):
+        first = study.start("01_data", scope(image_size=size))
+        first.finish(subjects=np.int64(40), share=np.float32(0.5))
+        second = study.start("02_vae", scope(arm="namd", image_size=size))
+        assert second.stamp["upstream"] == {"01_data": first.key}
+        keys.append(second.key)
+    assert keys[0] != keys[1]
+    record = json.loads((first.root / "runs" / "01.json").read_text())
+    assert record["numbers"] == {"subjects": 40, "share": 0.5}
+    assert record["synthetic"] is True and record["seconds"] >= 0 and record["memory_gib"] > 0
+
+
+def test_a_notebook_refuses_files_made_with_other_parameters(home):
+    study.start("01_data", scope(image_size=64)).finish()
+    with pytest.raises(UserError, match="has image_size: 32, but 01_data of run smoke was made with 64"):
+        study.start("02_vae", scope(arm="namd", image_size=32))
+
+
+def test_figures_and_tables_carry_run_and_digest(home):
+    run = study.start("01_data", scope())
+    fig = Figure()
+    fig.subplots().plot([0, 1])
+    run.figure(fig, "fig0_line")
+    with Image.open(run.dir / "figures" / "fig0_line.png") as image:
+        assert run.digest in image.info["Source"] and "smoke" in image.info["Source"]
+    df = pd.DataFrame({"auroc": [0.5]}, index=pd.Index(["NAMD"], name="row"))
+    assert run.table(df, "t") is df
+    written = pd.read_csv(run.dir / "metrics" / "t.csv")
+    assert written.to_dict("list") == {"row": ["NAMD"], "auroc": [0.5], "run_name": ["smoke"], "digest": [run.digest]}
+
+
+def test_a_phantom_run_never_calls_itself_comparable(home):
+    run = study.start("01_data", scope(data_source="phantom"))
+    run.panel([dict(quantity="AUROC", paper="0.805", here="0.74", n=9, k=3, comparable=True)])
+    panel = pd.read_csv(run.dir / "metrics" / "panel_01.csv")
+    assert panel["comparable?"].tolist() == ["not comparable: phantom data"]
+
+
+def test_a_real_run_may_be_comparable(home):
+    run = study.start("01_data", scope(data_source="delivery"))
+    run.panel([dict(quantity="AUROC", paper="0.805", here="0.80", n=450, k=20, comparable=True)])
+    assert pd.read_csv(run.dir / "metrics" / "panel_01.csv")["comparable?"].tolist() == ["yes"]
+
+
+def test_a_panel_row_with_a_misspelt_key_is_refused(home):
+    with pytest.raises(ValueError, match="quantity"):
+        study.start("01_data", scope()).panel([dict(quantity="AUROC", papr="0.8", here="0.7")])
+
+
+def test_check_prints_a_tick_or_raises_with_the_value(capsys):
+    study.check("rows sum to 1", torch.tensor(True), got=1.0)
+    assert capsys.readouterr().out == "✓ rows sum to 1 (got 1.0)\n"
+    with pytest.raises(AssertionError, match=r"rows sum to 1 \(got 0.9\)"):
+        study.check("rows sum to 1", np.False_, got=0.9)
+
+
+def test_show_prints_the_source_with_its_docstring(capsys):
+    study.show(study.check)
+    out = capsys.readouterr().out
+    assert out.startswith("def check(what, holds") and "AssertionError" in out
+
+
+def test_planning_needs_no_torch():
+    code = "import sys, namd.__main__, namd.study.execute, namd.study.series; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,79 @@
+"""The whole series on params/smoke.yaml through Snakemake and papermill, as `make study` runs it."""
+
+import os
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from namd.study import params, series
+
+SMOKE = params.REPO / "params" / "smoke.yaml"
+PLAN = series.Plan([SMOKE])
+FLAGS = ["--quiet", "all", "--nolock", "--rerun-incomplete", "--rerun-triggers", "mtime"]
+
+
+def snakemake(outputs, *more, files=(SMOKE,), flags=FLAGS):
+    """Run the Snakefile below `outputs`; returns its standard output."""
+    words = [sys.executable, "-m", "snakemake", "--cores", "2", *flags, "--config",
+             "params=" + ",".join(map(str, files)), *more]
+    done = subprocess.run(words, cwd=params.REPO, env={**os.environ, "NAMD_OUTPUTS": str(outputs)},
+                          capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("outputs")
+    snakemake(folder)
+    return folder
+
+
+@pytest.mark.parametrize("job", PLAN.jobs(), ids=lambda job: job.label)
+def test_every_notebook_leaves_its_record_html_and_done_file(outputs, job):
+    folder, name = outputs / "smoke" / job.folder, series.notebook(job.number).stem
+    assert (outputs / "smoke" / PLAN.done_file(job)).is_file()
+    assert (folder / "runs" / f"{job.number}.json").is_file()
+    assert (folder / "notebooks" / f"{name}.ipynb").is_file()
+    assert "<html" in (folder / "notebooks" / f"{name}.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", [
+    "cohort/manifest.json", "cohort/pairs.parquet", "llm/config.json", "params.yaml", "index.html",
+    "arms/namd/vae/config.json", "arms/namd/latents/train.safetensors", "arms/namd/unet_uncond/config.json",
+    "arms/namd/namd/unet/config.json", "arms/no_align_no_pred/namd/unet/config.json", "samples/namd.npy",
+    "samples/no_align_no_pred.npy", "metrics/table1.csv", "metrics/panel_07.csv",
+])
+def test_the_artefacts_lie_where_the_layout_says(outputs, path):
+    assert (outputs / "smoke" / path).is_file()
+
+
+def test_table_1_has_a_row_per_arm_and_finite_numbers(outputs):
+    table = pd.read_csv(outputs / "smoke" / "metrics" / "table1.csv").set_index("row")
+    assert {"real baseline", "real follow-up", "namd", "no_align_no_pred", "oracle"} <= set(table.index)
+    assert table.loc["namd", ["auroc_mean", "auprc_mean", "lpips_mean", "fid_mean"]].notna().all()
+    assert (table["digest"].str.len() == 8).all()
+
+
+def test_a_second_run_finds_nothing_to_do(outputs):
+    before = {f: f.stat().st_mtime_ns for f in outputs.rglob("*.json")}
+    assert "10 of 10 notebooks" in snakemake(outputs)
+    assert {f: f.stat().st_mtime_ns for f in outputs.rglob("*.json")} == before
+
+
+def test_a_vae_parameter_would_rerun_the_vae_and_what_follows_but_not_the_data(outputs, tmp_path):
+    (tmp_path / "changed.yaml").write_text("vae_lr: 1.0e-3\n")
+    plan = snakemake(outputs, "--dry-run", files=(SMOKE, tmp_path / "changed.yaml"), flags=FLAGS[2:])
+    assert "rule run_02_namd" in plan and "rule run_03_no_align_no_pred" in plan and "rule run_07" in plan
+    assert "rule run_01" not in plan
+
+
+def test_an_unknown_profile_ends_in_one_sentence(tmp_path):
+    words = [sys.executable, "-m", "snakemake", "--cores", "1", *FLAGS, "--config", "params=params/quik.yaml"]
+    done = subprocess.run(words, cwd=params.REPO, env={**os.environ, "NAMD_OUTPUTS": str(tmp_path)},
+                          capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines() == [
+        line for line in done.stderr.strip().splitlines() if line.startswith("There is no parameter file")]
