@@ -25,7 +25,7 @@ lab: .venv/.ready
 
 course: .venv/.ready
 	@$(PY) -m jupyter nbconvert --log-level WARN --to notebook --output-dir outputs/course \
-	  --TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_cell_tags=solution notebooks/*.ipynb
+	  --NotebookExporter.preprocessors=namd.study.course.WithoutSolutions notebooks/*.ipynb
 	@echo "The notebooks without solutions are in outputs/course"
 
 .venv/.ready: requirements.lock pyproject.toml

@@ -26,7 +26,7 @@
 # - Justify the latent scale that the diffusion model needs.
 #
 # ## What you need
-# Softmax, the KL divergence of two distributions and the idea of a VAE. From notebook 01: `cohort/`.
+# Softmax, the KL divergence of two distributions, the idea of a VAE. From notebook 01: `cohort/`.
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
@@ -92,8 +92,8 @@ run = start("02_aligned_vae", globals())
 # ## 1 · Meet the image, the latent and the attributes
 # One nodule, seen at one visit, gives three things: a crop, five attributes that a radiologist
 # wrote down, and the label of its patient. Both visits train the VAE, each with its own
-# attributes. The test patients stay closed until notebook 05. Three baseline nodules as the chart has
-# them, diameters in mm and codes as in the NLST tables:
+# attributes. The test patients stay closed until notebook 05. Below the symbols stand three
+# baseline nodules as the chart has them: diameters in mm, codes as in the NLST tables.
 #
 # | symbol | code | shape | unit |
 # |---|---|---|---|
@@ -188,8 +188,9 @@ P = ell_f.exp() / ell_f.exp().sum(1, keepdim=True)              # (3, 3)
 P
 
 # %% [markdown]
-# The two small smooth nodules give each other more than 85 % of their rows. The large one must also
-# spend a whole row, and splits it between two poor matches: rows are relative, so P is not symmetric.
+# The two small smooth nodules give each other more than 85 % of their rows. The large one must
+# also spend a whole row, and splits it between two poor matches: rows are relative, so P is not
+# symmetric.
 
 # %%
 show(losses.neighbour_rows)

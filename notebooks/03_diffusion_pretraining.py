@@ -91,9 +91,8 @@ p = run.p
 # %% [markdown]
 # ## 1 · Work where the image is small
 # A crop has 64 x 64 = 4,096 pixels. Its latent has 4 x 8 x 8 = 256 numbers, sixteen times fewer,
-# and most of the pixel noise is gone. Diffusion in that space is what "latent diffusion" means
-# (Section 2.1). The VAE stays frozen from here on, so notebook 02 stored, for both visits and
-# every augmentation, the two moments of its posterior. A fresh latent then costs no encoder:
+# and most of the pixel noise is gone: hence "latent" diffusion (Section 2.1). The VAE is frozen
+# from here on. Notebook 02 stored both moments of its posterior, so a latent costs no encoder:
 #
 # $$\mathbf z = \boldsymbol\mu + \boldsymbol\sigma \odot \boldsymbol\xi, \quad
 # \boldsymbol\xi \sim \mathcal N(\mathbf 0, \mathbf I)$$
@@ -122,9 +121,9 @@ spread = z_all.std().item()
 check("the latents have about unit spread", 0.7 < spread < 1.4, round(spread, 3))
 
 # %% [markdown]
-# One number, the latent scale of notebook 02, brings all latents to unit spread. It must: the
-# noise below has unit variance, and the schedule only says *how much* of it is mixed in. Now look
-# at what the U-Net sees: four pictures of 8 x 8 instead of one of 64 x 64.
+# The latent scale of notebook 02 brings all latents to unit spread, because the noise below has
+# unit variance and the schedule only says *how much* of it is mixed in. Here is what the U-Net
+# sees: four pictures of 8 x 8 instead of one of 64 x 64.
 
 # %%
 pairs = Cohort.open(run.need("cohort")).split("val")
@@ -135,10 +134,9 @@ with torch.no_grad():
     x2_round = vae.decode_scaled(z_real)
 
 # %%
-rows = [x2[:8, 0], x2_round[:, 0], *(z_real[:, c] / 3 for c in range(4))]
-names = ["crop", "decoded", *(f"latent {c + 1}" for c in range(4))]
-fig = figures.image_grid(rows, row_titles=names, synthetic=run.synthetic,
-                         title="Eight follow-ups of the validation split and their latents (n = 8)")
+fig = figures.image_grid([x2[:8, 0], x2_round[:, 0], *z_real.transpose(0, 1) / 3],
+                         row_titles=["crop", "decoded", *(f"latent {c}" for c in "1234")],
+                         title="Validation follow-ups and their latents (n = 8)", synthetic=run.synthetic)
 run.figure(fig, "uncond_latents")
 
 # %% [markdown]
@@ -170,8 +168,7 @@ eps = seeding.noise(z.shape, p.seed, "by hand")
 t = torch.tensor([0, p.n_timesteps // 2, p.n_timesteps - 1])
 
 # %%
-signal = alpha_bar[t].sqrt().view(3, 1, 1, 1)
-noise = (1 - alpha_bar[t]).sqrt().view(3, 1, 1, 1)
+signal, noise = (share.sqrt().view(3, 1, 1, 1) for share in (alpha_bar[t], 1 - alpha_bar[t]))
 z_t = signal * z + noise * eps  # (3, 4, h, w)
 pd.DataFrame({"t": t, "signal": signal.flatten(), "noise": noise.flatten()}).round(3)
 
@@ -196,8 +193,9 @@ run.figure(fig, "uncond_forward")
 
 # %% [markdown]
 # **What to see.** The nodule is recognisable for the first third of the steps and gone well before
-# the end. A network that must undo step 100 works on edges; at step 800 it has to guess where a
-# nodule is and how big.
+# the end. The decoder draws plausible blobs even from pure noise, so the last column looks like an
+# image and says nothing. A network that must undo step 100 mends edges; at step 800 it has to
+# guess where a nodule is and how big.
 
 # %% [markdown]
 # ## 3 · Read the word "linear" with care
@@ -209,8 +207,7 @@ run.figure(fig, "uncond_forward")
 # \qquad \bar\alpha_t = \prod_{s \le t} (1 - \beta_s)$$
 #
 # diffusers calls this one `scaled_linear`. Stable Diffusion v1.5 was trained with it, the authors'
-# public code runs it, and so do we. The literal reading is a parameter away
-# (`beta_schedule: linear`). By hand, in double precision:
+# public code runs it, and so do we; `beta_schedule: linear` is the literal reading. By hand:
 
 # %%
 T = p.n_timesteps
@@ -221,11 +218,10 @@ hand = {
 }
 
 # %% [markdown]
-# Neither reaches zero. What is left at t = T is small in variance and not so small in amplitude:
-# $\sqrt{\bar\alpha_T}$ of the latent survives, and the U-Net learns to use it. Sampling starts from
-# pure noise, where nothing survives. The mismatch matters here because an aligned latent spends
-# much of its variance on the diameter: a direction whose spread is three times that of the others
-# leaks three times as well.
+# Neither reaches zero. At t = T an amplitude of $\sqrt{\bar\alpha_T}$ survives, and the U-Net learns
+# to use it; sampling starts from pure noise, where nothing survives. It matters here because an
+# aligned latent spends much of its variance on the diameter: a direction with three times the
+# spread leaks three times as much.
 #
 # The cure of Lin et al. (2024), *zero terminal SNR*, shifts and stretches the roots: the last one
 # becomes 0, the first stays. The quick profile uses it; the paper's profile does not.
@@ -271,7 +267,7 @@ run.figure(fig, "uncond_schedule")
 # %%
 v = signal * eps - noise * z  # (3, 4, h, w)
 wanted = {"epsilon": eps, "v_prediction": v}[p.prediction_type]
-check("by hand and module agree", torch.allclose(wanted, diffusion.target(z, eps, t, scheduler)))
+show(diffusion.target)
 
 # %% [markdown]
 # A prediction is useful because it gives back the latent. From v, two lines of algebra remove the
@@ -283,6 +279,7 @@ check("by hand and module agree", torch.allclose(wanted, diffusion.target(z, eps
 
 # %%
 z_back, eps_back = signal * z_t - noise * v, signal * v + noise * z_t
+check("by hand and module agree", torch.allclose(wanted, diffusion.target(z, eps, t, scheduler)))
 check("v gives back the latent", torch.allclose(z_back, z, atol=1e-5))
 check("v gives back the noise", torch.allclose(eps_back, eps, atol=1e-5))
 
@@ -290,22 +287,21 @@ check("v gives back the noise", torch.allclose(eps_back, eps, atol=1e-5))
 show(diffusion.clean_and_noise)
 
 # %% [markdown]
-# How good is a loss of, say, 0.5? A yardstick: a model that knows only that latents are Gaussian
-# with unit spread, each number independent of the others. Its best guess of the noise has a mean
-# squared error of $\bar\alpha_t$, its best guess of v is 0 with an error of exactly 1. What a
-# U-Net gains below that line is what it knows about *nodules*.
+# How good is a loss of 0.5? The yardstick is a model that knows only the spread: latents are
+# independent standard normal numbers. Its best guess of the noise has a mean squared error of
+# $\bar\alpha_t$; its best guess of v is 0, with an error of 1. What a U-Net gains below that line is
+# what it knows about *nodules*.
 
 # %%
 yardstick = alpha_bar.mean().item() if p.prediction_type == "epsilon" else 1.0
-yardstick
 
 # %% [markdown]
 # ## 5 · Open the door for the record, and leave it empty
-# Stage 3 will speak to the U-Net through cross-attention: each place of the latent asks (queries),
-# the tokens of the context answer (keys and values). Stable Diffusion's keys and values read
-# vectors of 768 numbers, the language model speaks in vectors of 2,560 (Appendix B). Nothing of
-# the old projections fits, so we replace them, explicitly and with a seed. The small U-Net of the
-# quick profile has a context width of its own for the same reason: it goes through the same door.
+# Stage 3 speaks to the U-Net through cross-attention: each place of the latent asks (queries), the
+# tokens of the context answer (keys and values). Stable Diffusion's keys and values read vectors
+# of 768 numbers, the language model speaks in vectors of 2,560 (Appendix B). Nothing of the old
+# projections fits, so we replace them, explicitly and with a seed. The small U-Net has a context
+# width of its own, so it goes through the same door.
 
 # %%
 if not p.unet_path:
@@ -318,16 +314,14 @@ new_tensors = unet.widen_context(net, lm.config.hidden_size, p.seed)
 # %%
 n_new = sum(net.get_parameter(name).numel() for name in new_tensors)
 n_all = sum(value.numel() for value in net.parameters())
-print(f"{len(new_tensors)} new tensors: {n_new:,} of {n_all:,} parameters start at random")
-print(*new_tensors[:4], "...", sep="\n")
+print(f"{len(new_tensors)} new tensors, {n_new:,} of {n_all:,} parameters:", *new_tensors, sep="\n")
 
 # %%
 show(unet.widen_context)
 
 # %% [markdown]
 # > **Why not let the loader do it?** diffusers has an option to ignore mismatched sizes. It leaves
-# > the new tensors in uninitialised memory: finite by luck, NaN or 1e26 otherwise. Surgery on a
-# > normally loaded model, with an assertion after it, cannot do that.
+# > the new tensors in uninitialised memory, finite only by luck.
 #
 # What does "no record" look like? Eq. 9 writes a null prompt, $\varnothing$, and leaves it open.
 # A zero vector is tempting and wrong: the projections have no bias, so keys and values of zero
@@ -349,8 +343,7 @@ def taught(ctx):
     net(z_t, t, ctx.expand(3, -1, -1)).sample.square().mean().backward()
     parts = {"to_k": [], "to_v": []}
     for name in new_tensors:
-        size = net.get_parameter(name).grad.abs().max().item()
-        parts[name.split(".")[-2]].append(size > 1e-9)
+        parts[name.split(".")[-2]].append(bool(net.get_parameter(name).grad.abs().max() > 1e-9))
     return {part: sum(learns) / len(learns) for part, learns in parts.items()}
 
 # %%
@@ -385,8 +378,8 @@ def noisy_loss(z, eps, t):
     return (diffusion.target(z, eps, t, scheduler) - eps_hat).square().mean()
 
 # %% [markdown]
-# The loop of the module hands us the items of a step and a generator that belongs to this step
-# alone. All draws come from it, so a run that is killed and resumed ends in the same weights.
+# The module's loop hands us the items of a step and a generator of this step alone. All draws come
+# from it, so a run that is killed and resumed ends in the same weights.
 
 # %%
 def step(idx, g, step_no):
@@ -398,10 +391,12 @@ def step(idx, g, step_no):
 
 # %% [markdown]
 # The validation loss must not jump because other steps were drawn. It uses up to 256 unaugmented
-# latents, the same noise every time, and steps spread evenly over 0 ... T - 1.
+# latents, drawn once, the same noise every time, and steps spread evenly over 0 ... T - 1.
 
 # %%
-z_val = torch.cat([latents["val"]["z1_mean"][:, 0], latents["val"]["z2_mean"][:, 0]])[:256]
+mu_val, sd_val = (torch.cat([latents["val"][f"z{visit}_{name}"][:, 0] for visit in (1, 2)])
+                  for name in ("mean", "std"))
+z_val = (mu_val + sd_val * seeding.noise(mu_val.shape, p.seed, "uncond", "z_val"))[:256]
 eps_val = seeding.noise(z_val.shape, p.seed, "uncond", "val")
 t_val = torch.arange(len(z_val)) * p.n_timesteps // len(z_val)
 
@@ -413,8 +408,7 @@ def validate():
 
 # %% [markdown]
 # Appendix B: a linear warm-up over 4,000 steps, then a cosine down to a tenth. With `ema_decay`
-# above 0 the averaged weights are validated and kept; the paper averages none, and the short quick
-# run is a named departure.
+# above 0 the averaged weights are validated and kept; the paper averages none, the quick run does.
 
 # %%
 lr = loop.warmup_cosine(p.uncond_lr, p.uncond_lr_start, p.uncond_lr_end, p.uncond_warmup,
@@ -427,16 +421,16 @@ history = loop.fit(step, net, n_steps=p.uncond_steps, n_items=n_items, batch_siz
 # %%
 run.table(history, "train_uncond")
 fig = figures.training_curves(history, ["loss", "val_loss", "lr"], synthetic=run.synthetic,
-                              title=f"Eq. 9, {n_items:,} training and {len(z_val)} validation latents")
+                              title=f"Eq. 9, arm {run.arm}, {n_items:,} training latents")
 for ax in fig.axes[:2]:
     ax.axhline(yardstick, color="0.4", ls="--", lw=1)
 run.figure(fig, "uncond_loss")
 
 # %% [markdown]
 # **What to see.** The dashed line is the yardstick of section 4. The training loss is noisy because
-# every step draws other values of t, and easy and hard steps differ tenfold; the validation loss
-# is smooth because it does not. If the middle panel turns upward while the left one still falls,
-# the run is too long: the loop keeps the weights of the lowest point.
+# every step draws other values of t; the validation loss is smooth because it does not. If the
+# middle panel turns upward while the left one still falls, the run is too long: the loop keeps the
+# weights of the lowest point.
 
 # %%
 val_loss = validate()
@@ -496,11 +490,10 @@ z_new = torch.cat([
     for i in range(4)]).cpu()  # (256, 4, h, w)
 with torch.no_grad():
     x_new = vae.decode_scaled(z_new[:16])
-check("every sampled latent is finite", z_new.isfinite().all())
 
 # %%
-rows = [x2[:8, 0], x2_round[:, 0], x_new[:8, 0], x_new[8:, 0]]
-fig = figures.image_grid(rows, row_titles=["real", "decoded", "sampled", "sampled"],
+fig = figures.image_grid([x2[:8, 0], x2_round[:, 0], x_new[:8, 0], x_new[8:, 0]],
+                         row_titles=["real", "decoded", "sampled", "sampled"],
                          title=f"Nodules that nobody has (n = 16, {p.uncond_steps} training steps)",
                          synthetic=run.synthetic)
 run.figure(fig, "uncond_samples")
@@ -523,13 +516,14 @@ run.table(moments, "uncond_moments")
 
 # %%
 ratio = (z_new.std() / z_all.std()).item()
+check("every sampled latent is finite", z_new.isfinite().all())
 if p.uncond_steps >= 200:
     check("sampled latents have about the spread of real ones", 0.7 < ratio < 1.3, round(ratio, 3))
 net.save_pretrained(run.dir / "unet_uncond")
 
 # %% [markdown]
-# A ratio a little below 1 is usual: few steps, and a network that averages what it cannot tell
-# apart. Fréchet distances come later, in notebook 05, where the judge supplies the features.
+# A ratio a little below 1 is usual: the network averages what it cannot tell apart. Fréchet
+# distances come in notebook 05, where the judge supplies the features.
 
 # %% [markdown]
 # ## Paper and this run
@@ -618,13 +612,12 @@ for n_steps in (2, 5, 10, 20):
 # ## In practice
 # - **SD1.5 start.** `unet_path` names a hub id or a directory. Without a network, copy the
 #   repository's `unet/` folder next to your data and point `unet_path` at it.
-# - **Null prompt.** The authors' code uses the text encoder of Stable Diffusion for this stage and
-#   draws new projections for the next. We switch to the language model now, so that what stage 2
-#   learns survives.
+# - **Null prompt.** The authors' code uses Stable Diffusion's text encoder for this stage and draws
+#   new projections for the next. We switch now, so that what stage 2 learns survives.
 # - **Departures of the quick profile.** v instead of epsilon, zero terminal SNR, averaged weights,
 #   another learning rate. The paper's settings are one file away: `--params params/paper.yaml`.
-# - **Overfitting.** A thousand pairs and 904 million parameters memorise. Appendix B stops "right
-#   before overfitting"; the loop keeps the weights with the lowest validation loss.
+# - **Overfitting.** 904 million parameters memorise a thousand pairs. Appendix B stops "right before
+#   overfitting"; the loop keeps the weights with the lowest validation loss.
 
 # %% [markdown]
 # ## Summary

@@ -49,9 +49,10 @@ def read_nodule(folders, pid: int, year: int, centre) -> tuple[np.ndarray, dict]
     Raises:
         RefusedError: E15 to E24.
     """
-    if len(folders) != 1:
-        raise RefusedError("E16" if folders else "E15", f"series {centre.uid} lies in {len(folders)} folders of the "
-                                                        "delivery; one is needed")
+    if not folders:
+        raise RefusedError("E15", f"series {centre.uid} is not in the delivery; fetch it and put it in a folder of its own")
+    if len(folders) > 1:
+        raise RefusedError("E16", f"series {centre.uid} lies in {len(folders)} folders of the delivery; leave one")
     series = read_series(folders[0])
     date, patient = series.study_date[:4], series.patient_id.strip()
     if patient != str(pid) or date != str(FIRST_STUDY_YEAR + year):

@@ -32,7 +32,7 @@ class NAMD(Forecaster):
         folder = Path(folder)
         device = torch.device(p.device if p.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
         llm_path = p.llm_path or _made(folder.parent.parent / "llm", "01")
-        self.vae = load_vae(_made(folder / "vae", "02")).to(device).eval().requires_grad_(False)
+        self.vae = load_vae(_made(folder / "vae", "02"), p.image_size, p.seed).to(device).eval().requires_grad_(False)
         self.unet = load_unet(_made(folder / "namd" / "unet", "04")).to(device).eval().requires_grad_(False)
         self.lm, self.tokenizer = load_llm(llm_path, p.llm_dtype)
         self.prompts = SoftPrompts.load(folder / "namd", self.lm.to(device))

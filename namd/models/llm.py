@@ -20,6 +20,7 @@ from transformers import (
     Gemma3ForConditionalGeneration,
     PreTrainedTokenizerFast,
 )
+from transformers.utils import logging
 
 from namd.data.report import EMPTY_REPORT, report_texts
 from namd.errors import UserError
@@ -98,6 +99,7 @@ def build_llm(path, texts, p) -> None:
         settings = [p.llm_hidden, p.llm_layers, p.llm_steps, p.seed, *texts]
         key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
         pretrain(model.model.language_model, tokenizer, texts, p, path.parent / "checkpoints" / "llm", key)
+    logging.disable_progress_bar()
     model.save_pretrained(path)
     tokenizer.save_pretrained(path)
 
@@ -134,6 +136,7 @@ def load_llm(path, dtype="float32"):
     """
     if dtype not in ("float32", "bfloat16"):
         raise UserError(f"llm_dtype is {dtype}, which overflows or is unknown to Gemma 3: use float32 or bfloat16.")
+    logging.disable_progress_bar()
     try:
         model, info = AutoModel.from_pretrained(path, dtype=getattr(torch, dtype), output_loading_info=True)
         tokenizer = AutoTokenizer.from_pretrained(path)

@@ -104,7 +104,8 @@ class Run:
         found = {}
         for file in sorted([*self.root.glob("runs/*.json"), *self.root.glob("arms/*/runs/*.json")]):
             record = json.loads(file.read_text(encoding="utf-8"))
-            if file.stem >= self.number or (self.arm and record["arm"] not in (None, self.arm)):
+            arms = [self.arm] if self.arm else declared.get("compare_arms", [record["arm"]])
+            if file.stem >= self.number or record["arm"] not in (None, *arms):
                 continue
             if self.arm or not record["arm"]:
                 self._same_values(record, declared)

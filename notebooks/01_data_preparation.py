@@ -1,0 +1,536 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 01 · Prepare the pairs: from a delivery to the cohort
+# NLST comes as tables and CT series. Here they become pairs: the same nodule at baseline and a
+# year later, with the record of its patient and a label that we can defend.
+#
+# *Paper:* Section 3.1, Section 4.1.1, Appendix C (Table 2, Figure 4). *Previous:* none.
+# *Next:* `02_aligned_vae`.
+#
+# ## What you will do
+# Read a delivery and write the cohort: `cohort/`, the small language model `llm/`, two figures
+# and the count of everything that was refused.
+#
+# ## What you will learn
+# - Decode a row of an NLST table and say why 1 sometimes means no.
+# - Convert stored pixels to Hounsfield units and to a crop in millimetres, by hand.
+# - Decide whether a nodule may be called malignant, and name the cases that stay open.
+# - Account for every input row: a pair, or a refusal with a reason.
+# - Turn a record into a radiology report without inventing what is missing.
+#
+# ## What you need
+# Some pandas, and the idea that a CT slice is an array of numbers. No earlier notebook.
+#
+# | | quick, 2 CPU cores | paper, one GPU |
+# |---|---|---|
+# | time | 3 min (estimate) | 1 h, mostly reading disks (estimate) |
+# | memory | 1.5 GB (estimate) | 4 GB (estimate) |
+# | disk | 0.7 GB (estimate) | 0.2 GB beside the delivery (estimate) |
+
+# %% tags=["parameters"]
+run_name: str = "quick"              # folder below outputs/
+seed: int = 23                       # names every random draw of the language model (App. B)
+device: str = "auto"                 # auto, cpu or cuda
+threads: int = 1                     # torch threads of this process
+data_source: str = "phantom"         # phantom writes a synthetic delivery, delivery reads a real one
+data_delivery: str = ""              # folder of a real delivery (NLST, Sec. 4.1.1)
+data_workers: int = 0                # processes that read DICOM, 0 is one per core
+data_label_days: int = 2555          # days after the T0 screen within which a cancer counts
+data_val_share: float = 0.15         # share of the patients outside test that validate
+data_test_share: float = 0.4445      # share of all patients held out (paper: 450 of 1,226)
+data_split_seed: int = 23            # seed of the split by patient
+image_size: int = 64                 # pixels of 0.6 mm that the models see
+window_low: int = -1000              # HU shown as -1
+window_high: int = 400               # HU shown as +1
+phantom_subjects: int = 2700         # subjects of the synthetic delivery
+phantom_seed: int = 23               # seed of the synthetic delivery
+phantom_eps: float = 0.45            # unpredictable part of a nodule's fate (the dial)
+phantom_gmax: float = 0.8            # largest growth of the log diameter in a year
+phantom_null: str = "none"           # a law without the effect: growth_given_label, no_record_effect
+llm_path: str = ""                   # language model; empty builds a small Gemma 3 (Sec. 3.3.1)
+llm_steps: int = 250                 # pretraining steps of the small model
+llm_hidden: int = 64                 # width of the small model (MedGemma: 2560)
+llm_layers: int = 2                  # layers of the small model (MedGemma: 34)
+
+# %% [markdown]
+# The stamp below says which run this is and whether its data are a phantom.
+
+# %%
+import json
+import shutil
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pydicom
+import seaborn as sns
+from IPython.display import display
+
+from namd.data import report
+from namd.data.codes import CANCER_SITE, CODES, MISSING
+from namd.data.cohort import Cohort, centre_crop, window
+from namd.data.dicom import read_hu, resample_crop
+from namd.data.labels import label_nodule
+from namd.data.links import Book, link_nodules
+from namd.data.nlst import build_cohort, is_current
+from namd.data.phantom.delivery import write_delivery
+from namd.data.refused import REASONS
+from namd.data.series import find_instance, find_position, find_series, read_series, series_uid
+from namd.data.tables import read_delivery, recognise
+from namd.evaluation import figures
+from namd.models.llm import build_llm, pretraining_texts
+from namd.study.paper import PAPER
+from namd.study.params import REPO
+from namd.study.run import check, show, start
+
+run = start("01_data_preparation", globals())
+
+
+# %% [markdown]
+# ## 1 · Find the delivery, or write one
+# NLST is access-controlled, so a first reader has none. The phantom stands in: it writes what NCI
+# and TCIA would send, CSV tables with NLST's columns and codes and DICOM files with NLST's
+# geometry. **There is one reader.** From here on, nothing knows which of the two it reads.
+#
+# Three things are slow to make: the delivery, the cohort and the language model. Each is kept
+# with the key of the work that made it (parameters and code), and made again when the key changes.
+
+
+# %%
+def made(name):
+    mark = run.root / f"{name}.key"
+    return (run.root / name).exists() and mark.exists() and mark.read_text() == run.key
+
+
+def sign(name):
+    (run.root / f"{name}.key").write_text(run.key)
+
+
+# %%
+# papermill_description=write the phantom delivery
+delivery = run.root / "delivery" if data_source == "phantom" else REPO / data_delivery
+if data_source == "phantom" and not made("delivery"):
+    write_delivery(delivery, phantom_subjects, phantom_seed, phantom_eps, phantom_gmax, phantom_null,
+                   workers=data_workers)
+    shutil.rmtree(run.root / "cohort", ignore_errors=True)
+    sign("delivery")
+
+# %% [markdown]
+# File names of NLST tables differ between releases: `participant_d040722.csv`,
+# `nlst_780_prsn_idc_20210527.csv`, `sctabn.csv`. The reader never looks at them. It knows a table
+# by its columns, in upper or lower case, and a series by what its DICOM headers say.
+
+# %%
+tables = read_delivery(delivery)
+files = sorted(file for file in delivery.glob("*") if file.suffix.lower() == ".csv")
+heads = {file: pd.read_csv(file, nrows=0).columns.str.lower() for file in files}
+pd.DataFrame([dict(file=file.name, columns=len(head), recognised=recognise(head))
+              for file, head in heads.items()])
+
+# %% [markdown]
+# ## 2 · Read three rows and their codes
+# The table of abnormalities has one row for each finding of each screen. Code 51 is the one that
+# matters: a non-calcified nodule or mass of at least 4 mm. As text, three such rows look like this:
+
+# %%
+file = next(file for file, head in heads.items() if recognise(head) == "abnormalities")
+raw = pd.read_csv(file, dtype=str, keep_default_na=False).rename(columns=str.lower)
+rows = raw[(raw.sct_ab_desc == "51") & (raw.study_yr == "0")].head(3)
+rows[["pid", "sct_ab_num", "sct_epi_loc", "sct_pre_att", "sct_margins", "sct_long_dia", "sct_slice_num"]]
+
+# %% [markdown]
+# Numbers stand for words, and the words are in NCI's data dictionaries. The module carries the
+# closed list of each column, and a test compares it with the dictionary's own text, for public
+# code often has it wrong: there is no lobe 7 and no attenuation 5.
+
+# %%
+decoded = rows[["pid"]].copy()
+for name in ("sct_epi_loc", "sct_pre_att", "sct_margins"):
+    decoded[name] = rows[name].astype(int).map(CODES[name])
+decoded
+
+# %% [markdown]
+# The usual trap: in the comparison table *1 is no and 2 is yes*, while in the participant table
+# 0 is no and 1 is yes.
+
+# %%
+{name: CODES[name] for name in ("sct_ab_preexist", "diagemph")}
+
+# %% [markdown]
+# Missing values have reasons: `.N` not applicable, `.M` missing, `.S` unable to determine. Slice
+# number 999 is missing too. The reader keeps each reason and never fills a gap. A code outside
+# its list, a word where a code belongs or an impossible diameter refuses the row, not the table.
+
+# %%
+pd.DataFrame(tables.counts).T
+
+# %%
+people = tables.kept["participant"]
+name = "diagemph" if "diagemph" in people else "scr_days1"           # the open tables lack diagemph
+text = pd.concat([pd.read_csv(file, dtype=str, keep_default_na=False).rename(columns=str.lower)[name]
+                  for file, head in heads.items() if recognise(head) == "participant"])
+people[name + "__why"].replace("", "known").value_counts().rename(name).to_frame()
+
+# %%
+check("rows kept and rows refused add up",
+      all(count["kept"] + count["refused"] == count["rows"] for count in tables.counts.values()))
+check("a value is missing exactly where the text holds a missing code",
+      people[name].isna().sum() == text.str.strip().isin(MISSING).sum(), people[name].isna().sum())
+
+# %% [markdown]
+# ## 3 · Link the years and give a label
+# NLST numbers its findings anew each year, so `sct_ab_num` is **no** identity over the years: on
+# the public list NLSTx the number changes for one nodule in five. And NLST recorded no x and y
+# at all. A second source is needed, a list of centres (NLSTx or LUNA25), and it often names the
+# same nodule in both years. Each pair stores how it was linked:
+#
+# | tier | link | condition |
+# |---|---|---|
+# | A | the list names the nodule in both years | T1 not called new (preexist = 1) |
+# | B | one code-51 row in each year | same lobe (lingula = left upper), preexist = 2 |
+# | none | anything else | refused: an ambiguous link is not guessed |
+
+# %%
+linked, refused_links = link_nodules(tables, data_label_days)
+links = pd.DataFrame([dict(tier=x["tier"], same_number=x["number"] == x["after"]["sct_ab_num"],
+                           label=x["label"]) for x in linked])
+links.groupby(["tier", "same_number"]).label.agg(nodules="size", malignant="sum")
+
+# %% [markdown]
+# A *wrong label* is worse than a missing pair. NLST knows which participant had cancer, not which
+# nodule. The authors put the participant's label on every nodule. Our rule has a name, stored with
+# each pair:
+#
+# - **benign**: the participant is in no row of the cancer table;
+# - **malignant**: the first cancer was found 1 to `data_label_days` days after the T0 screen, in
+#   the nodule's lobe, and the nodule is the largest there or annotated malignant;
+# - **everything else is refused** (E13, E14), such as the other nodules of a cancer patient.
+#
+# By hand, for one malignant and two benign nodules (outside the left upper lobe, where the rule
+# also accepts the lingula):
+
+# %%
+plain = [x for x in linked if x["before"]["sct_epi_loc"] in (1, 2, 3, 6)]
+three = [x for x in plain if x["label"] == 1][:1] + [x for x in plain if x["label"] == 0][:2]
+book, by_hand = Book(tables), []
+for x in three:
+    day, screened = book.diagnosis_day.get(x["pid"]), x["person"]["scr_days0"]
+    site = CANCER_SITE[x["before"]["sct_epi_loc"]]
+    days = None if day is None else day - screened
+    by_hand.append(dict(pid=x["pid"], days_to_cancer=days, site=site, cancer_there=x["person"][site],
+                        label=int(days is not None and 1 <= days <= data_label_days and x["person"][site] == 1)))
+pd.DataFrame(by_hand)
+
+# %%
+show(label_nodule)
+
+# %%
+check("the label by hand is the module's", [row["label"] for row in by_hand] == [x["label"] for x in three])
+check("no participant has a benign and a malignant nodule",
+      pd.DataFrame([(x["pid"], x["label"]) for x in linked]).groupby(0)[1].nunique().max() == 1)
+
+# %% [markdown]
+# ## 4 · Read one slice by hand
+# The list names a series and a slice number. We open that series by its headers first; pixels are
+# read from one file only. Slices are ordered by where they lie, the position of the first pixel
+# along the slice normal, for file names promise nothing.
+
+# %%
+link = three[0]
+centre = link["start"]
+folder = next(folder for folder in find_series(delivery) if series_uid(folder) == centre.uid)
+series = read_series(folder)
+pd.DataFrame([dict(file=Path(s.path).name, InstanceNumber=s.instance, z_mm=s.along)
+              for s in series.slices]).head(6)
+
+# %% [markdown]
+# Read downwards: z rises from the feet to the head. In most series InstanceNumber runs the other
+# way, in some it does not. NLST's slice number **is** InstanceNumber, so the slice is looked up
+# by it and never counted.
+#
+# A stored pixel is not yet a density. Each file carries its own slope and intercept:
+#
+# $$\text{HU} = \text{pixel} \times \text{slope} + \text{intercept}$$
+#
+# with air at -1000 HU, lung near -850 and soft tissue near 40.
+
+# %%
+if centre.point is None:
+    i, pixel = find_instance(series, int(centre.instance)), centre.pixel
+else:
+    i, pixel = find_position(series, centre.point)
+file = pydicom.dcmread(series.slices[i].path)
+stored = file.pixel_array                                          # (H, W)
+hu = stored * float(file.RescaleSlope) + float(file.RescaleIntercept)
+print(f"stored {stored.min()} to {stored.max()}, intercept {file.RescaleIntercept}: "
+      f"{hu.min():.0f} to {hu.max():.0f} HU")
+
+# %% [markdown]
+# A pixel of NLST measures 0.48 to 0.89 mm. A crop in pixels would show the same nodule larger or
+# smaller from year to year, and a network would learn growth that never happened. So every crop
+# is resampled to 0.6 mm. One crop pixel by hand, between its four native neighbours:
+#
+# | symbol | code | meaning | unit |
+# |---|---|---|---|
+# | $(c_x, c_y)$ | `pixel` | nodule centre, column and row | native pixels |
+# | $s$ | `spacing` | side of a native pixel | mm |
+# | $(u, v)$ | `u, v` | column and row in the crop | crop pixels of 0.6 mm |
+
+# %%
+spacing, (u, v) = series.slices[i].spacing, (70, 61)
+x = pixel[0] + (u - 63.5) * 0.6 / spacing                          # native column
+y = pixel[1] + (v - 63.5) * 0.6 / spacing                          # native row
+x0, y0 = int(x), int(y)
+a, b = x - x0, y - y0                                              # weights of the far neighbours
+top = (1 - a) * hu[y0, x0] + a * hu[y0, x0 + 1]
+bottom = (1 - a) * hu[y0 + 1, x0] + a * hu[y0 + 1, x0 + 1]
+value = (1 - b) * top + b * bottom                                 # HU
+print(f"crop pixel ({u}, {v}) lies at native ({x:.2f}, {y:.2f}): {value:.1f} HU")
+
+# %%
+show(resample_crop)
+
+# %%
+crop = resample_crop(read_hu(series.slices[i].path), spacing, pixel)     # (128, 128) int16
+check("pixels to HU by hand is the module's", np.array_equal(hu.astype(np.float32), read_hu(series.slices[i].path)))
+check("the crop pixel by hand is the module's, to the rounding", abs(crop[v, u] - value) <= 0.51, crop[v, u])
+
+# %% [markdown]
+# The crop is kept as int16 HU, 128 pixels wide: 76.8 mm, enough to turn it by 45 degrees. The
+# models see the middle `image_size` pixels, windowed to [-1, 1]. The window is a setting of the
+# models, so the cohort stores none.
+
+# %%
+seen = window(centre_crop(crop, image_size), window_low, window_high)    # (S, S)
+mid = (2 * crop[64, 64] - window_low - window_high) / (window_high - window_low)
+check("the window is one line", np.isclose(seen[image_size // 2, image_size // 2], np.clip(mid, -1, 1)))
+
+# %%
+steps = [window(picture, window_low, window_high) for picture in (hu, crop)] + [seen]
+run.figure(figures.image_grid([steps], ["native slice", "crop, 76.8 mm", f"image, {0.6 * image_size:.1f} mm"],
+                              title="One nodule, n = 1", synthetic=run.synthetic), "slice_to_image")
+
+# %% [markdown]
+# **What to see.** The nodule sits in the middle of the crop and of the image, at the same size in
+# millimetres whatever the scanner. The spine, if in view, lies at the bottom: rows run to the
+# patient's back, columns to the patient's left.
+
+# %% [markdown]
+# ## 5 · Build the cohort
+# Now the same for every nodule, in several processes, with the crops streamed to one file. The
+# split comes last: by patient, with the same share of malignant patients in each part.
+
+# %%
+# papermill_description=read every series
+if not (made("cohort") and is_current(run.root / "cohort", delivery, run.p)):
+    build_cohort(delivery, run.root / "cohort", run.p)
+    sign("cohort")
+cohort = Cohort.open(run.root / "cohort")
+counts = cohort.manifest["counts"]
+
+# %%
+refused = pd.read_csv(run.root / "cohort/refused.csv")
+refused = refused[refused.stage != "tables"]
+summary = refused.groupby("code").agg(nodules=("code", "size"), example=("message", "first"))
+summary.insert(0, "reason", [REASONS[code] for code in summary.index])
+with pd.option_context("display.max_colwidth", 120):
+    display(run.table(summary, "refused"))
+
+# %%
+check("every nodule at T0 is a pair or has a reason",
+      counts["nodules_at_t0"] == len(cohort.pairs) + len(refused), counts["nodules_at_t0"])
+check("no patient is in two splits", cohort.pairs.groupby("patient_id").split.nunique().max() == 1)
+
+# %% [markdown]
+# From here on we look at training patients only. The test patients stay closed until notebook 05.
+
+# %%
+train = cohort.split("train")
+x1, x2 = train.images(image_size, window_low, window_high)               # (N, 1, S, S) in [-1, 1]
+long_1, long_2 = train.table.sct_long_dia, train.table.t1_sct_long_dia   # mm
+order = [n for label in (0, 1) for n in np.flatnonzero(train.label == label)[:4]]
+titles = [f"{figures.LABELS[train.label[n]]}\n{long_1.iloc[n]:.0f} to {long_2.iloc[n]:.0f} mm" for n in order]
+run.figure(figures.image_grid([x1[order, 0], x2[order, 0]], titles, ["T0, x1", "T1, x2"],
+                              title=f"Training pairs, {len(order)} of {len(train)}",
+                              synthetic=run.synthetic), "pairs")
+
+# %% [markdown]
+# **What to see.** Columns are one nodule a year apart. The background moves a little: breathing,
+# another position on the table, at times another scanner. The follow-up to predict is therefore
+# not x1 with a larger blob, and not every malignant nodule grows.
+
+# %%
+growth = pd.DataFrame({"longest diameter at T0 (mm)": long_1,
+                       "growth (log ratio of diameters)": np.log(long_2 / long_1),
+                       "label": [figures.LABELS[value] for value in train.label]})
+fig, axes = plt.subplots(1, 2, figsize=(8.4, 2.9), layout="constrained")
+for ax, name, width in zip(axes, growth.columns[:2], (1, 0.08), strict=True):
+    sns.histplot(growth, x=name, hue="label", hue_order=figures.LABELS, stat="density", common_norm=False,
+                 binwidth=width, element="step", palette=figures.LABEL_COLOURS, ax=ax)
+run.figure(figures.finish(fig, f"Size and growth, n = {len(train)} training pairs", run.synthetic), "size_and_growth")
+
+# %% [markdown]
+# **What to see.** Malignant nodules are larger at T0 and grow more, and both histograms overlap:
+# neither size nor growth alone settles a case. Diameters are whole millimetres, as readers write
+# them, so the growth of a small nodule comes in steps.
+
+# %% [markdown]
+# ## 6 · Say the record in words and in numbers
+# Table 2 lists 13 features: five of the nodule, **f**, and eight of the patient. Together they are
+# the record **e**. The language model reads them as a report. Figure 4 of the paper shows one;
+# here is its record, and the sentence by hand:
+
+# %%
+e = dict(sct_pre_att=3, sct_epi_loc=3, sct_long_dia=27, sct_perp_dia=20, sct_margins=1, age=68, diagemph=1,
+         gender=1, famfather=1, fammother=0, fambrother=0, famsister=0, famchild=0)
+sentence = (f"Lung cancer screening with low dose computed tomography performed for this {e['age']} years old "
+            f"{report.GENDER[e['gender']]} with prior diagnosis of emphysema and family history of cancer. A "
+            f"{report.ATTENUATION[e['sct_pre_att']]} nodule, with {report.MARGIN[e['sct_margins']]} margin, "
+            f"{e['sct_long_dia']} mm in size is present in the {report.LOBE[e['sct_epi_loc']]}.")
+sentence
+
+# %%
+show(report.report_text)
+
+# %%
+check("the report by hand is the module's", report.report_text(e) == sentence)
+unknown = report.report_text({**e, "diagemph": None, "sct_margins": 9, "famfather": None})
+check("what is missing is called unknown", unknown.count("unknown") == 3)
+print(unknown)
+
+# %% [markdown]
+# Two things are lost, as in the paper: the perpendicular diameter is not said, and five relatives
+# become one phrase. The authors' code also fills gaps, a missing relative as "no" and a missing
+# margin as "poorly defined". We say "unknown". The share of training records that lack a feature:
+
+# %%
+missing = train.ehr.isna().mean().rename("share missing").to_frame()
+missing["reason"] = [", ".join(sorted({json.loads(text).get(name) for text in train.table.missing_reason} - {None}))
+                     for name in missing.index]
+run.table(missing.rename_axis("feature"), "record_missing")
+
+# %% [markdown]
+# The six features at the bottom, emphysema and five relatives, are in the CDAS participant file
+# only. With the open tables they are missing for everybody, and every report says so.
+#
+# The alignment loss of notebook 02 needs **f** as numbers. Log diameters become z-scores, codes
+# become one-hot vectors divided by $\sqrt 2$, so that two different codes lie at distance 1:
+
+# %%
+f, stats = report.nodule_features(pd.DataFrame([e, {**e, "sct_margins": 2}, {**e, "sct_epi_loc": 1}]), "standardised")
+distance = np.linalg.norm(f[:, None] - f[None], axis=-1)                 # (3, 3)
+distance.round(2)
+
+# %% [markdown]
+# ## 7 · Prepare the language model
+# With `llm_path` set, notebook 04 loads MedGemma. Without it a small stand-in is made here: a
+# Gemma 3 of `llm_layers` layers, pretrained on the reports of training patients. It sees no label
+# and no image. Notebook 04 explains what it must be able to do.
+
+# %%
+# papermill_description=prepare the language model
+if not llm_path and not made("llm"):
+    build_llm(run.root / "llm", pretraining_texts(train.ehr), run.p)
+    sign("llm")
+
+# %% [markdown]
+# ## Paper and this run
+# The paper's 165 malignant and 611 benign add up to 776, the number of subjects, not to the 1,121
+# pairs they are printed beside. So we compare subjects, and pairs.
+
+# %%
+paper, both = PAPER["cohort"], cohort.split("train", "val").table
+parts = {"train_val": both, "test": cohort.pairs[cohort.pairs.split == "test"]}
+ours = [dict(quantity="subjects", paper=paper["subjects"], here=counts["patients"])]
+for part, table in parts.items():
+    ours.append(dict(quantity=f"{part}: pairs", paper=paper[f"{part}_pairs"], here=len(table)))
+    ours.append(dict(quantity=f"{part}: malignant subjects", paper=paper[f"{part}_malignant"],
+                     here=table[table.label == 1].patient_id.nunique()))
+why = "phantom data" if run.synthetic else "other label rule, T0 to T1 only"
+run.panel([{**row, "n": counts["patients"], "comparable": False, "why": why} for row in ours])
+
+# %% [markdown]
+# The paper counts more than one pair for some subjects (1,121 pairs of 776), so it must also use
+# T1 to T2 or several nodules of a subject. This run pairs T0 with T1.
+
+# %% [markdown]
+# ## Exercises
+# **1 · Predict.** A scanner stores pixels of 0.80 mm in one year and 0.60 mm in the next. By what
+# factor does an unchanged nodule grow in a crop of 64 native pixels? What growth in log diameter
+# would a network have to explain?
+
+# %%
+# your turn
+
+# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
+factor = 0.80 / 0.60
+print(f"x {factor:.2f}, log ratio {np.log(factor):.2f}: as much as a fast malignant nodule")
+
+# %% [markdown]
+# **2 · Change a parameter.** How many nodules stay malignant if a cancer must be found within one
+# year of the baseline screen? What happens to the others: do they become benign?
+
+# %%
+# your turn
+
+# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
+year, left = link_nodules(tables, 365)
+print(sum(x["label"] for x in year), "malignant instead of", sum(x["label"] for x in linked))
+print(len(left) - len(refused_links), "more are refused (E14); none becomes benign")
+
+# %% [markdown]
+# **3 · Break it.** Read the comparison table with the usual mistake, 1 as yes and 2 as no. How many
+# pairs survive?
+
+# %%
+# your turn
+
+# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
+right = tables.kept["comparison"]
+tables.kept["comparison"] = right.assign(sct_ab_preexist=right.sct_ab_preexist.replace({1: 2, 2: 1}))
+print(len(link_nodules(tables, data_label_days)[0]), "of", len(linked))
+tables.kept["comparison"] = right
+
+# %% [markdown]
+# **4 · Derive.** A crop of side S is turned by 45 degrees. How wide must the stored crop be, so
+# that no corner of the turned image is empty, and does 128 suffice for S = 64?
+#
+# <details><summary>Solution</summary>
+#
+# The diagonal of the image must fit: $S \sqrt 2 = 90.5$ pixels for S = 64. The stored crop has
+# 128, so 37 pixels are spare.
+#
+# </details>
+
+# %% [markdown]
+# ## In practice
+# - NLST's tables come from CDAS after a data transfer agreement; its images are open (IDC, TCIA).
+#   Put the CSV files, one nodule list and the series below one folder and set `data_delivery`.
+# - Of the 13 features, 7 are in the open tables. The other 6 need the CDAS participant file.
+# - LUNA25 **is** NLST: the same patients and series. A model pretrained on LUNA25 may have seen
+#   your test patients, so compare the ids before you report a number.
+# - A refused nodule is a decision that somebody may want to change. `refused.csv` names each one.
+#
+# ## Summary
+# - Codes decode by closed lists; in the comparison table 1 is no.
+# - HU is pixel times slope plus intercept, per file; a crop is in millimetres, not pixels.
+# - A nodule is malignant when time, lobe and size or annotation agree; the rest is refused.
+# - Pairs and refusals add up to all nodules at T0.
+# - The report says unknown where the record does, and the cohort keeps the reason.
+#
+# ## Further reading
+# - National Lung Screening Trial Research Team, *Radiology* 2011: what was screened, and how.
+# - NCI's data dictionaries of NLST, cdas.cancer.gov: the authority for every code.
+# - DICOM PS3.3, C.7.6.2 and C.11.1: image plane and rescale slope, where the formulas come from.
+
+# %%
+run.finish(pairs=len(cohort.pairs), refused=counts["nodules_refused"], patients=counts["patients"],
+           malignant=int(cohort.pairs.label.sum()))

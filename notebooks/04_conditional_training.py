@@ -1,0 +1,556 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 04 · Let the record steer the follow-up
+# The U-Net of notebook 03 draws any nodule. Here it learns to draw *this* nodule one year later,
+# from the baseline image and from a radiology report that a frozen language model has read.
+#
+# *Paper:* Sections 3.3.1 and 3.3.2, Eq. 7, 8 and 10, Appendices B and C, Figures 1 and 4.
+# *Previous:* `03_diffusion_pretraining`. *Next:* `05_evaluation`.
+#
+# ## What you will do
+# Train soft prompts and the conditional U-Net together and draw follow-ups for six validation
+# patients. The artefact is `namd/`, which notebook 05 opens.
+#
+# ## What you will learn
+# - Trace a record from table row to report, to tokens, to the context C of Eq. 8.
+# - Say which weights learn in Eq. 10 and show that the language model is not among them.
+# - Explain why one prompt set is too few and why the order of the sets means nothing.
+# - Widen a trained convolution from 4 to 8 channels without changing a single output.
+# - Test whether a generator listens to its inputs: swap the record, repeat the seed.
+#
+# ## What you need
+# Attention, embeddings, the loss of notebook 03. From notebook 01 the cohort and the language
+# model, from 02 this arm's VAE and latents, from 03 its U-Net.
+#
+# | | quick, 2 CPU cores | paper, one GPU |
+# |---|---|---|
+# | time | 8-12 min (estimate, one thread) | 1-2 days (estimate, float32) |
+# | memory | 2 GB (estimate) | 55 GB in float32, less with `llm_dtype: bfloat16` (estimate) |
+# | disk | 120 MB with checkpoints | 30 GB with checkpoints (estimate) |
+
+# %% tags=["parameters"]
+run_name: str = "quick"                 # folder below outputs/
+arm: str = "namd"                       # whose VAE and U-Net; ablations are other arms
+seed: int = 23                          # names every random draw (App. B)
+device: str = "auto"                    # auto, cpu or cuda
+threads: int = 1                        # torch threads of this process
+image_size: int = 64                    # pixels of 0.6 mm
+window_low: int = -1000                 # HU shown as -1
+window_high: int = 400                  # HU shown as +1
+llm_path: str = ""                      # empty: the small one of notebook 01
+llm_dtype: str = "float32"              # number format of the language model
+text_n_sets: int = 4                    # m of Eq. 7
+text_n_tokens: int = 4                  # n of Eq. 7
+text_standardise: bool = True           # C to unit spread; the paper feeds it raw
+text_prompt_steps: int = 150            # steps in which the prompts learn; -1: all (Eq. 10)
+n_timesteps: int = 1000                 # T (App. B)
+beta_start: float = 8.5e-4              # beta_1 (App. B)
+beta_end: float = 1.2e-2                # beta_T (App. B)
+beta_schedule: str = "scaled_linear"    # as in notebook 03
+prediction_type: str = "v_prediction"   # Eq. 10 says epsilon
+zero_terminal_snr: bool = True          # as in notebook 03
+timestep_spacing: str = "trailing"      # which steps DDIM visits
+ddim_steps: int = 20                    # Sec. 3.3.2: 50
+cond_steps: int = 900                   # App. B: 60 epochs
+cond_batch: int = 64                    # App. B: 8
+cond_lr: float = 6.0e-4                 # App. B: 2e-5
+ema_decay: float = 0.995                # the paper averages no weights
+grad_clip: float = 1.0                  # App. B
+save_every: int = 100                   # steps between checkpoints
+eval_batch: int = 200                   # images per sampling batch; changes memory only
+
+# %%
+import pandas as pd
+import torch
+
+from namd.data.cohort import Cohort
+from namd.data.report import EHR, report_texts
+from namd.evaluation import figures
+from namd.forecasters.namd import NAMD
+from namd.models import diffusion, unet
+from namd.models.llm import eos_states, load_llm, probe_score
+from namd.models.prompts import ContextBank, SoftPrompts, encode, encode_all
+from namd.models.vae import load_latents
+from namd.study.paper import PAPER
+from namd.study.run import check, show, start
+from namd.training import loop, seeding
+
+run = start("04_conditional_training", globals())
+p = run.p
+
+# %% [markdown]
+# ## 1 · Turn a record into tokens
+# The record e has 13 columns (Table 2): five describe the nodule, eight the patient. A language
+# model reads none of them. So the record becomes the report of Figure 4, and the report becomes
+# tokens. Three validation patients:
+
+# %%
+cohort = Cohort.open(run.need("cohort"))
+train, val = cohort.split("train"), cohort.split("val")
+reports = {"train": report_texts(train.ehr), "val": report_texts(val.ehr)}
+val.ehr.head(3).T.loc[EHR]
+
+# %%
+three = reports["val"][:3]
+for text in three:
+    print(text, end="\n\n")
+
+# %% [markdown]
+# Read the first report against the first column of the table. The perpendicular diameter is gone,
+# and five relatives have become one phrase: the report of Figure 4 says less than the record. What
+# is missing in the record is called unknown; nothing is filled in behind your back.
+
+# %%
+lm, tokenizer = load_llm(p.llm_path or run.need("llm"), p.llm_dtype)
+lm = lm.to(run.device)
+words = tokenizer.tokenize(three[0])
+print(len(words), "tokens:", " · ".join(words))
+
+# %%
+lost = sum(tokenizer.unk_token_id in tokenizer(text).input_ids for text in reports["val"])
+check("no report of the validation split has an unknown word", lost == 0, lost)
+shown = tokenizer.tokenize("27 mm")
+check("digits are read one by one", [w.strip("▁") for w in shown if w != "▁"] == ["2", "7", "mm"], shown)
+
+# %% [markdown]
+# Digit by digit is Gemma's way too: no table of numbers is learnt by heart, and 27 shares its first
+# digit with 28. The model has to work out that they are close.
+
+# %% [markdown]
+# ## 2 · Speak to a frozen model
+# The language model stays as it is. What learns is a handful of vectors in front of the report,
+# as if we added words that no dictionary has:
+#
+# $$\mathbf c_j = [\mathbf s_{j,1}, \dots, \mathbf s_{j,n}, \mathrm{emb}(\mathbf e),
+# \langle \mathrm{EOS} \rangle], \quad j \in \{1, \dots, m\} \qquad (7)$$
+#
+# $$\mathbf h_j = \mathrm{LLM}(\mathbf c_j)_{\langle \mathrm{EOS} \rangle}, \qquad
+# \mathbf C = [\mathbf h_1, \dots, \mathbf h_m] \qquad (8)$$
+#
+# | symbol | code | shape | unit |
+# |---|---|---|---|
+# | $\mathbf s_{j,k}$ | `prompts.vectors()` | (m, n, D) | as a scaled embedding |
+# | $\mathrm{emb}(\mathbf e)$ | `emb` | (L, D) | scaled embedding |
+# | $\mathbf C$ | `ctx` | (B, m, D) | last hidden state |
+#
+# Attention is causal: a token sees what stands before it. Only $\langle$EOS$\rangle$ sees prompt
+# and report, so its state is the one we keep. Gemma multiplies its embeddings by $\sqrt D$ inside
+# the embedding layer. A prompt that comes from outside skips this step and has to have the right
+# length already, so we start it at the scaled embeddings of random words.
+
+# %%
+prompts = SoftPrompts.from_vocabulary(lm, p.text_n_sets, p.text_n_tokens, p.seed)
+ids = torch.tensor([tokenizer.bos_token_id, *tokenizer(three[0], add_special_tokens=False).input_ids,
+                    tokenizer.convert_tokens_to_ids("<eos>")], device=lm.device)  # (L,)
+emb = lm.embed_tokens(ids)  # (L, D)
+length = {"a word": emb.norm(dim=1).mean().item(),
+          "a prompt": prompts.vectors().norm(dim=-1).mean().item(),
+          "a word, unscaled": lm.embed_tokens.weight[ids].norm(dim=1).mean().item()}
+{name: round(value, 2) for name, value in length.items()}
+
+# %% [markdown]
+# Now Eq. 7 by hand, for one patient and one prompt set: put the vectors in a row, run the model,
+# take the last state.
+
+# %%
+with torch.no_grad():
+    s_1 = prompts.vectors()[0].to(emb.dtype)  # (n, D), the first set
+    c_1 = torch.cat([s_1, emb])  # (n + L, D)  Eq. 7
+    h_1 = lm(inputs_embeds=c_1[None]).last_hidden_state[0, -1]  # (D,)  at <eos>
+    ctx = encode(lm, tokenizer, prompts, three)  # (3, m, D)  Eq. 8
+tuple(c_1.shape), tuple(ctx.shape)
+
+# %%
+show(eos_states)
+
+# %%
+gap = (ctx[0, 0] - h_1).abs().max().item()
+check("by hand and module agree", gap < (1e-4 if p.llm_dtype == "float32" else 0.1), f"{gap:.1e}")
+
+# %% [markdown]
+# The module runs all B·m sequences in one call. Shorter reports are padded *behind* their end,
+# where a causal model cannot see it from $\langle$EOS$\rangle$, so no mask is needed.
+#
+# Which weights will learn? We ask autograd: the squared context as a stand-in for a loss.
+
+# %%
+encode(lm, tokenizer, prompts, three).square().sum().backward()
+prompt_grad = prompts.carrier.embedding.weight.grad.norm().item()
+prompts.zero_grad()
+check("every gradient is in the prompts, none in the language model",
+      prompt_grad > 0 and all(w.grad is None for w in lm.parameters()), round(prompt_grad, 3))
+n_prompt, n_lm = (sum(w.numel() for w in part.parameters()) for part in (prompts, lm))
+print(f"{n_prompt:,} numbers learn, {n_lm:,} stay")
+
+# %% [markdown]
+# ## 3 · Ask what the context holds
+# A context that has forgotten the age cannot condition on it. The test is a *probe*: a ridge
+# regression from C to a number of the record, scored by R2 on patients it has not seen (five
+# folds). 1 is perfect, 0 is no better than the mean. The models are untouched by it.
+
+# %%
+ctx_train = encode_all(lm, tokenizer, prompts, reports["train"])  # (N, m, D)
+probes = pd.DataFrame({
+    "one set": probe_score(ctx_train[:, :1], train.ehr),
+    f"all {p.text_n_sets} sets": probe_score(ctx_train, train.ehr),
+}).round(3)
+run.table(probes, "context_probes")
+
+# %% [markdown]
+# Two sets ask two questions of the same report, and the sets together answer better than one. The
+# U-Net has a second reason to want more than one. In cross-attention a place of the latent
+# weighs the m tokens with a softmax:
+#
+# $$\mathbf a = \mathrm{softmax}\big(\mathbf q \mathbf K^\top / \sqrt d\big), \qquad
+# \mathbf a \in \mathbb R^m, \quad \textstyle\sum_j a_j = 1$$
+#
+# With one token the sum has one term. By hand, for three places of the latent:
+
+# %%
+q = seeding.noise((3, 8), p.seed, "three places")  # (places, d)
+keys = seeding.noise((2, 8), p.seed, "two tokens")  # (m, d)
+one = (q @ keys[:1].T / 8**0.5).softmax(dim=1)  # (3, 1)
+two = (q @ keys.T / 8**0.5).softmax(dim=1)  # (3, 2)
+pd.DataFrame({"m = 1": one[:, 0], "m = 2, token 1": two[:, 0], "m = 2, token 2": two[:, 1]}).round(2)
+
+# %%
+check("one token gets weight 1 from every place", torch.equal(one, torch.ones(3, 1)))
+
+# %% [markdown]
+# With m = 1 every place hears the same thing, and queries and keys get no gradient. With m = 2 the
+# rim of a nodule can listen to another token than its centre. The authors' code has m = 2, n = 8.
+#
+# How loud is the record in C? Compare the spread between patients with the length of the mean.
+
+# %%
+loudness = (ctx_train.std(dim=0).mean() / ctx_train.mean(dim=0).square().mean().sqrt()).item()
+if p.text_standardise:
+    prompts.fit_standardisation(lm, tokenizer, reports["train"])
+ctx_train = encode_all(lm, tokenizer, prompts, reports["train"])
+round(loudness, 3), round(ctx_train.square().mean().sqrt().item(), 3)
+
+# %% [markdown]
+# The first number is the share of a state that differs between patients: in a small model about a
+# tenth. A U-Net that trains for minutes would hear nine parts of constant. With `text_standardise`
+# each of the D numbers is shifted and scaled by its mean and spread over the *training* reports,
+# once, before training. It is our departure for small models; the paper feeds C as it is.
+
+# %% [markdown]
+# ## 4 · Make room for the baseline
+# Appendix B: "concatenating condition image latents with the noisy latent, resulting in eight input
+# channels". The U-Net of notebook 03 has four. Its first convolution grows, and the new half of
+# its weights starts at zero: on the first step the baseline is connected and not yet heard.
+#
+# | symbol | code | shape | unit |
+# |---|---|---|---|
+# | $\mathbf z^{(1)}$ | `z1` | (B, 4, h, w) | scaled latent |
+# | $\mathbf z^{(2)}_t$ | `z2_t` | (B, 4, h, w) | scaled latent, noisy |
+
+# %%
+latents = {split: load_latents(run.need(run.dir / "latents" / f"{split}.safetensors", made_by="02"))
+           for split in ("train", "val")}
+net = unet.load_unet(run.need(run.dir / "unet_uncond", made_by="03"))
+z1, z2_t = (latents["val"][name][:3, 0] for name in ("z1_mean", "z2_mean"))  # (3, 4, h, w)
+t, ctx = torch.tensor([10, 400, 900]), ctx_train[:3].cpu()
+with torch.no_grad():
+    four = net(z2_t, t, ctx).sample  # 4 channels in
+
+# %%
+unet.widen_input(net)
+with torch.no_grad():
+    eight = net(torch.cat([z2_t, z1], dim=1), t, ctx).sample  # 8 channels in
+check("eight channels say exactly what four said", torch.equal(four, eight))
+
+# %%
+show(unet.widen_input)
+
+# %% [markdown]
+# Bit-equal, because the bias came along. A popular training script forgets it and starts from a
+# random bias in every channel. The authors' code redraws the whole convolution and loses what
+# stage 2 taught it.
+
+# %% [markdown]
+# ## 5 · Minimise Eq. 10
+# The loss is that of notebook 03 with two more arguments:
+#
+# $$\mathcal L_{\text{cond}} = \mathbb E \big[\, \lVert \boldsymbol\epsilon -
+# \boldsymbol\epsilon_\theta(\mathbf z^{(1)}, \mathbf z^{(2)}_t, t, \mathbf C) \rVert^2 \,\big]
+# \qquad (10)$$
+#
+# Both images of a pair take the *same* augmentation: a baseline that is turned and a follow-up that
+# is not would teach the U-Net that nodules rotate. Both latents are fresh draws from the posterior
+# moments of notebook 02.
+
+# %%
+mean, std = ([latents["train"][f"z{visit}_{name}"] for visit in (1, 2)] for name in ("mean", "std"))
+n_items, n_aug = mean[0].shape[:2]
+check("one report for each training pair", n_items == len(reports["train"]), n_items)
+scheduler = diffusion.schedule(p)
+alpha_bar = diffusion.alpha_bar(scheduler)  # (T,)
+net = net.to(run.device)
+
+# %%
+def cond_loss(z1, z2, eps, t, ctx):
+    """Eq. 10 for one batch: () float."""
+    z1, z2, eps, t = (part.to(run.device) for part in (z1, z2, eps, t))
+    z2_t = diffusion.q_sample(z2, eps, t, alpha_bar)
+    eps_hat = net(torch.cat([z2_t, z1], dim=1), t, ctx).sample
+    return (diffusion.target(z2, eps, t, scheduler) - eps_hat).square().mean()
+
+# %% [markdown]
+# The context is the dear part: in the paper's setting the language model takes nine tenths of a
+# step. Eq. 10 trains the prompts in every step (`text_prompt_steps: -1`). The quick profile lets
+# them learn for the first steps, then encodes every report once and reads a table. The
+# `ContextBank` does both; the objective need not know.
+
+# %%
+show(ContextBank.context)
+
+# %%
+prompts.requires_grad_(p.text_prompt_steps != 0)
+begun = prompts.vectors().detach().clone()
+bank = ContextBank(lm, tokenizer, prompts, reports["train"], p.text_prompt_steps)
+
+
+def step(idx, g, step_no):
+    k = torch.randint(n_aug, idx.shape, generator=g)
+    z1, z2 = (mu[idx, k] + sd[idx, k] * torch.randn(mu[idx, k].shape, generator=g)
+              for mu, sd in zip(mean, std, strict=True))
+    eps = torch.randn(z2.shape, generator=g)
+    t = torch.randint(p.n_timesteps, idx.shape, generator=g)
+    moved = (prompts.vectors().detach() - begun).norm() / begun.norm()
+    return {"loss": cond_loss(z1, z2, eps, t, bank.context(idx, step_no)), "prompts_moved": moved}
+
+# %% [markdown]
+# Validation uses the same pairs, the same noise and evenly spread steps every time, with the
+# prompts as they are at that moment.
+
+# %%
+rows = torch.arange(max(64, len(val))) % len(val)
+z1_val, z2_val = (latents["val"][f"z{visit}_mean"][rows, 0] for visit in (1, 2))
+eps_val = seeding.noise(z2_val.shape, p.seed, "cond", "val")
+t_val = torch.arange(len(rows)) * p.n_timesteps // len(rows)
+
+
+@torch.no_grad()
+def validate(ctx=None):
+    ctx = encode_all(lm, tokenizer, prompts, reports["val"])[rows] if ctx is None else ctx
+    batches = zip(*(part.split(64) for part in (z1_val, z2_val, eps_val, t_val, ctx)), strict=True)
+    return sum(cond_loss(*batch).item() * len(batch[0]) for batch in batches) / len(rows)
+
+# %%
+before = validate()
+history = loop.fit(
+    step, {"unet": net, "prompts": prompts}, n_steps=p.cond_steps, n_items=n_items,
+    batch_size=p.cond_batch, lr=loop.constant(p.cond_lr), stage="cond", seed=p.seed,
+    folder=run.dir / "checkpoints" / "cond", key=run.key, validate=validate,
+    ema_decay=p.ema_decay, grad_clip=p.grad_clip, save_every=p.save_every,
+)
+
+# %%
+run.table(history, "train_cond")
+fig = figures.training_curves(history, ["loss", "val_loss", "grad_norm", "prompts_moved"],
+                              title=f"Eq. 10, {n_items:,} training and {len(val)} validation pairs",
+                              synthetic=run.synthetic)
+run.figure(fig, "cond_loss")
+
+# %% [markdown]
+# **What to see.** The validation loss falls steeply while the zero half of the first convolution
+# fills: the baseline shows where the nodule is. Later gains are small and slow; growth is a small
+# part of an image. The last panel rises while the prompts learn and is flat after that. If the
+# second panel turns upward, the run is too long, and the loop keeps the lowest point.
+
+# %%
+after = validate()
+ctx_val = encode_all(lm, tokenizer, prompts, reports["val"])
+swapped = validate(ctx_val.roll(1, dims=0)[rows])
+if p.cond_steps >= 200:
+    check("training lowered the validation loss", after < before, (round(before, 3), round(after, 3)))
+pd.Series({"before": before, "after": after, "record of another patient": swapped}).round(4)
+
+# %% [markdown]
+# ## 6 · Draw the follow-up
+# At inference nothing of the follow-up is known. We start from noise, keep the baseline's latent in
+# the last four channels and the context in the cross-attention, and walk back with DDIM:
+#
+# $$\hat{\mathbf X}^{(2)} = D\big(\mathrm{DDIM}(\mathbf z_T, \mathbf z^{(1)}, \mathbf C)\big),
+# \quad \mathbf z_T \sim \mathcal N(\mathbf 0, \mathbf I)$$
+#
+# We save the models and open them the way notebook 05 does. `NAMD` is one of the forecasters that
+# share an interface; the noise of a draw depends on its seed and the pair alone. Our own copies go
+# first: one language model in memory is enough.
+
+# %%
+net.save_pretrained(run.dir / "namd" / "unet")
+prompts.save(run.dir / "namd")
+del bank, lm, net, prompts
+namd = NAMD(run.dir, p)
+lm, net, prompts = namd.lm, namd.unet, namd.prompts
+show(NAMD.sample)
+
+# %%
+order = val.table.label.to_numpy().argsort(kind="stable")
+six = [*order[-3:], *order[:3]]  # three malignant, then three benign, as far as there are any
+x1, x2 = (x[six] for x in val.images(p.image_size, p.window_low, p.window_high))  # (6, 1, S, S)
+ehr = val.ehr.iloc[six]
+seeds = [1, 2, 3]
+x2_hat = namd.sample(x1, ehr, seeds)  # (K, 6, 1, S, S)
+tuple(x2_hat.shape)
+
+# %%
+x2_mean = x2_hat.mean(dim=0)
+grid = torch.stack([x1, x2, *x2_hat, x2_mean, (x2_mean - x2).abs() - 1], dim=1)[:, :, 0]  # (6, 7, S, S)
+names = [f"{'malignant' if label else 'benign'}, {mm:g} mm"
+         for label, mm in zip(val.label[six], ehr.sct_long_dia, strict=True)]
+fig = figures.image_grid(grid, ["x1", "x2", *(f"seed {s}" for s in seeds), "mean", "|error|"], names,
+                         "Six validation patients, three draws each (n = 6)", run.synthetic)
+run.figure(fig, "cond_forecasts")
+
+# %% [markdown]
+# **What to see.** In a trained run the nodule stays where it was, and the seeds agree on the place
+# and differ at the rim. The error panel (black is none, white the whole HU window) should be dark
+# inside a benign nodule and show a ring around one that grew more or less than drawn.
+
+# %% [markdown]
+# ## 7 · Test that it listens
+# A generator can score well and ignore half of its inputs. Three questions with yes-or-no answers:
+# does the same seed give the same image, does another record change it, and does the record of the
+# *right* patient help?
+
+# %%
+again = namd.sample(x1, ehr, seeds[:1])[0]  # another batch size: equal up to rounding
+check("the same seed gives the same image", torch.allclose(again, x2_hat[0], atol=1e-4))
+other = ehr.iloc[::-1].set_index(ehr.index)  # the noise follows pair_id, so only e changes
+x2_other = namd.sample(x1, other, seeds)
+change = (x2_other - x2_hat).abs().mean().item()
+check("another record changes the image", change > 0, f"{change:.4f}")
+
+# %% [markdown]
+# Images are in [-1, 1]: a change of 0.01 is 7 HU in our window. For the third question six patients
+# are too few; we take up to 100 of the validation split and give each the record of the next.
+
+# %%
+some = slice(0, 100)
+x1, x2 = (x[some] for x in val.images(p.image_size, p.window_low, p.window_high))
+ehr = val.ehr.iloc[some]
+shifted = ehr.iloc[[*range(1, len(ehr)), 0]].set_index(ehr.index)
+drawn = {"own record": namd.sample(x1, ehr, seeds[:2]), "next patient's record": namd.sample(x1, shifted, seeds[:2]),
+         "copy of x1": x1[None]}
+errors = {name: (x2_hat - x2).abs().mean().item() for name, x2_hat in drawn.items()}
+run.table(pd.DataFrame({"mean |error|": errors}).rename_axis("forecast"), "cond_errors").round(4)
+
+# %% [markdown]
+# Copying the baseline is a strong opponent in pixels: most of a lung does not change in a year, and
+# a copy has no decoder blur. Pixel error is not the aim of NAMD; whether the drawn growth helps to
+# tell malignant from benign is, and notebook 05 measures it.
+
+# %% [markdown]
+# ## Paper and this run
+# The paper gives settings for this stage and no intermediate number.
+
+# %%
+paper = PAPER["training"]
+run.panel([
+    dict(quantity="prompt sets m x tokens n", paper="not given (authors' code: 2 x 8)",
+         here=f"{p.text_n_sets} x {p.text_n_tokens}"),
+    dict(quantity="width of the context", paper="2,560", here=f"{lm.config.hidden_size:,}"),
+    dict(quantity="passes over the pairs", paper=paper["cond_epochs"],
+         here=round(p.cond_steps * p.cond_batch / n_items, 1), n=n_items),
+    dict(quantity="learning rate", paper=paper["cond_lr"], here=p.cond_lr),
+    dict(quantity="prediction target", paper="epsilon (Eq. 10)", here=p.prediction_type),
+    dict(quantity="validation loss", paper="-", here=f"{after:.3f}", n=len(val)),
+])
+
+# %% [markdown]
+# ## Exercises
+# **1 · Predict.** Shuffle the m tokens of C. Does the U-Net's answer change? Decide before you run
+# it, then say what the index j of Eq. 8 can mean.
+
+# %%
+# your turn
+
+# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
+x_in = torch.cat([z2_t, z1], dim=1).to(run.device)
+with torch.no_grad():
+    said, shuffled = (net(x_in, t.to(run.device), c).sample for c in (ctx_val[:3], ctx_val[:3].flip(1)))
+check("the order of the sets means nothing", torch.allclose(said, shuffled, atol=1e-4))
+
+# %% [markdown]
+# **2 · Derive.** Which states of the language model depend on the report at all? Compare the state
+# at `<bos>` for two patients, then at `<eos>`.
+
+# %%
+# your turn
+
+# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
+with torch.no_grad():
+    states = [lm(**tokenizer(text, return_tensors="pt").to(lm.device)).last_hidden_state[0] for text in three[:2]]
+check("<bos> has seen nothing of the report", torch.allclose(states[0][0], states[1][0], atol=1e-4))
+check("the end of the report has", not torch.allclose(states[0][-1], states[1][-1], atol=1e-4))
+
+# %% [markdown]
+# **3 · Change a word.** Make the first patient 20 years older, in the record, and measure how far C
+# moves, in units of the spread between patients. Does emphysema move it more?
+
+# %%
+# your turn
+
+# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
+patient = val.ehr.iloc[:1]
+older = patient.assign(age=patient.age - 20 if patient.age.iloc[0] > 65 else patient.age + 20)
+lungs = patient.assign(diagemph=1 - patient.diagemph)
+versions = encode_all(lm, tokenizer, prompts, report_texts(pd.concat([patient, older, lungs])))
+far = (versions[1:] - versions[0]).flatten(1).norm(dim=1) / (ctx_val - ctx_val.mean(0)).flatten(1).norm(dim=1).mean()
+{name: round(value, 2) for name, value in zip(("age", "emphysema"), far.tolist(), strict=True)}
+
+# %% [markdown]
+# **4 · Break it.** Give the two images of a pair different augmentations in `step`. What does the
+# U-Net learn about the baseline, and which figure of this notebook shows it?
+#
+# <details><summary>Solution</summary>
+#
+# The baseline no longer says where things are, only what is in the picture: size, density, texture.
+# In the figure of the six patients vessels leave their places and every draw invents a background.
+# The validation loss stays well above that of a sound run.
+#
+# </details>
+
+# %% [markdown]
+# ## In practice
+# - **MedGemma.** `llm_path: google/medgemma-1.5-4b-it` needs an accepted licence and a login. The
+#   loader takes the language half of the multimodal files and refuses to start if one weight is
+#   missing: the text-only class finds none of its names in these files and goes on at random.
+# - **Memory.** 4 billion weights in float32 with m·B sequences do not fit a 48 GB card.
+#   `llm_dtype: bfloat16` halves them; float16 overflows in this family of models.
+# - **End of sequence.** Gemma's tokenizer adds none. We append `<eos>`, number 1, as Eq. 7 writes;
+#   the authors' code reads the last word instead.
+# - **Departures of the quick profile.** Prompts learn for the first steps only, C is standardised,
+#   v instead of epsilon, averaged weights, another learning rate.
+# - **Test patients.** This notebook opens the training and validation splits. Whoever looks at test
+#   images while choosing a learning rate has no test images left.
+
+# %% [markdown]
+# ## Summary
+# - A record becomes a report, tokens and, behind m prompt sets, m states at `<eos>`: the context C.
+# - The prompts learn through the frozen language model; no weight of it gets a gradient.
+# - With one set the attention weight is 1 whatever the key; the order of several means nothing.
+# - A zero-extended convolution with its bias copied changes no output, bit for bit.
+# - The same seed repeats an image, another record changes it; whether it *helps* is a measurement.
+#
+# ## Further reading
+# - Lester, Al-Rfou, Constant (2021), *The power of scale for parameter-efficient prompt tuning*.
+# - Oh et al. (2024), *LLM-driven multimodal target volume contouring*: prompts on a frozen model.
+# - Sellergren et al. (2025), *MedGemma technical report*.
+# - Brooks, Holynski, Efros (2023), *InstructPix2Pix*: eight input channels for an edited image.
+# - Song, Meng, Ermon (2021), *Denoising diffusion implicit models*.
+
+# %%
+run.finish(val_loss_before=before, val_loss=after, val_loss_swapped=swapped, probes=probes.to_dict(),
+           prompts_moved=float(history.prompts_moved.iloc[-1]), errors=errors, loudness=loudness)

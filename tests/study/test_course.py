@@ -1,0 +1,26 @@
+import nbformat
+import pytest
+
+from namd.study import series
+from namd.study.course import WithoutSolutions
+
+v4 = nbformat.v4
+
+
+def test_answers_go_and_questions_stay():
+    nb = v4.new_notebook(cells=[
+        v4.new_markdown_cell("Why?\n\n<details><summary>Solution</summary>\nBecause.\n</details>\n\n**2** How?"),
+        v4.new_code_cell("# your turn"), v4.new_code_cell("answer = 2", metadata={"tags": ["solution", "hide-cell"]}),
+        v4.new_markdown_cell("<details><summary>Solution</summary>\nSo.\n</details>")])
+    student, _ = WithoutSolutions().preprocess(nb, {})
+    assert [cell.source for cell in student.cells] == ["Why?\n\n**2** How?", "# your turn"]
+
+
+@pytest.mark.parametrize("number", sorted(series.AFTER))
+def test_no_solution_is_left_in_the_series(number):
+    nb = nbformat.read(series.notebook(number), as_version=4)
+    before = len(nb.cells)
+    student, _ = WithoutSolutions().preprocess(nb, {})
+    text = "\n".join(cell.source for cell in student.cells)
+    assert "details>" not in text and "# your turn" in text and "run.finish(" in text
+    assert 0 < len(student.cells) < before
