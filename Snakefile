@@ -52,5 +52,5 @@ for job in DONE:
         input: [ancient(DONE[parent]) for parent in PLAN.parents(job)]
         output: DONE[job]
         threads: 1 if job.number in PER_ARM else 2
-        params: command=command(["run", job.number], PLAN.files_of(job))
+        params: command=command(["run", job.number, "--done", DONE[job]], PLAN.files_of(job))
         shell: "{params.command}"

@@ -11,6 +11,7 @@ def _arguments(argv):
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="execute one notebook of the series")
     run.add_argument("notebook", help="its number, e.g. 04")
+    run.add_argument("--done", metavar="FILE", help="the done file Snakemake waits for")
     page = commands.add_parser("page", help="write index.html of a run")
     for command in (run, page):
         command.add_argument("--params", action="append", default=[], metavar="FILE",
@@ -29,7 +30,7 @@ def main(argv=None):
         if asked.command == "run":
             from namd.study.execute import run_job
             arm = plan.values["arm"] if asked.notebook in PER_ARM else None
-            run_job(plan, Job(asked.notebook, arm))
+            run_job(plan, Job(asked.notebook, arm), asked.done)
         else:
             from namd.study.page import write_page
             write_page(plan)

@@ -566,14 +566,16 @@ print("perplexity", losses.perplexity(with_self), "share spent on itself", with_
 
 # %% [markdown]
 # **4 · Extend.** Which attribute decides who is whose neighbour? Compute each column's share of the
-# mean squared distance between two training nodules (twice its variance).
+# mean squared distance between two nodules (twice its variance), once for the raw table.
 
 # %%
 # your turn
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
-share = f_train.var(0) / f_train.var(0).sum()
-print("both diameters", f"{share[:2].sum():.2f}", "all codes", f"{share[2:].sum():.2f}")
+raw = train.attributes(1).astype("Float64").var()
+standardised = torch.from_numpy(nodule_features(train.attributes(1), "standardised")[0]).var(0)
+print((raw / raw.sum()).astype(float).round(2).to_dict())
+print(f"standardised: both diameters {standardised[:2].sum() / standardised.sum():.2f}")
 
 # %% [markdown]
 # **5 · Change a parameter.** The feasibility run divided the KL sum by its 256 values and weighted

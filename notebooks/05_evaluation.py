@@ -60,7 +60,7 @@ judge_head_dim: int = 24                 # width of a head
 judge_mlp: int = 192                     # inner width of the perceptron
 judge_patch: int = 8                     # pixels of a patch side
 judge_dropout: float = 0.1               # share dropped in training
-judge_steps: int = 400                   # optimiser steps
+judge_steps: int = 300                   # optimiser steps
 judge_batch: int = 64                    # images per step
 judge_lr: float = 1.0e-3                 # peak learning rate
 judge_attributes: float = 1.0            # weight of the attribute loss; 0 is none
@@ -341,7 +341,7 @@ run.table(floors, "floors").round(4)
 # %%
 zero = np.zeros((1, 1, 16, 16))
 trials = {"perfect": zero + 0.2, "half the change": zero + 0.1, "copied baseline": zero}
-{name: metrics.delta_rmae(zero, zero + 0.2, guess)[0].round(3) for name, guess in trials.items()}
+{name: round(float(metrics.delta_rmae(zero, zero + 0.2, guess)[0]), 3) for name, guess in trials.items()}
 
 # %% [markdown]
 # A copy reaches 2, the worst value. Another row in plain units is the *diameter error*: mean

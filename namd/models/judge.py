@@ -168,7 +168,7 @@ def train_judge(train, val, p, folder, device="cpu", key=""):
     crop = (p.image_size, p.window_low, p.window_high)
     x = torch.stack([train.augmented(k, "square", *crop)[1] for k in range(AUGMENTATIONS["square"])]).to(device)
     f = torch.from_numpy(nodule_features(train.attributes(2), "standardised")[0]).to(device)
-    label, label_val = (torch.from_numpy(pairs.label).to(device, torch.float32) for pairs in (train, val))
+    label, label_val = (torch.tensor(pairs.label, dtype=torch.float32, device=device) for pairs in (train, val))
     x_val = val.images(*crop)[1]
     with fresh_weights(p.seed, "judge"):
         judge = Judge(p.image_size, p.judge_patch, p.judge_dim, p.judge_depth, p.judge_heads, p.judge_head_dim,

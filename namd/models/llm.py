@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, cross_val_predict
@@ -140,7 +141,7 @@ def load_llm(path, dtype="float32"):
     try:
         model, info = AutoModel.from_pretrained(path, dtype=getattr(torch, dtype), output_loading_info=True)
         tokenizer = AutoTokenizer.from_pretrained(path)
-    except OSError as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise UserError(
             f"The language model {path} cannot be opened ({str(error).splitlines()[0]}): for a model of the hub, "
             "accept its licence there and log in with `hf auth login`; for the small one, run notebook 01."
@@ -152,7 +153,8 @@ def load_llm(path, dtype="float32"):
         )
     if tokenizer.convert_ids_to_tokens(EOS_ID) != "<eos>":
         raise UserError(f"Token 1 of {path} is not <eos>: llm_path must name a Gemma 3 model.")
-    return model.language_model.eval().requires_grad_(False), tokenizer
+    lm = getattr(model, "language_model", model)  # a text-only Gemma 3 is its own language model
+    return lm.eval().requires_grad_(False), tokenizer
 
 
 def eos_states(lm, tokenizer, texts, soft_prompt=None):

@@ -132,6 +132,8 @@ def load_vae(path, image_size: int = 64, seed: int = 23) -> NoduleVAE:
         ) from error
     if report["missing_keys"]:
         raise UserError(f"The VAE of {path} lacks {report['missing_keys'][:3]}: fetch its weights again.")
+    if folder.is_dir():
+        vae.register_to_config(_name_or_path=folder.name)  # an absolute path would travel with every copy
     stored = folder / PROBE_FILE
     if not stored.is_file():
         return NoduleVAE(vae, _new_probe(image_size, seed)).eval()

@@ -18,16 +18,20 @@ LINE = 140
 NOISE = ("Kernel is running over TCP", "frozen modules", "Debugger warning", "PYDEVD")
 
 
-def run_job(plan, job):
-    """Execute `job` of `plan`; returns the done file.
+def run_job(plan, job, expected=None):
+    """Execute `job` of `plan`; returns the done file, which is `expected` when Snakemake asks.
 
     Raises:
-        UserError: the notebook failed; the sentence names its cell, the error and the executed notebook.
+        UserError: the notebook failed; the sentence names its cell, the error and the executed notebook. Or the
+            sources are no longer those of `expected`.
 
     Source: ours, because papermill calls a cell that killed its kernel "completed".
     """
     root = outputs_root() / plan.values["run_name"]
     folder, done = root / job.folder, root / plan.done_file(job)
+    if expected not in (None, str(plan.done_file(job))):
+        raise UserError(f"{job.label}: a notebook, a module or a parameter changed while the study ran;"
+                        " start it again.")
     for name in ("notebooks", "done", "runs"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     with _only_one(folder / "runs" / f".{job.number}.lock", job) as waited:

@@ -1,13 +1,18 @@
 """Controls: what each of them must score by construction."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from namd.data.cohort import SCHEMA, Pairs
+from namd.data.phantom.delivery import write_delivery
+from namd.data.phantom.oracle import oracle_follow_up, read_truth
 from namd.errors import UserError
 from namd.forecasters.base import Forecaster
-from namd.forecasters.controls import CopyBaseline, PermutedRecords, exchange, logistic_score
+from namd.forecasters.controls import CopyBaseline, MeanFollowUp, Oracle, PermutedRecords, exchange, logistic_score
 
 
 class AgeAsBrightness(Forecaster):
@@ -31,6 +36,31 @@ def test_copy_baseline_returns_one_run_and_never_the_same_memory():
     assert torch.equal(x2_hat[0], x1) and x2_hat.shape == (1, 4, 1, 8, 8)
     x2_hat += 1
     assert x1.max() <= 1
+
+
+PICTURE = SimpleNamespace(image_size=64, window_low=-1000, window_high=400)
+
+
+def test_mean_follow_up_forecasts_the_training_mean_for_everyone():
+    crops = np.stack([np.full((128, 128), hu, dtype=np.int16) for hu in (-1000, -300, 400)])   # -1, 0 and +1
+    known = dict(t0_index=[0, 0, 0], t1_index=[0, 1, 1])
+    control = MeanFollowUp()
+    control.fit(Pairs(pd.DataFrame(known, columns=list(SCHEMA)), crops), PICTURE)
+    x2_hat = control.sample(torch.rand(5, 1, 64, 64), records(5), [1, 2])
+    assert x2_hat.shape == (1, 5, 1, 64, 64)
+    assert torch.allclose(x2_hat, torch.tensor(-1 / 3), atol=1e-6)
+
+
+def test_oracle_draws_the_truth_of_each_pair(tmp_path):
+    write_delivery(tmp_path / "delivery", 3, seed=5, eps=0.45, gmax=0.8, null="none", progress=lambda line: None)
+    truth = tmp_path / "delivery" / "truth"
+    patients = read_truth(truth).query("flaw == ''").index.tolist()
+    patient_id = pd.Series(patients, index=["pair0", "pair1", "pair2"])
+    asked = records(3).iloc[[2, 0]]
+    x2_hat = Oracle(truth, patient_id, PICTURE).sample(torch.zeros(2, 1, 64, 64), asked, [11, 12])
+    assert x2_hat.shape == (2, 2, 1, 64, 64) and -1 <= x2_hat.min() and x2_hat.max() <= 1
+    assert torch.equal(x2_hat[1], oracle_follow_up(truth, [patients[2], patients[0]], 12, 64, -1000, 400))
+    assert not torch.equal(x2_hat[0], x2_hat[1])
 
 
 @pytest.mark.parametrize("n", [2, 3, 50])

@@ -77,7 +77,8 @@ def discs(n, seed):
     far = np.hypot(axis[:, None], axis[None])
     crops = [np.full((128, 128), -900)] + [np.where(far < radius, 0, -900) for radius in np.where(label, 10, 4)]
     crops = np.stack(crops) + rng.normal(0, 40, (n + 1, 128, 128))
-    known = dict(label=label, t0_index=0, t1_index=np.arange(1, n + 1), t1_sct_long_dia=np.where(label, 12.0, 5.0))
+    known = dict(label=label, t0_index=0, t1_index=np.arange(1, n + 1), t1_sct_long_dia=np.where(label, 12.0, 5.0),
+                 t1_sct_perp_dia=np.where(label, 12.0, 5.0))
     return Pairs(pd.DataFrame(known, index=range(n), columns=list(SCHEMA)), crops.astype(np.int16))
 
 

@@ -55,6 +55,13 @@ def test_a_missing_weight_is_refused(small, tmp_path):
         llm.load_llm(tmp_path)
 
 
+def test_a_text_only_gemma_loads_too(small, tmp_path):
+    _, lm, tokenizer = small
+    lm.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    assert torch.equal(llm.load_llm(tmp_path)[0].embed_tokens.weight, lm.embed_tokens.weight)
+
+
 def test_bad_paths_and_formats_are_user_errors(small, tmp_path):
     with pytest.raises(UserError, match="notebook 01"):
         llm.load_llm(tmp_path / "nothing")

@@ -8,6 +8,7 @@ from namd.data.report import report_texts
 from namd.errors import UserError
 from namd.models import llm
 from namd.models.prompts import ContextBank, SoftPrompts, encode, encode_all
+from namd.training import loop
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +101,28 @@ def test_bank_trains_the_prompts_first_and_reads_a_table_afterwards(frozen, prom
     resumed = ContextBank(*frozen, prompts, texts, prompt_steps=2).context(idx, 5)
     assert torch.equal(resumed, late)
     assert ContextBank(*frozen, prompts, texts, prompt_steps=-1).context(idx, 10**6).requires_grad
+
+
+def test_a_run_killed_after_the_prompts_froze_ends_in_the_same_bits(frozen, tmp_path):
+    texts = report_texts(records(8))
+
+    def train(folder, killed_at=None):
+        prompts, head = SoftPrompts.from_vocabulary(frozen[0], 2, 2, seed=23), torch.nn.Linear(32, 1)
+        torch.nn.init.ones_(head.weight), torch.nn.init.zeros_(head.bias)
+        bank = ContextBank(*frozen, prompts, texts, prompt_steps=3)
+
+        def step(idx, g, step_no):
+            if step_no == killed_at:
+                raise KeyboardInterrupt
+            return {"loss": (head(bank.context(idx, step_no)) - 1).square().mean()}
+
+        loop.fit(step, {"head": head, "prompts": prompts}, n_steps=8, n_items=8, batch_size=4, lr=loop.constant(0.01),
+                 stage="test", seed=23, folder=folder, save_every=1, ema_decay=0.5, log=lambda line: None)
+        return prompts.vectors().detach(), head.weight.detach()
+
+    whole = train(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "killed", killed_at=6)
+    resumed = train(tmp_path / "killed")
+    assert all(torch.equal(a, b) for a, b in zip(whole, resumed, strict=True))
+    assert not torch.equal(whole[0], SoftPrompts.from_vocabulary(frozen[0], 2, 2, seed=23).vectors())

@@ -63,6 +63,11 @@ def test_save_and_load_keep_weights_probe_and_scale(built, tmp_path):
         assert torch.equal(back.encode(images()), vae.encode(images()))
 
 
+def test_the_saved_configuration_names_no_folder_of_this_machine(tmp_path):
+    vaes.load_vae(vaes.build_vae(tmp_path / "first", SMALL)).save(tmp_path / "second")
+    assert str(tmp_path) not in (tmp_path / "second" / "config.json").read_text()
+
+
 def test_folded_image_reaches_the_vae_without_loss(tmp_path):
     vae = vaes.load_vae(vaes.build_vae(tmp_path, SMALL))
     seen = []

@@ -51,6 +51,11 @@ def test_a_wrong_parameter_ends_in_one_sentence(home, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_sources_that_moved_under_a_running_study_are_refused(home, capsys):
+    assert run("05", "--done", "done/05-000000000000.json") == 1
+    assert "changed while the study ran; start it again" in capsys.readouterr().err
+
+
 def _hold(path, seconds):
     with execute._only_one(path, Job("05", None)):
         time.sleep(seconds)
