@@ -285,7 +285,7 @@ show(controls.PermutedRecords)
 # %%
 seeds = {row: runs.run_seeds(k_runs) for row in makers}
 seeds |= {"oracle": runs.run_seeds(oracle_runs), "permuted records": runs.run_seeds(1)}
-runs.draw_rows(makers, x1, test.ehr, seeds, run.root / "samples", threads, eval_workers)
+runs.draw_rows(makers, x1, test.ehr, seeds, run.root / "samples", threads, eval_workers, run.key)
 {row: tuple(runs.load_row(run.root / "samples", row).shape[:2]) for row in makers}
 
 # %% [markdown]

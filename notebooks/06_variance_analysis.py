@@ -410,9 +410,13 @@ run.table(pd.DataFrame(claims), "claims_variance").round(4)
 # The paper shows pictures, so its column holds words.
 
 # %%
-n, shown = len(label), "{:.4f} [{:.4f}, {:.4f}]".format
+def shown(value, low, high):
+    """Value and interval as text."""
+    return f"{value:.4f} [{low:.4f}, {high:.4f}]" if np.isfinite(value) else "a group has no nodule"
+
+
 why = "phantom data, small models" if run.synthetic else "our cuts, our judge"
-common = dict(n=n, k=k_runs, comparable=False, why=why)
+common = dict(n=len(label), k=k_runs, comparable=False, why=why)
 run.panel([
     dict(quantity="Var(p), middle - high error", paper="falls (Fig. 3 left top)", here=shown(*fall), **common),
     dict(quantity="confident share, benign - malignant", paper="benign higher (Fig. 3 left bottom)",

@@ -39,8 +39,7 @@ def build_cohort(delivery, out, p, progress=print) -> Path:
 
     Source: paper 4.1.1 (pairs of one nodule, one year apart, split by patient).
     """
-    say = _stopwatch(progress)
-    delivery, out = Path(delivery), Path(out)
+    say, delivery, out = _stopwatch(progress), Path(delivery), Path(out)
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -50,12 +49,11 @@ def build_cohort(delivery, out, p, progress=print) -> Path:
     linked, refused = link_nodules(tables, p.data_label_days)
     n_nodules = len(linked) + len(refused)
     say(f"links: {n_nodules} nodules at T0, {len(linked)} linked to T1, {len(refused)} refused")
-    synthetic = is_synthetic(tables)
-    rows = []
+    synthetic, rows = is_synthetic(tables), []
     for link, crops, scans in _read(delivery, linked, p, partial / "crops.npy", say):
         if crops is None:
-            refused.append(dict(source_id=f"{link['pid']} T0 nodule {link['number']}", stage="series",
-                                code=scans.code, message=scans.message))
+            refused.append(dict(source_id=f"{link['pid']} T0 nodule {link['number']}", stage="series", code=scans.code,
+                                message=scans.message))
         else:
             rows.append(_row(link, crops, scans, synthetic, p))
     pairs = _pairs(rows, p)

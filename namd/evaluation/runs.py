@@ -24,26 +24,32 @@ def row_file(folder, row):
     return Path(folder) / f"{row.replace(' ', '_')}.npy"
 
 
-def draw_row(make, x1, ehr, seeds, path, threads=0):
-    """Sample one row of Table 1 and keep its images.
+def draw_row(make, x1, ehr, seeds, path, threads=0, key=""):
+    """Sample one row of Table 1 and keep its images; a row drawn under the same `key` before is left as it is.
 
     Args:
         make: () -> fitted Forecaster; called in the process that samples.
         x1: (N, 1, S, S) float32; ehr: N records indexed by pair_id; seeds: K integers.
         path: file to write, float16 (K, N, S, S), written aside and renamed.
         threads: torch threads of this process; 0 leaves them alone.
+        key: names parameters, sources and models (run.key); written to <path>.key last. Empty draws always.
 
     Source: ours; half precision, because 2^-11 of the window is 0.3 HU.
     """
     if threads:
         torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
-    path = Path(path)
+    path, mark = Path(path), Path(f"{path}.key")
+    if key and path.exists() and mark.exists() and mark.read_text() == key:
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
+    mark.unlink(missing_ok=True)
     images = make().sample(x1, ehr, seeds)[:, :, 0].to("cpu", torch.float16).numpy()
     aside = path.with_name(f".{path.stem}.tmp.npy")
     np.save(aside, images)
     os.replace(aside, path)
+    if key:
+        mark.write_text(key)
 
 
 def n_processes(workers, n_jobs):
@@ -51,18 +57,19 @@ def n_processes(workers, n_jobs):
     return min(workers or joblib.cpu_count(), n_jobs)
 
 
-def draw_rows(makers, x1, ehr, seeds, folder, threads=0, workers=1):
+def draw_rows(makers, x1, ehr, seeds, folder, threads=0, workers=1, key=""):
     """Sample several rows side by side, one process each; the same images come out for any number of workers.
 
     Args:
         makers: {row: () -> Forecaster}; x1, ehr: as in `draw_row`; seeds: {row: K integers}.
         folder: images go to row_file(folder, row); threads: torch threads of each process.
         workers: processes; 0 is one per core.
+        key: as in `draw_row`; a killed notebook keeps the rows it had finished.
 
     Source: ours, because two one-thread processes use two cores better than two threads.
     """
     joblib.Parallel(n_jobs=n_processes(workers, len(makers)))(
-        joblib.delayed(draw_row)(make, x1, ehr, seeds[row], row_file(folder, row), threads)
+        joblib.delayed(draw_row)(make, x1, ehr, seeds[row], row_file(folder, row), threads, key)
         for row, make in makers.items())
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 
 from namd.evaluation import runs
@@ -34,6 +35,17 @@ def test_rows_do_not_depend_on_the_number_of_processes(tmp_path):
     assert one.shape == (2, 3, 1, 4, 4) and torch.equal(one, two)
     assert torch.equal(one[1], runs.load_row(tmp_path / "1", "second")[0])
     assert sorted(f.name for f in (tmp_path / "1").iterdir()) == ["first.npy", "second.npy"]
+
+
+def test_a_row_is_drawn_again_only_under_another_key(tmp_path):
+    ehr = pd.DataFrame({"age": [60]}, index=["a"])
+    drawn = []
+    for bright, key in ((0.0, "k1"), (0.5, "k1"), (0.5, "k2"), (0.25, "")):
+        runs.draw_rows({"row": Speckle}, torch.full((1, 1, 2, 2), bright), ehr, {"row": [1]}, tmp_path, key=key)
+        drawn.append(runs.load_row(tmp_path, "row"))
+    assert torch.equal(drawn[0], drawn[1])
+    assert (drawn[2] - drawn[1]).mean().item() == pytest.approx(0.5, abs=1e-3)
+    assert (drawn[3] - drawn[1]).mean().item() == pytest.approx(0.25, abs=1e-3)
 
 
 def test_probability_table_is_long_and_keeps_the_order():
