@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from namd.data.dicom import MM_PER_PX
 from namd.evaluation.intervals import percentile_interval
 
 REGIMES = ("confidently correct", "unsure", "confidently incorrect")
@@ -65,7 +66,7 @@ def pick_cases(table: pd.DataFrame, regime) -> dict:
     return cases
 
 
-def relative_radius(diameter_mm, size: int, mm_per_px: float = 0.6) -> np.ndarray:
+def relative_radius(diameter_mm, size: int, mm_per_px: float = MM_PER_PX) -> np.ndarray:
     """Distance of each pixel from the crop's centre in nodule radii, r/R: (N, size, size), dimensionless.
 
     Args:

@@ -19,12 +19,13 @@ FIGURES = (
     ("Figure 5 · Runs needed", "fig5_*", "Running variance of the judge's probability over the runs."),
 )
 CSS = """
-body{font:16px/1.5 system-ui,sans-serif;color:#1c2430;max-width:1080px;margin:2rem auto;padding:0 1.2rem}
+body{font:16px/1.5 system-ui,sans-serif;color:#1c2430;max-width:1240px;margin:2rem auto;padding:0 1.2rem}
 h1{font-size:1.7rem;margin:0}h2{font-size:1.2rem;margin:2.2rem 0 .6rem;border-bottom:1px solid #d5dae1}
 .banner{background:#fff4d6;border-left:5px solid #d99a00;padding:.6rem 1rem;margin:1rem 0}
-table{border-collapse:collapse;width:100%;font-size:.86rem}th{font-weight:600}
+table{border-collapse:collapse;width:100%;font-size:.84rem}th{font-weight:600}td.n{white-space:nowrap}
 th,td{padding:.3rem .45rem;text-align:right;border-bottom:1px solid #e4e8ee;vertical-align:top}
-th:first-child,td:first-child{text-align:left}thead th{border-bottom:2px solid #1c2430;vertical-align:bottom}
+thead tr:first-child th:first-child,td:first-child{text-align:left;white-space:nowrap}
+thead th{border-bottom:2px solid #1c2430;vertical-align:bottom}
 tr.group td{font-style:italic;background:#f4f6f9;text-align:left}tr.own td{font-weight:600}
 .paper{color:#5b6675;border-right:1px solid #d5dae1}.ci,.quiet{color:#5b6675;font-size:.82em;font-weight:400}
 img{max-width:100%;display:block;margin:.6rem 0}figure{margin:0 0 1.4rem}
@@ -84,7 +85,7 @@ def _cells(paper, row):
             low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
             if low is not None and not pd.isna(low):
                 here += f"<br><span class=ci>[{low:.2f}, {high:.2f}]</span>"
-        cells.append(f"<td>{here}</td><td class=paper>{_pair(*paper.get(name, (None, None)), digits)}</td>")
+        cells.append(f'<td class=n>{here}</td><td class="n paper">{_pair(*paper.get(name, (None, None)), digits)}</td>')
     return "".join(cells)
 
 
@@ -103,7 +104,7 @@ def _table(frame):
     heads = "".join(f"<th colspan=2>{title}</th>" for title, _ in METRICS.values())
     subs = "<th>here</th><th class=paper>paper</th>" * len(METRICS)
     n, malignant = int(frame["n"].max()), int(frame["malignant"].max())
-    return (f"<h2>Table 1</h2><table><thead><tr><th rowspan=2>Method</th>{heads}<th rowspan=2>Comparable?</th></tr>"
+    return (f"<h2>Table 1</h2><table><thead><tr><th rowspan=2>Method</th>{heads}<th rowspan=2>comparable?</th></tr>"
             f"<tr>{subs}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
             f"<p class=quiet>Here: {n} test subjects, {malignant} malignant. mean ± sd over K runs (the paper's"
             " statistic), and below it the 95 % interval over patients of the K-mean probability (DeLong for AUROC,"
@@ -112,11 +113,11 @@ def _table(frame):
 
 
 def _line(name, paper, row, verdict):
+    label = ""
     if row is not None:
-        verdict = row["comparable"] if isinstance(row["comparable"], str) else ""
-        label = "" if row["row"] == name else f"<br><span class=quiet>{escape(row['row'])}, K = {int(row['k'])}</span>"
-    else:
-        label = ""
+        verdict = row["comparable"] if paper and isinstance(row["comparable"], str) else verdict
+        known_as = "" if row["row"] == name else f"{row['row']}, "
+        label = f"<br><span class=quiet>{escape(known_as)}K = {int(row['k'])}</span>"
     kind = " class=own" if name == "NAMD" else ""
     return (f"<tr{kind}><td>{escape(name)}{label}</td>{_cells(paper, row)}"
             f"<td class=quiet>{escape(verdict)}</td></tr>")

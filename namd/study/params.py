@@ -218,8 +218,8 @@ def read_layer(path):
     return layer
 
 
-def load(files=(), pairs=()):
-    """params/paper.yaml, then each of `files`, then each `key=value` of `pairs`: one validated dict.
+def load(files=(), pairs=(), ablation=None):
+    """params/paper.yaml, each of `files`, each `key=value` of `pairs`, `ablation`: one validated dict, last wins.
 
     Source: ours, because a file of differences is read as the list of departures from the paper.
     """
@@ -229,6 +229,7 @@ def load(files=(), pairs=()):
         if not mark:
             raise UserError(f"-p {pair}: write -p key=value.")
         layers.append((f"-p {pair}", {key: yaml.safe_load(value) if value else ""}))
+    layers += [(Path(ablation).name, read_layer(ablation))] if ablation else []
     merged = {}
     for where, layer in layers:
         merged.update({key: validate(key, value, where) for key, value in layer.items()})

@@ -128,15 +128,16 @@ class Plan:
         self.files = tuple(f for f in files if Path(f).resolve().parent != ABLATIONS)
         self.main = params.load(self.files, pairs)["arm"]
         arms = dict.fromkeys([self.main, *self.values["compare_arms"], self.values["arm"]])
-        self.by_arm = {arm: params.load(self._layers(arm), pairs) for arm in arms}
+        self.by_arm = {arm: params.load(self.files, pairs, self._ablation(arm)) for arm in arms}
+        self.by_arm[self.values["arm"]] = self.values
 
-    def _layers(self, arm):
-        """Parameter files of an arm: the run's own, and the ablation's on top."""
-        return self.files if arm in (None, self.main) else (*self.files, ABLATIONS / f"{arm}.yaml")
+    def _ablation(self, arm):
+        """The parameter file that makes `arm` from the main one; None for the main one itself."""
+        return None if arm in (None, self.main) else ABLATIONS / f"{arm}.yaml"
 
     def files_of(self, job):
         """Parameter files that make `job` what it is."""
-        return self._layers(job.arm)
+        return [*self.files, *filter(None, [self._ablation(job.arm)])]
 
     def jobs(self):
         """All jobs in an order that respects AFTER."""
