@@ -10,7 +10,7 @@ from torch import nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from namd.training.seeding import derive_seed, generator
+from namd.training.seeding import fresh_weights, generator
 
 
 def auroc(label, prob) -> float:
@@ -115,9 +115,8 @@ def kid(features_a, features_b) -> float:
 
     Source: ours, beside FID, because it does not grow as N shrinks; torchmetrics.
     """
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+    with warnings.catch_warnings(), fresh_weights("kid"):
         warnings.simplefilter("ignore")                       # torchmetrics warns that it keeps the features
-        torch.manual_seed(derive_seed("kid"))
         size = min(len(features_a), len(features_b))
         metric = KernelInceptionDistance(feature=_Features(features_a.shape[1]), subsets=1, subset_size=size)
         metric.update(features_a.double(), real=True)

@@ -1,14 +1,13 @@
 """The terms of the VAE's objective: Eq. 2-6 of the paper."""
 
 import warnings
-from contextlib import contextmanager
 
 import lpips
 import torch
 import torch.nn.functional as F
 
 from namd.errors import UserError
-from namd.training.seeding import derive_seed
+from namd.training.seeding import fresh_weights
 
 
 def _log_rows(v: torch.Tensor, sigma: float, temperature: float) -> torch.Tensor:
@@ -152,17 +151,6 @@ def sigma_for_perplexity(f: torch.Tensor, perplexity_wanted: float, temperature:
         middle = (low + high) / 2
         low, high = (middle, high) if median_at(middle) < perplexity_wanted else (low, middle)
     return 10 ** ((low + high) / 2)
-
-
-@contextmanager
-def fresh_weights(*keys):
-    """Modules built inside draw their weights from `keys`; the global generator is left as it was.
-
-    Source: ours, because torch layers can only be initialised from the global generator.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(derive_seed(*keys))
-        yield
 
 
 def perceptual(net: str, weights: str, seed: int) -> lpips.LPIPS:

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from namd.errors import UserError
-from namd.training.seeding import derive_seed, generator
+from namd.training.seeding import fresh_weights, generator
 
 CONTEXT_WIDTH = 24   # a small U-Net's own; never the LLM's, so that widen_context runs at every size
 LATENT_CHANNELS = 4
@@ -27,8 +27,7 @@ def build_unet(path, p) -> None:
     """
     n_levels = len(p.unet_channels)
     plain = [n_levels >= 4 and level == n_levels - 1 for level in range(n_levels)]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(p.seed, "unet"))
+    with fresh_weights(p.seed, "unet"):
         unet = UNet2DConditionModel(
             sample_size=p.image_size // 8,
             in_channels=LATENT_CHANNELS,
@@ -69,6 +68,8 @@ def load_unet(path) -> UNet2DConditionModel:
             f"the U-Net of '{path}' lacks {len(missing)} of its weights, the first is {missing[0]}: fetch or "
             "write it again, the file is incomplete or belongs to another architecture"
         )
+    if local:
+        unet.register_to_config(_name_or_path=Path(path).name)  # an absolute path would travel with every copy
     return unet
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from namd.data.cohort import AUGMENTATIONS
 from namd.errors import UserError
-from namd.models.losses import fresh_weights
+from namd.training.seeding import fresh_weights
 
 FACTOR = 8
 PROBE_FILE = "probe.safetensors"

@@ -43,5 +43,5 @@ def fresh_weights(*keys):
     Source: ours, because libraries initialise their layers from the global generator.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(*keys))
+        torch.default_generator.manual_seed(derive_seed(*keys))
         yield

@@ -96,18 +96,6 @@ def test_sigma_for_perplexity_names_the_range():
         losses.sigma_for_perplexity(torch.randn(8, 2), 30.0)
 
 
-def test_fresh_weights_depend_on_the_key_and_leave_the_global_generator_alone():
-    torch.manual_seed(1)
-    expected = torch.rand(3)
-    torch.manual_seed(1)
-    drawn = []
-    for key in ("a", "a", "b"):
-        with losses.fresh_weights(23, key):
-            drawn.append(torch.rand(3))
-    assert torch.equal(torch.rand(3), expected)
-    assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
-
-
 def test_perceptual_random_is_seeded_frozen_and_passes_gradients_to_the_image():
     one, same, other = (losses.perceptual("squeeze", "random", s) for s in (23, 23, 24))
     x = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1

@@ -88,3 +88,14 @@ def test_every_item_once_an_epoch():
 def test_keys_name_draws():
     assert torch.equal(seeding.noise(4, 1, "a"), seeding.noise(4, 1, "a"))
     assert not torch.equal(seeding.noise(4, 1, "a"), seeding.noise(4, "1", "b"))
+
+
+def test_fresh_weights_leave_the_global_generator_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(2)
+    torch.manual_seed(5)
+    with seeding.fresh_weights("layer"):
+        first = nn.Linear(3, 3).weight
+    assert torch.equal(torch.rand(2), expected)
+    with seeding.fresh_weights("layer"):
+        assert torch.equal(nn.Linear(3, 3).weight, first)
