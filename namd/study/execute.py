@@ -188,9 +188,9 @@ def _short(path):
 
 def _write_html(source, target):
     """Self-contained HTML of an executed notebook, written aside and renamed."""
-    from nbconvert import HTMLExporter
+    from namd.study.html import PageExporter
 
-    body, _ = HTMLExporter(embed_images=True).from_filename(str(source))
+    body, _ = PageExporter().from_filename(str(source))
     aside = target.with_name(f".{target.name}")
     aside.write_text(body, encoding="utf-8")
     os.replace(aside, target)
