@@ -3,12 +3,15 @@
 #
 #   snakemake --cores 2 --config params=params/quick.yaml      (make study does this)
 
+import logging
 import shlex
 import sys
 from pathlib import Path
 
+from snakemake.logging import logger
+
 from namd.errors import UserError
-from namd.study.digest import outputs_root
+from namd.study.digest import outputs_root, short
 from namd.study.series import Plan
 
 try:
@@ -20,6 +23,9 @@ try:
 except UserError as error:
     sys.exit(str(error))
 
+WORDS = logging.FileHandler(ROOT / "snakemake.log", mode="w", delay=True)
+WORDS.setLevel(logging.WARNING)
+logger.addHandler(WORDS)
 print(f"run {ROOT.name}: {finished} of {total} notebooks are up to date", flush=True)
 
 
@@ -32,7 +38,7 @@ workdir: str(ROOT)
 
 
 onerror:
-    print("Stopped; the same command goes on from there.", file=sys.stderr)
+    print(f"Stopped; the same command goes on from there. More in {short(ROOT / 'snakemake.log')}", file=sys.stderr)
 
 
 rule all:

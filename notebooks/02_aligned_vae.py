@@ -47,7 +47,7 @@ augment: str = "square"                # 8 symmetries (App. B: rotations)
 vae_path: str = ""                     # pretrained VAE; empty builds a small one
 vae_channels: list = [16, 16, 32]      # widths of the small VAE (SD1.5: 128, 256, 512, 512)
 vae_layers: int = 1                    # residual blocks of a level (SD1.5: 2)
-vae_steps: int = 400                   # training steps
+vae_steps: int = 300                   # training steps
 vae_batch: int = 64                    # images in a step (App. B)
 vae_lr: float = 2.0e-3                 # learning rate (App. B: 5.0e-5 from SD1.5)
 vae_lr_schedule: str = "one_cycle"     # constant or one_cycle
@@ -390,7 +390,7 @@ def validate():
 
 # %%
 # papermill_description=train the VAE
-rate = loop.constant(vae_lr) if vae_lr_schedule == "constant" else loop.one_cycle(vae_lr, vae_steps)
+rate = loop.SCHEDULES[vae_lr_schedule](vae_lr, vae_steps)
 history = loop.fit(
     step, vae, n_steps=vae_steps, n_items=len(f_train), batch_size=vae_batch, lr=rate, stage="vae",
     seed=seed, folder=run.dir / "checkpoints/vae", key=run.key, validate=validate,

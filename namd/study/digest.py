@@ -14,6 +14,11 @@ def outputs_root():
     return Path(os.environ.get("NAMD_OUTPUTS") or REPO / "outputs")
 
 
+def short(path):
+    """`path` as seen from the repository when it lies there, else in full."""
+    return str(path.relative_to(REPO) if path.is_relative_to(REPO) else path)
+
+
 @cache
 def git_state():
     """(7 hex digits of HEAD, whether tracked files differ from it); ("unknown", False) without git."""

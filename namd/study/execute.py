@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 import yaml
 
 from namd.errors import UserError
-from namd.study.digest import git_state, outputs_root, write_json
+from namd.study.digest import git_state, outputs_root, short, write_json
 from namd.study.series import notebook
 
-CELL_SECONDS = 10
+CELL_SECONDS, QUIET_SECONDS = 10, 3
 LINE = 140
 NOISE = ("Kernel is running over TCP", "frozen modules", "Debugger warning", "PYDEVD")
 
@@ -73,7 +73,7 @@ def _only_one(path, job):
 def _write_parameters(plan, root):
     """params.yaml of the run: the merged values, so that any stage can be repeated by hand."""
     aside = root / f".params.{os.getpid()}"
-    aside.write_text(yaml.safe_dump(plan.values, sort_keys=False), encoding="utf-8")
+    aside.write_text(yaml.safe_dump(plan.by_arm[plan.main], sort_keys=False), encoding="utf-8")
     os.replace(aside, root / "params.yaml")
 
 
@@ -97,7 +97,7 @@ def _execute(plan, job, target):
     except UserError as error:
         if aside.is_file():
             os.replace(aside, failed)
-            raise UserError(f"{error}\nThe executed notebook: {_short(failed)}") from None
+            raise UserError(f"{error}\nThe executed notebook: {short(failed)}") from None
         raise
     _write_html(aside, target.with_suffix(".html"))
     os.replace(aside, target)
@@ -106,11 +106,14 @@ def _execute(plan, job, target):
 
 def _papermill(source, output, values, job):
     """papermill with our progress lines; every way to fail becomes a UserError."""
+    import logging
+
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.engines import NBClientEngine, papermill_engines
     from papermill.exceptions import PapermillExecutionError
 
+    logging.getLogger("papermill").setLevel(logging.ERROR)     # it calls a parameter it cannot parse unknown
     with tempfile.TemporaryFile("w+") as noise:
         client = _client_class(job)
 
@@ -137,22 +140,22 @@ def _client_class(job):
     from papermill.clientwrap import PapermillNotebookClient
 
     class Client(PapermillNotebookClient):
-        """Prints a line per long-running cell and what the cells print."""
+        """Says now and then which cell runs, and passes on what a long-running cell prints."""
 
-        at, said = 0, time.time()
+        at, said, began = 0, time.time(), 0.0
 
         def execute_cell(self, cell, cell_index, **kwargs):
-            code = [c for c in self.nb.cells if c.cell_type == "code"]
-            if cell.cell_type == "code":
-                Client.at = code.index(cell) + 1
-                if time.time() - Client.said > CELL_SECONDS:
-                    Client.said = time.time()
-                    _say(job, f"cell {Client.at}/{len(code)} · {first_line(cell.source)}")
+            Client.began = time.time()
+            Client.at, total = (sum(c.cell_type == "code" for c in part)
+                                for part in (self.nb.cells[:cell_index + 1], self.nb.cells))
+            if cell.cell_type == "code" and Client.began - Client.said > CELL_SECONDS:
+                Client.said = Client.began
+                _say(job, f"cell {Client.at}/{total} · {first_line(cell.source)}")
             return super().execute_cell(cell, cell_index, **kwargs)
 
         def output(self, outs, msg, display_id, cell_index):
-            content = msg["content"]
-            if msg["msg_type"] == "stream" and content["name"] == "stdout":
+            content, long = msg["content"], time.time() - Client.began > QUIET_SECONDS
+            if long and msg["msg_type"] == "stream" and content["name"] == "stdout":
                 for line in filter(str.strip, content["text"].splitlines()):
                     _say(job, line)
             return super().output(outs, msg, display_id, cell_index)
@@ -161,9 +164,9 @@ def _client_class(job):
 
 
 def first_line(source):
-    """The first line of a cell that is code."""
-    lines = [line.strip() for line in source.splitlines()]
-    return next((line for line in lines if line and not line.startswith("#")), "")[:60]
+    """The first line of a cell that is code, or its first line."""
+    lines = [line.strip() for line in source.splitlines() if line.strip()] or [""]
+    return next((line for line in lines if not line.startswith("#")), lines[0])[:60]
 
 
 def _failure(job, error):
@@ -179,11 +182,6 @@ def _last_lines(noise):
     noise.seek(0)
     lines = [line for line in noise.read().splitlines() if line and not any(n in line for n in NOISE)]
     return " Its last words: " + " / ".join(lines[-3:]) if lines else ""
-
-
-def _short(path):
-    """`path` as a terminal user would type it."""
-    return min(os.path.relpath(path), str(path), key=len)
 
 
 def _write_html(source, target):

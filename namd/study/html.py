@@ -13,7 +13,7 @@ TEMPLATE = """{%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js_mathjax -%}{%- endblock -%}
 {%- block html_head_js_mermaidjs -%}{%- endblock -%}
 {%- block notebook_css -%}{{ super() }}
-<style>.jp-OutputArea-output .highlight pre {font-family: var(--jp-code-font-family, monospace); font-size: 13px}</style>
+<style>.jp-OutputArea-output .highlight pre {font: 13px/1.35 var(--jp-code-font-family, monospace)}</style>
 {%- endblock -%}
 """
 

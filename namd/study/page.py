@@ -8,7 +8,7 @@ from html import escape
 import pandas as pd
 
 from namd.errors import UserError
-from namd.study.digest import outputs_root
+from namd.study.digest import outputs_root, short
 from namd.study.paper import PAPER
 
 METRICS = {"lpips": ("LPIPS ↓", 3), "fid": ("FID ↓", 2), "auroc": ("AUROC ↑", 3), "auprc": ("AUPRC ↑", 3)}
@@ -55,7 +55,7 @@ def write_page(plan):
     aside = root / f".index.{os.getpid()}"
     aside.write_text(page, encoding="utf-8")
     os.replace(aside, root / "index.html")
-    print(f"The results: {os.path.relpath(root / 'index.html')}")
+    print(f"The results: {short(root / 'index.html')}")
 
 
 def _head(name, stamp):
@@ -96,15 +96,15 @@ def _table(frame):
     for name, paper in PAPER["table1"].items():
         if paper["group"] != group:
             group = paper["group"]
-            rows.append(f"<tr class=group><td colspan=10>{group}</td></tr>")
+            rows.append(f"<tr class=group><td colspan=9>{group}</td></tr>")
         row = by_paper.get(name)
         rows.append(_line(name, paper, row, "" if row is not None else "not run here"))
-    rows.append("<tr class=group><td colspan=10>Controls and ceilings that the paper does not have</td></tr>")
+    rows.append("<tr class=group><td colspan=9>Controls and ceilings that the paper does not have</td></tr>")
     rows += [_line(row["row"], {}, row, "") for _, row in frame.iterrows() if not isinstance(row["paper_row"], str)]
     heads = "".join(f"<th colspan=2>{title}</th>" for title, _ in METRICS.values())
     subs = "<th>here</th><th class=paper>paper</th>" * len(METRICS)
     n, malignant = int(frame["n"].max()), int(frame["malignant"].max())
-    return (f"<h2>Table 1</h2><table><thead><tr><th rowspan=2>Method</th>{heads}<th rowspan=2>comparable?</th></tr>"
+    return (f"<h2>Table 1</h2><table><thead><tr><th rowspan=2>Method</th>{heads}</tr>"
             f"<tr>{subs}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
             f"<p class=quiet>Here: {n} test subjects, {malignant} malignant. mean ± sd over K runs (the paper's"
             " statistic), and below it the 95 % interval over patients of the K-mean probability (DeLong for AUROC,"
@@ -113,14 +113,14 @@ def _table(frame):
 
 
 def _line(name, paper, row, verdict):
-    label = ""
+    notes = [verdict]
     if row is not None:
-        verdict = row["comparable"] if paper and isinstance(row["comparable"], str) else verdict
-        known_as = "" if row["row"] == name else f"{row['row']}, "
-        label = f"<br><span class=quiet>{escape(known_as)}K = {int(row['k'])}</span>"
+        known_as = "" if row["row"] == name else row["row"]
+        stands = row["comparable"] if paper and isinstance(row["comparable"], str) else ""
+        notes = [known_as, f"K = {int(row['k'])}", stands]
+    label = " · ".join(escape(note) for note in notes if note)
     kind = " class=own" if name == "NAMD" else ""
-    return (f"<tr{kind}><td>{escape(name)}{label}</td>{_cells(paper, row)}"
-            f"<td class=quiet>{escape(verdict)}</td></tr>")
+    return f"<tr{kind}><td>{escape(name)}<br><span class=quiet>{label}</span></td>{_cells(paper, row)}</tr>"
 
 
 def _figures(root, plan):

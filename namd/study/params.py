@@ -114,6 +114,7 @@ TABLE = {
     "cond_steps": whole(1, 10 * MILLION, "optimiser steps of Eq. 10"),
     "cond_batch": whole(1, 4096, "pairs per step"),
     "cond_lr": num(1e-8, 1, "learning rate"),
+    "cond_lr_schedule": one_of("constant one_cycle", "learning rate over the steps"),
     "ema_decay": num(0, 0.99999, "decay of the weight average; 0 is none"),
     "grad_clip": num(1e-6, 1e6, "largest gradient norm"),
     "save_every": whole(1, 10 * MILLION, "steps between checkpoints"),

@@ -11,7 +11,7 @@ from torch import nn
 from namd.training import checkpoint, seeding
 
 
-def constant(lr):
+def constant(lr, n_steps=0):
     """Learning rate that never moves (Appendix B, conditional stage)."""
     return lambda step: lr
 
@@ -24,6 +24,9 @@ def one_cycle(lr, n_steps, warm=0.3, start=25.0, end=1e4):
                         else (lr / start / end, lr, 1 - (step - rise) / max(1, n_steps - rise)))
         return low + (high - low) * (1 - math.cos(math.pi * x)) / 2
     return at
+
+
+SCHEDULES = {"constant": constant, "one_cycle": one_cycle}
 
 
 def warmup_cosine(lr, lr_start, lr_end, warmup, n_steps):

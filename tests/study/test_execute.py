@@ -16,7 +16,8 @@ def run(number, *more):
     return main(["run", number, "--params", SMOKE, *more])
 
 
-def test_a_notebook_gets_its_declared_parameters_and_leaves_its_files(home, write, capsys):
+def test_a_notebook_gets_its_declared_parameters_and_leaves_its_files(home, write, capsys, monkeypatch):
+    monkeypatch.setattr(execute, "QUIET_SECONDS", 0)
     write("05_judge", "import os", "print(run_name, seed, os.environ['OMP_NUM_THREADS'])")
     assert run("05", "-p", "seed=7") == 0
     out = capsys.readouterr().out
@@ -27,6 +28,22 @@ def test_a_notebook_gets_its_declared_parameters_and_leaves_its_files(home, writ
     assert "smoke 7 1" in (folder / "notebooks" / "05_judge.html").read_text()
     assert (folder / "notebooks" / "05_judge.ipynb").is_file()
     assert "seed: 7" in (folder / "params.yaml").read_text()
+
+
+def test_the_parameters_of_a_run_are_those_of_its_main_arm(home):
+    ablation = str(series.ABLATIONS / "no_align_no_pred.yaml")
+    assert run("02", "--params", ablation, "-p", "seed=7") == 0
+    text = (home / "outputs" / "smoke" / "params.yaml").read_text()
+    assert "arm: namd" in text and "lambda_align: 0.05" in text and "seed: 7" in text
+    assert (home / "outputs" / "smoke" / "arms" / "no_align_no_pred" / "notebooks" / "02_vae.ipynb").is_file()
+
+
+def test_only_a_long_running_cell_is_heard(home, write, capsys, monkeypatch):
+    monkeypatch.setattr(execute, "QUIET_SECONDS", 1)
+    write("05_judge", "print('at once')", "import time\ntime.sleep(1.2)\nprint('step 1/9')")
+    assert run("05") == 0
+    out = capsys.readouterr().out
+    assert "05_judge · step 1/9" in out and "at once" not in out
 
 
 @pytest.mark.parametrize(("cells", "said", "kept_quiet"), [
