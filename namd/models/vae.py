@@ -150,7 +150,7 @@ def _new_probe(image_size: int, seed: int) -> nn.Linear:
 
 
 @torch.inference_mode()
-def moments(vae: NoduleVAE, x: torch.Tensor, batch: int = 256) -> tuple[torch.Tensor, torch.Tensor]:
+def moments(vae: NoduleVAE, x: torch.Tensor, batch: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and standard deviation of z, unscaled.
 
     Args:

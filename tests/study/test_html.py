@@ -11,7 +11,8 @@ def page(*cells):
 
 
 def test_equations_are_mathml_and_code_keeps_its_dollars():
-    text = page(nbformat.v4.new_markdown_cell("| a | b |\n|---|---|\n| $x_t < 1$ | `$PATH` and `$HOME` |\n\n$$a^2 \\qquad (3)$$"))
+    table = "| a | b |\n|---|---|\n| $x_t < 1$ | `$PATH` and `$HOME` |"
+    text = page(nbformat.v4.new_markdown_cell(f"{table}\n\n$$a^2 \\qquad (3)$$"))
     assert "<msub><mi>x</mi><mi>t</mi></msub>" in text and "<msup><mi>a</mi><mn>2</mn></msup>" in text
     assert "$PATH" in text and "$$" not in text
 
