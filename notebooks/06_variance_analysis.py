@@ -52,7 +52,7 @@ beta_schedule: str = "scaled_linear"   # what CompVis calls linear
 prediction_type: str = "v_prediction"  # what the U-Net predicts (Eq. 10: epsilon)
 zero_terminal_snr: bool = True         # pure noise at t = T (Sec. 3.3.2: no)
 timestep_spacing: str = "trailing"     # timesteps of DDIM (CompVis: leading)
-ddim_steps: int = 20                   # steps of one run (Sec. 3.3.2: 50)
+ddim_steps: int = 8                    # steps of one run (Sec. 3.3.2: 50)
 eval_batch: int = 200                  # images per forward pass
 k_runs: int = 4                        # K of notebook 05 (App. D: 20)
 var_nodules: int = 50                  # nodules of Figure 5 (App. D)
