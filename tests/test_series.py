@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -61,6 +62,18 @@ def test_a_second_run_finds_nothing_to_do(outputs):
     before = {f: f.stat().st_mtime_ns for f in outputs.rglob("*.json")}
     assert "10 of 10 notebooks" in snakemake(outputs)
     assert {f: f.stat().st_mtime_ns for f in outputs.rglob("*.json")} == before
+
+
+def test_the_same_seed_gives_the_same_bytes_on_one_core_as_on_two(outputs, tmp_path):
+    snakemake(tmp_path, "--until", "run_05", "--cores", "1")
+    names = ["cohort/pairs.parquet", "cohort/crops.npy", "cohort/refused.csv", "metrics/table1.csv",
+             "metrics/probabilities.parquet", "judge/model.safetensors", "llm/model.safetensors"]
+    files = [Path("smoke", name) for name in names]
+    files += [file.relative_to(outputs) for file in outputs.glob("smoke/arms/*/*/**/*.safetensors")
+              if "checkpoints" not in file.parts]
+    assert len(files) > 15
+    differ = [str(file) for file in files if (outputs / file).read_bytes() != (tmp_path / file).read_bytes()]
+    assert not differ
 
 
 def test_a_vae_parameter_would_rerun_the_vae_and_what_follows_but_not_the_data(outputs, tmp_path):
