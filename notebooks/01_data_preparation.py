@@ -30,9 +30,9 @@
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
-# | time | 3 min (estimate) | 1 h, mostly reading disks (estimate) |
-# | memory | 1.5 GB (estimate) | 4 GB (estimate) |
-# | disk | 0.7 GB (estimate) | 0.2 GB beside the delivery (estimate) |
+# | time | 2 min | 1 h, mostly reading disks (estimate) |
+# | memory | 1.4 GB | 4 GB (estimate) |
+# | disk | 0.8 GB | 0.2 GB beside the delivery (estimate) |
 
 # %% tags=["parameters"]
 run_name: str = "quick"              # folder below outputs/

@@ -30,9 +30,9 @@
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
-# | time | 5 min for each arm (estimate) | 3 h (estimate) |
-# | memory | 2 GB (estimate) | 30 GB (estimate) |
-# | disk | 60 MB | 500 MB (estimate) |
+# | time | 2 min for each arm, two side by side | 3 h (estimate) |
+# | memory | 2.2 GB | 30 GB (estimate) |
+# | disk | 0.2 GB | 500 MB (estimate) |
 
 # %% tags=["parameters"]
 run_name: str = "quick"                # folder below outputs/

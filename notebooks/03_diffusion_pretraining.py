@@ -31,9 +31,9 @@
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
-# | time | 2.5 min of one thread (measured) | 10-20 h (estimate, 100,000 steps in float32) |
-# | memory | 1.5 GB | 25 GB (estimate) |
-# | disk | 50 MB | 17 GB with checkpoints (estimate) |
+# | time | 1.5 min for each arm, two side by side | 10-20 h (estimate, 100,000 steps in float32) |
+# | memory | 1.4 GB | 25 GB (estimate) |
+# | disk | 0.1 GB | 17 GB with checkpoints (estimate) |
 
 # %% tags=["parameters"]
 run_name: str = "quick"                 # folder below outputs/

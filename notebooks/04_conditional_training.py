@@ -31,9 +31,9 @@
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
-# | time | 7-9 min (estimate from measured steps, one thread) | 1-2 days (estimate, float32) |
-# | memory | 2 GB (estimate) | 55 GB in float32, less with `llm_dtype: bfloat16` (estimate) |
-# | disk | 120 MB with checkpoints | 30 GB with checkpoints (estimate) |
+# | time | 4 min for each arm, two side by side | 1-2 days (estimate, float32) |
+# | memory | 1.4 GB | 55 GB in float32, less with `llm_dtype: bfloat16` (estimate) |
+# | disk | 0.2 GB | 30 GB with checkpoints (estimate) |
 
 # %% tags=["parameters"]
 run_name: str = "quick"                 # folder below outputs/

@@ -31,9 +31,9 @@
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
-# | time | 4-5 min (estimate) | 2 h (estimate) |
-# | memory | 3 GB (estimate) | 20 GB (estimate) |
-# | disk | 170 MB | 400 MB |
+# | time | 4 min | 2 h (estimate) |
+# | memory | 2 GB for each of two processes | 20 GB (estimate) |
+# | disk | 0.1 GB | 400 MB |
 
 # %% tags=["parameters"]
 run_name: str = "quick"                  # folder below outputs/

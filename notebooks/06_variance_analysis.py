@@ -31,8 +31,8 @@
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
-# | time | 1-2 min (estimate) | 5 min (estimate) |
-# | memory | 2 GB (estimate) | 20 GB (estimate) |
+# | time | 1 min | 5 min (estimate) |
+# | memory | 1.6 GB | 20 GB (estimate) |
 # | disk | 2 MB | 2 MB |
 
 # %% tags=["parameters"]

@@ -31,8 +31,8 @@
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
-# | time | 1 min (estimate) | 3 min (estimate) |
-# | memory | 2 GB (estimate) | 8 GB (estimate) |
+# | time | 1 min | 3 min (estimate) |
+# | memory | 1.4 GB | 8 GB (estimate) |
 # | disk | 1 MB | 1 MB |
 
 # %% tags=["parameters"]
