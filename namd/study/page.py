@@ -22,9 +22,9 @@ CSS = """
 body{font:16px/1.5 system-ui,sans-serif;color:#1c2430;max-width:1240px;margin:2rem auto;padding:0 1.2rem}
 h1{font-size:1.7rem;margin:0}h2{font-size:1.2rem;margin:2.2rem 0 .6rem;border-bottom:1px solid #d5dae1}
 .banner{background:#fff4d6;border-left:5px solid #d99a00;padding:.6rem 1rem;margin:1rem 0}
-table{border-collapse:collapse;width:100%;font-size:.84rem}th{font-weight:600}td.n{white-space:nowrap}
+table{border-collapse:collapse;width:100%;font-size:.82rem}th{font-weight:600}td.n{white-space:nowrap}
 th,td{padding:.3rem .45rem;text-align:right;border-bottom:1px solid #e4e8ee;vertical-align:top}
-thead tr:first-child th:first-child,td:first-child{text-align:left;white-space:nowrap}
+thead tr:first-child th:first-child,td:first-child{text-align:left;max-width:13rem}
 thead th{border-bottom:2px solid #1c2430;vertical-align:bottom}
 tr.group td{font-style:italic;background:#f4f6f9;text-align:left}tr.own td{font-weight:600}
 .paper{color:#5b6675;border-right:1px solid #d5dae1}.ci,.quiet{color:#5b6675;font-size:.82em;font-weight:400}
