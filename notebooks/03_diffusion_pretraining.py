@@ -41,6 +41,8 @@ arm: str = "namd"                       # which VAE's latents; ablations are oth
 seed: int = 23                          # names every random draw (App. B)
 device: str = "auto"                    # auto, cpu or cuda
 threads: int = 1                        # torch threads of this process
+processes: int = 1                      # processes that share every batch
+precision: str = "float32"              # or tf32, bfloat16: faster, not equal
 image_size: int = 64                    # pixels of 0.6 mm
 window_low: int = -1000                 # HU shown as -1
 window_high: int = 400                  # HU shown as +1
@@ -83,7 +85,7 @@ from namd.models.prompts import SoftPrompts
 from namd.models.vae import load_latents, load_vae
 from namd.study.paper import PAPER
 from namd.study.run import check, show, start
-from namd.training import loop, seeding
+from namd.training import loop, parallel, seeding
 
 run = start("03_diffusion_pretraining", globals())
 p = run.p
@@ -388,7 +390,7 @@ def step(idx, g, step_no):
     z = mean[idx, k] + std[idx, k] * torch.randn(mean[idx, k].shape, generator=g)
     eps = torch.randn(z.shape, generator=g)
     t = torch.randint(p.n_timesteps, idx.shape, generator=g)
-    return {"loss": noisy_loss(z, eps, t)}
+    return {"loss": noisy_loss(*parallel.mine(z, eps, t))}
 
 # %% [markdown]
 # The validation loss must not jump because other steps were drawn. It uses up to 256 unaugmented

@@ -41,6 +41,8 @@ arm: str = "namd"                       # whose VAE and U-Net; ablations are oth
 seed: int = 23                          # names every random draw (App. B)
 device: str = "auto"                    # auto, cpu or cuda
 threads: int = 1                        # torch threads of this process
+processes: int = 1                      # processes that share every batch
+precision: str = "float32"              # or tf32, bfloat16: faster, not equal
 image_size: int = 64                    # pixels of 0.6 mm
 window_low: int = -1000                 # HU shown as -1
 window_high: int = 400                  # HU shown as +1
@@ -81,7 +83,7 @@ from namd.models.prompts import ContextBank, SoftPrompts, encode, encode_all
 from namd.models.vae import load_latents
 from namd.study.paper import PAPER
 from namd.study.run import check, show, start
-from namd.training import loop, seeding
+from namd.training import loop, parallel, seeding
 
 run = start("04_conditional_training", globals())
 p = run.p
@@ -326,6 +328,7 @@ def step(idx, g, step_no):
               for mu, sd in zip(mean, std, strict=True))
     eps = torch.randn(z2.shape, generator=g)
     t = torch.randint(p.n_timesteps, idx.shape, generator=g)
+    z1, z2, eps, t, idx = parallel.mine(z1, z2, eps, t, idx)
     moved = (prompts.vectors().detach() - begun).norm() / begun.norm()
     return {"loss": cond_loss(z1, z2, eps, t, bank.context(idx, step_no)), "prompts_moved": moved}
 

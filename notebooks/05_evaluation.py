@@ -40,6 +40,7 @@ run_name: str = "quick"                  # folder below outputs/
 seed: int = 23                           # names every random draw (App. B)
 device: str = "auto"                     # auto, cpu or cuda
 threads: int = 1                         # torch threads of one process
+precision: str = "float32"               # or tf32, bfloat16: faster, not equal
 image_size: int = 64                     # pixels of 0.6 mm
 window_low: int = -1000                  # HU shown as -1
 window_high: int = 400                   # HU shown as +1
