@@ -14,6 +14,7 @@ from namd.study import params, series
 SOURCES = sorted(series.NOTEBOOKS.glob("[0-9][0-9]_*.py"))
 OPENING = ["What you will do", "What you will learn", "What you need"]
 CLOSING = ["Paper and this run", "Exercises", "In practice", "Summary", "Further reading"]
+STARTS = {"run_name", "device", "threads", "processes", "precision"}        # what start() itself reads
 ANNOTATIONS = {"str", "int", "float", "bool", "list"}
 BANNED = {
     r"\b(simply|just|obviously)\b": "a word that helps nobody",
@@ -147,7 +148,7 @@ def test_every_declared_parameter_is_used(source):
     code = code_cells(source)
     rest = "\n".join(cell.source for cell in code[1:])
     text = rest + "".join(t.decode() for t in series.reached(rest).values())
-    used = {*re.findall(r"\w+", text), "run_name", "device", "threads"}
+    used = {*re.findall(r"\w+", text), *STARTS}
     refuse([f"{name} is declared and never used" for name in series.declared(source.stem[:2]) if name not in used])
 
 
