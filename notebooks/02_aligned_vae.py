@@ -82,11 +82,11 @@ import torch
 from namd.data.cohort import AUGMENTATIONS, Cohort
 from namd.data.report import nodule_features
 from namd.evaluation import figures, latent
-from namd.models import losses
+from namd.models import hub, losses
 from namd.models import vae as vaes
 from namd.study.run import check, show, start
-from namd.training import loop
-from namd.training.seeding import generator
+from namd.training import loop, parallel
+from namd.training.seeding import generator, noise
 
 run = start("02_aligned_vae", globals())
 
@@ -339,20 +339,23 @@ print(f"blur: L1 {losses.reconstruction_loss(x_3, blurred):.3f}, "
 # \mathcal L_{\text{align}} + \lambda_{\text{pred}} \mathcal L_{\text{pred}} \qquad (6)$$
 #
 # `z` is a sample of the posterior, not its mean: the decoder, the probe and the alignment all see
-# the noise that the KL term keeps. An ablation sets a weight to 0; its term is still reported.
+# the noise `xi` that the KL term keeps. An ablation sets a weight to 0; its term is still reported.
+# Where several `processes` train together, each holds a share of the batch; the others' rows are
+# gathered for Eq. 3, which compares every nodule with all others.
 
 
 # %%
-def objective(x, f, label, g):
+def objective(x, f, label, xi):
     q = vae.posterior(x)
-    z = q.sample(generator=g)                                   # (B, 4, h, w)
+    z = q.mean + q.std * xi                                     # (B, 4, h, w)
     x_hat = vae.decode(z)                                       # (B, 1, S, S)
     seen = max(1, round(lpips_share * len(x)))
+    f_all, z_all = parallel.gather(f, compared(z))
     term = {
         "rec": losses.reconstruction_loss(x, x_hat),
         "kl": losses.kl_loss(q.mean, q.logvar),
         "lpips": perceptual(x[:seen], x_hat[:seen]).mean(),
-        "align": losses.alignment_loss(f, compared(z), width_f, sigma_z, align_temperature),
+        "align": losses.alignment_loss(f_all, z_all, width_f, sigma_z, align_temperature),
         "pred": losses.prediction_loss(vae.logit(z), label),
     }
     loss = (term["rec"] + lambda_kl * term["kl"] + lambda_lpips * term["lpips"]
@@ -368,8 +371,9 @@ def objective(x, f, label, g):
 # %%
 def step(idx, g, step_no):
     turn = torch.randint(len(x_train), (len(idx),), generator=g)
-    batch = x_train[turn, idx], f_train[idx], label_train[idx]
-    return objective(*(part.to(run.device) for part in batch), g)
+    xi = torch.randn(len(idx), *z_first.shape[1:], generator=g)
+    batch = parallel.mine(x_train[turn, idx], f_train[idx], label_train[idx], xi)
+    return objective(*(part.to(run.device) for part in batch))
 
 
 # %% [markdown]
@@ -384,9 +388,9 @@ pieces = order.tensor_split(-(-len(order) // vae_batch))
 def validate():
     total = 0.0
     for n, idx in enumerate(pieces):
-        batch = x_val[idx], f_val[idx], label_val[idx]
-        g = generator(seed, "vae", "validation", n)
-        total += len(idx) * objective(*(part.to(run.device) for part in batch), g)["loss"].item()
+        xi = noise((len(idx), *z_first.shape[1:]), seed, "vae", "validation", n)
+        batch = x_val[idx], f_val[idx], label_val[idx], xi
+        total += len(idx) * objective(*(part.to(run.device) for part in batch))["loss"].item()
     return total / len(order)
 
 
@@ -615,4 +619,5 @@ print(f"standardised: both diameters {standardised[:2].sum() / standardised.sum(
 # - Yao et al., *DDL-CXR* (2024): the prediction loss in an earlier medical latent diffusion model.
 
 # %%
-run.finish(latent_scale=vae.scale, knn_r2=knn.to_dict(), val_loss=float(history["val_loss"].min()))
+run.finish(latent_scale=vae.scale, knn_r2=knn.to_dict(), val_loss=float(history["val_loss"].min()),
+           weights={"vae": hub.provenance(source, "vae")})

@@ -79,7 +79,8 @@ import torch
 
 from namd.data.cohort import Cohort
 from namd.evaluation import figures
-from namd.models import diffusion, unet
+from namd.files import replacing
+from namd.models import diffusion, hub, unet
 from namd.models.llm import load_llm, null_context
 from namd.models.prompts import SoftPrompts
 from namd.models.vae import load_latents, load_vae
@@ -137,9 +138,8 @@ with torch.no_grad():
 
 # %%
 fig = figures.image_grid([x2[:8, 0], x2_round[:, 0], *z_real.transpose(0, 1) / 3],
-                         row_titles=["crop", "decoded", *(f"latent {c}" for c in "1234")],
-                         title=f"Validation follow-ups and their latents (n = {len(z_real)})",
-                         synthetic=run.synthetic)
+                         row_titles=["crop", "decoded", *(f"latent {c}" for c in "1234")], synthetic=run.synthetic,
+                         title=f"Validation follow-ups and their latents (n = {len(z_real)})")
 run.figure(fig, "uncond_latents")
 
 # %% [markdown]
@@ -188,8 +188,7 @@ check("the squares of both factors sum to 1", torch.allclose(signal**2 + noise**
 # %%
 grid_t = torch.linspace(0, p.n_timesteps - 1, 7).long()
 with torch.no_grad():
-    fade = [vae.decode_scaled(diffusion.q_sample(z, eps, s.expand(3), alpha_bar))[:, 0]
-            for s in grid_t]
+    fade = [vae.decode_scaled(diffusion.q_sample(z, eps, s.expand(3), alpha_bar))[:, 0] for s in grid_t]
 fig = figures.image_grid(list(zip(*fade, strict=True)), [f"t = {s}" for s in grid_t.tolist()],
                          title="The forward process, decoded (n = 3)", synthetic=run.synthetic)
 run.figure(fig, "uncond_forward")
@@ -307,9 +306,8 @@ yardstick = alpha_bar.mean().item() if p.prediction_type == "epsilon" else 1.0
 # width of its own, so it goes through the same door.
 
 # %%
-if not p.unet_path:
-    unet.build_unet(run.dir / "unet_start", p)
-net = unet.load_unet(p.unet_path or run.dir / "unet_start")
+source = p.unet_path or unet.build_unet(run.dir / "unet_start", p)
+net = unet.load_unet(source)
 old_width = net.config.cross_attention_dim
 lm, tokenizer = load_llm(p.llm_path or run.need("llm"), p.llm_dtype)
 new_tensors = unet.widen_context(net, lm.config.hidden_size, p.seed)
@@ -382,7 +380,8 @@ def noisy_loss(z, eps, t):
 
 # %% [markdown]
 # The module's loop hands us the items of a step and a generator of this step alone. All draws come
-# from it, so a run that is killed and resumed ends in the same weights.
+# from it, so a run that is killed and resumed ends in the same weights. Where several `processes`
+# train together, each draws the whole batch and keeps its share; the loop averages the gradients.
 
 # %%
 def step(idx, g, step_no):
@@ -414,8 +413,7 @@ def validate():
 # above 0 the averaged weights are validated and kept; the paper averages none, the quick run does.
 
 # %%
-lr = loop.warmup_cosine(p.uncond_lr, p.uncond_lr_start, p.uncond_lr_end, p.uncond_warmup,
-                        p.uncond_steps)
+lr = loop.warmup_cosine(p.uncond_lr, p.uncond_lr_start, p.uncond_lr_end, p.uncond_warmup, p.uncond_steps)
 history = loop.fit(step, net, n_steps=p.uncond_steps, n_items=n_items, batch_size=p.uncond_batch,
                    lr=lr, stage="uncond", seed=p.seed, folder=run.dir / "checkpoints" / "uncond",
                    key=run.key, validate=validate, ema_decay=p.ema_decay, grad_clip=p.grad_clip,
@@ -496,9 +494,8 @@ with torch.no_grad():
 
 # %%
 fig = figures.image_grid([x2[:8, 0], x2_round[:, 0], x_new[:8, 0], x_new[8:, 0]],
-                         row_titles=["real", "decoded", "sampled", "sampled"],
-                         title=f"Nodules that nobody has (16 samples, {p.uncond_steps} training steps)",
-                         synthetic=run.synthetic)
+                         row_titles=["real", "decoded", "sampled", "sampled"], synthetic=run.synthetic,
+                         title=f"Nodules that nobody has (16 samples, {p.uncond_steps} training steps)")
 run.figure(fig, "uncond_samples")
 
 # %% [markdown]
@@ -522,7 +519,8 @@ ratio = (z_new.std() / z_all.std()).item()
 check("every sampled latent is finite", z_new.isfinite().all())
 if p.uncond_steps >= 200:
     check("sampled latents have about the spread of real ones", 0.7 < ratio < 1.3, round(ratio, 3))
-net.save_pretrained(run.dir / "unet_uncond")
+with replacing(run.dir / "unet_uncond") as aside:
+    net.save_pretrained(aside)
 
 # %% [markdown]
 # A ratio a little below 1 is usual: the network averages what it cannot tell apart. Fréchet
@@ -638,4 +636,5 @@ near = {n: diffusion.ddim_sample(model, z_start, scheduler, n) for n in (2, 5, 1
 
 # %%
 run.finish(val_loss=val_loss, yardstick=yardstick, spread_ratio=ratio, parameters=n_all,
-           context_width=[old_width, null.shape[-1]], new_tensors=new_tensors)
+           context_width=[old_width, null.shape[-1]], new_tensors=new_tensors,
+           weights={"unet": hub.provenance(source, "unet"), "llm": hub.provenance(p.llm_path or run.need("llm"))})

@@ -76,11 +76,14 @@ import torch
 from namd.data.cohort import Cohort
 from namd.data.report import EHR, report_texts
 from namd.evaluation import figures
+from namd.files import replacing
 from namd.forecasters.namd import NAMD
-from namd.models import diffusion, unet
+from namd.models import diffusion, hub, unet
 from namd.models.llm import eos_states, load_llm, probe_score
+from namd.models.prefix import states_at
 from namd.models.prompts import ContextBank, SoftPrompts, encode, encode_all
-from namd.models.vae import load_latents
+from namd.models.vae import load_latents, load_vae
+from namd.pipeline import NAMDPipeline
 from namd.study.paper import PAPER
 from namd.study.run import check, show, start
 from namd.training import loop, parallel, seeding
@@ -172,19 +175,22 @@ tuple(c_1.shape), tuple(ctx.shape)
 
 # %%
 show(eos_states)
+show(states_at)
 
 # %%
 gap = (ctx[0, 0] - h_1).abs().max().item()
 check("by hand and module agree", gap < (1e-4 if p.llm_dtype == "float32" else 0.1), f"{gap:.1e}")
 
 # %% [markdown]
-# The module runs all B·m sequences in one call. Shorter reports are padded *behind* their end,
-# where a causal model cannot see it from $\langle$EOS$\rangle$, so no mask is needed.
+# The m prompt sets stand in front of every report and cannot see it, so the module reads them once a
+# step and puts their keys and values before all B reports. Shorter reports are padded *behind* their
+# end, where a causal model cannot see it from $\langle$EOS$\rangle$, so padding needs no mask.
 #
-# Which weights will learn? We ask autograd: the squared context as a stand-in for a loss.
+# Which weights will learn? We ask autograd: the context along any direction stands in for a loss.
 
 # %%
-encode(lm, tokenizer, prompts, three).square().sum().backward()
+ctx_three = encode(lm, tokenizer, prompts, three)
+(ctx_three * seeding.noise(ctx_three.shape, "any direction").to(ctx_three)).sum().backward()
 prompt_grad = prompts.carrier.embedding.weight.grad.norm().item()
 prompts.zero_grad()
 check("every gradient is in the prompts, none in the language model",
@@ -289,7 +295,8 @@ show(unet.widen_input)
 #
 # Both images of a pair take the *same* augmentation: a baseline that is turned and a follow-up that
 # is not would teach the U-Net that nodules rotate. Both latents are fresh draws from the posterior
-# moments of notebook 02.
+# moments of notebook 02. Every process draws the whole batch from the same key; `parallel.mine` keeps
+# the share of this one, and with one process that is all of it.
 
 # %%
 mean, std = ([latents["train"][f"z{visit}_{name}"] for visit in (1, 2)] for name in ("mean", "std"))
@@ -388,17 +395,28 @@ pd.Series({"before": before, "after": after, "record of another patient": swappe
 # $$\hat{\mathbf X}^{(2)} = D\big(\mathrm{DDIM}(\mathbf z_T, \mathbf z^{(1)}, \mathbf C)\big),
 # \quad \mathbf z_T \sim \mathcal N(\mathbf 0, \mathbf I)$$
 #
-# We save the models and open them the way notebook 05 does. `NAMD` is one of the forecasters that
-# share an interface; the noise of a draw depends on its seed and the pair alone. Our own copies go
-# first: one language model in memory is enough.
+# We save the models as a *pipeline*: one folder with VAE, U-Net, schedule and prompts, which
+# `NAMDPipeline.from_pretrained` opens in one line and `python -m namd predict` uses on a CT. The
+# language model is named in `model_index.json` and not copied: gated weights may not be passed on.
 
 # %%
-net.save_pretrained(run.dir / "namd" / "unet")
-prompts.save(run.dir / "namd")
-bank = lm = net = prompts = None
+llm_path = p.llm_path or run.need("llm")
+vae = load_vae(run.need(run.dir / "vae", made_by="02")).vae
+pipeline = NAMDPipeline(vae, net, scheduler, prompts, llm_path, p.llm_dtype, p.ddim_steps)
+with replacing(run.dir / "namd") as folder:
+    pipeline.save_pretrained(folder)
+sorted(path.name for path in (run.dir / "namd").iterdir())
+
+# %% [markdown]
+# We open it the way notebook 05 does. `NAMD` is one of the forecasters that share an interface; the
+# noise of a draw depends on its seed and the pair alone. Our own copies go first: one language
+# model in memory is enough.
+
+# %%
+bank = lm = net = prompts = pipeline = None
 namd = NAMD(run.dir, p)
 lm, net, prompts = namd.lm, namd.unet, namd.prompts
-show(NAMD.sample)
+show(NAMDPipeline.__call__)
 
 # %%
 order = val.table.label.to_numpy().argsort(kind="stable")
@@ -558,4 +576,5 @@ far = (versions[1:] - versions[0]).flatten(1).norm(dim=1) / (ctx_val - ctx_val.m
 
 # %%
 run.finish(val_loss_before=before, val_loss=after, val_loss_swapped=swapped, probes=probes.to_dict(),
-           prompts_moved=float(history.prompts_moved.iloc[-1]), errors=errors, loudness=loudness)
+           prompts_moved=float(history.prompts_moved.iloc[-1]), errors=errors, loudness=loudness,
+           weights={"llm": hub.provenance(llm_path)})

@@ -46,13 +46,6 @@ window_low: int = -1000                  # HU shown as -1
 window_high: int = 400                   # HU shown as +1
 llm_path: str = ""                       # language model; empty is the small one of notebook 01
 llm_dtype: str = "float32"               # App. B
-n_timesteps: int = 1000                  # diffusion steps (App. B)
-beta_start: float = 8.5e-4               # App. B
-beta_end: float = 1.2e-2                 # App. B
-beta_schedule: str = "scaled_linear"     # authors' code
-prediction_type: str = "v_prediction"    # what the U-Net predicts (Eq. 10: epsilon)
-zero_terminal_snr: bool = True           # pure noise at the last step (paper: false)
-timestep_spacing: str = "trailing"       # where DDIM steps (paper: leading)
 ddim_steps: int = 8                      # steps of one run (Sec. 3.3.2: 50)
 judge_dim: int = 96                      # width of the judge (authors' code: 1024)
 judge_depth: int = 4                     # blocks
@@ -75,9 +68,7 @@ n_boot: int = 1000                       # bootstrap resamples of the patients
 compare_arms: list = ["namd", "no_align_no_pred"]  # Table 1: the last two rows
 
 # %%
-import json
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -250,8 +241,9 @@ print(f"AUROC of the real follow-up: DeLong [{low:.3f}, {high:.3f}], bootstrap [
 #
 # ## 4 · Draw K follow-ups for every row
 # A generator's images differ from run to run, so each is asked K times with the seeds of the
-# authors' evaluation. Noise is keyed by (seed, nodule): neither batch size nor the number of
-# processes changes an image.
+# authors' evaluation. Noise is keyed by (seed, nodule). Every row is drawn in pieces of a few
+# subjects and kept on disk: a killed notebook goes on with the next piece, and any number of
+# processes draws the same images, bit for bit.
 #
 # | row | follow-up image | why it is there |
 # |---|---|---|
@@ -262,16 +254,11 @@ print(f"AUROC of the real follow-up: DeLong [{low:.3f}, {high:.3f}], bootstrap [
 # | oracle (phantom) | drawn from the true $p(X^{(2)} \mid X^{(1)}, e)$ | ceiling of any generator |
 
 # %%
-def make_arm(arm):
-    """A maker of the trained arm, with the schedule it was trained under."""
-    stamp = json.loads(run.need(f"arms/{arm}/runs/04.json", made_by="04").read_text())
-    return partial(NAMD, run.root / "arms" / arm, SimpleNamespace(**{**vars(run.p), **stamp["parameters"]}))
-
-
 mean_follow_up = controls.MeanFollowUp()
 mean_follow_up.fit(train, run.p)
-makers = {arm: make_arm(arm) for arm in compare_arms}
-makers["permuted records"] = lambda namd=makers["namd"]: controls.PermutedRecords(namd(), seed)
+makers = {arm: partial(NAMD, run.need(f"arms/{arm}/namd", made_by="04").parent, run.p)
+          for arm in compare_arms}
+makers["permuted records"] = lambda namd=makers["namd"]: controls.PermutedRecords(namd(), test.ehr, seed)
 makers |= {"copy-baseline": controls.CopyBaseline, "mean follow-up": lambda: mean_follow_up}
 
 # %%
@@ -284,9 +271,10 @@ if known_law:
 show(controls.PermutedRecords)
 
 # %%
-seeds = {row: runs.run_seeds(k_runs) for row in makers}
-seeds |= {"oracle": runs.run_seeds(oracle_runs), "permuted records": runs.run_seeds(1)}
-runs.draw_rows(makers, x1, test.ehr, seeds, run.root / "samples", threads, eval_workers, run.key)
+k_of = {"oracle": oracle_runs} | dict.fromkeys(compare_arms, k_runs)         # the other rows: one run
+seeds = {row: runs.run_seeds(k_of.get(row, 1)) for row in makers}
+runs.draw_rows(makers, x1, test.ehr, seeds, run.root / "samples", eval_batch, threads, eval_workers,
+               run.p.precision, run.key)
 {row: tuple(runs.load_row(run.root / "samples", row).shape[:2]) for row in makers}
 
 # %% [markdown]
@@ -318,7 +306,8 @@ run.figure(figures.image_grid(grid, heads, names, "namd, six test patients", run
 # %%
 a, b = torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([[2.0], [5.0], [8.0]])
 fid_slow = (b.mean() - a.mean()) ** 2 + (b.std() - a.std()) ** 2             # 9 + 4
-check("FID of one feature by hand and by torchmetrics agree", np.isclose(fid_slow, metrics.fid(a, b)), float(fid_slow))
+check("FID of one feature by hand and by torchmetrics agree",
+      np.isclose(fid_slow, metrics.fid(a, b)), float(fid_slow))
 
 # %% [markdown]
 # The paper's FID lives in 2,048 Inception features, which 450 images cannot fill: most of it is
@@ -350,7 +339,8 @@ trials = {"perfect": zero + 0.2, "half the change": zero + 0.1, "copied baseline
 
 # %%
 net = perceptual(eval_lpips_net, lpips_weights, seed).to(run.device)
-sampled, images = table1.score_rows(run.root / "samples", list(makers), x1, x2, judge, net, threads, eval_workers)
+sampled, images = table1.score_rows(run.root / "samples", list(makers), x1, x2, judge, net,
+                                    threads, eval_workers)
 prob |= sampled
 images[["lpips_mean", "fid_mean", "kid_mean", "delta_rmae_mean", "psnr_mean", "diameter_error_mean"]].round(3)
 
@@ -369,13 +359,16 @@ logit_fit = judge.logit(judge.features(fitted.images(*crop)[0]))[:, None].numpy(
 logit_x1 = judge.logit(features_x1)[:, None].numpy()
 inputs = {"direct": (np.hstack([logit_fit, record_fit]), np.hstack([logit_x1, record])),
           "record only": (record_fit, record)}
-prob |= {row: controls.logistic_score(old, fitted.label, new)[None] for row, (old, new) in inputs.items()}
+prob |= {row: controls.logistic_score(old, fitted.label, new)[None]
+         for row, (old, new) in inputs.items()}
 if known_law:
-    prob["true risk"] = oracle.read_truth(truth).loc[test.table["patient_id"], "risk"].to_numpy(dtype=float)[None]
+    risk = oracle.read_truth(truth).loc[test.table["patient_id"], "risk"]
+    prob["true risk"] = risk.to_numpy(dtype=float)[None]
 
 # %%
 copied, real = (metrics.auroc(label, prob[row][0]) for row in ("copy-baseline", "real baseline"))
-check("copy-baseline scores as the real baseline", np.isclose(copied, real, atol=0.005), round(copied - real, 5))
+check("copy-baseline scores as the real baseline",
+      np.isclose(copied, real, atol=0.005), round(copied - real, 5))
 
 # %%
 order = ["real baseline", "real follow-up", "copy-baseline", "mean follow-up", "direct", "record only", "oracle",
@@ -398,7 +391,8 @@ table1.pretty(table)
 # backbone `eval_lpips_net` with `lpips_weights`: two backbones do not compare.
 
 # %%
-forest = table.reset_index().rename(columns={"auroc_kmean": "value", "auroc_low": "low", "auroc_high": "high"})
+forest = table.reset_index().rename(
+    columns={"auroc_kmean": "value", "auroc_low": "low", "auroc_high": "high"})
 title = f"AUROC with DeLong 95 % intervals, n = {len(label)}, {int(label.sum())} malignant"
 run.figure(figures.forest(forest, "AUROC of the K-mean probability", title,
                           table.loc["real baseline", "auroc_kmean"], run.synthetic), "table1_auroc")
@@ -413,7 +407,8 @@ run.figure(figures.forest(forest, "AUROC of the K-mean probability", title,
 # paired interval over patients and a verdict; an interval that crosses 0 leaves it undecided.
 
 # %%
-claims = [("real baseline", "namd"), ("namd", "real follow-up"), ("permuted records", "namd"), ("namd", "direct")]
+claims = [("real baseline", "namd"), ("namd", "real follow-up"),
+          ("permuted records", "namd"), ("namd", "direct")]
 claims += [(arm, "namd") for arm in compare_arms if arm != "namd"]
 claims += [("namd", "oracle")] if known_law else []
 ordering = table1.ordering(claims, label, prob, counts)
@@ -429,7 +424,8 @@ run.table(ordering, "ordering").round(4)
 # learn what share of the *reachable* gap was closed.
 
 # %%
-check("gap closed from the paper's numbers", np.isclose(intervals.gap_closed(0.742, 0.805, 0.819), 0.82, atol=0.01))
+check("gap closed from the paper's numbers",
+      np.isclose(intervals.gap_closed(0.742, 0.805, 0.819), 0.82, atol=0.01))
 ceilings = ["real follow-up", "oracle"] if known_law else ["real follow-up"]
 gaps = table1.gaps(label, prob, [*compare_arms, *ceilings[1:], "direct"], ceilings, counts)
 run.table(gaps, "gaps").round(3)
@@ -499,13 +495,13 @@ p_namd = prob["namd"].mean(0)
 # your turn
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
-{n: round(metrics.floor(metrics.fid, features_x2[:n], seed), 3) for n in (len(label) // 4, len(label) // 2, len(label))}
+{n: round(metrics.floor(metrics.fid, features_x2[:n], seed), 3)
+ for n in (len(label) // 4, len(label) // 2, len(label))}
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# The floor rises as N falls, although nothing about the images changes. Ask for the floor at that
-# N, or for KID.
+# The floor rises as N falls, though the images are the same. Ask for the floor at that N, or KID.
 # </details>
 #
 # **3 · Derive.** Why does a copied baseline score exactly 2 in Δ-RMAE, whatever the follow-up?
@@ -527,8 +523,8 @@ table.loc[compare_arms, ["auroc_mean", "auroc_kmean"]].round(4)
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# The mean over runs averages sampling noise away and usually ranks better than a single run. A row
-# with an average against a row without one compares K = 4 with K = 1, not two methods.
+# The mean averages sampling noise away and usually ranks better than a single run. Mean against
+# run compares K = 4 with K = 1, not two methods.
 # </details>
 #
 # ## In practice
@@ -537,7 +533,7 @@ table.loc[compare_arms, ["auroc_mean", "auroc_kmean"]].round(4)
 # - With 53 malignant test nodules the DeLong half-width is about 0.06. Differences of 0.02 between
 #   rows of the published table are within one standard error.
 # - All rows share one training seed. The spread over training seeds needs more runs of 02-04.
-# - Small negative KIDs are no mistake: the estimator is unbiased and scatters around 0.
+# - Small negative KIDs are no mistake: an unbiased estimator scatters around 0.
 #
 # ## Summary
 # - AUROC, its DeLong interval and AUPRC are counts over pairs of nodules.

@@ -46,13 +46,6 @@ window_low: int = -1000                # HU shown as -1
 window_high: int = 400                 # HU shown as +1
 llm_path: str = ""                     # language model; empty is the small one of notebook 01
 llm_dtype: str = "float32"             # its precision (App. B)
-n_timesteps: int = 1000                # T (App. B)
-beta_start: float = 8.5e-4             # beta_1 (App. B)
-beta_end: float = 1.2e-2               # beta_T (App. B)
-beta_schedule: str = "scaled_linear"   # what CompVis calls linear
-prediction_type: str = "v_prediction"  # what the U-Net predicts (Eq. 10: epsilon)
-zero_terminal_snr: bool = True         # pure noise at t = T (Sec. 3.3.2: no)
-timestep_spacing: str = "trailing"     # timesteps of DDIM (CompVis: leading)
 ddim_steps: int = 8                    # steps of one run (Sec. 3.3.2: 50)
 eval_batch: int = 200                  # images per forward pass
 k_runs: int = 4                        # K of notebook 05 (App. D: 20)
@@ -64,12 +57,14 @@ n_boot: int = 1000                     # bootstrap resamples of the patients
 # `start` reads the cell above and prints the stamp of this run.
 
 # %%
+from functools import partial
+
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
 from namd.data.cohort import Cohort
-from namd.evaluation import figures, intervals, variance
+from namd.evaluation import figures, intervals, runs, variance
 from namd.evaluation.runs import load_row, run_seeds
 from namd.forecasters.namd import NAMD
 from namd.models.judge import load_judge
@@ -330,24 +325,25 @@ check("k: pairs reach half of it", np.isclose(divided_by_k, four.var(ddof=1) / 2
 # reaches 95 % at k = 20. With k - 1 it is flat, and only its noise shrinks.
 #
 # To see beyond the K of notebook 05 we draw more runs of a few nodules. Noise is keyed by (seed,
-# nodule), so run 0 of today must be run 0 of notebook 05.
+# nodule), so run 0, drawn once more, must be run 0 of notebook 05.
 
 # %%
 n_shown = min(var_nodules, len(label))
 chosen = np.sort(numpy_rng(seed, "figure 5").choice(len(label), n_shown, replace=False))
-judge = load_judge(run.need("judge", made_by="05")).to(run.device)
-forecaster = NAMD(run.root / "arms" / "namd", run.p)
-again = forecaster.sample(x1[chosen[:3]], test.ehr.iloc[chosen[:3]], run_seeds(1))
-gap_redrawn = float((again[0].cpu() - x2_hat[0, chosen[:3]]).abs().max())
+maker = partial(NAMD, run.need("arms/namd/namd", made_by="04").parent, run.p)
+seeds = run_seeds(1) + run_seeds(max(var_runs, k_runs))[k_runs:]
+runs.draw_rows({"figure 5": maker}, x1[chosen], test.ehr.iloc[chosen], {"figure 5": seeds},
+               run.root / "samples", eval_batch, threads, precision=precision, key=run.key)
+
+# %%
+drawn = load_row(run.root / "samples", "figure 5")                   # (1 + new runs, n_shown, 1, 64, 64)
+gap_redrawn = float((drawn[0] - x2_hat[0, chosen]).abs().max())
 check("run 0 is drawn again as notebook 05 drew it", gap_redrawn < 0.01, f"{gap_redrawn:.5f}")
 
 # %%
-new_seeds = run_seeds(max(var_runs, k_runs))[k_runs:]
-prob_shown = prob[:, chosen]                                         # (k_runs, n_shown)
-if new_seeds:
-    drawn = forecaster.sample(x1[chosen], test.ehr.iloc[chosen], new_seeds)
-    extra = np.stack([np.asarray(judge.prob(images.to(run.device)).cpu()) for images in drawn])
-    prob_shown = np.concatenate([prob_shown, extra])                 # (var_runs, n_shown)
+judge = load_judge(run.need("judge", made_by="05")).to(run.device)
+extra = [judge.prob(images).numpy()[None] for images in drawn[1:]]
+prob_shown = np.concatenate([prob[:, chosen], *extra])               # (var_runs, n_shown)
 prob_shown.shape
 
 # %%

@@ -1,5 +1,6 @@
 """K runs of every row: which seeds, drawn where, kept in which files."""
 
+import io
 import os
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import joblib
 import numpy as np
 import pandas as pd
 import torch
+
+from namd import files
+from namd.training.precision import settle
 
 AUTHORS_SEEDS = (642, 115, 893, 23, 42, 403, 756, 401, 912, 55, 330, 888, 147, 679, 92, 450, 713, 28, 599, 974)
 
@@ -24,53 +28,109 @@ def row_file(folder, row):
     return Path(folder) / f"{row.replace(' ', '_')}.npy"
 
 
-def draw_row(make, x1, ehr, seeds, path, threads=0, key=""):
-    """Sample one row of Table 1 and keep its images; a row drawn under the same `key` before is left as it is.
-
-    Args:
-        make: () -> fitted Forecaster; called in the process that samples.
-        x1: (N, 1, S, S) float32; ehr: N records indexed by pair_id; seeds: K integers.
-        path: file to write, float16 (K, N, S, S), written aside and renamed.
-        threads: torch threads of this process; 0 leaves them alone.
-        key: names parameters, sources and models (run.key); written to <path>.key last. Empty draws always.
-
-    Source: ours; half precision, because 2^-11 of the window is 0.3 HU.
-    """
-    if threads:
-        torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
-    path, mark = Path(path), Path(f"{path}.key")
-    if key and path.exists() and mark.exists() and mark.read_text() == key:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    mark.unlink(missing_ok=True)
-    images = make().sample(x1, ehr, seeds)[:, :, 0].to("cpu", torch.float16).numpy()
-    aside = path.with_name(f".{path.stem}.tmp.npy")
-    np.save(aside, images)
-    os.replace(aside, path)
-    if key:
-        mark.write_text(key)
-
-
 def n_processes(workers, n_jobs):
     """Processes for `n_jobs` independent jobs: `workers`, or one per core when it is 0, and never idle ones."""
     return min(workers or joblib.cpu_count(), n_jobs)
 
 
-def draw_rows(makers, x1, ehr, seeds, folder, threads=0, workers=1, key=""):
-    """Sample several rows side by side, one process each; the same images come out for any number of workers.
+def draw_rows(makers, x1, ehr, seeds, folder, batch, threads=0, workers=1, precision="float32", key=""):
+    """Sample rows of Table 1 in pieces and keep their images; what is there under the same `key` is not drawn again.
+
+    A piece is max(1, batch // K) subjects with all K seeds: one call of `Forecaster.sample`, whoever draws it. So a
+    killed sampling goes on with the piece it was at, and the images are the same for any number of processes.
 
     Args:
-        makers: {row: () -> Forecaster}; x1, ehr: as in `draw_row`; seeds: {row: K integers}.
-        folder: images go to row_file(folder, row); threads: torch threads of each process.
-        workers: processes; 0 is one per core.
-        key: as in `draw_row`; a killed notebook keeps the rows it had finished.
+        makers: {row: () -> fitted Forecaster}, called once for each row in each process; seeds: {row: K integers}.
+        x1: (N, 1, S, S) float32; ehr: N records indexed by pair_id.
+        folder: float16 images (K, N, S, S) go to row_file(folder, row), its pieces to <row>.parts until all are there.
+        batch: images of one call; threads: torch threads of each process, 0 leaves them alone.
+        workers: processes, 0 is one per core; with several GPUs process i takes number i modulo their count.
+        precision: float32, tf32 or bfloat16.
+        key: names parameters, sources and models (run.key); empty draws always.
 
-    Source: ours, because two one-thread processes use two cores better than two threads.
+    Raises:
+        UserError: the disk is full; the pieces stay.
+
+    Source: ours; half precision, because 2^-11 of the window is 0.3 HU.
     """
-    joblib.Parallel(n_jobs=n_processes(workers, len(makers)))(
-        joblib.delayed(draw_row)(make, x1, ehr, seeds[row], row_file(folder, row), threads, key)
-        for row, make in makers.items())
+    pieces = {row: _pieces(row_file(folder, row), len(x1), max(1, batch // len(seeds[row]))) for row in makers
+              if not (key and _key(row_file(folder, row)) == key)}
+    missing = {row: [piece for piece in _kept(pieces[row], key) if not piece[1].exists()] for row in pieces}
+    n = n_processes(workers, max(1, sum(map(len, missing.values()))))
+    joblib.Parallel(n_jobs=n)(joblib.delayed(_draw_share)(
+        i, [(makers[row], seeds[row], share[i::n]) for row, share in missing.items() if share[i::n]],
+        x1, ehr, threads, precision, os.getpid()) for i in range(n))
+    for row in pieces:
+        _join(pieces[row], row_file(folder, row), key)
+
+
+def _pieces(path, n_subjects, size):
+    """[(subjects, file)] of the row at `path`: (slice of up to `size` subjects, where their images go)."""
+    starts = range(0, n_subjects, size)
+    return [(slice(i, i + size), _parts(path) / f"{count:04d}.npy") for count, i in enumerate(starts)]
+
+
+def _parts(path):
+    return path.with_suffix(".parts")
+
+
+def _key(path):
+    """The key under which `path`, a row or the folder of its pieces, was drawn; None when it is not whole."""
+    mark = Path(f"{path}.key")
+    return mark.read_text() if path.exists() and mark.exists() else None
+
+
+def _mark(path, key):
+    with files.replacing(f"{path}.key") as aside:
+        aside.write_text(key)
+
+
+def _kept(pieces, key):
+    """`pieces`, without the files of other parameters or sources."""
+    parts = pieces[0][1].parent
+    if not key or _key(parts) != key:
+        files.remove(parts)
+        parts.mkdir(parents=True)
+        _mark(parts, key)
+    return pieces
+
+
+def _draw_share(i, rows, x1, ehr, threads, precision, parent):
+    """What process `i` of `parent` draws: rows is [(make, seeds, pieces)]."""
+    if threads:
+        torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    settle(precision)
+    if torch.cuda.is_available():
+        torch.cuda.set_device(i % torch.cuda.device_count())
+    for make, seeds, pieces in rows:
+        _draw_pieces(make(), seeds, pieces, x1, ehr, parent)
+
+
+def _draw_pieces(forecaster, seeds, pieces, x1, ehr, parent):
+    for subjects, file in pieces:
+        if parent not in (os.getpid(), os.getppid()):
+            os._exit(1)         # the notebook was killed; its successor wants this card
+        images = forecaster.sample(x1[subjects], ehr.iloc[subjects], seeds)
+        _save(file, images[:, :, 0].to("cpu", torch.float16).numpy())
+
+
+def _join(pieces, path, key):
+    """Write the row from its pieces, which go last."""
+    files.remove(Path(f"{path}.key"))
+    _save(path, np.concatenate([np.load(file) for _, file in pieces], axis=1))
+    if key:
+        _mark(path, key)
+    for part in (_parts(path), Path(f"{_parts(path)}.key")):
+        files.remove(part)
+
+
+def _save(path, array):
+    """Write an array, whole or not at all; through memory, because numpy's own writer does not say "disk full"."""
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    with files.replacing(path) as aside:
+        aside.write_bytes(buffer.getbuffer())
 
 
 def load_row(folder, row):

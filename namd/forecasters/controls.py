@@ -69,21 +69,21 @@ class PermutedRecords(Forecaster):
     """A forecaster whose subjects got each other's records: what is left is what it reads from the image.
 
     Args:
-        inner: any Forecaster; keys: name the permutation.
+        inner: any Forecaster; ehr: records of all subjects, exchanged once; keys: name the permutation.
 
     Source: ours, because a generator that ignores its text scores the same with wrong text.
     """
 
-    def __init__(self, inner, *keys):
-        self.inner, self.keys = inner, keys
+    def __init__(self, inner, ehr, *keys):
+        self.inner, self.exchanged = inner, exchange(ehr, *keys)
 
     def fit(self, pairs, params):
         """Fit the forecaster inside, with the right records."""
         self.inner.fit(pairs, params)
 
     def sample(self, x1, ehr, seeds):
-        """(K, N, 1, H, W): same images, same noise, records permuted; no subject keeps its own."""
-        return self.inner.sample(x1, exchange(ehr, *self.keys), seeds)
+        """(K, N, 1, H, W): same images, same noise, records exchanged; no subject keeps its own."""
+        return self.inner.sample(x1, self.exchanged.loc[ehr.index], seeds)
 
 
 def exchange(ehr, *keys):

@@ -11,6 +11,7 @@ from torch import nn
 from namd.data.cohort import AUGMENTATIONS
 from namd.data.report import nodule_features
 from namd.errors import UserError
+from namd.files import replacing
 from namd.training import loop
 from namd.training.seeding import fresh_weights
 
@@ -108,10 +109,10 @@ class Judge(nn.Module):
 
     def save(self, folder):
         """Write config.json and model.safetensors below `folder`."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.json").write_text(json.dumps(self.config, indent=1) + "\n")
-        save_file({k: v.contiguous().cpu() for k, v in self.state_dict().items()}, folder / "model.safetensors")
+        with replacing(Path(folder) / "config.json") as aside:
+            aside.write_text(json.dumps(self.config, indent=1) + "\n")
+        with replacing(Path(folder) / "model.safetensors") as aside:
+            save_file({k: v.contiguous().cpu() for k, v in self.state_dict().items()}, aside)
 
 
 def load_judge(folder) -> Judge:
@@ -123,7 +124,7 @@ def load_judge(folder) -> Judge:
     Source: ours, because 06 and 07 read the judge that 05 trained.
     """
     folder = Path(folder)
-    if not (folder / "config.json").exists():
+    if not (folder / "model.safetensors").exists():
         raise UserError(f"{folder}: no judge here; make it with `python -m namd run 05`.")
     judge = Judge(**json.loads((folder / "config.json").read_text()))
     judge.load_state_dict(load_file(folder / "model.safetensors"))

@@ -6,7 +6,6 @@ import math
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, cross_val_predict
@@ -25,6 +24,8 @@ from transformers.utils import logging
 
 from namd.data.report import EMPTY_REPORT, report_texts
 from namd.errors import UserError
+from namd.models import hub
+from namd.models.prefix import states_at
 from namd.training import loop, seeding
 
 SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>"]  # Gemma's ids 0, 1, 2, 3
@@ -127,7 +128,8 @@ def load_llm(path, dtype="float32"):
     """The language model of a Gemma 3 repository and its tokenizer: `(lm, tokenizer)`, frozen, in eval mode.
 
     Args:
-        path: folder or hub id, e.g. google/medgemma-1.5-4b-it.
+        path: folder, "org/name" or "org/name@revision", e.g. google/medgemma-1.5-4b-it (gated: Health AI Developer
+            Foundations terms of use; its weights are read and never written again).
         dtype: float32 (App. B) or bfloat16; float16 overflows in Gemma 3.
 
     Raises:
@@ -138,14 +140,14 @@ def load_llm(path, dtype="float32"):
     if dtype not in ("float32", "bfloat16"):
         raise UserError(f"llm_dtype is {dtype}, which overflows or is unknown to Gemma 3: use float32 or bfloat16.")
     logging.disable_progress_bar()
+    name, revision = hub.split(path)
     try:
-        model, info = AutoModel.from_pretrained(path, dtype=getattr(torch, dtype), output_loading_info=True)
-        tokenizer = AutoTokenizer.from_pretrained(path)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise UserError(
-            f"The language model {path} cannot be opened ({str(error).splitlines()[0]}): for a model of the hub, "
-            "accept its licence there and log in with `hf auth login`; for the small one, run notebook 01."
-        ) from None
+        model, info = AutoModel.from_pretrained(name, revision=revision or "main", dtype=getattr(torch, dtype),
+                                                use_safetensors=True, output_loading_info=True)
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision or "main")
+    except hub.UNREADABLE as error:
+        raise UserError(f"llm_path: {path} cannot be opened ({hub.first_line(error)}); {hub.advice(path)}, "
+                        "or leave llm_path empty and run notebook 01 for the small one.") from None
     if info["missing_keys"]:
         raise UserError(
             f"The language model {path} lacks {len(info['missing_keys'])} weights, e.g. "
@@ -172,18 +174,9 @@ def eos_states(lm, tokenizer, texts, soft_prompt=None):
     """
     ids = [tokenizer(text, add_special_tokens=False).input_ids for text in texts]
     ids = [torch.tensor([tokenizer.bos_token_id, *row, EOS_ID]) for row in ids]
-    last = torch.tensor([len(row) - 1 for row in ids], device=lm.device)  # place of <eos>
-    ids = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True).to(lm.device)  # (B, L)
-    emb = lm.embed_tokens(ids)  # (B, L, D), already times sqrt(D)
-    n_sets = 1
-    if soft_prompt is not None:
-        n_sets, n_tokens, _ = soft_prompt.shape
-        front = soft_prompt.to(emb.dtype).repeat(len(texts), 1, 1)  # (B*m, n, D), sets fastest
-        emb = torch.cat([front, emb.repeat_interleave(n_sets, dim=0)], dim=1)
-        last = last.repeat_interleave(n_sets) + n_tokens
-    hidden = lm(inputs_embeds=emb, use_cache=False).last_hidden_state  # (B*m, n+L, D)
-    h_eos = hidden[torch.arange(len(hidden), device=lm.device), last]
-    return h_eos.float().unflatten(0, (len(texts), n_sets))
+    last = torch.tensor([len(row) - 1 for row in ids])  # place of <eos>
+    ids = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)  # (B, L), <pad> is 0
+    return states_at(lm, ids.to(lm.device), last.to(lm.device), soft_prompt)
 
 
 def null_context(lm, tokenizer, prompts=None):

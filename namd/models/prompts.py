@@ -1,34 +1,31 @@
 """Learnable prompts in front of the report, and the context they give to the U-Net (Eq. 7-8)."""
 
-import json
-from pathlib import Path
-
 import torch
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
 from peft import PromptEmbedding, PromptTuningConfig
-from safetensors.torch import load_file, save_file
-from torch import nn
 
 from namd.errors import UserError
+from namd.models import hub
 from namd.models.llm import SPECIAL, eos_states
 from namd.training import seeding
 
-WEIGHTS, CONFIG = "soft_prompts.safetensors", "soft_prompts.json"
 
-
-class SoftPrompts(nn.Module):
+class SoftPrompts(ModelMixin, ConfigMixin):
     """m sets of n learnable vectors of width D, and the fixed standardisation of the states they lead to.
 
     Args:
         n_sets, n_tokens, dim: m, n, D.
 
-    `mean` and `std` (D,) are 0 and 1 unless `fit_standardisation` is called.
+    `mean` and `std` (D,) are 0 and 1 unless `fit_standardisation` is called. `save_pretrained` writes config.json
+    and diffusion_pytorch_model.safetensors; `open` reads them beside a language model.
 
-    Source: Sec. 3.3.1; peft's PromptEmbedding carries the vectors, so they are stored as any prompt-tuned model's.
+    Source: Sec. 3.3.1; peft's PromptEmbedding carries the vectors, as in any prompt-tuned model.
     """
 
+    @register_to_config
     def __init__(self, n_sets: int, n_tokens: int, dim: int):
         super().__init__()
-        self.config = {"n_sets": n_sets, "n_tokens": n_tokens, "dim": dim}
         config = PromptTuningConfig(task_type="FEATURE_EXTRACTION", num_virtual_tokens=n_sets * n_tokens,
                                     token_dim=dim, num_transformer_submodules=1)
         with seeding.fresh_weights("soft prompts"):
@@ -52,7 +49,7 @@ class SoftPrompts(nn.Module):
 
     def vectors(self) -> torch.Tensor:
         """The prompts s_{j,k} of Eq. 7: (m, n, D)."""
-        return self.carrier.embedding.weight.unflatten(0, (self.config["n_sets"], self.config["n_tokens"]))
+        return self.carrier.embedding.weight.unflatten(0, (self.config.n_sets, self.config.n_tokens))
 
     def standardise(self, h_eos):
         """(..., D) states to zero mean and unit spread over the training reports; the identity before the fit."""
@@ -68,31 +65,28 @@ class SoftPrompts(nn.Module):
         states = encode_all(lm, tokenizer, self, texts, batch_size).flatten(0, 1)
         self.mean.copy_(states.mean(0)), self.std.copy_(states.std(0))
 
-    def save(self, folder) -> None:
-        """Write soft_prompts.safetensors and soft_prompts.json into `folder`."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        tensors = {"prompt_embeddings": self.carrier.embedding.weight, "mean": self.mean, "std": self.std}
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, folder / WEIGHTS)
-        (folder / CONFIG).write_text(json.dumps(self.config, indent=2) + "\n")
-
     @classmethod
-    def load(cls, folder, lm) -> "SoftPrompts":
-        """The prompts stored in `folder`, on the device of `lm`.
+    def open(cls, folder, lm=None) -> "SoftPrompts":
+        """The prompts that `save_pretrained` wrote to `folder` (or its folder soft_prompts/), beside `lm` if given.
+
+        Raises:
+            UserError: no complete prompts there, or they were trained with an LLM of another width.
+        """
+        prompts = hub.load(cls, folder, "soft_prompts", "soft prompts")
+        return prompts if lm is None else prompts.beside(lm)
+
+    def beside(self, lm) -> "SoftPrompts":
+        """These prompts on the device of `lm`.
 
         Raises:
             UserError: they were trained with an LLM of another width.
         """
-        prompts = cls(**json.loads((Path(folder) / CONFIG).read_text()))
-        if prompts.config["dim"] != lm.config.hidden_size:
+        if self.config.dim != lm.config.hidden_size:
             raise UserError(
-                f"The soft prompts of {Path(folder).name} have width {prompts.config['dim']}, the language model "
-                f"{lm.config.hidden_size}: set llm_path to the model of their training, or run notebook 04 again."
+                f"The soft prompts have width {self.config.dim}, the language model {lm.config.hidden_size}: set "
+                "llm_path to the model of their training, or run notebook 04 again."
             )
-        tensors = load_file(Path(folder) / WEIGHTS)
-        prompts.carrier.embedding.weight.data.copy_(tensors["prompt_embeddings"])
-        prompts.mean.copy_(tensors["mean"]), prompts.std.copy_(tensors["std"])
-        return prompts.to(lm.device)
+        return self.to(lm.device)
 
 
 def encode(lm, tokenizer, prompts, texts):

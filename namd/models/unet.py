@@ -5,72 +5,71 @@ from pathlib import Path
 
 import torch
 from diffusers import UNet2DConditionModel
-from safetensors import SafetensorError
 from torch import nn
 
 from namd.errors import UserError
+from namd.models import hub
+from namd.training import parallel, precision
 from namd.training.seeding import fresh_weights, generator
 
-CONTEXT_WIDTH = 24   # a small U-Net's own; never the LLM's, so that widen_context runs at every size
+CONTEXT_WIDTH = 768   # SD1.5's own (CLIP); never the LLM's, so that widen_context runs at every size
 LATENT_CHANNELS = 4
 
 
-def build_unet(path, p) -> None:
-    """Write a randomly initialised U-Net with 4 input channels to the directory `path`.
+def small_config(p) -> dict:
+    """Keyword arguments of a UNet2DConditionModel with 4 input channels.
 
     Args:
-        path: directory to write; load_unet reads it as it reads SD1.5.
-        p: has image_size, unet_channels (one width per level), unet_layers, unet_heads, seed.
+        p: has image_size, unet_channels (one width per level), unet_layers, unet_heads.
 
     Source: App. B (320 x [1, 2, 4, 4], 2 blocks, 8 heads). Every level has cross-attention, except the deepest
     of four, as in SD1.5.
     """
     n_levels = len(p.unet_channels)
     plain = [n_levels >= 4 and level == n_levels - 1 for level in range(n_levels)]
+    return dict(
+        sample_size=p.image_size // 8,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        block_out_channels=tuple(p.unet_channels),
+        layers_per_block=p.unet_layers,
+        attention_head_dim=p.unet_heads,   # diffusers' name for the number of heads
+        norm_num_groups=math.gcd(32, *p.unet_channels),
+        cross_attention_dim=CONTEXT_WIDTH,
+        down_block_types=tuple("DownBlock2D" if is_plain else "CrossAttnDownBlock2D" for is_plain in plain),
+        up_block_types=tuple("UpBlock2D" if is_plain else "CrossAttnUpBlock2D" for is_plain in plain[::-1]),
+    )
+
+
+@parallel.once
+def build_unet(path, p) -> Path:
+    """Write a randomly initialised U-Net to the directory `path`; load_unet reads it as it reads SD1.5.
+
+    Args:
+        path: directory to write.
+        p: has seed and what `small_config` reads.
+
+    Returns:
+        path.
+    """
     with fresh_weights(p.seed, "unet"):
-        unet = UNet2DConditionModel(
-            sample_size=p.image_size // 8,
-            in_channels=LATENT_CHANNELS,
-            out_channels=LATENT_CHANNELS,
-            block_out_channels=tuple(p.unet_channels),
-            layers_per_block=p.unet_layers,
-            attention_head_dim=p.unet_heads,   # diffusers' name for the number of heads
-            norm_num_groups=math.gcd(32, *p.unet_channels),
-            cross_attention_dim=CONTEXT_WIDTH,
-            down_block_types=tuple("DownBlock2D" if is_plain else "CrossAttnDownBlock2D" for is_plain in plain),
-            up_block_types=tuple("UpBlock2D" if is_plain else "CrossAttnUpBlock2D" for is_plain in plain[::-1]),
-        )
+        unet = UNet2DConditionModel(**small_config(p))
     unet.save_pretrained(path)
+    return Path(path)
 
 
 def load_unet(path) -> UNet2DConditionModel:
     """U-Net of a local directory (itself, or its folder unet/) or of a hub repository's folder unet/.
 
+    Args:
+        path: directory, "org/name" or "org/name@revision".
+
     Raises:
         UserError: nothing loadable there, or weights missing from the file.
 
-    Source: App. B (Stable Diffusion v1.5).
+    Source: App. B (Stable Diffusion v1.5: CreativeML OpenRAIL-M).
     """
-    local = Path(path).is_dir()
-    subfolder = "unet" if not local or (Path(path) / "unet").is_dir() else None
-    try:
-        unet, info = UNet2DConditionModel.from_pretrained(
-            path, subfolder=subfolder, use_safetensors=True, output_loading_info=True
-        )
-    except (OSError, ValueError, SafetensorError) as error:
-        raise UserError(
-            f"no U-Net can be loaded from unet_path '{path}' ({str(error).splitlines()[0]}): give a hub id that "
-            "you can reach, a directory in the diffusers format, or an empty path for a small U-Net"
-        ) from error
-    missing = sorted(info["missing_keys"])
-    if missing:
-        raise UserError(
-            f"the U-Net of '{path}' lacks {len(missing)} of its weights, the first is {missing[0]}: fetch or "
-            "write it again, the file is incomplete or belongs to another architecture"
-        )
-    if local:
-        unet.register_to_config(_name_or_path=Path(path).name)  # an absolute path would travel with every copy
-    return unet
+    return precision.adopt(hub.load(UNet2DConditionModel, path, "unet", "unet_path"))
 
 
 def widen_context(unet: UNet2DConditionModel, dim: int, seed: int) -> list[str]:

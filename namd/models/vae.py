@@ -11,6 +11,8 @@ from torch import nn
 
 from namd.data.cohort import AUGMENTATIONS
 from namd.errors import UserError
+from namd.models import hub
+from namd.training import parallel, precision
 from namd.training.seeding import fresh_weights
 
 FACTOR = 8
@@ -73,15 +75,11 @@ class NoduleVAE(nn.Module):
         save_file({k: v.contiguous() for k, v in self.probe.state_dict().items()}, Path(path) / PROBE_FILE)
 
 
-def build_vae(path, p) -> Path:
-    """Write a VAE with seeded random weights; same format as a published one.
+def small_config(p) -> dict:
+    """Keyword arguments of an AutoencoderKL with a latent of 4 channels and factor 8.
 
     Args:
-        path: directory to write.
-        p: vae_channels (3 widths: folded image; 4 widths: SD1.5's layout), vae_layers, image_size, seed.
-
-    Returns:
-        path.
+        p: vae_channels (3 widths: folded image; 4 widths: SD1.5's layout), vae_layers, image_size.
 
     Raises:
         UserError: another number of widths, or an image side that is not a multiple of 8.
@@ -95,14 +93,28 @@ def build_vae(path, p) -> Path:
             "use 3 or 4 widths and an image side that is a multiple of 8."
         )
     image_channels = 4 if blocks == 3 else 3
+    return dict(
+        in_channels=image_channels, out_channels=image_channels, latent_channels=4,
+        block_out_channels=p.vae_channels, layers_per_block=p.vae_layers,
+        down_block_types=["DownEncoderBlock2D"] * blocks, up_block_types=["UpDecoderBlock2D"] * blocks,
+        norm_num_groups=32 if p.vae_channels[0] % 32 == 0 else 8,
+        mid_block_add_attention=blocks == 4, sample_size=p.image_size,
+    )
+
+
+@parallel.once
+def build_vae(path, p) -> Path:
+    """Write a VAE with seeded random weights; same format as a published one.
+
+    Args:
+        path: directory to write.
+        p: has seed and what `small_config` reads.
+
+    Returns:
+        path.
+    """
     with fresh_weights(p.seed, "build_vae"):
-        vae = AutoencoderKL(
-            in_channels=image_channels, out_channels=image_channels, latent_channels=4,
-            block_out_channels=p.vae_channels, layers_per_block=p.vae_layers,
-            down_block_types=["DownEncoderBlock2D"] * blocks, up_block_types=["UpDecoderBlock2D"] * blocks,
-            norm_num_groups=32 if p.vae_channels[0] % 32 == 0 else 8,
-            mid_block_add_attention=blocks == 4, sample_size=p.image_size,
-        )
+        vae = AutoencoderKL(**small_config(p))
     NoduleVAE(vae, _new_probe(p.image_size, p.seed)).save(path)
     return Path(path)
 
@@ -111,30 +123,17 @@ def load_vae(path, image_size: int = 64, seed: int = 23) -> NoduleVAE:
     """The VAE of a local directory or a hub id, from its subfolder `vae` when it has one; in eval mode.
 
     Args:
-        path: directory in the Hugging Face format, or hub id.
+        path: directory in the Hugging Face format, "org/name" or "org/name@revision".
         image_size, seed: shape and first weights of a new probe, where none is stored beside the VAE.
 
     Raises:
         UserError: nothing readable there, or weights that do not fill the model.
 
-    Source: App. B (Stable Diffusion v1.5).
+    Source: App. B (Stable Diffusion v1.5: CreativeML OpenRAIL-M).
     """
-    folder = Path(path)
-    is_pipeline = (folder / "vae").is_dir() if folder.is_dir() else True
-    try:
-        vae, report = AutoencoderKL.from_pretrained(
-            path, subfolder="vae" if is_pipeline else None, use_safetensors=True, output_loading_info=True
-        )
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"No VAE could be read from {path}: give a directory with config.json and safetensors, or a hub id "
-            "that this machine can download."
-        ) from error
-    if report["missing_keys"]:
-        raise UserError(f"The VAE of {path} lacks {report['missing_keys'][:3]}: fetch its weights again.")
-    if folder.is_dir():
-        vae.register_to_config(_name_or_path=folder.name)  # an absolute path would travel with every copy
-    stored = folder / PROBE_FILE
+    vae = hub.load(AutoencoderKL, path, "vae", "vae_path")
+    precision.adopt(vae.encoder), precision.adopt(vae.decoder)
+    stored = Path(path) / PROBE_FILE
     if not stored.is_file():
         return NoduleVAE(vae, _new_probe(image_size, seed)).eval()
     weights = load_file(stored)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import yaml
 
+from namd import files
 from namd.errors import UserError
 from namd.study.digest import git_state, outputs_root, short, write_json
 from namd.study.series import notebook
@@ -42,8 +43,10 @@ def run_job(plan, job, expected=None):
         _write_parameters(plan, root)
         began = time.time()
         _say(job, "starts")
-        _execute(plan, job, folder / "notebooks" / notebook(job.number).name)
+        with files.or_disk_full(done):
+            _execute(plan, job, folder / "notebooks" / notebook(job.number).name)
         seconds = time.time() - began
+        os.sync()                       # a done file must not outlive a power cut that its artefacts did not
         write_json(done, dict(notebook=job.label, key=plan.work_key(job), seconds=round(seconds, 1),
                               commit=git_state()[0], at=datetime.now(UTC).isoformat(timespec="seconds")))
     finished, total = plan.finished(root)
@@ -173,6 +176,9 @@ def _failure(job, error):
     """One sentence: a UserError's own, or where and what."""
     if error.ename == "UserError":
         return error.evalue
+    if error.ename in ("OSError", "SafetensorError") and files.says_full(error.evalue):
+        return (f"{job.label} stopped in cell {error.exec_count}: the disk is full or over its quota; free some space"
+                " and start again, the run goes on from where it was.")
     return (f"{job.label} stopped in cell {error.exec_count} (`{first_line(error.source)}`):"
             f" {error.ename}: {(error.evalue.splitlines() or ['no message'])[0]}")
 

@@ -48,7 +48,7 @@ TABLE = {
     "device": one_of("auto cpu cuda", "where tensors live"),
     "threads": whole(0, 256, "threads of one process; 0 leaves the choice to torch"),
     "processes": whole(1, 64, "processes that train one stage together"),
-    "precision": one_of("float32 tf32 bfloat16", "arithmetic of VAE, U-Net and judge"),
+    "precision": one_of("float32 tf32 bfloat16", "arithmetic of VAE and U-Net"),
     "data_source": one_of("delivery phantom", "where the NLST tables and series come from"),
     "data_delivery": text("folder of the delivery; empty for the phantom's own"),
     "data_workers": whole(0, 256, "processes that read DICOM; 0 is one per core"),

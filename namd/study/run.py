@@ -18,24 +18,29 @@ import torch
 from IPython.display import HTML, Code, display
 
 from namd.errors import UserError
-from namd.study import params, series
+from namd.files import or_disk_full
+from namd.study import params, ranks, series
 from namd.study.digest import git_state, outputs_root, write_json
+from namd.training import parallel, precision
 from namd.training.seeding import derive_seed
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "numpy", "pandas", "scikit-learn")
-FREE = {"device", "threads", "data_workers", "save_every", "eval_batch"}
+FREE = {"device", "threads", "processes", "data_workers", "save_every", "eval_batch"}
 PANEL = ("quantity", "paper", "here", "n", "k", "comparable", "why")
 
 
 def start(name, scope):
-    """The run a notebook belongs to; sets threads, seeds and determinism and prints the stamp.
+    """The run a notebook belongs to; sets threads, seeds, precision and determinism and prints the stamp.
+
+    With `processes` above 1 it also trains the notebook's stage in that many processes (namd.study.ranks), before
+    anything is loaded here; the notebook's own loop.fit then finds the finished checkpoint.
 
     Args:
         name: the notebook's file name without suffix, e.g. "02_aligned_vae".
         scope: the notebook's globals(); every parameter of params/paper.yaml found there is taken.
 
     Raises:
-        UserError: a value of the parameters cell is of the wrong type or out of range.
+        UserError: a value of the parameters cell is of the wrong type or out of range, or a process failed.
 
     Source: ours, because a result without its parameters, code and data source cannot be repeated.
     """
@@ -46,6 +51,8 @@ def start(name, scope):
         raise UserError(f"The parameters cell of {name} lacks {', '.join(sorted(missing))}.")
     run = Run(name, declared)
     print(run.stamp_text())
+    if declared.get("processes", 1) > 1 and parallel.world() == 1:
+        ranks.launch(run)
     return run
 
 
@@ -82,6 +89,7 @@ class Run:
         self.dir.mkdir(parents=True, exist_ok=True)
         self.device = _device(self.p.device)
         _settle(self.p.seed, self.p.threads, name)
+        precision.settle(declared.get("precision", "float32"))
         self.upstream = self._upstream(declared)
         self.key = series.work_key(self.number, declared, self.upstream)
         self.digest = self.key[:8]
@@ -131,7 +139,7 @@ class Run:
             parameters=declared, commit=commit, uncommitted_changes=dirty,
             versions={"python": platform.python_version(),
                       **{name: importlib.metadata.version(name) for name in PACKAGES}},
-            device=kind, threads=torch.get_num_threads(), dtype=str(torch.get_default_dtype())[6:],
+            device=kind, threads=torch.get_num_threads(), dtype=declared.get("precision", "float32"),
             deterministic=torch.are_deterministic_algorithms_enabled(), synthetic=self.synthetic,
             upstream=self.upstream)
 
@@ -170,17 +178,23 @@ class Run:
 
     def figure(self, fig, name):
         """Save `fig` as figures/<name>.png (150 dpi) with run name and digest in its metadata."""
+        if parallel.world() > 1:    # the notebook draws it, once
+            return
         path = self.dir / "figures" / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        fig.savefig(path, dpi=150, bbox_inches="tight",
-                    metadata={"Title": name, "Source": f"run {self.p.run_name}, digest {self.digest}"})
+        with or_disk_full(path):
+            fig.savefig(path, dpi=150, bbox_inches="tight",
+                        metadata={"Title": name, "Source": f"run {self.p.run_name}, digest {self.digest}"})
 
     def table(self, df, name):
         """Write `df` as metrics/<name>.csv with columns run_name and digest; returns `df`."""
+        if parallel.world() > 1:
+            return df
         path = self.dir / "metrics" / f"{name}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         flat = df if isinstance(df.index, pd.RangeIndex) else df.reset_index()
-        flat.assign(run_name=self.p.run_name, digest=self.digest).to_csv(path, index=False)
+        with or_disk_full(path):
+            flat.assign(run_name=self.p.run_name, digest=self.digest).to_csv(path, index=False)
         return df
 
     def panel(self, rows):

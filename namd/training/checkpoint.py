@@ -1,65 +1,50 @@
 """Checkpoints that a kill, a torn file or a full disk cannot spoil: safetensors, JSON, a sha256 manifest."""
 
-import errno
 import hashlib
 import json
-import os
-import shutil
 from pathlib import Path
 
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from namd.errors import UserError
+from namd import files
 
 MANIFEST = "MANIFEST.json"
 
 
 def save(folder: Path, step: int, tensors: dict[str, dict], state: dict, keep: int = 2) -> Path:
-    """Write checkpoint `step-<n>` below `folder` atomically and drop all but the newest `keep`.
+    """Write checkpoint `step-<n>` below `folder` atomically; keep it and the `keep` - 1 before it of the same key.
 
     Args:
         tensors: file stem -> {name: tensor}; each becomes <stem>.safetensors.
-        state: JSON-serialisable values.
+        state: JSON-serialisable values; "key" names the run that may resume from it.
 
     Raises:
         UserError: the disk is full; the older checkpoints stay as they were.
 
     Source: ours, because no long training should depend on luck (written aside, fsynced, renamed).
     """
-    final, aside = folder / f"step-{step:08d}", folder / f".tmp-{step:08d}"
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
-        aside.mkdir(parents=True)
+    final = Path(folder) / f"step-{step:08d}"
+    with files.replacing(final) as aside:
+        aside.mkdir()
         for stem, group in tensors.items():
             save_file({k: v.detach().cpu().contiguous().clone() for k, v in group.items()},
                       aside / f"{stem}.safetensors")
         (aside / "state.json").write_text(json.dumps(state))
         (aside / MANIFEST).write_text(json.dumps({f.name: sha256(f) for f in sorted(aside.iterdir())}))
-        for file in aside.iterdir():
-            _fsync(file)
-        _fsync(aside)
-    except (OSError, SafetensorError) as error:
-        shutil.rmtree(aside, ignore_errors=True)
-        if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
-            raise UserError(
-                f"The disk holding {folder} is full, so the checkpoint of step {step} was not written: "
-                "free some space and start again; the run goes on from the checkpoint before."
-            ) from None
-        raise
-    if final.exists():
-        shutil.rmtree(final)
-    os.replace(aside, final)
-    _fsync(folder)
-    for old in complete(folder)[:-keep]:
-        shutil.rmtree(old)
+    ours = [path for path in complete(folder) if path <= final and _key(path) == state.get("key")]
+    for old in set(complete(folder)) - set(ours[-keep:]):       # a newer one did not verify, or we would not be here
+        files.remove(old)
     return final
 
 
-def latest(folder: Path) -> tuple[int, dict[str, dict], dict] | None:
-    """Newest checkpoint whose files match their manifest: (step, tensors, state), or None."""
+def latest(folder: Path, key: str | None = None) -> tuple[int, dict[str, dict], dict] | None:
+    """Newest checkpoint whose files match their manifest: (step, tensors, state), or None.
+
+    Args:
+        key: only checkpoints with this "key" in their state count; None takes any.
+    """
     for path in reversed(complete(folder)):
-        if verifies(path):
+        if key in (None, _key(path)) and verifies(path):
             tensors = {f.stem: load_file(f) for f in sorted(path.glob("*.safetensors"))}
             return int(path.name.split("-")[1]), tensors, json.loads((path / "state.json").read_text())
     return None
@@ -68,6 +53,14 @@ def latest(folder: Path) -> tuple[int, dict[str, dict], dict] | None:
 def complete(folder: Path) -> list[Path]:
     """The renamed (not necessarily sound) checkpoints below `folder`, oldest first."""
     return sorted(Path(folder).glob("step-*"))
+
+
+def _key(path):
+    """The key of a checkpoint, None when it has none or cannot be read."""
+    try:
+        return json.loads((path / "state.json").read_text()).get("key")
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def verifies(path: Path) -> bool:
@@ -83,11 +76,3 @@ def sha256(file: Path) -> str:
     """Hex digest of a file's bytes."""
     with open(file, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

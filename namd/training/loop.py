@@ -1,5 +1,6 @@
 """One training loop for the VAE, both diffusion stages and the judge (Appendix B); the objective is the caller's."""
 
+import json
 import math
 import time
 from pathlib import Path
@@ -8,7 +9,8 @@ import pandas as pd
 import torch
 from torch import nn
 
-from namd.training import checkpoint, seeding
+from namd.errors import UserError
+from namd.training import checkpoint, parallel, seeding
 
 
 def constant(lr, n_steps=0):
@@ -27,6 +29,7 @@ def one_cycle(lr, n_steps, warm=0.3, start=25.0, end=1e4):
 
 
 SCHEDULES = {"constant": constant, "one_cycle": one_cycle}
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
 def warmup_cosine(lr, lr_start, lr_end, warmup, n_steps):
@@ -66,12 +69,20 @@ def fit(step, trained, *, n_steps, n_items, batch_size, lr, stage, seed, folder,
         `trained` holds the best weights (the last, or averaged, ones without `validate`).
 
     Raises:
-        UserError: the disk is full. FloatingPointError: the loss is not finite.
+        UserError: the disk is full, or the batch does not split over the processes.
+        FloatingPointError: the loss is not finite.
+
+    Under `accelerate launch` every process calls this. `step` is told the whole batch and keeps its own rows of it
+    (`parallel.mine`); gradients are averaged, so all take the same step. Rank 0 alone validates, saves and logs.
 
     Source: App. B; stateless seeding and checkpoints are ours, because a killed run must lose nothing.
     """
+    if min(batch_size, n_items) % parallel.world():
+        raise UserError(f"{stage}: a batch of {min(batch_size, n_items)} does not split over {parallel.world()} "
+                        "processes; set processes to a number that divides it.")
     run = _Training(trained, lr, ema_decay, weight_decay, betas)
     folder, val_every = Path(folder), val_every or max(1, n_steps // 10)
+    log = log if parallel.rank() == 0 else _silent
     row_every, begun, first = max(1, n_steps // 200), time.time(), run.resume(folder, key)
     if first:
         log(f"{stage}: resumed at step {first} of {n_steps}")
@@ -83,14 +94,28 @@ def fit(step, trained, *, n_steps, n_items, batch_size, lr, stage, seed, folder,
             run.close_row(done)
         if validate is not None and (done % val_every == 0 or done == n_steps):
             run.validate(validate, done)
-        if done % save_every == 0 or done == n_steps:
-            run.save(folder, done, key)
+        if done % save_every == 0 and done < n_steps:
+            parallel.alone(run.save, folder, done, key)
         if done % max(1, n_steps // 10) == 0 or done == n_steps:
             pace = (time.time() - begun) / (done - first)
             log(f"{stage}: step {done}/{n_steps} · loss {run.last_loss:.4f} · {pace:.3f} s a step · "
                 f"{pace * (n_steps - done):.0f} s left")
-    run.restore_best()
+    if run.restore_best():
+        parallel.alone(run.close, folder, n_steps, key)
     return pd.DataFrame(run.state["rows"])
+
+
+def finished(folder, key) -> bool:
+    """True when the newest checkpoint of `folder` is sound and that of the last step under `key`."""
+    for path in checkpoint.complete(folder)[-1:]:
+        if checkpoint.verifies(path):
+            state = json.loads((path / "state.json").read_text())
+            return state.get("key") == key and state.get("finished", False)
+    return False
+
+
+def _silent(line):
+    pass
 
 
 class _Training:
@@ -106,10 +131,13 @@ class _Training:
         self.ema = self._copy() if ema_decay else {}
         self.best = {}
         self.state = {"rows": [], "sums": {}, "count": 0, "best_loss": None, "best_step": None}
-        self.last_loss = float("nan")
+        self.last_loss, self.closed = float("nan"), False
+
+    def _weights(self):
+        return {n: p.detach() for n, p in self.params.items()}
 
     def _copy(self):
-        return {n: p.detach().clone() for n, p in self.params.items()}
+        return {n: p.clone() for n, p in self._weights().items()}
 
     def _load(self, weights):
         with torch.no_grad():
@@ -117,7 +145,7 @@ class _Training:
                 p.copy_(weights[name])
 
     def optimise(self, step, idx, i, keys, grad_clip):
-        torch.manual_seed(seeding.derive_seed(*keys, "dropout", i))
+        torch.manual_seed(seeding.derive_seed(*keys, "dropout", i) + parallel.rank())
         for module in self.modules.values():
             module.train()
         rate = self.lr(i)
@@ -129,6 +157,7 @@ class _Training:
         if not torch.isfinite(loss):
             raise FloatingPointError(f"{keys[1]}: the loss is {loss.item()} at step {i}; lower the learning rate.")
         loss.backward()
+        parallel.average(self.params.values())
         norm = nn.utils.clip_grad_norm_(self.params.values(), grad_clip)
         self.optimizer.step()
         with torch.no_grad():
@@ -136,7 +165,7 @@ class _Training:
             for name, mean in self.ema.items():
                 mean.lerp_(self.params[name], 1 - decay)
         scalars = {"lr": rate, "grad_norm": norm, **logs}
-        scalars = {k: float(v.detach() if torch.is_tensor(v) else v) for k, v in scalars.items()}
+        scalars = parallel.means({k: float(v.detach() if torch.is_tensor(v) else v) for k, v in scalars.items()})
         self.last_loss = scalars["loss"]
         for name, value in scalars.items():
             self.state["sums"][name] = self.state["sums"].get(name, 0.0) + value
@@ -154,8 +183,9 @@ class _Training:
         live = self._copy() if self.ema else None
         if self.ema:
             self._load(self.ema)
-        loss = float(validate())
+        loss = parallel.alone(lambda: float(validate()))
         if self.state["best_loss"] is None or loss < self.state["best_loss"]:
+            self.best.clear()       # first, because two copies of a large model are one too many
             self.best = self._copy()
             self.state["best_loss"], self.state["best_step"] = loss, done
         if live:
@@ -166,26 +196,38 @@ class _Training:
 
     def save(self, folder, done, key):
         moments = {f"{n}.{k}": v for n, p in self.params.items() for k, v in self.optimizer.state[p].items()}
-        groups = {"weights": self._copy(), "optimizer": moments, "ema": self.ema, "best": self.best}
+        groups = {"weights": self._weights(), "optimizer": moments, "ema": self.ema, "best": self.best}
         checkpoint.save(folder, done, {k: v for k, v in groups.items() if v}, {**self.state, "key": key})
 
+    def close(self, folder, done, key):
+        """The one checkpoint of a finished stage: its weights, without what only a next step would need."""
+        mark = {**self.state, "key": key, "finished": True}
+        checkpoint.save(folder, done, {"weights": self._weights()}, mark, keep=1)
+
     def resume(self, folder, key):
-        found = checkpoint.latest(folder)
-        if found is None or found[2].pop("key") != key:
+        found = checkpoint.latest(folder, key)
+        if found is None:
             return 0
-        done, tensors, self.state = found
+        done, tensors, state = found
+        self.state = {k: v for k, v in state.items() if k in self.state}
         self._load(tensors["weights"])
-        for name, p in self.params.items():
-            self.optimizer.state[p] = {k: tensors["optimizer"][f"{name}.{k}"].to(p.device)
-                                       for k in ("step", "exp_avg", "exp_avg_sq")}
+        self.closed = state.get("finished", False)
+        if self.closed:
+            return done
+        moments = tensors.get("optimizer", {})
+        for name, p in self.params.items():     # a weight that had no gradient yet has no moments
+            self.optimizer.state[p] = {k: moments[f"{name}.{k}"].to(p.device) for k in MOMENTS
+                                       if f"{name}.{k}" in moments}
         for name in self.ema:
             self.ema[name].copy_(tensors["ema"][name])
         self.best = {n: v.to(self.params[n].device) for n, v in tensors.get("best", {}).items()}
         return done
 
     def restore_best(self):
-        if self.best or self.ema:
+        """Put the chosen weights in place; False when a finished checkpoint has done so."""
+        if not self.closed and (self.best or self.ema):
             self._load(self.best or self.ema)
         for module in self.modules.values():
             module.eval()
+        return not self.closed
 

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small_disk import largest_file
 
+from namd.errors import UserError
 from namd.evaluation import runs
 from namd.forecasters.base import Forecaster
 from namd.training.seeding import noise
@@ -26,26 +28,77 @@ def test_run_seeds_are_the_authors_then_ours():
     assert runs.run_seeds(22)[19:] == [974, 1000, 1001]
 
 
-def test_rows_do_not_depend_on_the_number_of_processes(tmp_path):
-    x1, ehr = torch.zeros(3, 1, 4, 4), pd.DataFrame({"age": [60, 61, 62]}, index=["a", "b", "c"])
+class Dies(Speckle):
+    """Fails at its call number `calls`, and writes down the pairs of every call."""
+
+    def __init__(self, calls, log):
+        self.calls, self.log = calls, log
+
+    def sample(self, x1, ehr, seeds):
+        if len(self.log) == self.calls:
+            raise InterruptedError
+        self.log.append("".join(ehr.index))
+        return super().sample(x1, ehr, seeds)
+
+
+X1, EHR = torch.zeros(5, 1, 4, 4), pd.DataFrame({"age": range(5)}, index=list("abcde"))
+
+
+def draw(folder, make=Speckle, x1=X1, seeds=(1, 2), batch=4, **more):
+    runs.draw_rows({"a row": make}, x1, EHR.iloc[:len(x1)], {"a row": list(seeds)}, folder, batch, **more)
+    return runs.load_row(folder, "a row")
+
+
+def test_images_are_those_of_one_call_and_do_not_depend_on_the_number_of_processes(tmp_path):
     makers, seeds = {"first": Speckle, "second": Speckle}, {"first": [1, 2], "second": [2]}
     for workers in (1, 2):
-        runs.draw_rows(makers, x1, ehr, seeds, tmp_path / str(workers), threads=1, workers=workers)
-    one, two = (runs.load_row(tmp_path / str(w), "first") for w in (1, 2))
-    assert one.shape == (2, 3, 1, 4, 4) and torch.equal(one, two)
-    assert torch.equal(one[1], runs.load_row(tmp_path / "1", "second")[0])
+        runs.draw_rows(makers, X1, EHR, seeds, tmp_path / str(workers), 4, threads=1, workers=workers)
+    kept = {w: [(tmp_path / str(w) / f"{row}.npy").read_bytes() for row in makers] for w in (1, 2)}
+    assert kept[1] == kept[2]
+    assert torch.equal(runs.load_row(tmp_path / "1", "first"), Speckle().sample(X1, EHR, [1, 2]).half().float())
     assert sorted(f.name for f in (tmp_path / "1").iterdir()) == ["first.npy", "second.npy"]
 
 
 def test_a_row_is_drawn_again_only_under_another_key(tmp_path):
-    ehr = pd.DataFrame({"age": [60]}, index=["a"])
-    drawn = []
-    for bright, key in ((0.0, "k1"), (0.5, "k1"), (0.5, "k2"), (0.25, "")):
-        runs.draw_rows({"row": Speckle}, torch.full((1, 1, 2, 2), bright), ehr, {"row": [1]}, tmp_path, key=key)
-        drawn.append(runs.load_row(tmp_path, "row"))
+    grey = torch.zeros(1, 1, 2, 2)
+    drawn = [draw(tmp_path, x1=grey + bright, key=key)
+             for bright, key in ((0.0, "k1"), (0.5, "k1"), (0.5, "k2"), (0.25, ""))]
     assert torch.equal(drawn[0], drawn[1])
     assert (drawn[2] - drawn[1]).mean().item() == pytest.approx(0.5, abs=1e-3)
     assert (drawn[3] - drawn[1]).mean().item() == pytest.approx(0.25, abs=1e-3)
+
+
+def test_an_interrupted_row_goes_on_with_its_next_piece(tmp_path):
+    log = []
+    with pytest.raises(InterruptedError):
+        draw(tmp_path, lambda: Dies(1, log), key="k")
+    assert log == ["ab"] and not runs.row_file(tmp_path, "a row").exists()
+    assert sorted(f.name for f in (tmp_path / "a_row.parts").iterdir()) == ["0000.npy"]
+    assert torch.equal(draw(tmp_path, lambda: Dies(9, log), key="k"), draw(tmp_path / "whole"))
+    assert log == ["ab", "cd", "e"]
+    assert sorted(f.name for f in tmp_path.iterdir() if f.is_file()) == ["a_row.npy", "a_row.npy.key"]
+
+
+def test_pieces_of_another_key_are_thrown_away(tmp_path):
+    log = []
+    with pytest.raises(InterruptedError):
+        draw(tmp_path, lambda: Dies(2, log), x1=X1 + 1, key="before")
+    assert torch.equal(draw(tmp_path, lambda: Dies(9, log), key="now"), draw(tmp_path / "whole"))
+    assert log[2:] == ["ab", "cd", "e"]
+
+
+def test_a_full_disk_keeps_the_pieces_and_the_row_is_whole_after_more_room(tmp_path):
+    log = []
+    with largest_file(260), pytest.raises(UserError, match="full or over its quota, so a_row.npy was not written"):
+        draw(tmp_path, lambda: Dies(9, log), key="k")          # a piece is 256 bytes, the row 448
+    assert torch.equal(draw(tmp_path, lambda: Dies(3, log), key="k"), draw(tmp_path / "whole"))
+    assert log == ["ab", "cd", "e"]
+
+
+def test_a_batch_smaller_than_k_draws_one_subject_at_a_time(tmp_path):
+    log = []
+    images = draw(tmp_path, lambda: Dies(9, log), seeds=(1, 2, 3), batch=2)
+    assert log == list("abcde") and torch.equal(images, Speckle().sample(X1, EHR, [1, 2, 3]).half().float())
 
 
 def test_probability_table_is_long_and_keeps_the_order():

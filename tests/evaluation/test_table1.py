@@ -58,7 +58,7 @@ def test_rows_on_disk_are_scored_alike_by_one_and_by_two_processes(tmp_path):
     x2, ehr = x1.flip(0), pd.DataFrame({"age": range(6)}, index=[f"pair{i}" for i in range(6)])
     torch.manual_seed(0)
     judge, net = Judge(64, 16, 8, 1, 1, 8, 8, 0.0), perceptual("squeeze", "random", 0)
-    runs.draw_rows({"copy-baseline": CopyBaseline}, x1, ehr, {"copy-baseline": [1]}, tmp_path)
+    runs.draw_rows({"copy-baseline": CopyBaseline}, x1, ehr, {"copy-baseline": [1]}, tmp_path, 4)
     np.save(runs.row_file(tmp_path, "perfect twice"), np.stack([x2[:, 0], x2[:, 0]]))
     rows = ["copy-baseline", "perfect twice"]
     prob, columns = table1.score_rows(tmp_path, rows, x1, x2, judge, net, threads=1, workers=1)

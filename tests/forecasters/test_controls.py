@@ -75,9 +75,16 @@ def test_exchange_leaves_nobody_their_own_record_and_loses_none(n):
 
 def test_permuted_records_changes_the_record_and_not_the_image():
     x1, ehr = torch.zeros(5, 1, 2, 2), records(5)
-    x2_hat = PermutedRecords(AgeAsBrightness(), 3).sample(x1, ehr, [1, 2])
+    x2_hat = PermutedRecords(AgeAsBrightness(), ehr, 3).sample(x1, ehr, [1, 2])
     assert x2_hat.shape == (2, 5, 1, 2, 2)
     assert x2_hat[0, :, 0, 0, 0].tolist() == exchange(ehr, 3)["age"].tolist()
+
+
+def test_permuted_records_are_those_of_the_whole_set_in_any_piece_of_it():
+    x1, ehr = torch.zeros(5, 1, 2, 2), records(5)
+    control = PermutedRecords(AgeAsBrightness(), ehr, 3)
+    pieces = [control.sample(x1[part], ehr.iloc[part], [1]) for part in (slice(0, 1), slice(1, 5))]
+    assert torch.equal(torch.cat(pieces, 1), control.sample(x1, ehr, [1]))
 
 
 def test_logistic_score_finds_the_column_that_tells():

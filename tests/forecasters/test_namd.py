@@ -1,46 +1,19 @@
-import shutil
 from types import SimpleNamespace
 
 import pytest
 import torch
 from small_llm import records
+from tiny_run import P, write_arm
 
-from namd.data.report import report_texts
 from namd.errors import UserError
 from namd.forecasters.base import Forecaster
 from namd.forecasters.namd import NAMD
-from namd.models import llm, unet, vae
-from namd.models.prompts import SoftPrompts
 from namd.training import seeding
-
-P = SimpleNamespace(
-    seed=23, device="cpu", image_size=64, vae_path="", vae_channels=[8, 8, 8], vae_layers=1, llm_path="",
-    llm_dtype="float32", llm_hidden=32, llm_layers=2, llm_steps=0, unet_path="", unet_channels=[16, 32], unet_layers=1,
-    unet_heads=2, n_timesteps=1000, beta_start=8.5e-4, beta_end=1.2e-2, beta_schedule="scaled_linear",
-    prediction_type="v_prediction", zero_terminal_snr=True, timestep_spacing="trailing", ddim_steps=2, eval_batch=5,
-)
 
 
 @pytest.fixture(scope="module")
 def arm(tmp_path_factory):
-    """A run's folder with one arm of untrained toy models whose input reaches the output."""
-    root = tmp_path_factory.mktemp("run")
-    folder, ehr = root / "arms" / "namd", records(40)
-    llm.build_llm(root / "llm", llm.pretraining_texts(ehr), P)
-    lm, tokenizer = llm.load_llm(root / "llm")
-    vae.build_vae(root / "vae0", P)
-    vae.load_vae(root / "vae0").save(folder / "vae")
-    unet.build_unet(root / "unet0", P)
-    model = unet.load_unet(root / "unet0")
-    unet.widen_context(model, 32, seed=23)
-    unet.widen_input(model)
-    with torch.no_grad():
-        model.conv_in.weight[:, 4:] = 0.1 * seeding.noise((16, 4, 3, 3), "test")
-    model.save_pretrained(folder / "namd" / "unet")
-    prompts = SoftPrompts.from_vocabulary(lm, 2, 2, 23)
-    prompts.fit_standardisation(lm, tokenizer, report_texts(ehr))
-    prompts.save(folder / "namd")
-    return folder
+    return write_arm(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +65,22 @@ def test_one_sample_is_section_332_by_hand(namd, baseline):
     assert torch.allclose(namd.sample(x1, ehr, [1])[0], by_hand, atol=1e-5)
 
 
-def test_an_untrained_arm_is_a_user_error(arm, tmp_path):
-    folder = tmp_path / "arms" / "namd"
-    with pytest.raises(UserError, match="run 01"):
-        NAMD(folder, P)
-    shutil.copytree(arm.parent.parent / "llm", tmp_path / "llm")
-    with pytest.raises(UserError, match="run 02"):
-        NAMD(folder, P)
+def test_the_same_records_are_encoded_once_and_others_never_change_them(arm, namd, baseline):
+    new, ehr = NAMD(arm, P), baseline[1]
+    namd.context(ehr.iloc[[3, 0]])                                        # another history than that of `new`
+    first = new.context(ehr.iloc[:3])
+    assert torch.equal(namd.context(ehr.iloc[:3]), first)
+    new.pipe.opened_llm = new.pipe.soft_prompts = None                    # nothing left to encode with
+    assert torch.equal(new.context(ehr.iloc[:3]), first)
+
+
+def test_schedule_and_language_model_are_those_of_the_training(arm):
+    other = SimpleNamespace(**{**vars(P), "prediction_type": "epsilon", "zero_terminal_snr": False})
+    assert NAMD(arm, other).scheduler.config.prediction_type == "v_prediction"
+    with pytest.raises(UserError, match="llm_path"):
+        NAMD(arm, SimpleNamespace(**{**vars(P), "llm_path": str(arm / "absent")}))
+
+
+def test_an_untrained_arm_is_a_user_error(tmp_path):
+    with pytest.raises(UserError, match="run 04"):
+        NAMD(tmp_path / "arms" / "namd", P)

@@ -1,10 +1,12 @@
 import hashlib
+import shutil
 
 import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from small_llm import parameters, records
+from transformers import Gemma3TextModel
 
 from namd.data.report import report_texts
 from namd.errors import UserError
@@ -37,10 +39,10 @@ def test_files_are_a_multimodal_gemma_and_loading_keeps_every_weight(small):
     path, lm, _ = small
     stored = load_file(path / "model.safetensors")
     assert any("vision_tower" in name for name in stored)
-    loaded = lm.state_dict()
-    text = {name.split("language_model.model.")[-1].split("language_model.")[-1]: value
-            for name, value in stored.items() if "language_model" in name}
-    assert all(torch.equal(loaded[name], text[name]) for name in loaded)
+    text = {name.removeprefix("language_model.model."): value
+            for name, value in stored.items() if name.startswith("language_model.model.")}
+    assert text.keys() == lm.state_dict().keys()
+    assert all(torch.equal(value, text[name]) for name, value in lm.state_dict().items())
     assert not any(p.requires_grad for p in lm.parameters()) and not lm.training
 
 
@@ -52,6 +54,16 @@ def test_a_missing_weight_is_refused(small, tmp_path):
     gone = next(name for name in stored if "layers.1.mlp.up_proj" in name)
     save_file({k: v for k, v in stored.items() if k != gone}, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(UserError, match="lacks 1 weights"):
+        llm.load_llm(tmp_path)
+
+
+def test_a_text_only_class_finds_nothing_in_the_multimodal_files_and_is_refused(small, tmp_path):
+    path, lm, _ = small
+    _, info = Gemma3TextModel.from_pretrained(path, config=lm.config, output_loading_info=True)
+    assert info["missing_keys"] == set(lm.state_dict())      # every weight would be a random one
+    shutil.copytree(path, tmp_path, dirs_exist_ok=True)
+    lm.config.save_pretrained(tmp_path)                      # the files now ask for that class
+    with pytest.raises(UserError, match=f"lacks {len(lm.state_dict())} weights"):
         llm.load_llm(tmp_path)
 
 

@@ -1,5 +1,6 @@
 """The two surgeries: what they keep bit for bit, what they make anew, and that both survive saving."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -67,11 +68,12 @@ def test_widened_context_renews_exactly_the_cross_attention_keys_and_values(unet
 
 
 def test_new_projections_are_uniform_seeded_and_all_different(unet, folder):
-    other = load_unet(folder)
+    same, other = load_unet(folder), load_unet(folder)
     names = widen_context(unet, 64, seed=23)
-    widen_context(other, 64, seed=23)
+    widen_context(same, 64, seed=23), widen_context(other, 64, seed=24)
     weights = [unet.state_dict()[name] for name in names]
-    assert all(torch.equal(unet.state_dict()[n], other.state_dict()[n]) for n in names)
+    assert all(torch.equal(unet.state_dict()[n], same.state_dict()[n]) for n in names)
+    assert not any(torch.equal(unet.state_dict()[n], other.state_dict()[n]) for n in names)
     assert all(float(w.abs().max()) <= 1 / 8 for w in weights)
     assert all(abs(float(w.std()) - 1 / 8 / 3**0.5) < 0.005 for w in weights)
     assert len({float(w.flatten()[0]) for w in weights}) == len(names)
@@ -91,6 +93,14 @@ def test_widened_input_ignores_the_baseline_bit_for_bit(unet):
     assert torch.equal(before, after)
 
 
+def test_widened_input_copies_weights_and_bias_and_adds_zeros(unet):
+    old = unet.conv_in
+    torch.nn.init.normal_(old.bias, generator=seeding.generator("bias"))
+    widen_input(unet)
+    assert torch.equal(unet.conv_in.bias, old.bias) and torch.equal(unet.conv_in.weight[:, :4], old.weight)
+    assert not unet.conv_in.weight[:, 4:].any()
+
+
 def test_the_new_input_channels_learn(unet):
     widen_input(unet)
     unet(torch.cat([Z, Z], dim=1), T, context(CONTEXT_WIDTH)).sample.square().mean().backward()
@@ -106,6 +116,27 @@ def test_both_surgeries_survive_saving(unet, tmp_path):
     with torch.no_grad():
         z = torch.cat([Z, Z], dim=1)
         assert torch.equal(unet.eval()(z, T, context(64)).sample, again(z, T, context(64)).sample)
+
+
+@pytest.mark.parametrize(("m", "matters"), [(1, False), (2, True)])
+def test_one_token_leaves_the_attention_nothing_to_choose(unet, m, matters):
+    widen_context(unet, 64, seed=23)
+    unet(Z, T, context(64)[:, :m]).sample.square().mean().backward()
+    size = {part: max(float(layer.weight.grad.abs().max()) for name, layer in unet.named_modules()
+                      if name.endswith(f"attn2.{part}")) for part in ("to_q", "to_k", "to_v")}
+    assert size["to_v"] > 1e-4
+    assert (min(size["to_q"], size["to_k"]) > 1e-4 * size["to_v"]) == matters
+
+
+def test_sd15s_layout_has_four_channels_and_another_width_than_the_language_model(unet):
+    assert (unet.config.in_channels, unet.config.out_channels, unet.config.cross_attention_dim) == (4, 4, 768)
+
+
+def test_weights_of_another_width_are_refused_not_filled(folder):
+    config = json.loads((folder / "config.json").read_text()) | {"cross_attention_dim": 64}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match="attn2.to_k.weight"):
+        load_unet(folder)
 
 
 def test_an_input_is_widened_once(unet):

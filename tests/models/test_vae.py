@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 from diffusers import AutoencoderKL
+from safetensors.torch import load_file, save_file
 
 from namd.data.cohort import Pairs
 from namd.errors import UserError
@@ -94,9 +95,21 @@ def test_a_published_layout_with_subfolder_and_no_probe_loads(tmp_path):
     assert vae.probe.in_features == 4 * 4 * 4 and not vae.folded
 
 
-def test_missing_weights_are_refused(tmp_path):
-    from safetensors.torch import load_file, save_file
+def test_the_attention_names_of_sd15s_file_are_understood(tmp_path):
+    written = vaes.load_vae(vaes.build_vae(tmp_path, FOUR_BLOCKS)).vae.state_dict()
+    published = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    old = {}
+    for name, value in written.items():
+        for ours, theirs in published.items():
+            name = name.replace(f".attentions.0.{ours}.", f".attentions.0.{theirs}.")
+        old[name] = value
+    assert "encoder.mid_block.attentions.0.query.weight" in old and len(old) == len(written)
+    save_file(old, tmp_path / "diffusion_pytorch_model.safetensors", {"format": "pt"})
+    read = vaes.load_vae(tmp_path).vae.state_dict()
+    assert all(torch.equal(read[name], value) for name, value in written.items())
 
+
+def test_missing_weights_are_refused(tmp_path):
     vaes.build_vae(tmp_path, SMALL)
     name = tmp_path / "diffusion_pytorch_model.safetensors"
     weights = load_file(name)
@@ -107,7 +120,7 @@ def test_missing_weights_are_refused(tmp_path):
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(UserError, match="No VAE could be read"):
+    with pytest.raises(UserError, match="vae_path: nothing can be loaded"):
         vaes.load_vae(tmp_path)
 
 

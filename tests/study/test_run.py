@@ -12,6 +12,7 @@ from PIL import Image
 
 from namd.errors import UserError
 from namd.study import run as study
+from namd.training import precision
 
 matplotlib.use("Agg")
 
@@ -41,6 +42,13 @@ def test_starting_twice_draws_the_same_numbers(home):
         draws.append((torch.rand(3).tolist(), np.random.rand(3).tolist()))
     assert draws[0] == draws[1]
     assert torch.are_deterministic_algorithms_enabled() and torch.get_num_threads() == 1
+
+
+def test_the_precision_is_settled_and_stamped(home, monkeypatch, capsys):
+    monkeypatch.setattr(precision, "_settled", "float32")
+    run = study.start("01_data", scope(precision="bfloat16"))
+    assert precision._settled == run.stamp["dtype"] == "bfloat16"
+    assert "bfloat16" in capsys.readouterr().out.splitlines()[2]
 
 
 @pytest.mark.parametrize(("values", "mend"), [

@@ -1,0 +1,128 @@
+"""Where weights come from: a directory, or a repository of the hub at a named revision, with its licence."""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+from huggingface_hub import try_to_load_from_cache
+from safetensors import SafetensorError
+
+from namd.errors import UserError
+
+UNREADABLE = (OSError, ValueError, RuntimeError, SafetensorError)  # what the libraries raise on absent or odd files
+
+
+class Source(NamedTuple):
+    """A repository of the hub that the study names, its licence, and whether a login must accept it first."""
+
+    licence: str
+    gated: bool
+
+
+SOURCES = {
+    "stable-diffusion-v1-5/stable-diffusion-v1-5": Source("CreativeML OpenRAIL-M", gated=False),
+    "google/medgemma-1.5-4b-it": Source("Health AI Developer Foundations terms of use", gated=True),
+}
+
+
+def split(path) -> tuple[str, str | None]:
+    """("org/name", "revision") of "org/name@revision"; (path, None) of a directory or of an id without revision.
+
+    Source: ours, written as in hf:// paths, because `main` of a repository may change between two runs.
+    """
+    name, _, revision = str(path).partition("@")
+    return (str(path), None) if Path(path).is_dir() or not revision else (name, revision)
+
+
+def advice(path, part: str = "") -> str:
+    """How to get weights that are out of reach: the page that asks for consent and the command that fetches them.
+
+    Args:
+        path, part: as in `config_file`.
+    """
+    name, revision = split(path)
+    if name not in SOURCES:
+        return "give a complete directory in the Hugging Face format, or a hub id that you can reach"
+    licence, gated = SOURCES[name]
+    consent = f"accept its licence ({licence}) at https://huggingface.co/{name}, `hf auth login`, " if gated else ""
+    command = f"hf download {name}" + (f" --revision {revision}" if revision else "")
+    return f"{consent}`{command}" + (f' --include "{part}/*"`' if part else "`")
+
+
+def first_line(error: Exception) -> str:
+    """What a library said, without its hints; the error's own name when it said nothing."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def config_file(path, part: str = "") -> Path | None:
+    """config.json of a directory or of this machine's copy of a hub repository; None where there is none yet.
+
+    Args:
+        path: directory, "org/name" or "org/name@revision".
+        part: folder inside (vae, unet), where the repository has one for each model.
+    """
+    name, revision = split(path)
+    if Path(name).is_dir():
+        found = [file for file in (Path(name) / part / "config.json", Path(name) / "config.json") if file.is_file()]
+        return found[0] if found else None
+    try:
+        cached = try_to_load_from_cache(name, f"{part}/config.json".lstrip("/"), revision=revision)
+    except ValueError:  # neither a directory nor the form of a hub id
+        return None
+    return Path(cached) if isinstance(cached, str) else None
+
+
+def provenance(path, part: str = "") -> dict:
+    """What a stamp says about loaded weights.
+
+    Args:
+        path, part: as in `config_file`.
+
+    Returns:
+        id (a directory by its name alone), revision (the commit, where this machine's copy tells it), licence
+        (None where the study knows none) and config_sha256.
+
+    Source: ours, because gated weights are never copied into a run: the stamp must say which they were.
+    """
+    name, revision = split(path)
+    local, config = Path(name).is_dir(), config_file(path, part)
+    if config and not local:
+        revision = config.parts[config.parts.index("snapshots") + 1]
+    return dict(
+        id=Path(name).resolve().name if local else name, revision=revision,
+        licence=SOURCES[name].licence if name in SOURCES else None,
+        config_sha256=hashlib.sha256(config.read_bytes()).hexdigest() if config else None,
+    )
+
+
+def load(kind, path, part: str, what: str):
+    """A diffusers model with every weight from safetensors, or a refusal.
+
+    Args:
+        kind: the model's class, e.g. AutoencoderKL.
+        path: directory (the model itself, or with a folder `part`), "org/name" or "org/name@revision".
+        part: the folder of a pipeline, e.g. "vae".
+        what: begins the sentences, e.g. "vae_path".
+
+    Raises:
+        UserError: nothing readable there, or weights missing from the file.
+
+    Source: ours, because diffusers fills what a file lacks with uninitialised memory and goes on.
+    """
+    name, revision = split(path)
+    local = Path(name).is_dir()
+    try:
+        model, info = kind.from_pretrained(
+            name, revision=revision, subfolder=part if not local or (Path(name) / part).is_dir() else None,
+            use_safetensors=True, output_loading_info=True,
+        )
+    except UNREADABLE as error:
+        raise UserError(f"{what}: nothing can be loaded from '{path}' ({first_line(error)}); "
+                        f"{advice(path, part)}.") from error
+    missing = sorted(info["missing_keys"])
+    if missing:
+        raise UserError(f"{what}: '{path}' lacks {len(missing)} weights, the first is {missing[0]}; the file is "
+                        "incomplete or belongs to another architecture, so fetch or write it again.")
+    if local:
+        model.register_to_config(_name_or_path=Path(name).name)  # an absolute path would travel with every copy
+    return model

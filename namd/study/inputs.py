@@ -1,0 +1,156 @@
+"""What a run needs and this machine lacks: tables, images, pretrained weights, disk and GPU, each with its source."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import joblib
+import pandas as pd
+import torch
+from torchvision import models
+
+from namd.data.codes import CENTRE_LISTS, FAMILY, NEEDED
+from namd.data.crops import index_series, n_workers
+from namd.data.links import link_nodules
+from namd.data.series import find_series
+from namd.data.tables import read_delivery, recognise
+from namd.errors import UserError
+from namd.models import hub
+from namd.study.digest import outputs_root
+from namd.study.params import REPO
+
+ASKED = ("diagemph", *FAMILY)      # not in the open tables
+CDAS = "free on request at https://cdas.cancer.gov/nlst/"
+TABLES = {"participant": "one row a person: age, gender, family history", "abnormalities": "what each reading found",
+          "comparison": "whether it was there the year before", "cancer": "confirmed lung cancers"}
+BACKBONES = {"vgg": ("vgg16", models.VGG16_Weights), "alex": ("alexnet", models.AlexNet_Weights),
+             "squeeze": ("squeezenet1_1", models.SqueezeNet1_1_Weights)}
+DIFFUSERS = ("diffusion_pytorch_model.safetensors",)
+TRANSFORMERS = ("model.safetensors", "tokenizer.json", "tokenizer_config.json")
+
+
+@dataclass(frozen=True)
+class Missing:
+    """An input that is not there, and the page or command that provides it; a run goes without an optional one."""
+
+    what: str
+    how: str
+    optional: bool = False
+
+
+def missing(p, need_bytes: int) -> list[Missing]:
+    """Everything that a run with the parameters `p` and `need_bytes` of disk lacks."""
+    return [*delivery(p), *pretrained(p), *backbones(p), *disk(need_bytes), *gpu(p)]
+
+
+def delivery(p) -> list[Missing]:
+    """Tables, nodule list and images below data_delivery; nothing for a phantom, which notebook 01 writes."""
+    if p.data_source == "phantom":
+        return []
+    if not p.data_delivery:
+        return [Missing("a delivery: data_delivery is empty", "-p data_delivery=<folder>, or -p data_source=phantom")]
+    folder = REPO / p.data_delivery
+    heads = [_columns(file) for file in folder.glob("*") if file.suffix.lower() == ".csv"]
+    kinds = {recognise(columns): columns for columns in heads}
+    lacking = []
+    if not folder.is_dir():
+        lacking.append(Missing(f"folder {p.data_delivery} (data_delivery)", "make it, for the files below"))
+    lacking += [Missing(f"NLST table `{kind}`: {TABLES[kind]}", CDAS) for kind in NEEDED if kind not in kinds]
+    if not kinds.keys() & set(CENTRE_LISTS):
+        lacking.append(Missing("list of nodule centres, for NLST recorded none", "NLSTx: https://github.com/benVZ/NLSTx"
+                               " or LUNA25: https://luna25.grand-challenge.org"))
+    unknown = [name for name in ASKED if name not in kinds.get("participant", ASKED)]
+    asked = [Missing(f"{', '.join(unknown)} of the participants (reports say: unknown)", CDAS, True)] if unknown else []
+    return lacking + _images(folder, p, complete=not lacking) + asked
+
+
+def _columns(file) -> list[str]:
+    """Column names of a CSV file, as `recognise` wants them; none of a file that is no table."""
+    try:
+        head = pd.read_csv(file, nrows=0, dtype=str, encoding="utf-8-sig")
+    except ValueError:
+        return []
+    return [str(name).strip().lower() for name in head.columns]
+
+
+def _images(folder, p, complete) -> list[Missing]:
+    """CT series; counted one by one where the tables are `complete` enough to say which are needed."""
+    fetch = f'pip install idc-index; idc download "<series UID>,..." --download-dir {p.data_delivery}'
+    if not complete:
+        return [] if find_series(folder) else [Missing("CT series (DICOM) of the listed nodules", fetch)]
+    try:
+        linked, refused = link_nodules(read_delivery(folder), p.data_label_days)
+    except UserError as error:
+        return [Missing(f"usable tables: {error}", CDAS)]
+    wanted = {centre.uid for link in linked for centre in (link["start"], link["end"])}
+    workers = n_workers(p.data_workers, len(linked))
+    with joblib.Parallel(n_jobs=workers) as parallel:
+        absent = wanted - set(index_series(folder, parallel, 4 * workers))
+    if not wanted:
+        return [Missing(f"a nodule at T0 and T1: {len(refused)} are named, none can be linked",
+                        "python -m namd run 01 writes the reasons to cohort/refused.csv")]
+    return [Missing(f"{len(absent)} of {len(wanted)} CT series, e.g. {min(absent)}", fetch)] if absent else []
+
+
+def pretrained(p) -> list[Missing]:
+    """Weights named by vae_path, unet_path and llm_path that are neither in a directory nor in the hub's cache."""
+    named = (("VAE", p.vae_path, "vae", DIFFUSERS), ("U-Net", p.unet_path, "unet", DIFFUSERS),
+             ("language model", p.llm_path, "", TRANSFORMERS))
+    return [_weights(*each) for each in named if each[1] and not _whole(*each[1:])]
+
+
+def _whole(path, part, files) -> bool:
+    """Whether configuration, every shard of the weights and what else `files` names are on this machine."""
+    config = hub.config_file(path, part)
+    if config is None:
+        return False
+    weights, *others = files
+    index = config.with_name(f"{weights}.index.json")
+    shards = set(json.loads(index.read_text())["weight_map"].values()) if index.is_file() else {weights}
+    return all(config.with_name(name).is_file() for name in (*shards, *others))
+
+
+def _weights(what, path, part, files) -> Missing:
+    """One pretrained model that is not here."""
+    name, revision = hub.split(path)
+    if Path(name).is_dir():
+        return Missing(f"{what}: {name} lacks config.json or {' or '.join(files)}",
+                       "write it, or name another directory")
+    licence, gated = hub.SOURCES.get(name, ("licence on its page", False))
+    picks = [f"{part}/config.json", f"{part}/{files[0]}"] if part else ["*.json", "*.safetensors"]
+    lines = [f"hf download {name}", f"--revision {revision}" if revision else "",
+             " ".join(f'--include "{pick}"' for pick in picks)]
+    visit = f"accept the licence at https://huggingface.co/{name}, `hf auth login`, then\n" if gated else ""
+    return Missing(f"{what} {name} ({licence})", visit + " \\\n    ".join(filter(None, lines)))
+
+
+def backbones(p) -> list[Missing]:
+    """ImageNet weights of the perceptual distance, in the training and in the evaluation."""
+    if p.lpips_weights != "imagenet":
+        return []
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    lacking = []
+    for net in dict.fromkeys((p.lpips_net, p.eval_lpips_net)):
+        name, weights = BACKBONES[net]
+        if not (folder / Path(weights.IMAGENET1K_V1.url).name).is_file():
+            lacking.append(Missing(f"ImageNet weights of {name} for LPIPS",
+                                   f"python -c \"from torchvision.models import {name} as m; m(weights='DEFAULT')\""))
+    return lacking
+
+
+def disk(need_bytes: int) -> list[Missing]:
+    """Free space where outputs/ is or will be."""
+    root = outputs_root()
+    free = shutil.disk_usage(next(folder for folder in (root, *root.parents) if folder.is_dir())).free
+    if free >= need_bytes:
+        return []
+    return [Missing(f"disk space: about {need_bytes / 1e9:.0f} GB needed, {free / 1e9:.0f} GB free",
+                    "free some, or set the environment variable NAMD_OUTPUTS to a folder on another disk")]
+
+
+def gpu(p) -> list[Missing]:
+    """A GPU where `device` asks for one."""
+    if p.device == "cuda" and not torch.cuda.is_available():
+        return [Missing("a GPU that torch can see, for device: cuda", "https://pytorch.org/get-started/locally")]
+    return []

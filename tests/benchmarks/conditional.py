@@ -1,0 +1,99 @@
+"""One conditional training step (Eq. 10): forward, backward, clipping, AdamW. Cached latents and one LLM call, or not.
+
+The common way is diffusers' examples/instruct_pix2pix/train_instruct_pix2pix.py, the script that most would fork,
+with the prompt-tuned language model of peft in the place of CLIP.
+"""
+
+from copy import deepcopy
+
+import torch
+import torch.nn.functional as F
+from stand_ins import encode_set_by_set, images, imaging, language, peft_sets, records, sizes
+
+from namd.models import diffusion
+from namd.models.prompts import ContextBank
+from namd.models.vae import moments
+from namd.study.benchmark import Pair
+from namd.training import loop, seeding
+
+
+def pairs(device):
+    """Two rows for each size: reports padded as in the script and the authors' code, or to the longest of the batch."""
+    for size, p in sizes(device).items():
+        ehr = records(4 * p.cond_batch)
+        text = language(p, ehr, device)
+        image = imaging(p, text.lm.config.hidden_size, device)
+        x1, x2 = (images(len(ehr), p, visit).to(device) for visit in (1, 2))
+        data = p, text, image, x1, x2
+        fixed = dict(padding="max_length", max_length=128 - p.text_n_tokens, truncation=True)
+        yield Pair(f"conditional {size}", CommonStep(*data, fixed), OurStep(*data))
+        yield Pair(f"conditional {size} tight", CommonStep(*data, dict(padding=True)), OurStep(*data))
+
+
+class Step:
+    """What both ways share: a copy of the weights, the optimiser of `loop.fit`, the items of a step.
+
+    A call returns the loss and the norm of the gradient.
+    """
+
+    def __init__(self, p, text, image, trained):
+        self.p, self.text, self.image, self.unet = p, text, image, deepcopy(image.unet).train()
+        self.trained = [*self.unet.parameters(), *trained]
+        self.optimizer = torch.optim.AdamW(self.trained, lr=2e-5, fused=True)
+
+    def __call__(self, i):
+        idx = loop.batch_indices(i, len(self.text.texts), self.p.cond_batch, "benchmark")
+        loss = self.loss(idx, seeding.generator("benchmark", i), i)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.trained, self.p.grad_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return torch.stack([loss.detach(), norm])
+
+    def draw(self, shape, g, device):
+        """Noise and timesteps."""
+        eps, t = torch.randn(shape, generator=g), torch.randint(self.p.n_timesteps, shape[:1], generator=g)
+        return eps.to(device), t.to(device)
+
+
+class OurStep(Step):
+    """Notebook 04: posterior samples from stored moments, one call of the language model with a shared prefix."""
+
+    def __init__(self, p, text, image, x1, x2):
+        self.prompts = deepcopy(text.prompts)
+        super().__init__(p, text, image, self.prompts.parameters())
+        self.bank = ContextBank(text.lm, text.tokenizer, self.prompts, text.texts, prompt_steps=-1)
+        self.moments = [[part.to(x1.device) * image.vae.scale for part in moments(image.vae, x)] for x in (x1, x2)]
+
+    def loss(self, idx, g, i):
+        z1, z2 = (mean[idx] + std[idx] * torch.randn(mean[idx].shape, generator=g).to(mean)
+                  for mean, std in self.moments)
+        eps, t = self.draw(z2.shape, g, z2.device)
+        z2_t = diffusion.q_sample(z2, eps, t, diffusion.alpha_bar(self.image.scheduler))
+        prediction = self.unet(torch.cat([z2_t, z1], 1), t, encoder_hidden_states=self.bank.context(idx, i)).sample
+        return F.mse_loss(prediction, diffusion.target(z2, eps, t, self.image.scheduler))
+
+
+class CommonStep(Step):
+    """The script's step: the VAE encodes both images, each set of prompts is one call of the language model.
+
+    `padding` are the tokenizer's options. The script pads every caption to the text encoder's longest input (77 in
+    CLIP), the authors' code to 128 with the prompts.
+    """
+
+    def __init__(self, p, text, image, x1, x2, padding):
+        self.llm = peft_sets(text.lm, text.prompts)
+        super().__init__(p, text, image, self.llm.prompt_encoder.parameters())
+        self.x1, self.x2, self.padding = x1, x2, padding
+
+    def loss(self, idx, g, i):
+        with torch.no_grad():  # the script takes the baseline's mode, unscaled; Eq. 10 needs both alike
+            z1, z2 = (self.image.vae.posterior(x[idx]).sample(g) * self.image.vae.scale for x in (self.x1, self.x2))
+        eps, t = self.draw(z2.shape, g, z2.device)
+        scheduler = self.image.scheduler
+        z2_t = scheduler.add_noise(z2, eps, t)
+        wanted = eps if scheduler.config.prediction_type == "epsilon" else scheduler.get_velocity(z2, eps, t)
+        texts = [self.text.texts[j] for j in idx.tolist()]
+        ctx = encode_set_by_set(self.llm, self.text.tokenizer, texts, **self.padding)
+        prediction = self.unet(torch.cat([z2_t, z1], 1), t, encoder_hidden_states=ctx).sample
+        return F.mse_loss(prediction, wanted)
