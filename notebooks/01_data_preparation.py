@@ -107,7 +107,10 @@ run = start("01_data_preparation", globals())
 # %%
 def made(name):
     mark = run.root / f"{name}.key"
-    return (run.root / name).exists() and mark.exists() and mark.read_text() == run.key
+    if (run.root / name).exists() and mark.exists() and mark.read_text() == run.key:
+        return True
+    mark.unlink(missing_ok=True)  # from here on, what lies there is of nobody
+    return False
 
 
 def sign(name):

@@ -60,8 +60,10 @@ def draw_rows(makers, x1, ehr, seeds, folder, batch, threads=0, workers=1, preci
     joblib.Parallel(n_jobs=n)(joblib.delayed(_draw_share)(
         i, [(makers[row], seeds[row], share[i::n]) for row, share in missing.items() if share[i::n]],
         x1, ehr, threads, precision, os.getpid()) for i in range(n))
-    for row in pieces:
-        _join(pieces[row], row_file(folder, row), key)
+    for row in makers:
+        if row in pieces:
+            _join(pieces[row], row_file(folder, row), key)
+        _drop(_parts(row_file(folder, row)))
 
 
 def _pieces(path, n_subjects, size):
@@ -116,13 +118,16 @@ def _draw_pieces(forecaster, seeds, pieces, x1, ehr, parent):
 
 
 def _join(pieces, path, key):
-    """Write the row from its pieces, which go last."""
+    """Write the row from its pieces, its key last."""
     files.remove(Path(f"{path}.key"))
     _save(path, np.concatenate([np.load(file) for _, file in pieces], axis=1))
     if key:
         _mark(path, key)
-    for part in (_parts(path), Path(f"{_parts(path)}.key")):
-        files.remove(part)
+
+
+def _drop(parts):
+    for path in (parts, Path(f"{parts}.key")):
+        files.remove(path)
 
 
 def _save(path, array):

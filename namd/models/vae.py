@@ -11,6 +11,7 @@ from torch import nn
 
 from namd.data.cohort import AUGMENTATIONS
 from namd.errors import UserError
+from namd.files import replacing
 from namd.models import hub
 from namd.training import parallel, precision
 from namd.training.seeding import fresh_weights
@@ -71,8 +72,9 @@ class NoduleVAE(nn.Module):
 
     def save(self, path) -> None:
         """Write a Hugging Face directory, and the probe beside it."""
-        self.vae.save_pretrained(path)
-        save_file({k: v.contiguous() for k, v in self.probe.state_dict().items()}, Path(path) / PROBE_FILE)
+        with replacing(path) as aside:
+            self.vae.save_pretrained(aside)
+            save_file({k: v.contiguous() for k, v in self.probe.state_dict().items()}, aside / PROBE_FILE)
 
 
 def small_config(p) -> dict:
@@ -191,8 +193,8 @@ def cache_latents(vae: NoduleVAE, pairs, p, path) -> None:
             mean, std = moments(vae, x)
             stacks[f"z{visit}_mean"].append(mean * vae.scale)
             stacks[f"z{visit}_std"].append(std * vae.scale)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: torch.stack(parts, 1).contiguous() for name, parts in stacks.items()}, path)
+    with replacing(path) as aside:
+        save_file({name: torch.stack(parts, 1).contiguous() for name, parts in stacks.items()}, aside)
 
 
 def load_latents(path) -> dict[str, torch.Tensor]:

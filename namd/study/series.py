@@ -13,6 +13,7 @@ from namd.study import params
 
 AFTER = {"01": (), "02": ("01",), "03": ("02",), "04": ("03",), "05": ("04",), "06": ("05",), "07": ("05",)}
 PER_ARM = ("02", "03", "04")
+HOW = {"data_workers", "eval_workers", "save_every"}    # they change no byte of a result
 ABLATIONS = params.REPO / "params" / "ablations"
 NOTEBOOKS = params.REPO / "notebooks"
 
@@ -109,7 +110,7 @@ def work_key(number, values, upstream):
     """Names a result: declared parameters, code, module sources and the keys of what came before.
 
     Args:
-        values: {parameter: value}, only those the notebook declares.
+        values: {parameter: value}, only those the notebook declares; those of HOW do not count.
         upstream: {job label: work key}.
 
     Source: ours, because a checkpoint or a finished notebook may only be reused when all of it is the same.
@@ -117,7 +118,8 @@ def work_key(number, values, upstream):
     code = code_of(number)
     plain = "\n".join(line for cell in code for line in cell.splitlines() if not line.startswith(("%", "!")))
     modules = {name: hashlib.sha256(text).hexdigest() for name, text in reached(plain).items()}
-    return sha(values, code, modules, upstream)
+    counted = {name: value for name, value in values.items() if name not in HOW}
+    return sha(counted, code, modules, upstream)
 
 
 class Plan:

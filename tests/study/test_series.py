@@ -47,6 +47,12 @@ def test_a_parameter_reruns_its_notebook_and_what_follows_but_nothing_before(hom
     assert changed(before, keys("data_source=delivery")) == set(before)
 
 
+def test_how_a_result_is_reached_is_no_part_of_its_key(home, write):
+    write("01_data", parameters='run_name: str = "smoke"\ndata_workers: int = 1\n')
+    before = keys()
+    assert changed(before, keys("data_workers=2")) == set()
+
+
 def test_an_edited_exercise_or_sentence_keeps_the_results_that_follow(home, write):
     write("05_judge", "x = 1", "## Exercises", "# text", "y = 2")
     before = keys()
