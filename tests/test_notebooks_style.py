@@ -167,3 +167,11 @@ def test_every_exercise_has_room_for_an_answer_and_a_folded_solution(source):
                  if c.cell_type == "code" and not (c.metadata.get("jupyter", {}).get("source_hidden")
                                                    and "hide-cell" in c.metadata["tags"])]
     refuse(problems)
+
+
+def test_no_notebook_before_the_evaluation_opens_the_test_split(source):
+    text = "\n".join(cell.source for cell in code_cells(source))
+    opened = {name for names in re.findall(r"\.split\(([\"'][^)]*)\)", text) for name in re.findall(r"\w+", names)}
+    beside = re.findall(r"cohort\.(?:pairs|_crops)\b|crops\.npy|pairs\.parquet", text)
+    if source.stem[:2] in ("02", "03", "04"):
+        assert opened and opened <= {"train", "val"} and not beside, (opened, beside)

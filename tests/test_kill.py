@@ -1,0 +1,153 @@
+"""Every stage killed by SIGKILL at random moments and started again ends with the bytes of an uninterrupted run."""
+
+import multiprocessing
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from namd.study import params, series
+from namd.training import checkpoint, seeding
+
+SMOKE = params.REPO / "params" / "smoke.yaml"
+PAIRS = ["vae_steps=24", "uncond_steps=24", "cond_steps=24", "save_every=2", "judge_steps=300", "eval_batch=6",
+         "eval_workers=1", "data_workers=1", "n_boot=20", "var_nodules=12", "compare_arms=[namd]"]
+PLAN = series.Plan([SMOKE], PAIRS)
+FORK = multiprocessing.get_context("forkserver")        # the imports are paid for once
+FORK.set_forkserver_preload(["namd.pipeline", "namd.study.run", "namd.evaluation.table1", "lpips", "sklearn.manifold"])
+ARM = "smoke/arms/namd/"
+STAGES = {                                              # notebook: (what to watch, and how often it must change)
+    "02": [(ARM + "checkpoints/vae/step-*", 3), (ARM + "checkpoints/vae/step-*", 4), (ARM + "latents/*", 1)],
+    "03": [(ARM + "checkpoints/uncond/step-*", 3), (ARM + "checkpoints/uncond/step-*", 4)],
+    "04": [(ARM + "checkpoints/cond/step-*", 2), (ARM + "checkpoints/cond/step-*", 3), (ARM + ".tmp-*-namd/*", 2)],
+    "05": [("smoke/judge/checkpoints/step-*", 1), ("smoke/judge/checkpoints/step-*", 1),
+           ("smoke/samples/namd.parts/*.npy", 2), ("smoke/samples/*.parts/*.npy", 2)],
+    "06": [("smoke/samples/figure_5.parts/*.npy", 1)],
+}
+
+
+def stage(number, outputs):
+    """The code cells of a notebook as a script, in a process group of its own."""
+    os.setsid()
+    os.environ |= {"NAMD_OUTPUTS": str(outputs), "MPLBACKEND": "Agg"}
+    names = {"__name__": "__main__", **PLAN.parameters(job(number))}
+    with open(os.devnull, "w") as quiet, redirect_stdout(quiet):
+        for kind, tags, source in series.cells(number):
+            if kind == "code" and not {"parameters", "solution"} & set(tags):
+                exec(compile(re.sub("^%.*$", "", source, flags=re.M), f"notebook {number}", "exec"), names)
+
+
+def job(number):
+    return series.Job(number, "namd" if number in series.PER_ARM else None)
+
+
+def start(number, outputs):
+    process = FORK.Process(target=stage, args=(number, outputs))
+    process.start()
+    return process
+
+
+def finish(number, outputs):
+    process = start(number, outputs)
+    process.join()
+    assert process.exitcode == 0
+
+
+def wait(outputs, pattern, changes, alive):
+    """Return when the names that match `pattern` have changed so many times."""
+    seen = set(outputs.glob(pattern))
+    while changes:
+        assert alive(), f"it ended before {pattern} had changed {changes} more times"
+        time.sleep(0.002)
+        now = set(outputs.glob(pattern))
+        seen, changes = (now, changes - 1) if now - seen else (now, changes)
+
+
+def written(outputs):
+    """Every weight, checkpoint and image below `outputs`."""
+    root = outputs / "smoke"
+    found = [file for kind in ("safetensors", "npy") for file in root.rglob(f"*.{kind}")]
+    return {str(file.relative_to(root)): file.read_bytes() for file in found}
+
+
+def same_as(whole, outputs, number):
+    after = written(whole / "after" / number)
+    now = written(outputs)
+    assert now.keys() == after.keys()
+    assert not [name for name in after if now[name] != after[name]]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Below after/NN the outputs of notebooks 01 to NN, never interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    for number in ("01", *STAGES):
+        finish(number, folder)
+        shutil.copytree(folder / "smoke", folder / "after" / number / "smoke")
+    return folder
+
+
+@pytest.fixture
+def upstream(whole, tmp_path):
+    """(number) -> a copy of what notebook `number` finds."""
+    def copy(number):
+        return shutil.copytree(whole / "after" / f"{int(number) - 1:02d}", tmp_path / "outputs")
+    return copy
+
+
+@pytest.mark.parametrize("number", STAGES)
+def test_a_killed_stage_ends_byte_identical(number, whole, upstream):
+    outputs, rng = upstream(number), seeding.numpy_rng("kill", number)
+    for pattern, changes in STAGES[number]:
+        process = start(number, outputs)
+        wait(outputs, pattern, changes, process.is_alive)
+        time.sleep(rng.uniform(0, 0.05))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        if number == "03":
+            weights = checkpoint.complete(outputs / ARM / "checkpoints" / "uncond")[-1] / "weights.safetensors"
+            os.truncate(weights, weights.stat().st_size // 2)
+    finish(number, outputs)
+    same_as(whole, outputs, number)
+
+
+def runner(outputs, limit=None):
+    """`python -m namd run 04`; no process of it may write a file of more than `limit` bytes."""
+    words = [sys.executable, "-m", "namd", "run", "04", "--params", str(SMOKE)]
+    return subprocess.Popen(
+        [*words, *(word for pair in PAIRS for word in ("-p", pair))], text=True, cwd=params.REPO,
+        env={**os.environ, "NAMD_OUTPUTS": str(outputs)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: limit and resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+
+
+def kernels(pid):
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_the_runner_says_that_the_disk_is_full_and_goes_on_after_a_kill(whole, upstream):
+    outputs = upstream("04")
+    full = runner(outputs, limit=1_000_000)
+    _, said = full.communicate()
+    assert full.returncode == 1
+    assert re.match(r"The disk holding \S+ is full or over its quota, so step-00000002 was not written: free", said)
+    assert "Traceback" not in said and said.count("\n") == 2
+    assert not list((outputs / ARM / "checkpoints" / "cond").iterdir())
+    killed = runner(outputs)
+    wait(outputs, ARM + "checkpoints/cond/step-*", 5, lambda: killed.poll() is None)
+    for pid in [*kernels(killed.pid), killed.pid]:
+        os.kill(pid, signal.SIGKILL)
+    killed.communicate()
+    last = runner(outputs)
+    out, error = last.communicate()
+    assert last.returncode == 0, error
+    assert "04_conditional_training · namd · done in" in out
+    same_as(whole, outputs, "04")
