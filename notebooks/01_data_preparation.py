@@ -441,7 +441,7 @@ distance.round(2)
 # %%
 # papermill_description=prepare the language model
 if not llm_path and not made("llm"):
-    build_llm(run.root / "llm", pretraining_texts(train.ehr), run.p)
+    build_llm(run.root / "llm", pretraining_texts(train.ehr), run.p, run.device)
     sign("llm")
 
 # %% [markdown]

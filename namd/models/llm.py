@@ -82,13 +82,14 @@ def small_config(hidden: int, n_layers: int, vocab_size: int) -> Gemma3Config:
     return Gemma3Config(text_config=text, vision_config=image, mm_tokens_per_image=4)
 
 
-def build_llm(path, texts, p) -> None:
+def build_llm(path, texts, p, device="cpu") -> None:
     """Build the small stand-in for MedGemma: a Hugging Face folder with tokenizer, pretrained for p.llm_steps.
 
     Args:
         path: folder to write; its parent keeps the checkpoints of the pretraining.
         texts: N training texts, usually `pretraining_texts(ehr)` of the training split.
         p: llm_hidden, llm_layers, llm_steps, seed.
+        device: where it is pretrained.
 
     The same texts and parameters give the same bytes.
 
@@ -100,7 +101,8 @@ def build_llm(path, texts, p) -> None:
     if p.llm_steps:
         settings = [p.llm_hidden, p.llm_layers, p.llm_steps, p.seed, *texts]
         key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
-        pretrain(model.model.language_model, tokenizer, texts, p, path.parent / "checkpoints" / "llm", key)
+        lm = model.model.language_model.to(device)
+        pretrain(lm, tokenizer, texts, p, path.parent / "checkpoints" / "llm", key)
     logging.disable_progress_bar()
     model.save_pretrained(path)
     tokenizer.save_pretrained(path)
@@ -112,11 +114,11 @@ def pretrain(lm, tokenizer, texts, p, folder, key):
     ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)  # (N, L), <pad> is 0
 
     def step(idx, g, step_no):
-        batch = ids[idx]
+        batch = ids[idx].to(lm.device)
         logits = lm(input_ids=batch[:, :-1]).last_hidden_state @ lm.embed_tokens.weight.T
-        loss = cross_entropy(logits.mT, batch[:, 1:], ignore_index=0, reduction="none")  # (B, L-1)
-        restated = ((batch == EOS_ID).cumsum(1)[:, :-1] > 0) & (batch[:, 1:] != 0)
-        return {"loss": loss[batch[:, 1:] != 0].mean() + loss[restated].mean()}
+        word, restated = batch[:, 1:].flatten(), ((batch == EOS_ID).cumsum(1)[:, :-1] > 0).flatten()
+        loss = cross_entropy(logits.flatten(0, 1), word, ignore_index=0, reduction="none")  # (B * (L-1),)
+        return {"loss": loss[word != 0].mean() + loss[restated & (word != 0)].mean()}
 
     return loop.fit(
         step, lm, n_steps=p.llm_steps, n_items=len(texts), batch_size=32, lr=loop.one_cycle(4e-3, p.llm_steps),
