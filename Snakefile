@@ -2,6 +2,8 @@
 # parameters, notebook, modules and forerunners, so only what changed runs again.
 #
 #   snakemake --cores 2 --config params=params/quick.yaml      (make study does this)
+#
+# Arms that are trained and up to date stay rows of Table 1, whether or not the files name them.
 
 import logging
 import shlex
@@ -16,9 +18,10 @@ from namd.study.series import Plan
 
 try:
     FILES = [str(Path(f).resolve()) for f in config.get("params", "params/quick.yaml").split(",")]
-    PLAN = Plan(FILES)
-    DONE = {job: str(PLAN.done_file(job)) for job in PLAN.jobs()}
+    PLAN = Plan(FILES, [f"run_name={config['run_name']}"] if "run_name" in config else [])
     ROOT = outputs_root().resolve() / PLAN.values["run_name"]
+    PLAN = PLAN.with_trained(ROOT)
+    DONE = {job: str(PLAN.done_file(job)) for job in PLAN.jobs()}
     finished, total = PLAN.finished(ROOT)
 except UserError as error:
     sys.exit(str(error))
@@ -31,7 +34,8 @@ print(f"run {ROOT.name}: {finished} of {total} notebooks are up to date", flush=
 
 def command(verb, files):
     words = [sys.executable, "-m", "namd", *verb]
-    return shlex.join(words + [word for file in files for word in ("--params", str(file))])
+    words += [word for file in files for word in ("--params", str(file))]
+    return shlex.join(words + [word for pair in PLAN.pairs for word in ("-p", pair)])
 
 
 workdir: str(ROOT)
@@ -54,7 +58,7 @@ rule page:
 
 for job in DONE:
     rule:
-        name: f"run_{job.number}_{job.arm}" if job.arm else f"run_{job.number}"
+        name: f"run_{job.number}_{job.arm.replace('-', '_')}" if job.arm else f"run_{job.number}"
         input: [ancient(DONE[parent]) for parent in PLAN.parents(job)]
         output: DONE[job]
         threads: 2 if job.number in ("01", "05") else 1     # these two spread over worker processes

@@ -27,6 +27,7 @@ class NAMDPipeline(DiffusionPipeline):
             model_index.json a folder is written relative to the pipeline's own.
         llm_dtype: its number format, float32 or bfloat16.
         ddim_steps: steps of the sampler unless a call asks for others.
+        text_report: record, or none where the models were trained with the empty report for everybody.
 
     `NAMDPipeline.from_pretrained(folder)` opens what `save_pretrained(folder)` wrote.
 
@@ -34,10 +35,12 @@ class NAMDPipeline(DiffusionPipeline):
     """
 
     def __init__(self, vae: AutoencoderKL, unet: UNet2DConditionModel, scheduler: DDIMScheduler,
-                 soft_prompts: SoftPrompts, llm_path: str = "", llm_dtype: str = "float32", ddim_steps: int = 50):
+                 soft_prompts: SoftPrompts, llm_path: str = "", llm_dtype: str = "float32", ddim_steps: int = 50,
+                 text_report: str = "record"):
         super().__init__()
         self.register_modules(vae=vae, unet=unet, scheduler=scheduler, soft_prompts=soft_prompts)
-        self.register_to_config(llm_path=str(llm_path), llm_dtype=llm_dtype, ddim_steps=ddim_steps)
+        self.register_to_config(llm_path=str(llm_path), llm_dtype=llm_dtype, ddim_steps=ddim_steps,
+                                text_report=text_report)
         self.opened_llm = None
 
     @classmethod
@@ -115,7 +118,9 @@ class NAMDPipeline(DiffusionPipeline):
 
         Source: Sec. 3.3.2; all K runs of all subjects share batches, because small latents leave a device idle.
         """
-        ctx = self.encode_prompt(report_texts(ehr)) if prompt_embeds is None else prompt_embeds
+        ctx = prompt_embeds
+        if ctx is None:
+            ctx = self.encode_prompt(report_texts(ehr, self.config.text_report))
         z1 = torch.cat([self.nodule_vae.encode(part.to(self.device)) for part in x1.split(batch_size)])
         jobs = [(seed, i) for seed in seeds for i in range(len(x1))]
         z_T = torch.stack([seeding.noise(z1.shape[1:], seed, "sample", ehr.index[i]) for seed, i in jobs])

@@ -15,8 +15,8 @@
 # *Next:* `06_variance_analysis`.
 #
 # ## What you will do
-# Build Table 1 with intervals over patients: `metrics/table1.csv`. The probabilities and images
-# behind it stay in `metrics/probabilities.parquet` and `samples/`.
+# Build Table 1 in the paper's layout and, beside it, every row's difference to NAMD with an
+# interval over patients: `metrics/table1.csv` and `metrics/differences.csv`.
 #
 # ## What you will learn
 # - Compute AUROC, its DeLong interval and AUPRC by counting pairs of nodules.
@@ -24,6 +24,7 @@
 # - Read an FID beside its floor, and a pixel error beside a copied baseline.
 # - Name the controls and ceilings without which a generator's AUROC says little.
 # - Decide from a paired interval whether one row beats another.
+# - Say whether probabilities and spreads mean what they claim.
 #
 # ## What you need
 # Mean, variance and the normal distribution. The cohort of notebook 01 and, for each arm of
@@ -58,6 +59,7 @@ judge_steps: int = 300                   # optimiser steps
 judge_batch: int = 64                    # images per step
 judge_lr: float = 1.0e-3                 # peak learning rate
 judge_attributes: float = 1.0            # weight of the attribute loss; 0 is none
+judge_seeds: int = 1                     # judges trained with other seeds, to see their spread
 k_runs: int = 4                          # K (App. D: 20)
 oracle_runs: int = 2                     # K of the oracle
 eval_batch: int = 200                    # images per forward pass
@@ -69,15 +71,17 @@ compare_arms: list = ["namd", "no_align_no_pred"]  # Table 1: the last two rows
 
 # %%
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import torch
+from IPython.display import display
 
 from namd.data.cohort import Cohort
 from namd.data.phantom import oracle
 from namd.data.report import record_vector
-from namd.evaluation import curves, figures, intervals, metrics, runs, table1
+from namd.evaluation import calibration, curves, differences, figures, growth, intervals, layout, metrics, runs, table1
 from namd.forecasters import controls
 from namd.forecasters.namd import NAMD
 from namd.models import judge as judging
@@ -89,8 +93,8 @@ run = start("05_evaluation", globals())
 
 # %% [markdown]
 # ## 1 · Open the test split
-# Until here every choice was made on training and validation patients. From here on nothing is
-# chosen any more: each test patient is looked at once, by every row, with the same judge.
+# From here on nothing is chosen any more: every row is read on the same test patients by the same
+# judge.
 #
 # | symbol | code | shape | unit |
 # |---|---|---|---|
@@ -107,22 +111,19 @@ x1, x2 = test.images(*crop)                                # (N, 1, 64, 64) each
 label, pair_id = test.label, list(test.table.index)
 sizes = {name: [len(part), part.table["patient_id"].nunique(), part.label.sum()]
          for name, part in (("train", train), ("val", val), ("test", test))}
-pd.DataFrame(sizes, ["pairs", "patients", "malignant"]).T
-
-# %%
 seen = set(fitted.table["patient_id"])
 check("no test patient was trained on", seen.isdisjoint(test.table["patient_id"]), len(seen))
+pd.DataFrame(sizes, ["pairs", "patients", "malignant"]).T
 
 # %% [markdown]
-# The paper has 450 test patients with 53 malignant nodules. The number of malignant ones is what
-# limits every interval below.
+# The paper has 450 test patients, 53 malignant: that number limits every interval below.
 #
 # ## 2 · Train one judge
-# Section 4.1.2 uses "a pre-trained ViT-based binary classification model" as a neutral reader and
-# says no more about it. Ours has the shape of the authors' and is trained on *real follow-up*
-# images of the training patients; validation patients choose its weights. It never sees a generated
-# image or a baseline, so no row has an advantage. Its loss is the cross-entropy; in the small
-# profiles a second head learns the follow-up's attributes $f$ and is ignored afterwards:
+# Section 4.1.2 says no more of its reader than "a pre-trained ViT-based binary classification
+# model". Ours has the shape of the authors' and is trained on *real follow-up* images of training
+# patients only; validation patients choose its weights. It never sees a generated image or a
+# baseline. Its loss is the cross-entropy; in the small profiles a second head learns the
+# follow-up's attributes $f$ and is ignored afterwards:
 #
 # $$\mathcal L_\text{judge} = -\tfrac1B \sum_i \big[ L_i \log p_i + (1 - L_i) \log (1 - p_i) \big]
 # + \lambda \lVert \hat f - f \rVert^2 / (B \, n_\text{feat})$$
@@ -133,7 +134,7 @@ check("no test patient was trained on", seen.isdisjoint(test.table["patient_id"]
 # | $\lambda$ | `judge_attributes` | () | dimensionless |
 # | $f$ | `f` | (B, n_feat) | standardised |
 #
-# Three nodules before any training, with one patch and two attributes:
+# Three nodules before any training:
 
 # %%
 torch.manual_seed(0)
@@ -163,7 +164,7 @@ run.figure(figures.training_curves(history, columns, "Judge (nats)", run.synthet
 # **What to see.** Validation loss (last panel) falls, then stays or rises: the weights of its
 # lowest point are kept. If it rose from the start, the judge would only remember.
 #
-# Two numbers say what there is to win. The judge reads the real baseline and the real follow-up:
+# Two AUROCs say what there is to win:
 
 # %%
 prob = {"real baseline": judge.prob(x1).double().numpy()[None],              # (1, N)
@@ -191,29 +192,37 @@ s0 = np.array([0.7, 0.3, 0.1])                             # benign
 M = (s1[:, None] > s0) + 0.5 * (s1[:, None] == s0)         # (3, 3)
 label_6, prob_6 = np.array([1, 1, 1, 0, 0, 0]), np.concatenate([s1, s0])
 run.figure(figures.matrices([M], ["wins of malignant i over benign j"]), "auroc_pairs")
-check("counted AUROC = scikit-learn's", np.isclose(M.mean(), metrics.auroc(label_6, prob_6)), M.mean().round(3))
 
 # %% [markdown]
 # **What to see.** Six wins, one tie, two losses: 6.5 / 9. Row 3 is the weak malignant nodule,
 # column 1 the benign one that looks dangerous.
 #
-# The same table gives the uncertainty. If we had met other patients, rows and columns would have
-# changed. DeLong's estimate adds the variance of the row means to that of the column means:
+# The same table gives the uncertainty: with other patients, rows and columns would have changed.
+# DeLong adds the variance of the row means to that of the column means:
 #
 # $$\mathrm{Var} = \frac{\mathrm{Var}_i(V_i)}{n_1} + \frac{\mathrm{Var}_j(W_j)}{n_0},
 # \qquad V_i = \tfrac1{n_0} \sum_j M_{ij}, \quad W_j = \tfrac1{n_1} \sum_i M_{ij}$$
+#
+# For two readers of the same nodules, the differences of their V and W go through the same formula:
+# the *paired* test.
 
 # %%
 V, W = M.mean(1), M.mean(0)                                # (3,) each
 se = np.sqrt(V.var(ddof=1) / 3 + W.var(ddof=1) / 3)
-check("DeLong by hand and by the module agree", np.isclose(se, intervals.delong(label_6, prob_6)[1]), se.round(3))
+auc_fast, se_fast, *_ = intervals.delong(label_6, prob_6)
+s1_b, s0_b = np.array([0.8, 0.7, 0.6]), np.array([0.5, 0.4, 0.65])                           # another reader
+M_b = (s1_b[:, None] > s0_b) + 0.5 * (s1_b[:, None] == s0_b)                                 # (3, 3)
+se_paired = np.sqrt((V - M_b.mean(1)).var(ddof=1) / 3 + (W - M_b.mean(0)).var(ddof=1) / 3)
+paired_fast = intervals.delong_paired(label_6, prob_6, np.concatenate([s1_b, s0_b]))
+check("counted AUROC = scikit-learn's", np.isclose(M.mean(), metrics.auroc(label_6, prob_6)), M.mean().round(3))
+check("DeLong by hand and by the module agree", np.allclose([M.mean(), se], [auc_fast, se_fast]), se.round(3))
+check("paired DeLong by hand and by the module agree", np.isclose(se_paired, paired_fast[1]), se_paired.round(3))
 
 # %%
 show(intervals.placements)
 
 # %% [markdown]
-# The module finds row and column means from ranks, without the table. For two rows of Table 1 the
-# differences of their V and W go through the same formula: that is the *paired* test.
+# The module finds row and column means from ranks, without the table.
 #
 # AUPRC walks down the thresholds and sums precision over the steps of recall. Chance is the share
 # of malignant nodules, here one half:
@@ -227,8 +236,8 @@ for threshold in np.unique(prob_6)[::-1]:
 check("AUPRC by hand = scikit-learn's", np.isclose(auprc_slow, metrics.auprc(label_6, prob_6)), round(auprc_slow, 3))
 
 # %% [markdown]
-# AUPRC has no such formula for its uncertainty, so we resample patients, malignant and benign
-# apart. One table of counts serves every row of Table 1, which keeps differences paired.
+# For everything else we resample patients, malignant and benign apart. One table of counts serves
+# every row of Table 1, which keeps differences paired.
 
 # %%
 counts = intervals.resample_counts(label, n_boot, seed, "table1")            # (n_boot, N)
@@ -237,13 +246,12 @@ boot = intervals.percentile_interval(intervals.auroc_draws(label, prob["real fol
 print(f"AUROC of the real follow-up: DeLong [{low:.3f}, {high:.3f}], bootstrap [{boot[0]:.3f}, {boot[1]:.3f}]")
 
 # %% [markdown]
-# Two roads, nearly one interval. Its width is what Table 1 of the paper does not show.
+# Two roads, nearly one interval; the paper's Table 1 does not show it.
 #
 # ## 4 · Draw K follow-ups for every row
-# A generator's images differ from run to run, so each is asked K times with the seeds of the
-# authors' evaluation. Noise is keyed by (seed, nodule). Every row is drawn in pieces of a few
-# subjects and kept on disk: a killed notebook goes on with the next piece, and any number of
-# processes draws the same images, bit for bit.
+# A generator is asked K times, with the seeds of the authors' evaluation. Noise is keyed by (seed,
+# nodule), and rows are kept on disk in pieces: a killed notebook goes on with the next piece, and
+# any number of processes draws the same images, bit for bit.
 #
 # | row | follow-up image | why it is there |
 # |---|---|---|
@@ -291,8 +299,8 @@ names = [f"{figures.LABELS[label[i]]}\n{test.table['sct_long_dia'].iloc[i]:.0f} 
 run.figure(figures.image_grid(grid, heads, names, "namd, six test patients", run.synthetic), "test_grid")
 
 # %% [markdown]
-# **What to see.** Mid-grey in the last column is no error, white too bright, black too dark. A
-# systematic white or black ring around the nodule would mean that growth is over- or under-shot.
+# **What to see.** Mid-grey in the last column is no error. A white or black ring around the nodule
+# in every row would mean that growth is over- or under-shot.
 #
 # ## 5 · Ask how good the images are
 # LPIPS compares each image with its own follow-up. FID compares two clouds of features, each
@@ -311,9 +319,9 @@ check("FID of one feature by hand and by torchmetrics agree",
 
 # %% [markdown]
 # The paper's FID lives in 2,048 Inception features, which 450 images cannot fill: most of it is
-# bias. Ours lives in the judge's class token, so its size cannot be set beside the paper's. KID
-# asks the same question without bias. Both need a *floor*: two halves of the real follow-ups,
-# which a perfect generator cannot beat. Halves have N/2 images, so the FID floor is a little high.
+# bias. Ours lives in the judge's class token, on another scale. KID asks the same without bias.
+# Both need a *floor*: two halves of the real follow-ups, which a perfect generator cannot beat.
+# Halves have N/2 images, so the FID floor is a little high.
 
 # %%
 features_x1, features_x2 = judge.features(x1), judge.features(x2)            # (N, dim)
@@ -334,23 +342,50 @@ trials = {"perfect": zero + 0.2, "half the change": zero + 0.1, "copied baseline
 {name: round(float(metrics.delta_rmae(zero, zero + 0.2, guess)[0]), 3) for name, guess in trials.items()}
 
 # %% [markdown]
-# A copy reaches 2, the worst value. Another row in plain units is the *diameter error*: mean
-# absolute difference, in mm, between the nodule's diameter in the forecast and in the follow-up.
+# A copy reaches 2, the worst value.
 
 # %%
 net = perceptual(eval_lpips_net, lpips_weights, seed).to(run.device)
-sampled, images = table1.score_rows(run.root / "samples", list(makers), x1, x2, judge, net,
+sampled, values = table1.score_rows(run.root / "samples", list(makers), x1, x2, judge, net,
                                     threads, eval_workers)
 prob |= sampled
-images[["lpips_mean", "fid_mean", "kid_mean", "delta_rmae_mean", "psnr_mean", "diameter_error_mean"]].round(3)
+images = table1.image_columns(values)
+images.filter(like="_mean").round(3)
 
 # %% [markdown]
+# A reader of CT asks for growth. The *diameter error* is in mm, the *doubling time error* in days.
+# K draws also claim how sure they are: *coverage* is the share of true diameters within their
+# range, which honest draws hold (K - 1) / (K + 1) of the time. The *CRPS* rewards both:
+#
+# $$\mathrm{CRPS} = \frac1K \sum_k |d_k - d| - \frac{1}{2 K (K - 1)} \sum_{k \neq l} |d_k - d_l|$$
+
+# %%
+d, d_hat = np.array([10.0, 8.0, 9.0]), np.array([[9.0, 8.5, 8.0], [12.0, 10.0, 11.0]])      # (3,), (2, 3) mm
+crps_slow = np.abs(d_hat - d).mean(0) - 0.5 * np.abs(d_hat[0] - d_hat[1])    # (3,)
+check("CRPS by hand and by the module agree", np.allclose(crps_slow, growth.crps(d, d_hat)), crps_slow)
+
+# %% [markdown]
+# The second nodule lies outside its two draws and pays. The phantom's follow-ups, measured:
+
+# %%
+if known_law:
+    d1, d2 = metrics.diameter_mm(x1), metrics.diameter_mm(x2)                # (N,) mm
+    days = test.table["interval_days"].to_numpy(dtype=float)
+    grown = pd.DataFrame([growth.growth_columns(d1, d2, found["diameter"], days, counts)
+                          for found in values.values()], index=pd.Index(values, name="row"))
+    units = dict(diameter_error=2, vdt_error=0, vdt_error_growing=0, crps=2, coverage=2)
+    display(layout.interval_cells(run.table(grown, "growth"), units).assign(honest=grown["coverage_nominal"].round(2)))
+
+# %% [markdown]
+# Coverage below *honest* is false confidence. The oracle is what any generator could reach. A copy is
+# right about every stable nodule and misses all growth (`vdt_error_growing`).
+#
 # ## 6 · Fill Table 1
 # Some rows need no image. *Direct* feeds the judge's logit of $X^{(1)}$ and the record to a
 # logistic regression; *record only* leaves the image out. Both are fitted on train and val.
-# Generated pixels are made from $(X^{(1)}, e)$, so they cannot hold more about the label than
-# $(X^{(1)}, e)$ do: a good direct score is a ceiling that a generator should be measured against.
-# *True risk* is the phantom's own $P(L = 1 \mid X^{(1)}, e)$, which no predictor can beat.
+# Generated pixels are made from $(X^{(1)}, e)$ and cannot hold more about the label: direct is
+# what a generator must be measured against. *True risk* is the phantom's own
+# $P(L = 1 \mid X^{(1)}, e)$, which no predictor can beat.
 
 # %%
 record_fit, stats = record_vector(fitted.ehr)                                # (n_fit, n)
@@ -374,28 +409,38 @@ check("copy-baseline scores as the real baseline",
 order = ["real baseline", "real follow-up", "copy-baseline", "mean follow-up", "direct", "record only", "oracle",
          "true risk", *[arm for arm in compare_arms if arm != "namd"], "namd", "permuted records"]
 prob = {row: prob[row] for row in order if row in prob}
-table = pd.DataFrame([table1.diagnosis_columns(label, p, counts) for p in prob.values()],
-                     index=pd.Index(prob, name="row"))
+table = pd.DataFrame([table1.diagnosis_columns(label, p) for p in prob.values()], index=pd.Index(prob, name="row"))
 table = images.reindex(table.index).join(table)
 table = table.assign(n=len(label), malignant=int(label.sum()), k=[len(p) for p in prob.values()])
-table = table1.beside_the_paper(table, run.synthetic)
+table = table1.beside_the_paper(table, run.synthetic, lpips_weights)
+shown = [row for row in prob if "-seed" not in row]        # other training seeds: notebook 07
 
 # %%
 run.table(table.round(6), "table1")
 runs.probability_table(prob, pair_id).to_parquet(run.root / "metrics" / "probabilities.parquet", index=False)
-table1.pretty(table)
+layout.table1(table.loc[shown], compare_arms)
 
 # %% [markdown]
-# Two spreads stand side by side. "±" is over K runs of one trained model on fixed patients, as in
-# the paper; the brackets are over patients, for the mean probability of the K runs. LPIPS uses the
-# backbone `eval_lpips_net` with `lpips_weights`: two backbones do not compare.
+# "±" is over K runs of one trained model, as in the paper. Bold is best, underlined second among
+# generators; equal printed values share a mark. LPIPS (`eval_lpips_net`, `lpips_weights`) and FID
+# depend on a network: other networks do not compare.
 
 # %%
-forest = table.reset_index().rename(
-    columns={"auroc_kmean": "value", "auroc_low": "low", "auroc_high": "high"})
-title = f"AUROC with DeLong 95 % intervals, n = {len(label)}, {int(label.sum())} malignant"
-run.figure(figures.forest(forest, "AUROC of the K-mean probability", title,
-                          table.loc["real baseline", "auroc_kmean"], run.synthetic), "table1_auroc")
+others = [judging.train_judge(train, val, SimpleNamespace(**{**vars(run.p), "seed": other}),
+                              run.root / "judge" / f"seed{other}", run.device, key=run.key)[0]
+          for other in range(seed + 1, seed + judge_seeds)]
+again = {"real baseline": x1[None], "real follow-up": x2[None], "namd": x2_hat}
+read = run.table(table1.judge_spread(label, prob, again, others), "judges")
+print(f"judges trained: {judge_seeds}" + (": their spread is not known" if judge_seeds == 1 else ""))
+read.round(3)
+
+# %% [markdown]
+# The reader is one draw as well: `sd` is the spread of AUROC over judges with other seeds. What the
+# marks hide besides is the patients:
+
+# %%
+n_text = f"n = {len(label)}, {int(label.sum())} malignant, 95 % intervals over patients"
+run.figure(layout.row_forests(table.loc[shown], n_text, run.synthetic), "table1_auroc")
 
 # %% [markdown]
 # **What to see.** The dashed line is the real baseline. A generator earns its place right of it. If
@@ -403,36 +448,36 @@ run.figure(figures.forest(forest, "AUROC of the K-mean probability", title,
 # the record is ignored.
 #
 # ## 7 · Decide what holds
-# The paper's order is real baseline < NAMD < real follow-up. We report each comparison with a
-# paired interval over patients and a verdict; an interval that crosses 0 leaves it undecided.
+# Overlapping bars decide nothing, because all rows share their patients. We subtract NAMD patient
+# by patient. The mean over runs compares rows of any K; the K-mean adds DeLong's test.
 
 # %%
-claims = [("real baseline", "namd"), ("namd", "real follow-up"),
-          ("permuted records", "namd"), ("namd", "direct")]
-claims += [(arm, "namd") for arm in compare_arms if arm != "namd"]
-claims += [("namd", "oracle")] if known_law else []
-ordering = table1.ordering(claims, label, prob, counts)
-run.table(ordering, "ordering").round(4)
+found = run.table(differences.differences(label, prob, values, counts), "differences")
+found = found[found["row"].isin(shown)]
+layout.difference_cells(found)
+
+# %%
+run.figure(layout.difference_forests(found, "namd", n_text, run.synthetic), "differences")
 
 # %% [markdown]
+# **What to see.** An interval across 0 is *undecided*. The paper's order puts *real baseline* left
+# and *real follow-up* right of 0. One in twenty intervals misses by chance: do not pick the best.
+#
 # How much of the way from the real baseline to a ceiling does a row go?
 #
 # $$\text{gap closed} = \frac{\mathrm{AUROC} - \mathrm{AUROC}_\text{baseline}}
 # {\mathrm{AUROC}_\text{ceiling} - \mathrm{AUROC}_\text{baseline}}$$
 #
-# With the real follow-up as ceiling the paper's numbers give 0.82. With the oracle as ceiling we
-# learn what share of the *reachable* gap was closed.
+# With the real follow-up as ceiling the paper's numbers give 0.82; with the oracle it is the share
+# of the *reachable* gap.
 
 # %%
-check("gap closed from the paper's numbers",
-      np.isclose(intervals.gap_closed(0.742, 0.805, 0.819), 0.82, atol=0.01))
 ceilings = ["real follow-up", "oracle"] if known_law else ["real follow-up"]
-gaps = table1.gaps(label, prob, [*compare_arms, *ceilings[1:], "direct"], ceilings, counts)
+gaps = differences.gaps(label, prob, [*compare_arms, *ceilings[1:], "direct"], ceilings, counts)
 run.table(gaps, "gaps").round(3)
 
 # %%
-shown = [row for row in ("real baseline", "real follow-up", "namd", "direct", "oracle") if row in prob]
-scores = {row: prob[row].mean(0) for row in shown}
+scores = {row: prob[row].mean(0) for row in ("real baseline", "real follow-up", "namd", "direct")}
 run.figure(curves.roc_and_pr(label, scores, synthetic=run.synthetic), "roc_and_pr")
 
 # %% [markdown]
@@ -443,33 +488,53 @@ run.figure(curves.roc_and_pr(label, scores, synthetic=run.synthetic), "roc_and_p
 run.figure(curves.reliability(label, scores, synthetic=run.synthetic), "reliability")
 
 # %% [markdown]
-# **What to see.** Points on the diagonal mean what they say. The judge was fitted to follow-ups;
-# below the diagonal it calls too many nodules malignant, above it too few.
+# **What to see.** Points on the diagonal mean what they say; below it the judge calls too many
+# nodules malignant. Two numbers sum it up:
+#
+# $$\mathrm{logit}\, P(L = 1) = a + b \; \mathrm{logit}\, p$$
+#
+# A slope $b$ below 1 is overconfident; an intercept $a$ (at $b = 1$) above 0 calls too few.
+
+# %%
+free = intervals.resample_counts(np.zeros(len(label)), n_boot, seed, "calibration")         # prevalence varies too
+fits = [calibration.calibration(label, p, free) for p in scores.values()]
+fits = run.table(pd.DataFrame(fits, index=pd.Index(scores, name="row")), "calibration")
+layout.interval_cells(fits, dict(slope=2, intercept=2)).assign(brier=table.loc[list(scores), "brier"].round(4))
+
+# %% [markdown]
+# Would it help to act on $p$? Whoever works up nodules from threshold $t$ on accepts
+# $(1 - t) / t$ needless work-ups for one cancer:
+#
+# $$\text{net benefit} = \frac1N \Big( \mathrm{TP} - \frac{t}{1 - t} \, \mathrm{FP} \Big)$$
+#
+# Three nodules at $t = 0.2$: one hit, one false alarm.
+
+# %%
+benefit = (1 - 1 * 0.2 / 0.8) / 3
+check("net benefit by hand and by the module agree",
+      np.isclose(benefit, calibration.net_benefit([1, 0, 0], [0.6, 0.3, 0.1], [0.2])[0]), round(benefit, 3))
+thresholds = np.linspace(0.02, 0.4, 39)
+drawn = curves.decision_curves(label, scores, free, "real baseline", thresholds, synthetic=run.synthetic)
+run.figure(drawn, "decision_curves")
+
+# %% [markdown]
+# **What to see.** A score helps where it lies above both "all" and "none"; its gain over the
+# baseline is real where the band leaves 0.
 #
 # ## Paper and this run
 
 # %%
-def panel_row(row, name, digits=3):
-    """One line of the panel: the paper's mean and spread beside ours."""
-    mean, sd = PAPER["table1"][table1.PAPER_ROWS[row]][name]
-    ours = f"{table.loc[row, f'{name}_mean']:.{digits}f} ± {table.loc[row, f'{name}_sd']:.{digits}f}"
-    why = "phantom data" if run.synthetic else "judge features, not Inception's" if name == "fid" else ""
-    return dict(quantity=f"{name.upper()}, {row}", paper=f"{mean}" + (f" ± {sd}" if sd else ""), here=ours,
-                n=len(label), k=int(table.loc[row, "k"]), comparable=not why, why=why)
-
-
 wanted = [("real baseline", "auroc"), ("real follow-up", "auroc"), ("real follow-up", "auprc"), ("namd", "auroc"),
           ("namd", "auprc"), ("namd", "lpips"), ("namd", "fid")]
 share = gaps[(gaps["row"] == "namd") & (gaps["ceiling"] == "real follow-up")].iloc[0]
 gap_row = dict(quantity="gap closed, namd", paper=PAPER["gap_closed_auroc"], n=len(label), k=k_runs,
                here=f"{share['value']:.2f} [{share['low']:.2f}, {share['high']:.2f}]",
                comparable=not run.synthetic, why="phantom data" if run.synthetic else "")
-run.panel([panel_row(*pair) for pair in wanted] + [gap_row])
+run.panel([table1.panel_row(table, *pair, run.synthetic, lpips_weights) for pair in wanted] + [gap_row])
 
 # %% [markdown]
-# The paper's ± is over 20 runs of one model; ours, in brackets, is over patients. On phantom data
-# the cohort's law decides what can be found, so only the share of the oracle's gap is evidence
-# about the method.
+# On phantom data the cohort's law decides what can be found: only the share of the oracle's gap is
+# evidence about the method.
 #
 # ## Exercises
 # **1 · Predict.** Every probability is squared. What happens to AUROC, AUPRC and the Brier score?
@@ -528,8 +593,7 @@ table.loc[compare_arms, ["auroc_mean", "auroc_kmean"]].round(4)
 # </details>
 #
 # ## In practice
-# - A judge trained here is one judge. On NLST a second reader, trained elsewhere, would show how
-#   much of an AUROC belongs to the reader.
+# - This is one judge. On NLST a second reader would show how much of an AUROC is the reader's.
 # - With 53 malignant test nodules the DeLong half-width is about 0.06. Differences of 0.02 between
 #   rows of the published table are within one standard error.
 # - All rows share one training seed. The spread over training seeds needs more runs of 02-04.
@@ -541,6 +605,7 @@ table.loc[compare_arms, ["auroc_mean", "auroc_kmean"]].round(4)
 # - FID has a floor that depends on N; a copied baseline fools pixel errors, not Δ-RMAE.
 # - Copy, mean, permuted, direct, oracle and true risk tell what a generator's AUROC is worth.
 # - A verdict comes from a paired interval, and "undecided" is one of the answers.
+# - Slope, net benefit and coverage ask whether to believe a probability and a spread.
 #
 # ## Further reading
 # - DeLong, DeLong and Clarke-Pearson 1988: comparing the areas under correlated ROC curves.

@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 06 · Ask where the forecasts disagree
 # NAMD draws K follow-ups of each nodule. We measure their disagreement: how large it is, where in
-# the image it sits, and how many runs it takes to know.
+# the image it sits, how many runs it takes to know, and whether it tells which answers to trust.
 #
 # *Paper:* Section 4.3, Figure 3, Appendix D, Figure 5. *Previous:* `05_evaluation`.
 # *Next:* `07_ablations`.
@@ -21,9 +21,9 @@
 # ## What you will learn
 # - Compute the prediction error and the predictive variance of a nodule by hand.
 # - Explain why an error near 0 or 1 leaves no room for variance.
-# - Locate pixel-wise variance relative to the boundary.
-# - Tell a real rise of a running variance from one made by its divisor.
-# - Decide from an interval whether a claim holds.
+# - Locate pixel-wise variance in millimetres from the boundary.
+# - Choose K for a stated precision, from theory and by splitting the runs.
+# - Test whether holding back the unsure nodules helps, and give a claim its verdict.
 #
 # ## What you need
 # The patient bootstrap of notebook 05, its samples, judge and probabilities; from 02-04 the arm
@@ -61,10 +61,10 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
+from scipy.stats import binomtest, spearmanr
 
 from namd.data.cohort import Cohort
-from namd.evaluation import figures, intervals, runs, variance
+from namd.evaluation import boundary, figures, intervals, metrics, referral, runs, variance, variance_figures
 from namd.evaluation.runs import load_row, run_seeds
 from namd.forecasters.namd import NAMD
 from namd.models.judge import load_judge
@@ -159,7 +159,7 @@ check("no nodule lies above its ceiling", (table["prob_var"] <= ceiling + 1e-9).
 table.describe().round(4)
 
 # %% [markdown]
-# ## 3 · Sort the nodules into three regimes
+# ## 3 · Sort the nodules into three regimes and look at six
 # The paper splits its cloud "roughly" into three and draws no line. We draw two, and state them: a
 # nodule is *unsure* when its variance is in the top quarter of the test nodules; the others are
 # confident, and *correct* when the error is below 0.5.
@@ -173,12 +173,12 @@ cells = cells.reindex(columns=[0, 1], fill_value=0).rename(columns={0: "benign",
 run.table(cells.rename_axis("regime").reset_index(), "regimes")
 
 # %%
-fig = figures.error_and_variance(table, regime, error_cut, var_cut, k_runs, synthetic=run.synthetic)
+fig = variance_figures.error_and_variance(table, regime, error_cut, var_cut, k_runs, synthetic=run.synthetic)
 run.figure(fig, "fig3_error_and_variance")
 
 # %% [markdown]
 # **What to see.** Dashed: our two cuts. Dotted: the ceiling. In the paper the cloud rises to the
-# middle of the error axis and falls on the right, and the benign box sits left of the malignant
+# middle of the error axis and falls on the right, and the benign box sits below the malignant
 # one. Benign nodules are many: compare the boxes, not the number of dots.
 #
 # Does the right end really fall? We cut the error axis into thirds and compare the mean variance
@@ -209,7 +209,6 @@ print("difference {:+.2f} [{:+.2f}, {:+.2f}]".format(*benign_lead))
 # Beware: malignant nodules have higher probabilities, and the ceiling gives 0.3 more room than
 # 0.03. Exercise 4 compares nodules of equal $\bar p$.
 #
-# ## 4 · Look at six cases
 # Figure 3 (right) shows one benign and one malignant nodule of each regime. How they were chosen is
 # not said; we take the smallest error, the largest variance and the largest error of their cell.
 
@@ -225,66 +224,79 @@ def case(name, label_i, i):
 
 picked = variance.pick_cases(table, regime)
 panel_cases = [case(name, v, i) for (name, v), i in picked.items()]
-fig = figures.case_panel(panel_cases, k_runs, synthetic=run.synthetic)
+fig = variance_figures.case_panel(panel_cases, k_runs, synthetic=run.synthetic)
 run.figure(fig, "fig3_cases")
 
 # %% [markdown]
 # **What to see.** A bright ring in the variance column: samples disagree about the nodule's edge.
 # If the last column could tell correct rows from incorrect ones, the paper's second observation
-# would be wrong. Six chosen cases prove neither; Section 5 measures both on all nodules.
+# would be wrong. Six chosen cases prove neither; Section 4 measures both on all nodules.
 #
-# ## 5 · Locate the disagreement
-# To average the variance maps of small and large nodules, we measure distance in radii: the
-# boundary is at $r / R = 1$.
+# ## 4 · Locate the disagreement
+# The paper sees the variance "predominantly concentrated along the boundary of the nodule rather
+# than the interior". We measure each pixel's distance from the boundary, negative inside:
 #
-# $$V_i(u) = \mathrm{Var}_k\, \hat X^{(2)}_{k,i}(u), \qquad
+# $$V_i(u) = \mathrm{Var}_k\, \hat X^{(2)}_{k,i}(u), \qquad d_i(u) = \lVert u \rVert - R_i, \qquad
 # R_i = \tfrac12 \sqrt{\text{longest} \times \text{perpendicular}}$$
 #
 # | symbol | code | shape | unit |
 # |---|---|---|---|
 # | $V$ | `pixel_var` | (N, 64, 64) | squared window units |
-# | $r / R$ | `ratio` | (N, 64, 64) | radii |
-# | rings | `rings` | (N, 6) | squared window units |
+# | $d$ | `distance` | (N, 64, 64) | mm |
 #
-# R comes from the recorded follow-up diameters. A toy row of five pixels of 0.6 mm across a nodule
-# of 1.8 mm:
+# The recorded follow-up diameters make the true nodule a *disc*: a record has no outline and no
+# direction. Two numbers answer the claim: the mean of V by distance, and the share of all V that
+# lies in the ring $|d| \le 1.8$ mm (three pixels), beside the ring's share of the area, which a
+# flat map would give.
+#
+# A toy row of five pixels of 0.6 mm across a nodule of 1.8 mm, with a ring of 0.5 mm:
 
 # %%
 row_var = np.array([0.01, 0.05, 0.02, 0.07, 0.01])            # variance of five pixels
-row_ratio = np.abs(np.arange(5) - 2) * 0.6 / (1.8 / 2)        # 1.33 0.67 0 0.67 1.33
-inside, edge = row_var[row_ratio < 0.6].mean(), row_var[(row_ratio >= 0.6) & (row_ratio < 0.85)].mean()
-toy = variance.radial_profile(row_var[None, None], row_ratio[None, None])
-check("rings by hand agree with the module", np.allclose(toy[0, :2], [inside, edge]), toy[0, :2].round(3))
+row_mm = np.abs(np.arange(5) - 2) * 0.6 - 1.8 / 2             # 0.3 -0.3 -0.9 -0.3 0.3
+near = np.abs(row_mm) <= 0.5                                  # all but the middle
+by_hand = [row_var[near].sum() / row_var.sum(), near.mean()]  # 0.14 / 0.16 on 4 / 5 of the pixels
+toy = boundary.share_within(row_var[None, None], row_mm[None, None], [0.5], np.ones((1, 1), int))
+check("ring by hand agrees with the module", np.allclose([toy.share[0], toy.flat[0]], by_hand), by_hand)
 
 # %%
-show(variance.radial_profile)
+show(boundary.share_within)
 
 # %%
 record = test.attributes(2)[["sct_long_dia", "sct_perp_dia"]].to_numpy(dtype=float, na_value=np.nan)
 diameter_mm = np.sqrt(record.prod(1))                                # (N,) mm, NaN when not recorded
+distance = boundary.signed_distance(diameter_mm, image_size)         # (N, 64, 64) mm
 pixel_var = x2_hat[:, :, 0].var(0).numpy()                           # (N, 64, 64), over runs
 pixel_error = (x2_hat[:, :, 0] - x2[None, :, 0]).abs().mean(0).numpy()  # (N, 64, 64)
-rings = variance.radial_profile(pixel_var, variance.relative_radius(diameter_mm, image_size))
-np.nanmean(rings, axis=0).round(4)
 
 # %%
-profiles = {"benign": rings[label == 0], "malignant": rings[label == 1]}
-fig = figures.radial_profile(profiles, f"Where K = {k_runs} runs disagree", synthetic=run.synthetic)
-run.figure(fig, "fig3_rings")
+edges = np.arange(-6.6, 10.3, 1.2)                                   # bins of two pixels, mm
+bins = boundary.profile(pixel_var, distance, edges)                  # (N, 14)
+within = boundary.share_within(pixel_var, distance, np.arange(0.6, 12.1, 0.6), counts)
+cuts = np.nanquantile(diameter_mm, [1 / 3, 2 / 3])
+sizes = [f"below {cuts[0]:.1f} mm", "between", f"{cuts[1]:.1f} mm and more"]
+profiles = {name: bins[np.digitize(diameter_mm, cuts) == i] for i, name in enumerate(sizes)}
+fig = variance_figures.boundary(profiles, edges, within, boundary.RING_MM, k_runs, synthetic=run.synthetic)
+run.figure(fig, "boundary")
 
 # %% [markdown]
-# **What to see.** If the paper is right, the curve peaks in the shaded ring and falls on both
-# sides.
-# A flat curve would be noise all over the crop; one that is highest on the left, an undecided
-# interior. Bars are 95 % over nodules.
+# **What to see.** Left: thirds of the nodules by diameter, because only large ones have a deep
+# interior. If the paper is right, each curve peaks in the shaded ring and falls on both sides; one
+# that is highest on the left means an undecided interior. Bars are 95 % over nodules. Right: how
+# far the solid line runs above the dashed one, and where it crosses one half.
 #
-# Two differences within each nodule settle it: the boundary's ring minus the interior, and minus
-# the ring beyond 1.6 radii.
+# Within each nodule we subtract the mean inside the ring, and the mean outside it, from the ring's
+# own. "Predominantly" asks for more: over half of all variance in the ring.
 
 # %%
-edge_inside = variance.mean_interval(rings[:, 2] - rings[:, 0], counts)
-edge_outside = variance.mean_interval(rings[:, 2] - rings[:, 4], counts)
-pd.DataFrame([edge_inside, edge_outside], ["boundary - interior", "boundary - outside"], ["value", "low", "high"])
+width = boundary.RING_MM
+zones = boundary.profile(pixel_var, distance, (-np.inf, -width, width, np.inf))      # (N, 3)
+edge_inside = variance.mean_interval(zones[:, 1] - zones[:, 0], counts)
+edge_outside = variance.mean_interval(zones[:, 1] - zones[:, 2], counts)
+ring = boundary.share_within(pixel_var, distance, [width], counts).iloc[0]
+ring_share, ring_lead = ring[["share", "low", "high"]].to_numpy(), ring[["lead", "lead_low", "lead_high"]].to_numpy()
+print("ring: {:.2f} [{:.2f}, {:.2f}] of the variance".format(*ring_share), f"on {ring.flat:.2f} of the area")
+print("half of the variance lies within", np.interp(0.5, within["share"], within["width"]).round(1), "mm")
 
 # %% [markdown]
 # Error maps are said to show "no clear distinction across confidence levels and correctness". A
@@ -296,11 +308,21 @@ mean_error = pixel_error.mean((1, 2))                                # (N,) wind
 correct, _, incorrect = (regime == name for name in variance.REGIMES)
 gap, low, high = variance.contrast(mean_error, correct, incorrect, counts)
 margin = 0.1 * mean_error.mean()
-nearest, farthest = max(low, -high, 0), max(-low, high)
+alike = margin - np.array([abs(gap), max(-low, high), max(low, -high, 0)])  # value, low, high
 print(f"correct - incorrect {gap:+.4f} [{low:+.4f}, {high:+.4f}], margin {margin:.4f} (window units)")
 
 # %% [markdown]
-# ## 6 · Count the runs that are needed
+# From the maps the paper concludes that pixel fidelity "does not fully determine downstream
+# diagnostic accuracy". The squared rank correlation of pixel error and prediction error says how
+# much of one the other fixes; we read "not fully" as less than half.
+
+# %%
+open_share = np.array(intervals.bootstrap_ci(lambda a, b: 0.5 - spearmanr(a, b).statistic ** 2, mean_error,
+                                             table["error"], label=label, n_boot=n_boot, seed=seed))
+print("squared rank correlation {:.3f} [{:.3f}, {:.3f}]".format(*(0.5 - open_share[[0, 2, 1]])))
+
+# %% [markdown]
+# ## 5 · Count the runs that are needed
 # Appendix D follows the variance of the first k probabilities and stops at K = 20, where most
 # curves "plateau" after they "initially rise".
 #
@@ -351,55 +373,156 @@ tolerance, k_max = 0.2, len(prob_shown)
 running = variance.running_variance(prob_shown)                      # (k_max, n_shown)
 k_at = min(PAPER["running_variance_plateau"], 2 * k_max // 3)
 share = {f"judged against run {k}": variance.settled(running[:k], tolerance) for k in (k_max, k_at)}
-fig = figures.running_variance(running, share, title=f"n = {n_shown} test nodules", synthetic=run.synthetic)
+fig = variance_figures.running_variance(running, share, title=f"n = {n_shown} test nodules", synthetic=run.synthetic)
 run.figure(fig, "fig5_running_variance")
 
 # %% [markdown]
 # **What to see.** Upper panel: with divisor k - 1 the mean of the curves should not climb; single
 # curves jump early and calm down. Lower panel: the share of nodules whose variance stays within
-# 20 % of its last value, 1 at the end by construction. If the K needed were a property of the
-# model, both curves would cross one half at the same k.
+# 20 % of its last value, 1 at the end by construction. If a plateau were a property of the model,
+# both curves would cross one half at the same k; if not, it follows from where one stops.
 
 # %%
-show(variance.settled)
-
-# %%
-k_long, k_short = variance.k_needed(running, tolerance), variance.k_needed(running[:k_at], tolerance)
 is_settled = np.abs(running[k_at - 1] - running[-1]) <= tolerance * running[-1]
 settled_ci = binomtest(int(is_settled.sum()), n_shown).proportion_ci(method="wilson")
-print(f"K needed: {k_long} of {k_max} runs, but {k_short} of {k_at}")
-print(f"within 20 % at K = {k_at}: {is_settled.mean():.2f} [{settled_ci.low:.2f}, {settled_ci.high:.2f}]")
+majority = np.array([is_settled.mean(), *settled_ci]) - 0.5
+print(f"within 20 % at K = {k_at}:", "{:.2f} [{:.2f}, {:.2f}]".format(*(majority + 0.5)))
 
 # %% [markdown]
-# The variance of K normal draws has a relative standard error of $\sqrt{2 / (K - 1)}$: 82 % at
-# K = 4, 32 % at K = 20, and 20 % only at K = 51. The K found by waiting for a plateau grows with
-# the number of runs one waits for.
+# Instead of waiting for a plateau we state a precision and ask for its K. Theory, the second for
+# normal draws:
 #
+# $$\mathrm{se}(\bar p_i) = \sqrt{\mathrm{Var}(p)_i / K}, \qquad
+# \mathrm{se}(\mathrm{Var}) / \mathrm{Var} \approx \sqrt{2 / (K - 1)}$$
+#
+# To measure it, split the runs: two groups of K that share no run are two independent tries, and
+# half their mean squared difference is the variance of one. Our four probabilities split into
+# halves in three ways:
+
+# %%
+halves = pairs.mean(1) - pairs[::-1].mean(1)                         # a pair minus the two left over
+by_hand = (halves**2).mean() / 2
+measured = variance.split_error(lambda values: values.mean(0), four[:, None], 2, 2000, seed, "toy")
+check("splits by hand give Var / K", np.isclose(by_hand, four.var(ddof=1) / 2), round(by_hand, 4))
+check("2,000 random splits agree", np.isclose(measured**2, by_hand, rtol=0.1), round(measured**2, 4))
+
+# %%
+show(variance.split_error)
+
+# %% [markdown]
+# Three precisions, and a target for each: 0.02 for a probability (root mean square over nodules),
+# 20 % for its variance, and .005 for the AUROC of all test nodules, which have the K runs of
+# notebook 05. No formula gives the last; its line continues the last point as $1 / \sqrt K$.
+
+# %%
+def panel(name, values, ks, target, statistic, theory=None, **options):
+    """What the split runs measure, the line to compare it with, and the target."""
+    measured = np.array([variance.split_error(statistic, values, k, 400, seed, name, **options) for k in ks])
+    line, law = (theory(grid), "theory") if theory else (measured[-1] * np.sqrt(ks[-1] / grid), "last point / sqrt K")
+    return dict(name=name, n=values.shape[1], k=ks, measured=measured, grid=grid, line=line, law=law, target=target)
+
+
+grid, ks, ks_all = np.arange(2, 61), np.arange(1, k_max // 2 + 1), np.arange(1, k_runs // 2 + 1)
+panels = [
+    panel("mean p", prob_shown, ks, 0.02, lambda v: v.mean(0), lambda k: np.sqrt(running[-1].mean() / k)),
+    panel("Var(p), relative", prob_shown, ks[1:], tolerance, lambda v: v.var(0, ddof=1),
+          lambda k: np.sqrt(2 / (k - 1)), relative=True),
+    panel("AUROC of mean p", prob, ks_all, 0.005, lambda v: intervals.placements(label, v.mean(0))[0].mean()),
+]
+fig = variance_figures.precision(panels, title="Standard error of K runs", synthetic=run.synthetic)
+run.figure(fig, "run_precision")
+
+# %% [markdown]
+# **What to see.** K needed is where a line falls below its target. The first panel agrees by
+# arithmetic, as the four probabilities did. The second line is exact for normal draws only; dots
+# below it mean lighter tails. If the last panel falls more slowly than $1 / \sqrt K$, the line
+# after its last dot is too hopeful.
+
+# %%
+paper_k, target = PAPER["running_variance_plateau"], panels[0]["target"]
+mean_var = np.array(variance.mean_interval(table["prob_var"], counts))       # value, low, high
+k_mean = np.ceil(mean_var / target**2).astype(int)
+mean_known = target - np.sqrt(mean_var[[0, 2, 1]] / paper_k)
+k_auroc = ks_all[-1] * (panels[2]["measured"][-1] / panels[2]["target"]) ** 2
+k_text = "{} [{}, {}] / ".format(*k_mean) + f"{1 + 2 / tolerance**2:.0f} / {np.ceil(k_auroc):.0f}"
+one_run, all_runs = metrics.over_runs(metrics.auroc, label, prob)[0], intervals.delong(label, prob.mean(0))
+print(f"K needed, mean p / Var(p) / AUROC: {k_text}")
+print(f"AUROC of one run {one_run:.3f}, of the mean of {k_runs} {all_runs[0]:.3f}; error of patients {all_runs[1]:.3f}")
+
+# %% [markdown]
+# Two limits that no K removes: averaging runs moves the AUROC itself, so say with which K it was
+# read; and the patients' standard error, the last number, stays.
+#
+# ## 6 · Hold back the unsure nodules
+# A variance is useful if it says which answers to distrust. Refer the nodules with the largest
+# Var(p) to a radiologist and score those that are kept. Referring at random changes nothing on
+# average: AUROC and error rate stay where they were.
+#
+# Five nodules, of which two are referred:
+
+# %%
+five = pd.DataFrame({"label": [0, 0, 0, 1, 1], "prob_mean": [0.1, 0.3, 0.6, 0.5, 0.8]})
+five["error"] = (five["label"] - five["prob_mean"]).abs()     # 0.1 0.3 0.6 0.5 0.2: two wrong answers
+five_var = [0.00, 0.01, 0.05, 0.04, 0.02]                     # the third and the fourth are referred
+curve = referral.referral_curve(five, five_var, error_cut, [0, 0.4], np.ones((1, 5), int))
+check("AUROC by hand: 5 of 6 pairs, then 2 of 2", np.allclose(curve["auroc"], [5 / 6, 1]))
+check("wrong answers by hand: 2 of 5, then 0 of 3", np.allclose(curve["error"], [2 / 5, 0]))
+
+# %%
+show(referral.referral_curve)
+
+# %% [markdown]
+# We compare two orders: by Var(p), and by the share of its ceiling that Var(p) reaches. The first
+# refers whatever has $\bar p$ near one half; the second asks about disagreement alone.
+
+# %%
+shares = np.linspace(0, 0.6, 13)
+orders = {"largest Var(p) first": table["prob_var"], "largest share of its ceiling first": table["prob_var"] / ceiling}
+referred = {name: referral.referral_curve(table, order, error_cut, shares, counts) for name, order in orders.items()}
+fig = variance_figures.referral(referred, len(label), synthetic=run.synthetic)
+run.figure(fig, "referral")
+
+# %% [markdown]
+# **What to see.** If Var(p) marks bad answers, the left curve rises above the dotted line. The
+# right one falls in any case when malignant nodules are referred more often: only below the grey
+# line would the judge beat calling each kept nodule benign. Band: 95 % over patients.
+
+# %%
+quarter = referred["largest Var(p) first"].iloc[5]                           # 25 %: the unsure nodules
+gain = quarter[["gain", "gain_low", "gain_high"]].to_numpy()
+print("AUROC gained: {:+.3f} [{:+.3f}, {:+.3f}]".format(*gain), quarter[["error", "malignant"]].round(3).to_dict())
+
+# %% [markdown]
 # ## 7 · Settle each claim
 # A claim *holds* when its interval lies above 0, *fails* below, and is *undecided* otherwise.
 # The verdicts concern this run and its data source.
 
 # %%
-def claim(text, value, low, high):
+def claim(name, text, value, low, high, n=label.size, k=k_runs):
     """One row of the claims table."""
-    return dict(claim=text, value=value, low=low, high=high, verdict=variance.verdict(low, high))
+    return dict(id=name, claim=text, value=value, low=low, high=high, n=n, k=k, verdict=variance.verdict(low, high))
 
 
-claims = [
-    claim("variance rises from low to middle error", *rise),
-    claim("variance falls from middle to high error", *fall),
-    claim("benign nodules are more often confident (share)", *benign_lead),
-    claim("variance: boundary above interior", *edge_inside),
-    claim("variance: boundary above outside", *edge_outside),
-    claim("error maps alike (margin minus difference)", margin - abs(gap), margin - farthest, margin - nearest),
-    claim(f"most variances settled at K = {k_at} (share minus 1/2)", is_settled.mean() - 0.5,
-          settled_ci.low - 0.5, settled_ci.high - 0.5),
-]
+n_known, n_empty = int(np.isfinite(diameter_mm).sum()), int((cells == 0).to_numpy().sum())
+both_labels = claim("both_labels", "both labels occur in all three regimes (empty cells)", n_empty, np.nan, np.nan)
+both_labels["verdict"] = "fails" if n_empty else "holds"
 
 # %%
-n_empty = int((cells == 0).to_numpy().sum())
-claims.append(dict(claim="both labels occur in all three regimes (empty cells)", value=n_empty, low=np.nan,
-                   high=np.nan, verdict="fails" if n_empty else "holds"))
+claims = [
+    claim("rise", "variance rises from low to middle error", *rise),
+    claim("fall", "variance falls from middle to high error", *fall),
+    both_labels,
+    claim("benign_confident", "benign nodules are more often confident (share)", *benign_lead),
+    claim("boundary_inside", "variance: boundary above interior", *edge_inside, n_known),
+    claim("boundary_outside", "variance: boundary above outside", *edge_outside, n_known),
+    claim("ring_lead", "boundary ring: share of the variance minus share of the area", *ring_lead, n_known),
+    claim("ring_most", "most of the variance lies in the boundary ring (minus 1/2)", *(ring_share - 0.5), n_known),
+    claim("error_maps", "error maps alike (margin minus difference)", *alike),
+    claim("pixel_diagnosis", "pixel error does not decide diagnosis (1/2 - rank correlation squared)", *open_share),
+    claim("plateau", f"most variances settled at K = {k_at} (share minus 1/2)", *majority, n_shown, k_max),
+    claim("mean_known", f"{paper_k} runs know the mean p ({target} minus its standard error)", *mean_known),
+    claim("referral", "referring the unsure quarter raises AUROC (ours)", *gain),
+]
 run.table(pd.DataFrame(claims), "claims_variance").round(4)
 
 # %% [markdown]
@@ -422,8 +545,9 @@ run.panel([
          here=shown(*edge_inside), **common),
     dict(quantity="pixel error, correct - incorrect", paper="no clear distinction (Sec. 4.3)",
          here=shown(gap, low, high), **common),
-    dict(quantity="K needed (20 % of the last value)", here=f"{k_long} of {k_max}",
-         **common | dict(n=n_shown, k=k_max, paper=f"{PAPER['running_variance_plateau']} (App. D)")),
+    dict(quantity="share of variance in the ring", paper="predominant (Sec. 4.3)", here=shown(*ring_share), **common),
+    dict(quantity="K needed: mean p / Var(p) / AUROC", paper=f"{paper_k} (App. D)", here=k_text, **common),
+    dict(quantity="AUROC gained by referring a quarter", paper="not reported", here=shown(*gain), **common),
 ])
 
 # %% [markdown]
@@ -488,8 +612,8 @@ print("benign - malignant at equal mean p:", round((within[0] - within[1]).mean(
 # </details>
 #
 # ## In practice
-# - Recorded diameters have reading errors, which widen the peak. With a mask, measure the distance
-#   from its edge.
+# - Recorded diameters have reading errors, and a nodule is no disc: both widen the peak. With a
+#   mask, measure the distance from its edge.
 # - A nodule that all runs get wrong in the same way has no variance: a small Var(p) is no safety
 #   signal.
 # - Another judge, on the same samples, moves the regimes.
@@ -497,9 +621,10 @@ print("benign - malignant at equal mean p:", round((within[0] - within[1]).mean(
 # ## Summary
 # - Error is the mean's distance from the label, variance the spread of K readings.
 # - Near error 0 and 1 part of the arch is arithmetic.
-# - Distance in radii puts small and large nodules on one axis.
-# - Divided by k, every running variance rises; divided by k - 1 it does not.
-# - An interval above 0 holds, below 0 fails, across 0 is undecided.
+# - The ring's share of the variance means something beside its share of the area.
+# - K follows from a stated precision; a plateau, from where one stops drawing.
+# - Fewer errors among the kept are no merit when the malignant were referred. An interval above 0
+#   holds, below 0 fails, across 0 is undecided.
 #
 # ## Further reading
 # - Kendall and Gal (2017), *What uncertainties do we need in Bayesian deep learning?*: which
@@ -509,4 +634,4 @@ print("benign - malignant at equal mean p:", round((within[0] - within[1]).mean(
 #   distinction" needs a margin.
 
 # %%
-run.finish(k_needed=k_long, claims={row["claim"]: row["verdict"] for row in claims}, var_cut=var_cut)
+run.finish(k_needed=k_text, claims={row["id"]: row["verdict"] for row in claims}, var_cut=var_cut)

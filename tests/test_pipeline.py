@@ -81,6 +81,17 @@ def test_a_call_is_the_forecasters_sample(arm, pipe, baseline):
     assert (pipe(*baseline, [1], num_inference_steps=4) - pipe(*baseline, [1])).abs().max() > 1e-4
 
 
+def test_a_pipeline_trained_without_reports_reads_none(arm, pipe, baseline, tmp_path):
+    pipe.register_to_config(text_report="none")
+    pipe.save_pretrained(tmp_path / "llm_less" / "namd")
+    pipe.register_to_config(text_report="record")
+    deaf, (x1, ehr) = NAMD(tmp_path / "llm_less", P), baseline
+    other = records(3, seed=2).set_index(ehr.index)
+    assert torch.equal(deaf.sample(x1, ehr, [1]), deaf.sample(x1, other, [1]))
+    assert torch.equal(deaf.pipe(x1, other, [1], batch_size=P.eval_batch), deaf.sample(x1, ehr, [1]))
+    assert not torch.equal(pipe(x1, ehr, [1]), pipe(x1, other, [1]))
+
+
 def test_the_schedule_is_the_trained_one(pipe):
     kept = pipe.scheduler.config
     assert isinstance(pipe.scheduler, DDIMScheduler) and not kept.clip_sample and kept.steps_offset == 1

@@ -59,8 +59,10 @@ def _family(row):
     return None if any(pd.isna(flag) for flag in flags) else 0
 
 
-def report_texts(ehr: pd.DataFrame) -> list[str]:
-    """One report a row, in the order of `ehr`."""
+def report_texts(ehr: pd.DataFrame, text_report: str = "record") -> list[str]:
+    """One report a row, in the order of `ehr`; the empty one for everybody where `text_report` is none."""
+    if text_report == "none":
+        return [EMPTY_REPORT] * len(ehr)
     return [report_text(row) for row in ehr.to_dict("records")]
 
 

@@ -1,4 +1,4 @@
-"""Figures of notebook 05: ROC and precision-recall curves, reliability, all on the K-mean probability."""
+"""Figures of notebook 05: ROC, precision-recall, reliability and decision curves, all on the K-mean probability."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -6,6 +6,7 @@ import seaborn as sns
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from namd.evaluation import metrics
+from namd.evaluation.calibration import net_benefit
 from namd.evaluation.figures import COLOURS, finish
 
 
@@ -67,3 +68,35 @@ def reliability(label, scores, title="", n_bins=8, synthetic=False):
     ax.legend(fontsize=8, loc="upper left")
     sns.despine(ax=ax)
     return finish(fig, title or f"n = {len(label)} test nodules in {n_bins} bins of equal size", synthetic)
+
+
+def decision_curves(label, scores, counts, reference, thresholds, title="", synthetic=False):
+    """Net benefit of acting on each row (left), and how far it exceeds that of the row `reference` (right).
+
+    Args:
+        label: (N,) in {0, 1}; scores: {row: (N,)} probabilities, four rows or fewer are readable.
+        counts: (n_boot, N) of unstratified `intervals.resample_counts`, for the 95 % bands on the right.
+        reference: a row of `scores`; thresholds: (T,) in (0, 1).
+    """
+    fig, (benefit, gain) = plt.subplots(1, 2, figsize=(9.6, 4.2), layout="constrained")
+    t, everyone = np.asarray(thresholds), np.ones(len(label))
+    worth = {row: net_benefit(label, prob, t) for row, prob in scores.items()}
+    drawn = {row: net_benefit(label, prob, t, counts) for row, prob in scores.items()}
+    for i, row in enumerate(scores):
+        style = dict(color=COLOURS[i % len(COLOURS)], lw=1.6, label=row)
+        benefit.plot(t, worth[row], **style)
+        if row != reference:
+            gain.plot(t, worth[row] - worth[reference], **style)
+            gain.fill_between(t, *np.percentile(drawn[row] - drawn[reference], [2.5, 97.5], axis=0),
+                              color=style["color"], alpha=0.18, lw=0)
+    benefit.plot(t, net_benefit(label, everyone, t), color="0.6", ls="--", lw=1, label="work up everybody")
+    benefit.axhline(0, color="0.3", ls=":", lw=1, label="work up nobody")
+    gain.axhline(0, color="0.6", ls="--", lw=1)
+    top = max(map(np.max, worth.values()))
+    benefit.set(xlabel="threshold probability", ylabel="net benefit (true positives per patient)",
+                ylim=(-0.25 * top, 1.1 * top), title="net benefit")
+    gain.set(xlabel="threshold probability", ylabel="difference in net benefit", title=f"gain over {reference}, 95 %")
+    for ax in (benefit, gain):
+        ax.legend(fontsize=8, loc="upper right")
+        sns.despine(ax=ax)
+    return finish(fig, title or f"n = {len(label)} test nodules, {int(np.sum(label))} malignant", synthetic)

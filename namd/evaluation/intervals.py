@@ -1,6 +1,7 @@
-"""Intervals over test patients: DeLong for AUROC, a stratified patient bootstrap for everything else."""
+"""Intervals over test patients: DeLong for AUROC, a jackknife for AUPRC, a stratified bootstrap for the rest."""
 
 import numpy as np
+from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
 from namd.errors import UserError
@@ -75,16 +76,18 @@ def resample_counts(label, n_boot, *keys):
     """How often each patient is drawn in each bootstrap resample, malignant and benign apart.
 
     Args:
-        label: (N,) in {0, 1}; n_boot: number of resamples; keys: name the draw, e.g. (seed, "bootstrap").
+        label: (N,) in {0, 1}; zeros for everyone leave the resamples' prevalence free, as calibration needs.
+        n_boot: number of resamples; keys: name the draw, e.g. (seed, "bootstrap").
 
     Returns:
         (n_boot, N) int64; each row holds as many malignant and as many benign draws as the test set.
 
     Source: ours. One table serves every row of Table 1, so that differences between rows are paired.
     """
-    label = np.asarray(label).astype(bool)
+    label = np.asarray(label)
     rng, counts = numpy_rng(*keys), np.zeros((n_boot, len(label)), dtype=np.int64)
-    for stratum in (label, ~label):
+    for value in np.unique(label)[::-1]:
+        stratum = label == value
         n = int(stratum.sum())
         counts[:, stratum] = rng.multinomial(n, np.full(n, 1 / n), size=n_boot)
     return counts
@@ -128,6 +131,31 @@ def auprc_draws(label, prob, counts):
     hits = (weights * label[order]).cumsum(1)[:, last]
     recall = hits / hits[:, -1:]
     return (np.diff(recall, axis=1, prepend=0) * hits / np.maximum(called, 1)).sum(1)
+
+
+def auprc_interval(label, prob, level=0.95):
+    """AUPRC with its jackknife standard error and interval over test patients.
+
+    Each patient is left out once; the spread of the results gives the standard error, and the interval is symmetric for
+    the logit of AUPRC, so it stays in (0, 1).
+
+    Args:
+        label: (N,) in {0, 1}, at least two of each; prob: (N,) scores; level: coverage.
+
+    Returns:
+        (auprc, se, low, high), dimensionless; low = high where se is 0, as for equal scores or perfect ones.
+
+    Source: ours; the stratified jackknife, as DeLong's is for AUROC, on the scale that Boyd et al. 2013 advise. The
+    percentile bootstrap covers 92 % where it should 95 %, because average precision is biased upwards.
+    """
+    label = np.asarray(label).astype(bool)
+    left_out = auprc_draws(label, prob, 1 - np.eye(len(label), dtype=np.int64))
+    value = auprc_draws(label, prob, np.ones((1, len(label)), dtype=np.int64))[0]
+    se = np.sqrt(sum((stratum.sum() - 1) ** 2 * _variance(left_out[stratum]) for stratum in (label, ~label)))
+    if se < 1e-12:
+        return float(value), 0.0, float(value), float(value)
+    half = norm.ppf((1 + level) / 2) * se / (value * (1 - value))
+    return float(value), float(se), float(expit(logit(value) - half)), float(expit(logit(value) + half))
 
 
 def percentile_interval(draws, level=0.95):

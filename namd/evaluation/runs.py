@@ -152,3 +152,14 @@ def probability_table(prob, pair_id):
     parts = [pd.DataFrame(dict(row=row, run=k, seed=seed, pair_id=list(pair_id), prob=np.asarray(values[k], float)))
              for row, values in prob.items() for k, seed in enumerate(run_seeds(len(values)))]
     return pd.concat(parts, ignore_index=True)
+
+
+def training_seeds(rows, arm):
+    """The rows that are `arm` at one training seed each: its own first, then arm-seed24, arm-seed25, ..."""
+    return [row for row in sorted(set(rows)) if row == arm or row.startswith(f"{arm}-seed")]
+
+
+def stack(table, rows, pair_id):
+    """Probabilities of R `rows` of a probability_table in the order of the N `pair_id`: (R, K, N) float64."""
+    wide = table[table["row"].isin(rows)].pivot(index=["row", "run"], columns="pair_id", values="prob")[list(pair_id)]
+    return np.stack([wide.loc[row].to_numpy() for row in rows])

@@ -1,13 +1,12 @@
-"""How much K follow-ups of one nodule disagree, and where in the image (Section 4.3, Appendix D)."""
+"""How much K follow-ups of one nodule disagree, and how well K runs know it (Section 4.3, Appendix D)."""
 
 import numpy as np
 import pandas as pd
 
-from namd.data.dicom import MM_PER_PX
 from namd.evaluation.intervals import percentile_interval
+from namd.training.seeding import numpy_rng
 
 REGIMES = ("confidently correct", "unsure", "confidently incorrect")
-EDGES = (0.6, 0.85, 1.2, 1.6, 2.5)  # in radii: the third of the six bins holds the boundary, r = R
 
 
 def spread(prob, label) -> pd.DataFrame:
@@ -64,42 +63,6 @@ def pick_cases(table: pd.DataFrame, regime) -> dict:
             inside = np.flatnonzero((np.asarray(regime) == name) & (table["label"] == label).to_numpy())
             cases[name, label] = int(inside[key[name].to_numpy()[inside].argmax()]) if len(inside) else None
     return cases
-
-
-def relative_radius(diameter_mm, size: int, mm_per_px: float = MM_PER_PX) -> np.ndarray:
-    """Distance of each pixel from the crop's centre in nodule radii, r/R: (N, size, size), dimensionless.
-
-    Args:
-        diameter_mm: (N,) float, mm; NaN gives NaN.
-
-    Source: ours; a nodule is read as a disc around the crop's centre.
-    """
-    axis = np.arange(size) - (size - 1) / 2
-    r_mm = mm_per_px * np.hypot(axis[:, None], axis[None, :])
-    return r_mm[None] / (np.asarray(diameter_mm, dtype=float)[:, None, None] / 2)
-
-
-def radial_profile(maps, ratio, edges=EDGES) -> np.ndarray:
-    """Mean of each map in rings around the nodule's boundary: (N, len(edges) + 1).
-
-    Args:
-        maps: (N, H, W) float, e.g. the pixel-wise variance over runs.
-        ratio: (N, H, W) float, r/R of each pixel.
-        edges: increasing, in radii; first and last ring are open.
-
-    Returns:
-        In the unit of `maps`; NaN where a ring lies outside the image.
-
-    Source: Section 4.3 says that variance sits along the boundary; the rings measure it.
-    """
-    maps, ratio = np.asarray(maps, dtype=float), np.asarray(ratio, dtype=float)
-    bounds = [(low, high) for low, high in zip((-np.inf, *edges), (*edges, np.inf), strict=True)]
-    out = np.full((len(maps), len(bounds)), np.nan)
-    for ring, (low, high) in enumerate(bounds):
-        inside = (ratio >= low) & (ratio < high)  # (N, H, W)
-        count = inside.sum((1, 2))
-        np.divide((maps * inside).sum((1, 2)), count, out=out[:, ring], where=count > 0)
-    return out
 
 
 def mean_draws(values, group, counts) -> np.ndarray:
@@ -168,9 +131,32 @@ def settled(running, tolerance: float) -> np.ndarray:
     return stays.mean(1)
 
 
-def k_needed(running, tolerance: float, share: float = 0.5) -> int:
-    """Smallest K from which more than `share` of the nodules are settled; at most the number of runs."""
-    return int(np.argmax(settled(running, tolerance) > share)) + 1
+def split_error(statistic, prob, k: int, n_splits: int, *keys, relative: bool = False) -> float:
+    """Standard error of a statistic of k runs, measured between two groups of k runs that share none.
+
+    Two such groups are two independent measurements of the same thing: half their mean squared difference is the
+    variance of one. Each nodule divides its runs anew in every split, because no two nodules share noise.
+
+    Args:
+        statistic: (k, N) -> number or (N,), e.g. the mean over runs or the AUROC of that mean.
+        prob: (K, N) float; n_splits: splits to average over; keys: name the draw.
+        relative: divide by the root mean square of the statistic.
+
+    Returns:
+        In the unit of the statistic, or dimensionless; a root mean square over nodules when there are N values.
+
+    Raises:
+        ValueError: fewer than 2k runs.
+
+    Source: ours, because Appendix D watches a curve settle and states no precision.
+    """
+    prob, rng = np.asarray(prob, dtype=float), numpy_rng(*keys)
+    if len(prob) < 2 * k:
+        raise ValueError(f"the standard error of {k} runs needs {2 * k} runs, got {len(prob)}")
+    mixed = (np.take_along_axis(prob, rng.random(prob.shape).argsort(0), 0) for _ in range(n_splits))
+    first, second = np.array([(statistic(runs[:k]), statistic(runs[k:2 * k])) for runs in mixed]).swapaxes(0, 1)
+    error = np.sqrt(((first - second) ** 2).mean() / 2)
+    return float(error / np.sqrt((first * second).mean()) if relative else error)
 
 
 def verdict(low: float, high: float) -> str:

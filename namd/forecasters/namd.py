@@ -43,7 +43,7 @@ class NAMD(Forecaster):
 
         Source: ours; remembered by the whole list, so that the same call gives the same bytes whatever came before.
         """
-        reports = tuple(report_texts(ehr))
+        reports = tuple(report_texts(ehr, self.pipe.config.text_report))
         if reports not in self.known:
             self.known[reports] = self.pipe.encode_prompt(reports)
         return self.known[reports]

@@ -1,4 +1,4 @@
-"""index.html of a run: Table 1 beside the paper's, the figures, the executed notebooks, the stamp."""
+"""index.html of a run: the claims ledger, Table 1 beside the paper's, the figures, the notebooks, the stamp."""
 
 import base64
 import json
@@ -17,7 +17,9 @@ FIGURES = (
     ("Figure 2 · Latent space", "fig2_*", "Each dot is a nodule; the colour is its longest diameter."),
     ("Figure 3 · Error and variance", "fig3_*", "Prediction error against predictive variance, and single cases."),
     ("Figure 5 · Runs needed", "fig5_*", "Running variance of the judge's probability over the runs."),
+    ("The dial", "dial*", "AUROC along the phantom's predictability: when a virtual follow-up can help at all."),
 )
+VERDICTS = ("holds", "fails", "undecided", "not comparable", "not run here")
 CSS = """
 body{font:16px/1.5 system-ui,sans-serif;color:#1c2430;max-width:1240px;margin:2rem auto;padding:0 1.2rem}
 h1{font-size:1.7rem;margin:0}h2{font-size:1.2rem;margin:2.2rem 0 .6rem;border-bottom:1px solid #d5dae1}
@@ -28,6 +30,11 @@ thead tr:first-child th:first-child,td:first-child{text-align:left;max-width:13r
 thead th{border-bottom:2px solid #1c2430;vertical-align:bottom}
 tr.group td{font-style:italic;background:#f4f6f9;text-align:left}tr.own td{font-weight:600}
 .paper{color:#5b6675;border-right:1px solid #d5dae1}.ci,.quiet{color:#5b6675;font-size:.82em;font-weight:400}
+.verdict{white-space:nowrap;font-weight:600;padding:.1rem .4rem;border-radius:.2rem;border:1px solid}
+.holds{color:#0b5d3b;background:#e3f4ea}.fails{color:#8f1d1d;background:#fbe6e4}
+.undecided{color:#5e4a00;background:#fff4d6}.not{color:#465061;background:#f4f6f9}
+.claims td,.claims th{text-align:left}.claims td:first-child{max-width:none;width:36%}
+.claims td.n,.claims th.n{text-align:right}.claims td:last-child{width:27%}
 img{max-width:100%;display:block;margin:.6rem 0}figure{margin:0 0 1.4rem}
 pre{background:#f4f6f9;padding:.8rem;overflow:auto}
 a{color:#0b5cad}
@@ -47,7 +54,7 @@ def write_page(plan):
     if not (table.is_file() and record.is_file()):
         raise UserError(f"Run {root.name} has no metrics/table1.csv yet; notebook 05 writes it.")
     stamp = json.loads(record.read_text(encoding="utf-8"))
-    body = "\n".join([_head(root.name, stamp), _table(pd.read_csv(table)), *_figures(root, plan),
+    body = "\n".join([_head(root.name, stamp), _claims(root), _table(pd.read_csv(table)), *_figures(root, plan),
                       _notebooks(root, plan), _stamp(stamp)])
     page = ('<!doctype html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -65,6 +72,42 @@ def _head(name, stamp):
             "<p>A reproduction of <i>Nodule-Aligned Latent Space Learning with LLM-Driven Multimodal Diffusion for Lung"
             " Nodule Progression Prediction</i> (arXiv 2603.15932). For research and teaching only; not a medical"
             f" device, never for a decision about a patient.</p>{kind}")
+
+
+def _claims(root):
+    """The ledger that notebook 07 writes: a count of the verdicts, then one line a claim."""
+    file = root / "metrics" / "claims.csv"
+    if not file.is_file():
+        return "<h2>Claims</h2><p class=quiet>Notebook 07 settles the claims; it has not run yet.</p>"
+    frame, rows, group = pd.read_csv(file), [], None
+    for _, row in frame.iterrows():
+        if (owner := "ours" if row["place"].startswith("ours") else "paper") != group:
+            group = owner
+            title = "Claims of the paper" if owner == "paper" else "Ours beside them"
+            rows.append(f"<tr class=group><td colspan=5>{title}</td></tr>")
+        rows.append(_claim(row))
+    counts = frame["verdict"].value_counts()
+    known = " · ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
+    return (f"<h2>Claims, settled on {escape(frame['data'].iloc[0])} data</h2><p>{known}</p>"
+            "<table class=claims><thead><tr><th>claim</th><th class=n>effect [95 %]</th><th>measured over</th>"
+            f"<th>verdict</th><th>why</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+            "<p class=quiet>A verdict concerns this run and its data; none says that the paper was reproduced. The"
+            " intervals are not adjusted for their number.</p>")
+
+
+def _claim(row):
+    """One line of the ledger: the sentence and its statistic, the number, what it rests on, the verdict, the reason."""
+    effect, over = "–", ""
+    if not pd.isna(row["effect"]):
+        bounds = "" if pd.isna(row["low"]) else f"<br><span class=ci>[{row['low']:.3g}, {row['high']:.3g}]</span>"
+        effect = f"{row['effect']:.3g}{bounds}<br><span class=ci>{escape(row['unit'])}</span>"
+        seeds = int(row["training_seeds"])
+        over = (f"{escape(row['over'])}<br><span class=quiet>n = {int(row['n'])}, K = {int(row['k'])}, {seeds} training"
+                f" seed{'s' * (seeds > 1)}</span>")
+    badge = f'<span class="verdict {row["verdict"].split()[0]}">{escape(row["verdict"])}</span>'
+    return (f"<tr><td>{escape(row['claim'])}<br><span class=quiet>{escape(row['place'])} · {escape(row['statistic'])}"
+            f"</span></td><td class=n>{effect}</td><td>{over}</td><td>{badge}</td>"
+            f"<td class=quiet>{escape(row['why'])}</td></tr>")
 
 
 def _pair(mean, sd, digits):

@@ -91,6 +91,7 @@ TABLE = {
     "llm_hidden": whole(8, 16384, "width of a small language model"),
     "llm_layers": whole(1, 128, "layers of a small language model"),
     "llm_dtype": one_of("float32 bfloat16", "number format of the language model"),
+    "text_report": one_of("record none", "what the language model reads: the record's report, or the empty one"),
     "text_n_sets": whole(1, 64, "m of Eq. 7: sets of soft prompts"),
     "text_n_tokens": whole(1, 256, "n of Eq. 7: tokens per set"),
     "text_standardise": flag("whether C has zero mean and unit spread over the training reports"),
@@ -131,6 +132,7 @@ TABLE = {
     "judge_batch": whole(2, 4096, "images per step"),
     "judge_lr": num(1e-8, 1, "largest learning rate"),
     "judge_attributes": num(0, 1e3, "weight of the attribute head; 0 is none"),
+    "judge_seeds": whole(1, 100, "judges trained; the first one fills Table 1"),
     "k_runs": whole(2, 1000, "K, the follow-ups drawn per subject"),
     "oracle_runs": whole(2, 1000, "draws of the oracle per subject"),
     "eval_batch": whole(1, 65536, "images per forward pass"),
@@ -221,8 +223,8 @@ def read_layer(path):
     return layer
 
 
-def load(files=(), pairs=(), ablation=None):
-    """params/paper.yaml, each of `files`, each `key=value` of `pairs`, `ablation`: one validated dict, last wins.
+def load(files=(), pairs=(), ablations=()):
+    """params/paper.yaml, each of `files`, each `key=value` of `pairs`, each of `ablations`: one dict, last wins.
 
     Source: ours, because a file of differences is read as the list of departures from the paper.
     """
@@ -232,7 +234,7 @@ def load(files=(), pairs=(), ablation=None):
         if not mark:
             raise UserError(f"-p {pair}: write -p key=value.")
         layers.append((f"-p {pair}", {key: yaml.safe_load(value) if value else ""}))
-    layers += [(Path(ablation).name, read_layer(ablation))] if ablation else []
+    layers += [(Path(f).name, read_layer(f)) for f in ablations]
     merged = {}
     for where, layer in layers:
         merged.update({key: validate(key, value, where) for key, value in layer.items()})

@@ -123,7 +123,8 @@ class Run:
 
     def _same_values(self, record, declared):
         """Refuse to mix files that were made with other parameters."""
-        for name in declared.keys() & record["parameters"].keys() - FREE:
+        own = {"seed"} if self.arm and "-seed" in self.arm and not record["arm"] else set()
+        for name in declared.keys() & record["parameters"].keys() - FREE - own:
             before, now = record["parameters"][name], declared[name]
             if before != now:
                 raise UserError(f"{self.name} has {name}: {now}, but {record['notebook']} of run"
@@ -170,8 +171,8 @@ class Run:
             return path
         profile = params.REPO / "params" / f"{self.p.run_name}.yaml"
         files = [f"params/{profile.name}" if profile.is_file() else "<your parameter file>"]
-        if self.arm and (params.REPO / "params" / "ablations" / f"{self.arm}.yaml").is_file():
-            files.append(f"params/ablations/{self.arm}.yaml")
+        files += [f"params/ablations/{stem}.yaml" for stem in (self.arm or "").split("-")
+                  if (series.ABLATIONS / f"{stem}.yaml").is_file()]
         command = " ".join([f"python -m namd run {made_by}", *(f"--params {f}" for f in files)])
         shown = path.relative_to(self.root) if path.is_relative_to(self.root) else path.name
         raise UserError(f"Run {self.p.run_name} has no {shown} yet; notebook {made_by} makes it: {command}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from namd.errors import UserError
 from namd.study import params
 
-AFTER = {"01": (), "02": ("01",), "03": ("02",), "04": ("03",), "05": ("04",), "06": ("05",), "07": ("05",)}
+AFTER = {"01": (), "02": ("01",), "03": ("02",), "04": ("03",), "05": ("04",), "06": ("05",), "07": ("05", "06")}
 PER_ARM = ("02", "03", "04")
 HOW = {"data_workers", "eval_workers", "save_every"}    # they change no byte of a result
 ABLATIONS = params.REPO / "params" / "ablations"
@@ -122,24 +122,66 @@ def work_key(number, values, upstream):
     return sha(counted, code, modules, upstream)
 
 
+def _is_ablation(file):
+    """Whether a parameter file makes an arm of a run, not another run."""
+    return Path(file).resolve().parent == ABLATIONS
+
+
+def _is_seed(stem):
+    """Whether an ablation changes nothing but the training seed."""
+    return bool(re.fullmatch(r"seed\d+", stem))
+
+
 class Plan:
-    """Every job of a run with its parameters, parents and expected key; nothing is executed."""
+    """Every job of a run with its parameters, parents and expected key; nothing is executed.
+
+    An arm is the run's main one under the files of params/ablations/ that its name joins with "-": no_align,
+    no_align-seed24. One whose files change nothing here is the main one, and is left out.
+    """
 
     def __init__(self, files=(), pairs=()):
-        self.values = params.load(files, pairs)
-        self.files = tuple(f for f in files if Path(f).resolve().parent != ABLATIONS)
-        self.main = params.load(self.files, pairs)["arm"]
-        arms = dict.fromkeys([self.main, *self.values["compare_arms"], self.values["arm"]])
-        self.by_arm = {arm: params.load(self.files, pairs, self._ablation(arm)) for arm in arms}
-        self.by_arm[self.values["arm"]] = self.values
+        self.given, self.pairs = tuple(files), tuple(pairs)
+        self.files = tuple(f for f in files if not _is_ablation(f))
+        main = params.load(self.files, pairs)
+        self.main = main["arm"]
+        asked = self._name([Path(f).stem for f in files if _is_ablation(f)])
+        arms = {arm: self._load(arm) for arm in dict.fromkeys([self.main, *main["compare_arms"], asked])}
+        self.by_arm = {arm: values for arm, values in arms.items()
+                       if arm in (self.main, asked) or values | {"arm": self.main} != arms[self.main]}
+        for values in self.by_arm.values():
+            values["compare_arms"] = [arm for arm in main["compare_arms"] if arm in self.by_arm]
+        self.values = self.by_arm[asked]
 
-    def _ablation(self, arm):
-        """The parameter file that makes `arm` from the main one; None for the main one itself."""
-        return None if arm in (None, self.main) else ABLATIONS / f"{arm}.yaml"
+    def _name(self, stems):
+        """The arm that ablation files make, seeds last: no_align-seed24; a seed alone follows the main arm's name."""
+        stems = sorted(stems, key=_is_seed)
+        return "-".join([self.main, *stems] if all(map(_is_seed, stems)) else stems)
+
+    def _layers(self, arm):
+        """The parameter files that make `arm` from the main one."""
+        stems = [] if arm in (None, self.main) else arm.removeprefix(f"{self.main}-").split("-")
+        return [ABLATIONS / f"{stem}.yaml" for stem in stems]
+
+    def _load(self, arm):
+        return params.load(self.files, self.pairs, self._layers(arm)) | {"arm": arm}
+
+    def with_trained(self, root):
+        """This plan, comparing every other arm too that is trained below `root` and up to date.
+
+        Source: ours, because a row of Table 1 should not vanish when the next command names fewer arms.
+        """
+        first, *others = self.values["compare_arms"]
+        there = [folder.name for folder in root.glob("arms/*") if all(map(Path.is_file, self._layers(folder.name)))]
+        wide = self._comparing([first, *others, *there])
+        ready = {arm for arm in wide.by_arm if all((root / wide.done_file(Job(n, arm))).is_file() for n in PER_ARM)}
+        return self._comparing([first, *sorted({*others, *ready} - {first})])
+
+    def _comparing(self, arms):
+        return Plan(self.given, [*self.pairs, f"compare_arms={json.dumps(arms)}"])
 
     def files_of(self, job):
         """Parameter files that make `job` what it is."""
-        return [*self.files, *filter(None, [self._ablation(job.arm)])]
+        return [*self.files, *self._layers(job.arm)]
 
     def jobs(self):
         """All jobs in an order that respects AFTER."""

@@ -21,6 +21,7 @@ def test_the_report_of_figure_4_word_for_word():
         "diagnosis of emphysema and family history of cancer. A part solid nodule, with spiculated margin, 27 mm in "
         "size is present in the right lower lobe.")
     assert report_texts(frame(FIGURE_4)) == [report_text(FIGURE_4)]
+    assert report_texts(frame(FIGURE_4, FIGURE_4), "none") == ["", ""]
 
 
 @pytest.mark.parametrize("change, words", [

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from namd.evaluation import figures, variance
+from namd.evaluation import figures
 
 RNG = np.random.default_rng(0)
 
@@ -22,12 +22,6 @@ def close_all():
 
 def texts(fig):
     return " ".join(t.get_text() for t in fig.findobj(matplotlib.text.Text))
-
-
-@pytest.fixture
-def table():
-    label = np.array([0] * 8 + [1] * 4)
-    return variance.spread(RNG.random((4, 12)), label)
 
 
 def test_phantom_mark_only_on_phantom_data():
@@ -72,38 +66,3 @@ def test_latent_maps_share_one_colour_scale():
     assert len(left.collections[0].get_offsets()) == 9
     assert bar.get_ylabel() == "longest diameter (mm)"
     assert "n = 9" in texts(fig)
-
-
-def test_error_and_variance_draws_every_nodule(table):
-    regime = variance.regimes(table["error"], table["prob_var"], 0.5, 0.08)
-    fig = figures.error_and_variance(table, regime, 0.5, 0.08, k_runs=4)
-    top, low = fig.axes
-    assert sum(len(c.get_offsets()) for c in top.collections) == 12
-    assert "Var(p)" in top.get_ylabel() and "error" in top.get_xlabel()
-    assert "benign (n = 8)" in texts(fig) and "malignant (n = 4)" in texts(fig)
-
-
-def test_case_panel_keeps_an_empty_cell():
-    image = RNG.random((8, 8))
-    full = {"name": "unsure", "note": "p 0.4", "x1": image, "x2": image, "samples": RNG.random((4, 8, 8))}
-    fig = figures.case_panel([full, {"name": "correct", "note": "no such nodule"}], k_runs=4)
-    drawn = [len(ax.images) for ax in fig.axes[:14]]
-    assert drawn == [1] * 7 + [0] * 7
-    shown = np.asarray(fig.axes[6].images[0].get_array())
-    assert shown == pytest.approx(np.abs(full["samples"] - image).mean(0))
-    assert "no such nodule" in texts(fig)
-
-
-def test_radial_profile_draws_ring_means():
-    rings = np.array([[1.0, 2, 3, 4, 5, np.nan], [3.0, 4, 5, 6, 7, 9]])
-    fig = figures.radial_profile({"all": rings})
-    drawn = fig.axes[0].containers[0].lines[0].get_ydata()
-    assert drawn == pytest.approx([2, 3, 4, 5, 6, 9])
-    assert "all (n = 2)" in texts(fig)
-
-
-def test_running_variance_draws_one_curve_a_nodule():
-    running = variance.running_variance(RNG.random((6, 5)))
-    top, low = figures.running_variance(running, {"all": variance.settled(running, 0.2)}).axes
-    assert len(top.lines) == 5 + 2  # nodules, median, the paper's K
-    assert low.get_xlabel() == "number of runs K"

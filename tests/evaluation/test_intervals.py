@@ -87,6 +87,23 @@ def test_draws_equal_the_metric_on_repeated_patients():
         assert ap == pytest.approx(metrics.auprc(label[i], a[i]))
 
 
+def test_zeros_for_labels_leave_the_prevalence_free():
+    label, _, _ = cohort()
+    malignant = intervals.resample_counts(np.zeros(42), 50, 7)[:, label == 1].sum(1)
+    assert malignant.std() > 1 and (intervals.resample_counts(np.zeros(42), 5, 7).sum(1) == 42).all()
+
+
+def test_auprc_interval_leaves_each_patient_out():
+    label, a, _ = cohort()
+    left = np.array([metrics.auprc(np.delete(label, i), np.delete(a, i)) for i in range(len(label))])
+    square = [(n - 1) / n * ((left[label == v] - left[label == v].mean()) ** 2).sum() for v, n in ((1, 12), (0, 30))]
+    value, se, low, high = intervals.auprc_interval(label, a)
+    assert (value, se) == (pytest.approx(metrics.auprc(label, a)), pytest.approx(np.sqrt(sum(square))))
+    odds = lambda p: p / (1 - p)                                                # noqa: E731
+    assert 0 < low < value < high < 1 and odds(low) * odds(high) == pytest.approx(odds(value) ** 2)
+    assert intervals.auprc_interval([1, 1, 0, 0], [0.5] * 4) == (0.5, 0.0, 0.5, 0.5)
+
+
 def test_bootstrap_ci_agrees_with_delong_on_width():
     label, a, _ = cohort(60, 200, digits=6)
     _, se, low, high = intervals.delong(label, a)

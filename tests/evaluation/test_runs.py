@@ -107,3 +107,14 @@ def test_probability_table_is_long_and_keeps_the_order():
     assert len(table) == 6 and list(table.columns) == ["row", "run", "seed", "pair_id", "prob"]
     assert table.query("row == 'namd' and run == 1 and pair_id == 'b'")["prob"].item() == 0.4
     assert table.query("run == 1")["seed"].unique() == [115]
+
+
+def test_training_seeds_are_stacked_with_their_runs_and_patients():
+    rows = {"namd": 0.1, "namd-seed25": 0.3, "namd-seed24": 0.2, "namd_else": 0.9, "no_align": 0.8}
+    table = runs.probability_table({row: base + np.array([[0.0, 0.01], [0.02, 0.03]]) for row, base in rows.items()},
+                                   ["a", "b"])
+    found = runs.training_seeds(table["row"], "namd")
+    assert found == ["namd", "namd-seed24", "namd-seed25"] and runs.training_seeds(rows, "no_align") == ["no_align"]
+    p = runs.stack(table.sample(frac=1, random_state=0), found, ["b", "a"])
+    assert p.shape == (3, 2, 2)
+    assert np.allclose(p[:, 0, 1], [0.1, 0.2, 0.3]) and np.allclose(p[1], [[0.21, 0.2], [0.23, 0.22]])

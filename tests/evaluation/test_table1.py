@@ -1,50 +1,27 @@
-"""Columns, order and gaps of Table 1 on scores whose answer is known."""
+"""Columns of Table 1 on scores and images whose answer is known."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from namd.evaluation import curves, intervals, metrics, runs, table1
+from namd.evaluation import curves, metrics, runs, table1
 from namd.forecasters.controls import CopyBaseline
 from namd.models.judge import Judge
 from namd.models.losses import perceptual
 
 
-def scores(n1=80, n0=320):
-    """Labels and three rows of K = 2 runs: weak, better, best."""
-    rng = np.random.default_rng(0)
-    label = np.array([1] * n1 + [0] * n0)
-    rows = {name: 1 / (1 + np.exp(-(rng.normal(size=(2, n1 + n0)) + lift * label)))
-            for name, lift in (("real baseline", 0.5), ("namd", 1.5), ("real follow-up", 3.0))}
-    return label, rows, intervals.resample_counts(label, 300, 1)
-
-
 def test_diagnosis_columns_report_both_spreads():
-    label, rows, counts = scores()
-    row = table1.diagnosis_columns(label, rows["namd"], counts)
-    one, two = (metrics.auroc(label, p) for p in rows["namd"])
+    rng, label = np.random.default_rng(0), np.array([1] * 80 + [0] * 320)
+    prob = 1 / (1 + np.exp(-(rng.normal(size=(2, 400)) + 1.5 * label)))
+    row = table1.diagnosis_columns(label, prob)
+    one, two = (metrics.auroc(label, p) for p in prob)
     assert row["auroc_mean"] == pytest.approx((one + two) / 2) and row["auroc_sd"] == pytest.approx(abs(one - two) / 2)
-    assert row["auroc_kmean"] == pytest.approx(metrics.auroc(label, rows["namd"].mean(0)))
+    assert row["auroc_kmean"] == pytest.approx(metrics.auroc(label, prob.mean(0)))
     assert row["auroc_kmean"] > row["auroc_mean"]                            # averaging runs removes noise
+    assert row["auprc_kmean"] == pytest.approx(metrics.auprc(label, prob.mean(0)))
     assert row["auroc_low"] < row["auroc_kmean"] < row["auroc_high"]
     assert row["auprc_low"] < row["auprc_kmean"] < row["auprc_high"]
-
-
-def test_ordering_says_holds_fails_and_undecided():
-    label, rows, counts = scores()
-    rows["again"] = rows["namd"]
-    order = table1.ordering([("real baseline", "namd"), ("real follow-up", "namd"), ("namd", "again")],
-                            label, rows, counts)
-    assert order["verdict"].tolist() == ["holds", "fails", "undecided"]
-    assert order["difference"][2] == 0 and order["p_delong"][2] == 1
-
-
-def test_gaps_are_zero_at_the_baseline_and_not_asked_of_the_ceiling():
-    label, rows, counts = scores()
-    gap = table1.gaps(label, rows, list(rows), ["real follow-up"], counts).set_index("row")
-    assert gap.loc["real baseline", "value"] == 0 and "real follow-up" not in gap.index
-    assert 0 < gap.loc["namd", "low"] < gap.loc["namd", "value"] < gap.loc["namd", "high"] < 1
 
 
 def test_reliability_bins_by_hand():
@@ -53,6 +30,7 @@ def test_reliability_bins_by_hand():
     assert se == pytest.approx([np.sqrt(0.125)] * 2)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")          # the PSNR of equal images is infinite
 def test_rows_on_disk_are_scored_alike_by_one_and_by_two_processes(tmp_path):
     x1 = torch.rand(6, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     x2, ehr = x1.flip(0), pd.DataFrame({"age": range(6)}, index=[f"pair{i}" for i in range(6)])
@@ -61,9 +39,11 @@ def test_rows_on_disk_are_scored_alike_by_one_and_by_two_processes(tmp_path):
     runs.draw_rows({"copy-baseline": CopyBaseline}, x1, ehr, {"copy-baseline": [1]}, tmp_path, 4)
     np.save(runs.row_file(tmp_path, "perfect twice"), np.stack([x2[:, 0], x2[:, 0]]))
     rows = ["copy-baseline", "perfect twice"]
-    prob, columns = table1.score_rows(tmp_path, rows, x1, x2, judge, net, threads=1, workers=1)
-    again, columns_two = table1.score_rows(tmp_path, rows, x1, x2, judge, net, threads=1, workers=2)
-    assert columns.equals(columns_two) and all(np.array_equal(prob[row], again[row]) for row in rows)
+    prob, values = table1.score_rows(tmp_path, rows, x1, x2, judge, net, threads=1, workers=1)
+    again, values_two = table1.score_rows(tmp_path, rows, x1, x2, judge, net, threads=1, workers=2)
+    columns = table1.image_columns(values)
+    assert columns.equals(table1.image_columns(values_two))
+    assert all(np.array_equal(prob[row], again[row]) for row in rows)
     assert prob["perfect twice"] == pytest.approx(np.stack([judge.prob(x2)] * 2), abs=1e-6)
     perfect, copied = columns.loc["perfect twice"], columns.loc["copy-baseline"]
     assert perfect["lpips_mean"] == pytest.approx(0, abs=1e-6) and copied["lpips_mean"] > 0.01
@@ -71,8 +51,42 @@ def test_rows_on_disk_are_scored_alike_by_one_and_by_two_processes(tmp_path):
     assert (perfect.filter(like="_sd") == 0).sum() >= 5
 
 
+def test_image_columns_are_means_over_patients_and_spreads_over_runs():
+    flat = dict.fromkeys(("delta_rmae", "psnr", "diameter_error"), np.ones((2, 3)))
+    row = table1.image_columns({"namd": dict(lpips=np.array([[1., 2, 3], [3, 4, 5]]), fid=np.array([5., 9]),
+                                             kid=np.zeros(2), **flat)}).loc["namd"]
+    assert (row["lpips_mean"], row["lpips_sd"], row["fid_mean"], row["fid_sd"]) == (3, 1, 7, 2)
+
+
 def test_the_paper_stands_beside_its_own_rows_only():
-    table = pd.DataFrame(index=["namd", "no_align_no_pred", "direct"])
-    phantom, real = (table1.beside_the_paper(table, synthetic) for synthetic in (True, False))
+    table = pd.DataFrame(index=["namd", "no_align_no_pred", "direct", "real baseline"])
+    phantom, real, random = (table1.beside_the_paper(table, synthetic, weights) for synthetic, weights in
+                             ((True, "imagenet"), (False, "imagenet"), (False, "random")))
     assert phantom["paper_auroc"].tolist()[:2] == [0.805, 0.765] and np.isnan(phantom["paper_auroc"]["direct"])
-    assert phantom["comparable"]["namd"].startswith("not comparable") and "FID" in real["comparable"]["namd"]
+    assert phantom["comparable"]["namd"] == "not comparable: phantom data" and phantom["comparable"]["direct"] == ""
+    assert "FID" in real["comparable"]["namd"] and "LPIPS" not in real["comparable"]["namd"]
+    assert "LPIPS" in random["comparable"]["namd"] and random["comparable"]["real baseline"] == "yes"
+
+
+def test_the_panel_sets_one_number_beside_the_papers():
+    table = pd.DataFrame(dict(auroc_mean=[0.7, 0.6], auroc_sd=[0.01, 0.0], fid_mean=[1.0, 2.0], fid_sd=[0.5, 0.0],
+                              n=10, k=[4, 1]), index=["namd", "real baseline"])
+    row = table1.panel_row(table, "namd", "auroc", False, "imagenet")
+    assert (row["paper"], row["here"], row["k"], row["comparable"]) == ("0.805 ± 0.018", "0.700 ± 0.010", 4, True)
+    assert table1.panel_row(table, "real baseline", "auroc", False, "imagenet")["here"] == "0.600"
+    assert not table1.panel_row(table, "namd", "fid", False, "imagenet")["comparable"]
+    assert table1.panel_row(table, "namd", "auroc", True, "imagenet")["why"] == "phantom data"
+
+
+def test_several_judges_read_the_same_images():
+    torch.manual_seed(0)
+    judges = [Judge(16, 8, 8, 1, 1, 8, 8, 0.0) for _ in range(3)]
+    label, images = np.array([1, 0, 1, 0, 0, 1]), torch.rand(2, 6, 1, 16, 16)
+    prob = {"namd": torch.stack([judges[0].prob(run) for run in images]).numpy()}
+    alone = table1.judge_spread(label, prob, {"namd": images}, []).loc["namd"]
+    assert alone["mean"] == alone["judge 1"] == metrics.over_runs(metrics.auroc, label, prob["namd"])[0]
+    assert np.isnan(alone["sd"])
+    three = table1.judge_spread(label, prob, {"namd": images}, judges[1:]).loc["namd"]
+    last = metrics.over_runs(metrics.auroc, label, torch.stack([judges[2].prob(run) for run in images]).numpy())[0]
+    assert three["judge 1"] == alone["judge 1"] and three["judge 3"] == last
+    assert three["sd"] == pytest.approx(np.std(three[["judge 1", "judge 2", "judge 3"]].to_numpy(float), ddof=1))

@@ -1,4 +1,4 @@
-"""Spread, regimes, rings and running variance against hand-computed cases."""
+"""Spread, regimes, running variance and standard errors against hand-computed cases."""
 
 import numpy as np
 import pytest
@@ -41,22 +41,6 @@ def test_cases_are_the_extremes_of_their_cell():
     assert cases["confidently correct", 1] is None
 
 
-def test_relative_radius_is_one_at_the_boundary():
-    ratio = variance.relative_radius([6.0, np.nan], size=21, mm_per_px=0.6)
-    assert ratio.shape == (2, 21, 21)
-    assert ratio[0, 10, 10] == 0
-    assert ratio[0, 10, 15] == pytest.approx(1)  # 5 pixels of 0.6 mm = 3 mm
-    assert np.isnan(ratio[1]).all()
-
-
-def test_rings_average_their_pixels():
-    maps = np.array([[[1.0, 3.0, 5.0]]])
-    ratio = np.array([[[0.5, 0.6, 1.0]]])
-    rings = variance.radial_profile(maps, ratio, edges=(0.6, 2.0))
-    assert rings[0, :2].tolist() == [1.0, 4.0]  # 0.6 belongs to the second ring
-    assert np.isnan(rings[0, 2])
-
-
 def test_running_variance_equals_numpy_at_every_k():
     prob = np.random.default_rng(1).random((6, 3))
     running = variance.running_variance(prob)
@@ -69,8 +53,33 @@ def test_running_variance_equals_numpy_at_every_k():
 def test_settled_looks_at_every_later_run():
     running = np.array([[np.nan, np.nan], [1.0, 1.0], [2.0, 1.0], [1.0, 1.0]])  # the first leaves and returns
     assert variance.settled(running, 0.2).tolist() == [0.0, 0.5, 0.5, 1.0]
-    assert variance.k_needed(running, 0.2) == 4
-    assert variance.k_needed(running, 0.2, share=0.4) == 2
+
+
+def mean(runs):
+    return runs.mean(0)
+
+
+def test_split_error_of_a_mean_is_the_variance_over_k():
+    prob = np.random.default_rng(2).random((6, 40))
+    for k in (1, 2, 3):
+        found = variance.split_error(mean, prob, k, 400, "test", k)
+        assert found**2 == pytest.approx(prob.var(0, ddof=1).mean() / k, rel=0.05)  # exact over all splits
+
+
+def test_split_error_divides_each_nodule_apart():
+    prob = np.tile([[0.0], [1.0]], 400)  # whole runs kept together would differ by 1 in every split: 0.71
+    assert variance.split_error(lambda runs: runs.mean(), prob, 1, 200, "test") == pytest.approx(0.707 / 20, rel=0.2)
+
+
+def test_relative_split_error_of_a_normal_variance():
+    prob = np.random.default_rng(3).normal(scale=3, size=(20, 2000))
+    found = variance.split_error(lambda runs: runs.var(0, ddof=1), prob, 9, 3, "test", relative=True)
+    assert found == pytest.approx(np.sqrt(2 / 8), rel=0.05)
+
+
+def test_split_error_needs_twice_the_runs():
+    with pytest.raises(ValueError, match="needs 4 runs, got 3"):
+        variance.split_error(mean, np.zeros((3, 5)), 2, 10, "test")
 
 
 def test_mean_draws_weigh_patients_and_skip_missing_values():

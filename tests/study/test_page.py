@@ -17,6 +17,16 @@ ROWS = [dict(row="namd", paper_row="NAMD", auroc_mean=0.7481, auroc_sd=0.0049, a
         dict(row="oracle", paper_row=None, auroc_mean=0.79, k=4, n=1200, malignant=190, comparable=None)]
 
 
+CLAIM = dict(place="Sec. 4.2.1", statistic="AUROC, NAMD - real baseline", effect=0.0363, low=0.0166, high=0.0546,
+             unit="AUROC", over="patients", n=1200, k=4, training_seeds=1, data="phantom", verdict="holds",
+             why="the interval lies above 0; one training seed")
+CLAIMS = [CLAIM | dict(claim="Better than <baselines>"),
+          CLAIM | dict(claim="In all regimes", low=None, high=None, verdict="fails", why="counted"),
+          CLAIM | dict(claim="Better than all", verdict="not run here", why="python -m namd run 08") | dict.fromkeys(
+              ("effect", "low", "high", "over", "n", "k", "training_seeds")),
+          CLAIM | dict(claim="Better than direct", place="ours", training_seeds=3, verdict="undecided")]
+
+
 @pytest.fixture
 def root(home):
     folder = home / "outputs" / "smoke"
@@ -41,6 +51,26 @@ def test_the_page_puts_this_run_beside_the_paper_and_says_it_is_a_phantom(root):
     assert all(name in html for name in PAPER["table1"]) and html.count("not run here") == len(PAPER["table1"]) - 1
     assert "oracle" in html.split("does not have")[1]
     assert "notebooks/05_judge.html" in html and "1a2b3c4d" in html
+
+
+def test_the_ledger_comes_first_with_a_number_a_verdict_in_words_and_a_reason(root):
+    pd.DataFrame(CLAIMS).to_csv(root / "metrics" / "claims.csv", index=False)
+    write_page(Plan([SMOKE]))
+    html = (root / "index.html").read_text()
+    before, after = html.index("Phantom data."), html.index("<h2>Table 1")
+    ledger = html[before:after]
+    assert "settled on phantom data" in ledger and "1 holds · 1 fails · 1 undecided · 1 not run here" in ledger
+    first, second, third, fourth = re.findall(r"<tr><td>.*?</tr>", ledger)
+    assert "Better than &lt;baselines&gt;" in first and "0.0363<br><span class=ci>[0.0166, 0.0546]" in first
+    assert '<span class="verdict holds">holds</span>' in first and "n = 1200, K = 4, 1 training seed<" in first
+    assert "nan" not in ledger and "[" not in second and "counted" in second
+    assert '<span class="verdict not">not run here</span>' in third and "–" in third and "run 08" in third
+    assert "3 training seeds" in fourth and ledger.index("Ours beside them") > ledger.index("Better than all")
+
+
+def test_without_a_ledger_the_page_says_who_writes_it(root):
+    write_page(Plan([SMOKE]))
+    assert "Notebook 07 settles the claims; it has not run yet." in (root / "index.html").read_text()
 
 
 def test_the_page_is_one_file_with_its_figures(root):

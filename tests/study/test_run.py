@@ -76,6 +76,8 @@ def test_need_names_the_command_that_makes_what_is_missing(home):
     assert "params/ablations/no_align.yaml" in str(caught.value)
     (run.root / "x").write_text("")
     assert run.need("x") == run.root / "x"
+    with pytest.raises(UserError, match="no_align.yaml --params params/ablations/seed24.yaml$"):
+        study.start("03_prior", scope(arm="no_align-seed24")).need("vae", made_by="02")
 
 
 def test_finish_hands_the_key_to_the_next_notebook_and_moves_with_the_parameters(home):
@@ -96,6 +98,15 @@ def test_a_notebook_refuses_files_made_with_other_parameters(home):
     study.start("01_data", scope(image_size=64)).finish()
     with pytest.raises(UserError, match="has image_size: 32, but 01_data of run smoke was made with 64"):
         study.start("02_vae", scope(arm="namd", image_size=32))
+
+
+def test_a_seed_arm_may_have_another_seed_than_the_data_and_no_other_arm_may(home):
+    study.start("01_data", scope()).finish()
+    study.start("02_vae", scope(arm="no_align-seed24") | dict(seed=24)).finish()
+    with pytest.raises(UserError, match="has seed: 25, but 02_vae"):
+        study.start("03_prior", scope(arm="no_align-seed24") | dict(seed=25))
+    with pytest.raises(UserError, match="has seed: 24, but 01_data"):
+        study.start("02_vae", scope(arm="no_align") | dict(seed=24))
 
 
 def test_figures_and_tables_carry_run_and_digest(home):

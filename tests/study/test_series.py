@@ -6,6 +6,7 @@ from namd.errors import UserError
 from namd.study import params, series
 from namd.study.series import Job, Plan
 
+BASE = params.BASE
 SMOKE = params.REPO / "params" / "smoke.yaml"
 NO_ALIGN = params.REPO / "params" / "ablations" / "no_align_no_pred.yaml"
 
@@ -36,6 +37,84 @@ def test_an_arm_differs_from_the_main_one_only_where_its_file_says(home):
 def test_asking_for_an_arm_by_its_file_plans_the_same_job(home):
     job = Job("02", "no_align_no_pred")
     assert Plan([SMOKE, NO_ALIGN]).done_file(job) == Plan([SMOKE]).done_file(job)
+
+
+def test_an_arm_joins_the_files_of_its_name_and_they_win_over_pairs(home):
+    plan = Plan([SMOKE], ["compare_arms=[namd, namd-seed24, no_align-epsilon-seed24]", "lambda_align=0.3", "seed=7"])
+    told = {arm: [values[key] for key in ("seed", "lambda_align", "prediction_type", "arm")]
+            for arm, values in plan.by_arm.items()}
+    assert told == {"namd": [7, 0.3, "v_prediction", "namd"], "namd-seed24": [24, 0.3, "v_prediction", "namd-seed24"],
+                    "no_align-epsilon-seed24": [24, 0.0, "epsilon", "no_align-epsilon-seed24"]}
+    assert [f.stem for f in plan.files_of(Job("03", "namd-seed24"))[1:]] == ["seed24"]
+
+
+@pytest.mark.parametrize("stems, arm", [
+    (["no_align"], "no_align"), (["seed24"], "namd-seed24"), (["seed24", "no_align"], "no_align-seed24"),
+])
+def test_files_of_ablations_name_the_arm_they_make(home, stems, arm):
+    files = [series.ABLATIONS / f"{stem}.yaml" for stem in stems]
+    asked = Plan([SMOKE, *files])
+    assert asked.values["arm"] == arm
+    job = Job("04", arm)
+    assert Plan([SMOKE], [f"compare_arms=[namd, {arm}]"]).done_file(job) == asked.done_file(job)
+
+
+def test_an_arm_whose_files_change_nothing_is_left_out(home, write):
+    write("05_judge", parameters='compare_arms: list = ["namd"]\n')
+    plan = Plan([SMOKE], ["compare_arms=[namd, flat_latent, pooled_latent]"])
+    assert list(plan.by_arm) == ["namd", "pooled_latent"]
+    assert plan.parameters(Job("05", None))["compare_arms"] == ["namd", "pooled_latent"]
+
+
+def finish(plan, root, arm):
+    for number in series.PER_ARM:
+        file = root / plan.done_file(Job(number, arm))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("{}")
+
+
+def test_a_trained_arm_stays_compared_until_it_is_out_of_date(home, tmp_path):
+    layer = tmp_path / "ablations.yaml"
+    layer.write_text("compare_arms: [namd, no_pred, no_align, namd-seed24]\n")
+    wide = Plan([SMOKE, layer])
+    for arm in ("namd", "no_pred", "namd-seed24"):
+        finish(wide, tmp_path, arm)
+    (tmp_path / "arms" / "somebody_elses").mkdir()
+    study = Plan([SMOKE]).with_trained(tmp_path)
+    assert study.values["compare_arms"] == ["namd", "namd-seed24", "no_align_no_pred", "no_pred"]
+    assert study.done_file(Job("04", "no_pred")) == wide.done_file(Job("04", "no_pred"))
+    assert Plan([SMOKE, NO_ALIGN.with_stem("no_align")]).with_trained(tmp_path).values["arm"] == "no_align"
+    assert Plan([SMOKE], ["image_size=32"]).with_trained(tmp_path).values["compare_arms"] == [
+        "namd", "no_align_no_pred"]
+
+
+def test_the_order_of_asking_does_not_matter_once_all_are_trained(home, tmp_path):
+    layers = [tmp_path / f"{name}.yaml" for name in "ab"]
+    layers[0].write_text("compare_arms: [namd, no_pred, no_align]\n")
+    layers[1].write_text("compare_arms: [namd, namd-seed24]\n")
+    for layer in layers:
+        plan = Plan([SMOKE, layer])
+        for arm in plan.by_arm:
+            finish(plan, tmp_path, arm)
+    assert len({tuple(Plan([SMOKE, layer]).with_trained(tmp_path).values["compare_arms"]) for layer in layers}) == 1
+
+
+@pytest.mark.parametrize("file", sorted(series.ABLATIONS.glob("*.yaml")), ids=lambda file: file.stem)
+def test_an_ablation_says_why_and_leaves_run_and_arm_alone(file):
+    layer = params.read_layer(file)
+    assert file.read_text().startswith("# ") and not {"arm", "run_name", "compare_arms", "phantom_seed"} & set(layer)
+    for profile in ("quick", "paper"):
+        base = params.load([SMOKE.with_stem(profile)])
+        arm = params.load([SMOKE.with_stem(profile)], ablations=[file])
+        assert {key for key in base if base[key] != arm[key]} <= set(layer)
+
+
+@pytest.mark.parametrize("layer, arms", [("ablations", 10), ("seeds", 6)])
+def test_the_arms_of_a_layer_can_be_planned_under_every_profile(layer, arms):
+    file = SMOKE.with_stem(layer)
+    assert {len(Plan([SMOKE.with_stem(name), file]).by_arm) for name in ("smoke", "quick", "full")} == {arms}
+    listed = params.read_layer(file)["compare_arms"]
+    assert listed == [listed[0], *sorted(listed[1:])] and "no_align_no_pred" in Plan([BASE, file]).by_arm
 
 
 def test_a_parameter_reruns_its_notebook_and_what_follows_but_nothing_before(home):

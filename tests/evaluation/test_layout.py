@@ -1,0 +1,93 @@
+"""Table 1 and its neighbours as a reader sees them."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from namd.evaluation import layout, table1
+from namd.study.paper import PAPER
+
+
+def table():
+    """Two methods, the real baseline and two controls, one of them without images."""
+    rows = pd.DataFrame(dict(row=["real baseline", "namd", "no_align", "copy-baseline", "direct"], k=[1, 4, 4, 1, 1]))
+    lpips, auroc = [np.nan, 0.2204, 0.2196, 0.1, np.nan], [0.7, 0.75, 0.72, 0.7, 0.9]
+    for name, mean in (("lpips", lpips), ("fid", lpips), ("kid", lpips), ("auroc", auroc), ("auprc", auroc)):
+        rows[f"{name}_mean"], rows[f"{name}_sd"] = mean, 0.01
+    return table1.beside_the_paper(rows.set_index("row"), True, "random")
+
+
+def test_equal_printed_values_share_a_mark():
+    assert layout.marks([0.2196, 0.2204, 0.3, np.nan, 0.4], -1) == ["best", "best", "second", "", ""]
+    assert layout.marks([0.2, 0.3, 0.3, 0.1], 1) == ["second", "best", "best", ""]
+    assert layout.marks([np.nan], 1) == [""] and layout.marks([-0.0001, 0.0001], -1) == ["best", "best"]
+
+
+def test_only_generators_are_ranked_and_ties_share_the_bold():
+    shown = layout.table1(table(), ["namd", "no_align"])
+    lpips, auroc = shown["LPIPS ↓", "here"], shown["AUROC ↑", "here"]
+    assert lpips["NAMD"].startswith("<b>0.220") and lpips["no_align"].startswith("<b>0.220")
+    assert lpips["copy-baseline"] == "0.100" and lpips["direct"] == "–"
+    assert auroc["NAMD"].startswith("<b>0.750") and auroc["no_align"].startswith("<u>0.720")
+    assert auroc["direct"] == "0.900" and auroc["Real baseline LDCT"] == "0.700"
+
+
+def test_the_papers_own_columns_are_there_with_its_marks():
+    shown = layout.table1(table(), ["namd", "no_align"])
+    assert set(PAPER["table1"]) <= set(shown.index)
+    auroc = shown["AUROC ↑", "paper"]
+    assert "0.805" in auroc["NAMD"] and auroc["NAMD"].startswith("<b>") and auroc["no_align"] == "–"
+    assert auroc["ImageFlowNet (SDE)"].startswith("<u>") and not auroc["Real follow-up LDCT"].startswith("<")
+    lpips = shown["LPIPS ↓", "paper"]                                        # the paper marks one of two equal values
+    assert lpips["CorrFlowNet (ODE)"].startswith("<b>0.202") and lpips["CorrFlowNet (SDE)"].startswith("<b>0.202")
+    verdicts = shown["comparable?", ""]
+    assert "phantom data" in verdicts["NAMD"] and "not run here" in verdicts["McWGAN"]
+
+
+def test_groups_come_in_the_papers_order_with_the_controls_last():
+    names = list(layout.table1(table(), ["namd", "no_align"]).index)
+    groups = [name for name in names if name.startswith("<i>")]
+    assert groups == [f"<i>{name}</i>" for name in ("Real image baselines", *layout.RANKED, layout.CONTROLS)]
+    assert names.index("no_align") < names.index(groups[3]) < names.index("copy-baseline")
+
+
+def test_the_table_is_html_on_a_page_and_text_elsewhere():
+    shown = layout.table1(table(), ["namd", "no_align"])
+    html, text = shown._repr_html_(), repr(shown)
+    assert "<b>0.750<small>" in html and "&lt;" not in html
+    assert "**0.750\u00a0±\u00a0" in text and "_0.720" in text and "<" not in text
+
+
+def test_differences_and_intervals_as_text():
+    long = pd.DataFrame([dict(row="copy", metric="auroc", statistic=statistic, difference=-0.05, low=-0.1, high=0.002,
+                              verdict="undecided") for statistic in ("mean over runs", "K-mean")])
+    wide = layout.difference_cells(pd.concat([long, long[:1].assign(row="direct")]))
+    assert wide.loc["copy", "AUROC ↑, K-mean"] == "-0.050 [-0.100, +0.002] undecided"
+    assert list(wide.columns) == ["AUROC ↑", "AUROC ↑, K-mean"] and wide.loc["direct", "AUROC ↑, K-mean"] == "–"
+    values = pd.DataFrame(dict(a=[1.25, np.nan], a_low=[1, np.nan], a_high=[2, np.nan]))
+    cells = layout.interval_cells(values, dict(a=1))
+    assert cells["a"].tolist() == ["1.2 [1.0, 2.0]", "–"]
+
+
+@pytest.fixture
+def closing():
+    yield
+    plt.close("all")
+
+
+def test_forests_share_their_rows_and_leave_out_what_a_panel_lacks(closing):
+    one = pd.DataFrame(dict(row=["a", "b"], value=[1., 2], low=[0., 1], high=[2., 4]))
+    fig = layout.forests({"first": (one, 0), "second": (one[1:], 0.5)}, synthetic=True)
+    left, right = fig.axes
+    assert [tick.get_text() for tick in left.get_yticklabels()] == ["a", "b"]
+    assert list(left.get_yticks()) == list(left.containers[0].lines[0].get_ydata()) == [0, -1]
+    assert right.containers[0].lines[0].get_ydata() == [-1]                  # row b lies where it lies on the left
+
+
+def test_difference_forests_show_both_statistics_of_auroc(closing):
+    lines = [("auroc", "mean over runs"), ("auroc", "K-mean"), ("lpips", "mean over runs")]
+    long = pd.DataFrame([dict(row="copy", metric=metric, statistic=statistic, difference=0.1, low=0.0, high=0.2)
+                         for metric, statistic in lines])
+    left, right = layout.difference_forests(long, "namd").axes
+    assert len(left.containers) == 2 and len(right.containers) == 1 and "LPIPS" in right.get_xlabel()
