@@ -7,7 +7,6 @@ import torch
 from scipy import ndimage
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 from torch import nn
-from torchmetrics.functional.image import structural_similarity_index_measure
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
@@ -179,25 +178,6 @@ def psnr(x2_hat, x2):
     error = (np.asarray(x2_hat, dtype=np.float64) - np.asarray(x2, dtype=np.float64)) ** 2
     with np.errstate(divide="ignore"):
         return 10 * np.log10(4 / error.mean(axis=(1, 2, 3)))
-
-
-def ssim(x2_hat, x2, batch=200):
-    """Structural similarity per image: 1 means equal, about 0 unrelated; dimensionless.
-
-    Local means, variances and covariance under a Gaussian window of 11 x 11 pixels (sigma 1.5, 6.6 mm wide at 0.6 mm
-    a pixel), data range 2, K1 = 0.01, K2 = 0.03; the mean over all pixels, the border mirrored.
-
-    Args:
-        x2_hat, x2: (N, 1, S, S) arrays or tensors in [-1, 1], S at least 6.
-
-    Returns:
-        (N,) float64 numpy array.
-
-    Source: Wang et al. 2004; torchmetrics. Ours beside PSNR, because Delta-LFM reports it.
-    """
-    pairs = zip(*(torch.as_tensor(x).double().split(batch) for x in (x2_hat, x2)), strict=True)
-    return torch.cat([structural_similarity_index_measure(a, b, data_range=2.0, reduction="none").reshape(-1)
-                      for a, b in pairs]).numpy()
 
 
 def diameter_mm(x, mm_per_px=0.6):
