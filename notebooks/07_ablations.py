@@ -406,7 +406,7 @@ run.figure(drawn(other_view), "fig2_other_view")
 # name its view.
 #
 # ## 6 · Settle every claim
-# The ledger has one row for each claim of the paper, declared before any number: the sentence,
+# The ledger has one row for each claim of the paper, declared in the module: the sentence,
 # its place, the statistic, the table that holds it, and the rule. One claim by hand: "generated
 # follow-ups diagnose better than real baselines". Rule: the interval of the difference in AUROC
 # lies above 0.

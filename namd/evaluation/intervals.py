@@ -145,8 +145,8 @@ def auprc_interval(label, prob, level=0.95):
     Returns:
         (auprc, se, low, high), dimensionless; low = high where se is 0, as for equal scores or perfect ones.
 
-    Source: ours; the stratified jackknife, as DeLong's is for AUROC, on the scale that Boyd et al. 2013 advise. The
-    percentile bootstrap covers 92 % where it should 95 %, because average precision is biased upwards.
+    Source: ours; the stratified jackknife, as DeLong's is for AUROC, on the scale that Boyd et al. 2013 advise. Average
+    precision is biased upwards; the percentile bootstrap lies too high more often (outputs/reference/coverage.csv).
     """
     label = np.asarray(label).astype(bool)
     left_out = auprc_draws(label, prob, 1 - np.eye(len(label), dtype=np.int64))
