@@ -30,8 +30,8 @@
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
-# | time | 2 min for each arm, two side by side | 3 h (estimate) |
-# | memory | 2.2 GB | 30 GB (estimate) |
+# | time | 2 min for each arm, two side by side | about 2 h on an A40 (estimate of `namd check`) |
+# | memory | 2.2 GB | 11 GB (estimate) |
 # | disk | 0.2 GB | 500 MB (estimate) |
 
 # %% tags=["parameters"]

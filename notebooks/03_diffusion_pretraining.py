@@ -31,9 +31,9 @@
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
-# | time | 1.5 min for each arm, two side by side | 10-20 h (estimate, 100,000 steps in float32) |
-# | memory | 1.4 GB | 25 GB (estimate) |
-# | disk | 0.1 GB | 17 GB with checkpoints (estimate) |
+# | time | 1.5 min for each arm, two side by side | about 3 h on an A40 (estimate of `namd check`) |
+# | memory | 1.4 GB | 20 GB (estimate) |
+# | disk | 0.1 GB | 40 GB while it trains, then 7 GB (estimate) |
 
 # %% tags=["parameters"]
 run_name: str = "quick"                 # folder below outputs/

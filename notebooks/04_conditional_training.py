@@ -31,9 +31,9 @@
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
-# | time | 4 min for each arm, two side by side | 1-2 days (estimate, float32) |
-# | memory | 1.4 GB | 55 GB in float32, less with `llm_dtype: bfloat16` (estimate) |
-# | disk | 0.2 GB | 30 GB with checkpoints (estimate) |
+# | time | 4 min for each arm, two side by side | about 2 h on an A40 (estimate of `namd check`) |
+# | memory | 1.4 GB | 39 GB, less with `llm_dtype: bfloat16` (estimate) |
+# | disk | 0.2 GB | 40 GB while it trains, then 7 GB (estimate) |
 
 # %% tags=["parameters"]
 run_name: str = "quick"                 # folder below outputs/

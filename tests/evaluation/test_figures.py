@@ -1,10 +1,6 @@
 """Contracts of the figures: what is drawn, how it is named, and that phantom data say so."""
 
 import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,12 +8,6 @@ import pytest
 from namd.evaluation import figures
 
 RNG = np.random.default_rng(0)
-
-
-@pytest.fixture(autouse=True)
-def close_all():
-    yield
-    plt.close("all")
 
 
 def texts(fig):

@@ -1,22 +1,12 @@
 """Contracts of the variance figures: what is drawn, on which axes, and from which numbers."""
 
 import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from namd.evaluation import boundary, referral, variance, variance_figures
 
 RNG = np.random.default_rng(0)
-
-
-@pytest.fixture(autouse=True)
-def close_all():
-    yield
-    plt.close("all")
 
 
 def texts(fig):
