@@ -16,7 +16,8 @@
 #
 # ## What you will do
 # Read the arms that other notebooks trained and evaluated; train nothing. The artefacts are Figure
-# 2, `metrics/effects.csv`, `metrics/ablation_order.csv` and `metrics/claims.csv`.
+# 2, `metrics/effects.csv`, `metrics/ablation_order.csv`, `metrics/doses.csv` and
+# `metrics/claims.csv`.
 #
 # ## What you will learn
 # - Name what an ablation row leaves out, and what else changed with it.
@@ -62,7 +63,7 @@ from sklearn.manifold import trustworthiness
 
 from namd.data.cohort import Cohort
 from namd.errors import UserError
-from namd.evaluation import figures, intervals, latent, levels, metrics, runs
+from namd.evaluation import doses, figures, intervals, latent, levels, metrics, runs
 from namd.evaluation.claims import PAPER_ARMS
 from namd.evaluation.ledger import ledger, settle
 from namd.evaluation.variance import verdict
@@ -117,6 +118,16 @@ stamps[stamps.nunique(axis=1) > 1]
 # %%
 own = {arm: {key for part in arm.removeprefix(f"{reference}-").split("-") for key in files[part]} for arm in changed}
 check("each arm differs in its own file's parameters alone", all(set(changed[a]) <= own[a] for a in changed), changed)
+
+# %% [markdown]
+# Some arms take a part away or exchange it; others only turn a dose, $\lambda_\text{align}$ of Eq. 6
+# or $\sigma_z$ of Eq. 2. The doses wait for Section 5.
+
+# %%
+ladder = doses.doses(stamps, reference, ["lambda_align", "sigma_z"])
+dosed = set(ladder["arm"]) - {reference, *PAPER_ARMS}
+parts = [arm for arm in others if arm not in dosed]
+ladder
 
 # %% [markdown]
 # ## 2 · Compare the forecasts
@@ -238,7 +249,7 @@ effects = pd.DataFrame(found).assign(n=len(label), k=k_runs)
 run.table(effects, "effects").round(4)
 
 # %%
-compared = [*others, *controls]
+compared = [*parts, *controls]
 shown = effects[effects["row"].isin(compared) & (effects["quantity"] == "AUROC")]
 n_malignant = int(label.sum())
 title = f"AUROC, {reference} - row; n = {len(label)} test nodules, {n_malignant} malignant, K = {k_runs}"
@@ -356,8 +367,9 @@ ordered = pd.DataFrame([row for view in ("pooled", "flat") for kind in ("knn", "
 run.table(ordered, "ablation_order").round(3)
 
 # %%
-if others:
-    lines = ordered.assign(row=ordered["arm"] + ": " + ordered["latent"] + ", " + ordered["reader"])
+if parts:
+    lines = ordered[ordered["arm"].isin(parts)]
+    lines = lines.assign(row=lines["arm"] + ": " + lines["latent"] + ", " + lines["reader"])
     title = f"R2 of log diameter, {reference} - arm, n = {len(y)} test nodules"
     run.figure(figures.forest(lines, "difference in R2", title, 0, synthetic=run.synthetic), "ablation_order")
 
@@ -367,7 +379,31 @@ if others:
 # was in the latent all along, and alignment moved it to where distances see it. That is what Eq.
 # 2-4 ask for.
 #
-# ## 5 · Draw Figure 2
+# ## 5 · Turn the dose
+# One weight and one width say nothing about the ones beside them. Appendix B gives none of the
+# two. Along each we ask for the reader's gain and for the order of the latent the loss acts on:
+#
+# $$\Delta(\lambda) = \mathrm{AUROC}(\lambda) - \mathrm{AUROC}(\lambda_\text{NAMD})$$
+
+# %%
+order_at = ordered[(ordered["latent"] == align_latent) & (ordered["reader"] == "knn")]
+auroc_at = effects[effects["quantity"] == "AUROC"].rename(columns={"row": "arm"})
+curves = pd.concat([doses.against(ladder, found.set_index("arm"), reference, name) for name, found in
+                    (("AUROC", auroc_at), (f"R2 of log diameter, {align_latent}", order_at))])
+if len(ladder):
+    run.figure(doses.figure(run.table(curves, "doses"), reference, f"n = {len(label)} test nodules, 95 % over patients",
+                            synthetic=run.synthetic), "doses")
+else:
+    print(f"This run has one dose of each: make ablations PROFILE={run_name}")
+
+# %% [markdown]
+# **What to see.** The ring is the run's own dose, at 0 by definition. Lower row: does the loss do
+# what it is for? Order should rise with $\lambda_\text{align}$. It should fall where $\sigma_z$ is so
+# narrow that a row of Q has one neighbour, and where it is so wide that all are neighbours. Upper
+# row: what does order buy? Flat above and rising below means order without better forecasts. A fall
+# at the right end means that the picture paid for it.
+#
+# ## 6 · Draw Figure 2
 # t-SNE places points so that near neighbours stay near. Its axes have no unit, far distances mean
 # little, and another seed turns the picture. So each map carries its own R2 and trustworthiness.
 # We draw NAMD and the arms of the paper's row.
@@ -405,7 +441,7 @@ run.figure(drawn(other_view), "fig2_other_view")
 # and they can be ordered while the flat latent is not. A claim about "the latent space" has to
 # name its view.
 #
-# ## 6 · Settle every claim
+# ## 7 · Settle every claim
 # The ledger has one row for each claim of the paper, declared in the module: the sentence,
 # its place, the statistic, the table that holds it, and the rule. One claim by hand: "generated
 # follow-ups diagnose better than real baselines". Rule: the interval of the difference in AUROC
@@ -414,7 +450,7 @@ run.figure(drawn(other_view), "fig2_other_view")
 # %%
 effect, low, high = effects.set_index(["row", "quantity"]).loc[("real baseline", "AUROC"), ["value", "low", "high"]]
 by_hand = "holds" if low > 0 else "fails" if high < 0 else "undecided"
-claims = ledger(run.root, others)
+claims = ledger(run.root, parts)
 row = claims.set_index("id").loc["gain"]
 check("effect by hand and in the ledger agree", np.isclose(row["effect"], effect), round(effect, 4))
 check("verdict by hand and in the ledger agree", row["verdict"] == by_hand, by_hand)
@@ -470,7 +506,7 @@ run.panel(entries)
 #
 # ## Exercises
 # **1 · Predict.** In `paper.yaml` the loss acts on the pooled latent. Which of the two views of
-# Section 5 will then be better ordered, and why can the other one stay tangled?
+# Section 6 will then be better ordered, and why can the other one stay tangled?
 #
 # <details><summary>Solution</summary>
 #
