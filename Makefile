@@ -1,6 +1,7 @@
 # make study    the whole series, then outputs/<profile>/index.html   (PROFILE=quick CORES=2)
 # make ablations, make seeds    the same run with more arms: one factor at a time, or three training seeds
 # make dial     the study on easier and harder phantoms, side by side, and on both nulls: figures/dial.png
+# make cohorts  the study on three other cohorts that no setting was chosen on: figures/cohorts.png
 # make test     lint and tests, the smoke series included
 # make lab      JupyterLab on the notebooks
 # make course   outputs/course/: the notebooks without their solutions
@@ -11,11 +12,12 @@ CORES ?= 2
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: study ablations seeds dial test lab course
+.PHONY: study ablations seeds dial cohorts test lab course
 .DELETE_ON_ERROR:
 
 SNAKEMAKE = $(PY) -m snakemake --quiet all --nolock --rerun-incomplete --rerun-triggers mtime
 POINTS := $(basename $(notdir $(wildcard params/dial/*.yaml)))
+COHORTS := $(basename $(notdir $(wildcard params/cohorts/*.yaml)))
 
 study ablations seeds: .venv/.ready
 	@$(SNAKEMAKE) --cores $(CORES) --config params=params/$(PROFILE).yaml$(LAYER)
@@ -24,12 +26,16 @@ ablations: LAYER = ,params/ablations.yaml
 seeds: LAYER = ,params/seeds.yaml
 
 dial: study
-	@$(MAKE) --no-print-directory --jobs $(CORES) $(POINTS:%=dial-%)
+	@$(MAKE) --no-print-directory --jobs $(CORES) $(POINTS:%=dial/%)
 	@$(PY) -m namd dial --params params/$(PROFILE).yaml
 	@$(SNAKEMAKE) page --forcerun page --cores 1 --config params=params/$(PROFILE).yaml
 
-dial-%: .venv/.ready
-	@$(SNAKEMAKE) run_05 --cores 1 --config params=params/$(PROFILE).yaml,params/dial/$*.yaml run_name=$(PROFILE)_$*
+cohorts: .venv/.ready
+	@$(MAKE) --no-print-directory --jobs $(CORES) $(COHORTS:%=cohorts/%)
+	@$(PY) -m namd cohorts --params params/$(PROFILE).yaml
+
+dial/% cohorts/%: .venv/.ready
+	@$(SNAKEMAKE) run_05 --cores 1 --config params=params/$(PROFILE).yaml,params/$@.yaml run_name=$(PROFILE)_$(@F)
 
 test: .venv/.ready
 	@$(PY) -m ruff check .

@@ -1,4 +1,4 @@
-"""python -m namd run 04 --params params/quick.yaml [-p key=value] | page | dial | check | predict | benchmark"""
+"""python -m namd run 04 --params params/quick.yaml | page | dial | cohorts | check | predict | benchmark"""
 
 import argparse
 import sys
@@ -14,9 +14,10 @@ def _arguments(argv):
     run.add_argument("--done", metavar="FILE", help="the done file Snakemake waits for")
     page = commands.add_parser("page", help="write index.html of a run")
     dial = commands.add_parser("dial", help="table and figure of the runs along the phantom's dial (make dial)")
+    cohorts = commands.add_parser("cohorts", help="table and figure of the run on other patients (make cohorts)")
     check = commands.add_parser("check", help="say what a run would be and what it still needs; exit 2 if anything")
     check.add_argument("--card", default="a40", help="GPU the hours are estimated for, e.g. a40, h200")
-    for command in (run, page, dial, check):
+    for command in (run, page, dial, cohorts, check):
         command.add_argument("--params", action="append", default=[], metavar="FILE",
                              help="parameter file laid over params/paper.yaml; repeatable")
         command.add_argument("-p", action="append", default=[], dest="pairs", metavar="KEY=VALUE",
@@ -59,9 +60,9 @@ def _go(asked):
         from namd.study.execute import run_job
         arm = plan.values["arm"] if asked.notebook in PER_ARM else None
         run_job(plan, Job(asked.notebook, arm), asked.done)
-    elif asked.command == "dial":
-        from namd.study.dial import write_dial
-        write_dial(plan)
+    elif asked.command in ("dial", "cohorts"):
+        from namd.study.dial import write_cohorts, write_dial
+        (write_dial if asked.command == "dial" else write_cohorts)(plan)
     else:
         from namd.study.page import write_page
         write_page(plan)

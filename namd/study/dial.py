@@ -1,4 +1,4 @@
-"""`python -m namd dial`: one table and one figure from the runs along the phantom's dial."""
+"""`python -m namd dial | cohorts`: one table and one figure from a run's neighbours, other phantoms of its profile."""
 
 import json
 
@@ -6,12 +6,13 @@ import pandas as pd
 
 from namd.data.cohort import Cohort
 from namd.errors import UserError
-from namd.evaluation import dial, intervals, runs
+from namd.evaluation import dial, figures, intervals, runs
 from namd.files import or_disk_full
 from namd.study.digest import outputs_root, short
 from namd.study.params import REPO
 
 POINTS = REPO / "params" / "dial"
+COHORTS = REPO / "params" / "cohorts"
 
 
 def write_dial(plan):
@@ -23,31 +24,61 @@ def write_dial(plan):
     Source: ours, because whether a virtual follow-up can help depends on the law of the data alone.
     """
     root = outputs_root() / plan.values["run_name"]
-    names = [root.name, *(f"{root.name}_{file.stem}" for file in sorted(POINTS.glob("*.yaml")))]
-    table = pd.concat([_read(root.with_name(name), plan.values["n_boot"]) for name in names], ignore_index=True)
+    table = pd.concat([_read(root, plan.values["n_boot"], "dial"), *_neighbours(root, POINTS, plan, "dial")],
+                      ignore_index=True)
+    n, malignant = table["n"].max(), table["malignant"].max()
+    _write(root, "dial", table,
+           dial.figure(table, f"n = {n} test nodules, up to {malignant} malignant; one cohort and model a point"))
+
+
+def write_cohorts(plan):
+    """Write metrics/cohorts.csv and figures/cohorts.png of a run: does its result hold for other patients?
+
+    Raises:
+        UserError: a cohort of params/cohorts/ has not been run, or its data are no phantom.
+
+    Source: ours, because settings were chosen on one cohort, and one cohort is one draw.
+    """
+    root = outputs_root() / plan.values["run_name"]
+    table = pd.concat(_neighbours(root, COHORTS, plan, "cohorts"), ignore_index=True)
+    shown = table[table["quantity"].isin(("namd - baseline", "oracle - baseline"))]
+    shown = shown.assign(row=shown["run_name"].str.removeprefix(f"{root.name}_") + ": " + shown["quantity"])
+    _write(root, "cohorts", table, figures.forest(
+        shown, "difference in AUROC", f"other patients, {table['n'].max()} test nodules each", 0, synthetic=True))
+    share = table.loc[table["quantity"] == "oracle's gap closed", "value"]
+    print(f"NAMD closes {share.mean():.2f} of the oracle's gap on average ({', '.join(f'{v:.2f}' for v in share)})")
+
+
+def _neighbours(root, folder, plan, command):
+    """Positions of the runs <run>_<file> for each parameter file of `folder`."""
+    names = [f"{root.name}_{file.stem}" for file in sorted(folder.glob("*.yaml"))]
+    return [_read(root.with_name(name), plan.values["n_boot"], command) for name in names]
+
+
+def _write(root, name, table, fig):
+    """metrics/<name>.csv and figures/<name>.png of a run."""
     for folder in ("metrics", "figures"):
         (root / folder).mkdir(exist_ok=True)
     with or_disk_full(root):
-        table.to_csv(root / "metrics" / "dial.csv", index=False)
-        n, malignant = table["n"].max(), table["malignant"].max()
-        fig = dial.figure(table, f"n = {n} test nodules, up to {malignant} malignant; one cohort and model a point")
-        fig.savefig(root / "figures" / "dial.png", dpi=150, bbox_inches="tight")
-    print(f"The dial: {short(root / 'figures' / 'dial.png')} and metrics/dial.csv")
+        table.to_csv(root / "metrics" / f"{name}.csv", index=False)
+        fig.savefig(root / "figures" / f"{name}.png", dpi=150, bbox_inches="tight")
+    print(f"{short(root / 'figures' / f'{name}.png')} and metrics/{name}.csv")
 
 
-def _read(folder, n_boot):
-    """The position of one run on the dial."""
+def _read(folder, n_boot, command):
+    """The position of one run between baseline, oracle and follow-up; `command` of make runs it."""
     record, probabilities = folder / "runs" / "05.json", folder / "metrics" / "probabilities.parquet"
     if not (record.is_file() and probabilities.is_file()):
-        raise UserError(f"Run {folder.name} has no metrics/probabilities.parquet yet; `make dial` makes it.")
+        raise UserError(f"Run {folder.name} has no metrics/probabilities.parquet yet; `make {command}` makes it.")
     made = json.loads((folder / "runs" / "01.json").read_text(encoding="utf-8"))["parameters"]
     if made["data_source"] != "phantom":
-        raise UserError(f"Run {folder.name} is no phantom, so it has no dial; use a profile with data_source: phantom.")
+        raise UserError(f"Run {folder.name} is no phantom and has no oracle; use a profile with data_source: phantom.")
     stamp = json.loads(record.read_text(encoding="utf-8"))
     test = Cohort.open(folder / "cohort").split("test")
     table = pd.read_parquet(probabilities)
     prob = {row: runs.stack(table, [row], test.table.index)[0] for row in dial.AUROCS}
     counts = intervals.resample_counts(test.label, n_boot, "dial", folder.name)
     return dial.position(test.label, prob, counts).assign(
-        eps=made["phantom_eps"], null=made["phantom_null"], n=len(test.label), malignant=int(test.label.sum()),
+        phantom_seed=made["phantom_seed"], eps=made["phantom_eps"], null=made["phantom_null"],
+        n=len(test.label), malignant=int(test.label.sum()),
         k=stamp["parameters"]["k_runs"], run_name=folder.name, digest=stamp["digest"])

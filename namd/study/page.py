@@ -18,6 +18,7 @@ FIGURES = (
     ("Figure 3 · Error and variance", "fig3_*", "Prediction error against predictive variance, and single cases."),
     ("Figure 5 · Runs needed", "fig5_*", "Running variance of the judge's probability over the runs."),
     ("The dial", "dial*", "AUROC along the phantom's predictability: when a virtual follow-up can help at all."),
+    ("Other patients", "cohorts*", "NAMD's and the oracle's gain on cohorts that no setting was chosen on."),
 )
 VERDICTS = ("holds", "fails", "undecided", "not comparable", "not run here")
 CSS = """

@@ -23,11 +23,13 @@ def position(**changed):
 
 def test_a_position_holds_aurocs_gains_and_the_gap_closed_with_intervals():
     table = position()
-    assert list(table.index) == [*dial.AUROCS, *dial.GAINS, "gap closed"]
+    assert list(table.index) == [*dial.AUROCS, *dial.GAINS, "gap closed", "oracle's gap closed"]
     auroc = table["value"]
     assert auroc["namd - baseline"] == pytest.approx(auroc["namd"] - auroc["real baseline"])
     assert auroc["gap closed"] == pytest.approx(
         (auroc["namd"] - auroc["real baseline"]) / (auroc["real follow-up"] - auroc["real baseline"]))
+    assert table.loc["oracle's gap closed", "value"] == pytest.approx(
+        auroc["namd - baseline"] / auroc["oracle - baseline"])
     assert (table["low"] < table["value"]).all() and (table["value"] < table["high"]).all()
 
 

@@ -21,7 +21,7 @@ def finished_run(root, eps, null="none", source="phantom"):
     """What notebooks 01 and 05 leave of a run, as far as the dial reads it."""
     for folder in ("runs", "metrics"):
         (root / folder).mkdir(parents=True)
-    made = dict(phantom_eps=eps, phantom_null=null, data_source=source)
+    made = dict(phantom_seed=23, phantom_eps=eps, phantom_null=null, data_source=source)
     (root / "runs" / "01.json").write_text(json.dumps(dict(parameters=made)))
     (root / "runs" / "05.json").write_text(json.dumps(dict(parameters=dict(k_runs=2), digest="0123abcd")))
     rng = numpy_rng(root.name)
@@ -33,10 +33,12 @@ def finished_run(root, eps, null="none", source="phantom"):
 def outputs(tmp_path, monkeypatch):
     monkeypatch.setenv("NAMD_OUTPUTS", str(tmp_path))
     monkeypatch.setattr(dial, "POINTS", tmp_path / "points")
+    monkeypatch.setattr(dial, "COHORTS", tmp_path / "cohorts")
     test = SimpleNamespace(label=LABEL, table=pd.DataFrame(index=PAIRS))
     monkeypatch.setattr(Cohort, "open", lambda folder: SimpleNamespace(split=lambda name: test))
-    (tmp_path / "points").mkdir()
-    (tmp_path / "points" / "null_growth.yaml").write_text("")
+    for file in ("points/null_growth.yaml", "cohorts/cohort1.yaml", "cohorts/cohort2.yaml"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("")
     finished_run(tmp_path / "smoke", 0.45)
     return tmp_path
 
@@ -57,6 +59,24 @@ def test_a_point_that_was_not_run_and_real_data_are_refused(outputs):
     finished_run(outputs / "smoke_null_growth", 0.45, source="delivery")
     with pytest.raises(UserError, match="smoke_null_growth is no phantom"):
         dial.write_dial(PLAN)
+
+
+def test_the_cohorts_are_the_neighbours_without_the_run_that_was_tuned(outputs, capsys):
+    finished_run(outputs / "smoke_cohort1", 0.45)
+    with pytest.raises(UserError, match="smoke_cohort2 has no metrics/probabilities.parquet yet; `make cohorts`"):
+        dial.write_cohorts(PLAN)
+    finished_run(outputs / "smoke_cohort2", 0.45)
+    dial.write_cohorts(PLAN)
+    table = pd.read_csv(outputs / "smoke" / "metrics" / "cohorts.csv")
+    assert set(table["run_name"]) == {"smoke_cohort1", "smoke_cohort2"}
+    share = table.loc[table["quantity"] == "oracle's gap closed", "value"]
+    assert f"{share.mean():.2f} of the oracle's gap on average" in capsys.readouterr().out
+    assert (outputs / "smoke" / "figures" / "cohorts.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("file", sorted((params.REPO / "params" / "cohorts").glob("*.yaml")), ids=lambda f: f.stem)
+def test_a_cohort_differs_in_its_patients_alone(file):
+    assert set(params.read_layer(file)) == {"phantom_seed", "compare_arms", "data_workers", "eval_workers"}
 
 
 @pytest.mark.parametrize("file", sorted((params.REPO / "params" / "dial").glob("*.yaml")), ids=lambda file: file.stem)
