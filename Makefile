@@ -1,5 +1,6 @@
 # make study    the whole series, then outputs/<profile>/index.html   (PROFILE=quick CORES=2)
 # make ablations, make seeds    the same run with more arms: one factor at a time, or three training seeds
+# make alignment    for a GPU: what the alignment loss is worth, 24 arms
 # make dial     the study on easier and harder phantoms, side by side, and on both nulls: figures/dial.png
 # make cohorts  the study on three other cohorts that no setting was chosen on: figures/cohorts.png
 # make test     lint and tests, the smoke series included
@@ -12,18 +13,19 @@ CORES ?= 2
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: study ablations seeds dial cohorts test lab course
+.PHONY: study ablations seeds alignment dial cohorts test lab course
 .DELETE_ON_ERROR:
 
 SNAKEMAKE = $(PY) -m snakemake --quiet all --nolock --rerun-incomplete --rerun-triggers mtime
 POINTS := $(basename $(notdir $(wildcard params/dial/*.yaml)))
 COHORTS := $(basename $(notdir $(wildcard params/cohorts/*.yaml)))
 
-study ablations seeds: .venv/.ready
+study ablations seeds alignment: .venv/.ready
 	@$(SNAKEMAKE) --cores $(CORES) --config params=params/$(PROFILE).yaml$(LAYER)
 
 ablations: LAYER = ,params/ablations.yaml
 seeds: LAYER = ,params/seeds.yaml
+alignment: LAYER = ,params/alignment.yaml
 
 dial: study
 	@$(MAKE) --no-print-directory --jobs $(CORES) $(POINTS:%=dial/%)

@@ -167,6 +167,11 @@ SPREAD = (
             "share of nodules settled at K = 20 - 1/2", "share", over="nodules of Figure 5"),
 )
 OURS = (
+    *(Claim(f"alignment{suffix}", f"Alignment raises AUROC, with or without the prediction loss{words}", "ours",
+            "AUROC, main effect of the alignment loss", "AUROC", "effects",
+            dict(row=f"alignment{row}", quantity="AUROC"), "07", absent=f"make {command} PROFILE={{run}}")
+      for suffix, row, words, command in (("", "", "", "seeds"),
+                                          ("_epsilon", ", epsilon", ", when the U-Net predicts epsilon", "alignment"))),
     _against("direct", "A generated follow-up says more than baseline and record used directly", "ours", "direct",
              cause=_record_rules),
     _share("oracle", "NAMD closes more than half of the gap that a perfect generator closes", "ours", "oracle",

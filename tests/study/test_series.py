@@ -109,7 +109,7 @@ def test_an_ablation_says_why_and_leaves_run_and_arm_alone(file):
         assert {key for key in base if base[key] != arm[key]} <= set(layer)
 
 
-@pytest.mark.parametrize("layer, arms", [("ablations", 15), ("seeds", 6)])
+@pytest.mark.parametrize("layer, arms", [("ablations", 15), ("seeds", 12), ("alignment", 24)])
 def test_the_arms_of_a_layer_can_be_planned_under_every_profile(layer, arms):
     file = SMOKE.with_stem(layer)
     assert {len(Plan([SMOKE.with_stem(name), file]).by_arm) for name in ("smoke", "quick", "full")} == {arms}
