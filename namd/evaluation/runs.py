@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from namd import files
-from namd.training.precision import settle
+from namd.training.precision import prepare
 
 AUTHORS_SEEDS = (642, 115, 893, 23, 42, 403, 756, 401, 912, 55, 330, 888, 147, 679, 92, 450, 713, 28, 599, 974)
 
@@ -99,10 +99,7 @@ def _kept(pieces, key):
 
 def _draw_share(i, rows, x1, ehr, threads, precision, parent):
     """What process `i` of `parent` draws: rows is [(make, seeds, pieces)]."""
-    if threads:
-        torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
-    settle(precision)
+    prepare(threads, precision)
     if torch.cuda.is_available():
         torch.cuda.set_device(i % torch.cuda.device_count())
     for make, seeds, pieces in rows:

@@ -2,7 +2,9 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
+import joblib
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
@@ -13,6 +15,7 @@ from namd.data.report import nodule_features
 from namd.errors import UserError
 from namd.files import replacing
 from namd.training import loop
+from namd.training.precision import prepare
 from namd.training.seeding import fresh_weights
 
 
@@ -189,3 +192,28 @@ def train_judge(train, val, p, folder, device="cpu", key=""):
                        val_every=max(1, p.judge_steps // 20))
     judge.save(folder)
     return judge, history
+
+
+def train_judges(train, val, p, folder, device="cpu", key="", workers=1):
+    """`train_judge` under judge_seeds training seeds, side by side.
+
+    Args:
+        train, val, p, device, key: as `train_judge`; folder: of the first judge, the others go to folder/seed<n>.
+        workers: processes; the judges are the same for any number.
+
+    Returns:
+        ([Judge, ...], history of the first).
+
+    Source: ours, because an AUROC is also the reader's, and another reader is another draw.
+    """
+    seeds = range(p.seed, p.seed + p.judge_seeds)
+    trained = joblib.Parallel(n_jobs=workers)(
+        joblib.delayed(_train_at)(seed, train, val, p, folder if seed == p.seed else Path(folder) / f"seed{seed}",
+                                  device, key) for seed in seeds)
+    return [judge for judge, _ in trained], trained[0][1]
+
+
+def _train_at(seed, train, val, p, folder, device, key):
+    """`train_judge` at another seed in a process of its own."""
+    prepare(p.threads, p.precision)
+    return train_judge(train, val, SimpleNamespace(**{**vars(p), "seed": seed}), folder, device, key)

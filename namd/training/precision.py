@@ -23,6 +23,14 @@ def settle(precision: str) -> None:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
+def prepare(threads: int, precision: str) -> None:
+    """Threads (0 leaves them alone), deterministic algorithms and arithmetic of a helper process, as in its parent."""
+    if threads:
+        torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    settle(precision)
+
+
 def adopt(network: torch.nn.Module) -> torch.nn.Module:
     """`network`, whose forward pass runs in bfloat16 from now on if that was settled; untouched otherwise.
 

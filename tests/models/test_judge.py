@@ -10,7 +10,7 @@ import torch
 
 from namd.data.cohort import SCHEMA, Pairs
 from namd.errors import UserError
-from namd.models.judge import Judge, judge_loss, load_judge, train_judge
+from namd.models.judge import Judge, judge_loss, load_judge, train_judge, train_judges
 
 
 def small_judge(n_attributes=0, dropout=0.0):
@@ -99,3 +99,14 @@ def test_training_reads_the_follow_up_and_repeats_bit_for_bit(tmp_path):
     train_judge(train, val, SimpleNamespace(**SMALL), tmp_path / "b")
     same = [(tmp_path / run / "model.safetensors").read_bytes() for run in "ab"]
     assert same[0] == same[1]
+
+
+def test_several_judges_are_those_of_one_process_each(tmp_path):
+    train, val = discs(32, 0), discs(8, 1)
+    p = SimpleNamespace(**SMALL | dict(judge_steps=6, judge_seeds=2, threads=1, precision="float32"))
+    judges, history = train_judges(train, val, p, tmp_path / "two", workers=2)
+    alone, same = train_judge(train, val, p, tmp_path / "one")
+    weights = [(tmp_path / folder / "model.safetensors").read_bytes() for folder in ("one", "two", "two/seed1")]
+    assert weights[0] == weights[1] != weights[2] and history.equals(same)
+    x = val.images(64, -1000, 400)[1]
+    assert torch.equal(judges[0].prob(x), alone.prob(x)) and not torch.equal(judges[1].prob(x), alone.prob(x))
