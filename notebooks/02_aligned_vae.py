@@ -49,8 +49,8 @@ augment: str = "square"                # 8 symmetries (App. B: rotations)
 vae_path: str = ""                     # pretrained VAE; empty builds a small one
 vae_channels: list = [16, 16, 32]      # widths of the small VAE (SD1.5: 128, 256, 512, 512)
 vae_layers: int = 1                    # residual blocks of a level (SD1.5: 2)
-vae_steps: int = 180                   # training steps
-vae_batch: int = 64                    # images in a step (App. B)
+vae_steps: int = 800                   # training steps
+vae_batch: int = 16                    # images in a step (App. B: 64)
 vae_lr: float = 2.0e-3                 # learning rate (App. B: 5.0e-5 from SD1.5)
 vae_lr_schedule: str = "one_cycle"     # constant or one_cycle
 lambda_kl: float = 1.2e-5              # weight of the KL term (Eq. 6)
@@ -68,7 +68,7 @@ sigma_z: float = 4.0                   # width of latent distances (Eq. 2)
 align_temperature: float = 1.0         # divides both sides of Eq. 2 (authors' code: 0.5)
 latent_scale: float = 0.0              # factor on the latents; 0 measures 1/std
 grad_clip: float = 1.0                 # largest gradient norm (App. B)
-save_every: int = 100                  # steps between checkpoints
+save_every: int = 200                  # steps between checkpoints
 
 # %% [markdown]
 # The stamp below says which run this is, what it was made from, and whether its data are a phantom.

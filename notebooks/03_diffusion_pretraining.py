@@ -63,14 +63,14 @@ zero_terminal_snr: bool = True          # the paper's schedule keeps some signal
 timestep_spacing: str = "trailing"      # which steps DDIM visits
 ddim_steps: int = 8                     # Sec. 3.3.2: 50
 uncond_steps: int = 250                 # App. B: 100,000
-uncond_batch: int = 32                  # App. B: 16
+uncond_batch: int = 16                  # App. B: 16
 uncond_lr: float = 1.0e-3               # App. B: 1e-4
 uncond_lr_start: float = 1.0e-5         # App. B: 1e-6
 uncond_lr_end: float = 1.0e-4           # App. B: 1e-5
 uncond_warmup: int = 25                 # App. B: 4,000
 ema_decay: float = 0.995                # the paper averages no weights
 grad_clip: float = 1.0                  # App. B
-save_every: int = 100                   # steps between checkpoints
+save_every: int = 200                   # steps between checkpoints
 
 # %%
 import matplotlib.pyplot as plt

@@ -61,13 +61,13 @@ prediction_type: str = "v_prediction"   # Eq. 10 says epsilon
 zero_terminal_snr: bool = True          # as in notebook 03
 timestep_spacing: str = "trailing"      # which steps DDIM visits
 ddim_steps: int = 8                     # Sec. 3.3.2: 50
-cond_steps: int = 600                   # App. B: 60 epochs
-cond_batch: int = 32                    # App. B: 8
+cond_steps: int = 1400                  # App. B: 60 epochs
+cond_batch: int = 16                    # App. B: 8
 cond_lr: float = 6.0e-4                 # App. B: 2e-5
 cond_lr_schedule: str = "one_cycle"     # App. B: constant
 ema_decay: float = 0.995                # the paper averages no weights
 grad_clip: float = 1.0                  # App. B
-save_every: int = 100                   # steps between checkpoints
+save_every: int = 200                   # steps between checkpoints
 eval_batch: int = 200                   # images per sampling batch; changes memory only
 
 # %%
