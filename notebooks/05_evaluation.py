@@ -331,8 +331,10 @@ floors = pd.DataFrame({name: [metrics.floor(d, features_x2, seed), d(features_x2
 run.table(floors, "floors").round(4)
 
 # %% [markdown]
-# Pixels have a trap: a copied baseline is close to most follow-ups. The Δ-RMAE looks at the
-# *change* $d = X^{(2)} - X^{(1)}$ and its forecast, over the pixels of the central disc:
+# Pixels have a trap: a copied baseline is close to most follow-ups. PSNR (in dB) averages squared
+# errors; SSIM compares mean, contrast and pattern in small windows and is 1 for equal images. Both
+# praise the copy. The Δ-RMAE looks at the *change* $d = X^{(2)} - X^{(1)}$ and its forecast, over the
+# pixels of the central disc:
 #
 # $$\Delta\text{-RMAE} = \frac{\sum |d - \hat d|}{\tfrac12 \sum (|d| + |\hat d|)} \in [0, 2]$$
 

@@ -44,7 +44,7 @@ def image_values(x1, x2, x2_hat, features_x2, features_hat, net):
             judge features; net: LPIPS network of losses.perceptual.
 
     Returns:
-        dict: fid, kid (K,); lpips, delta_rmae, psnr (dB), diameter (mm, of x2_hat) and diameter_error (mm,
+        dict: fid, kid (K,); lpips, delta_rmae, psnr (dB), ssim, diameter (mm, of x2_hat) and diameter_error (mm,
         against the diameter measured in x2), each (K, N).
 
     Source: Sec. 4.1.2 for LPIPS and FID; the others are ours.
@@ -53,7 +53,7 @@ def image_values(x1, x2, x2_hat, features_x2, features_hat, net):
     runs = [dict(
         fid=metrics.fid(features_x2, features), kid=metrics.kid(features_x2, features),
         lpips=metrics.lpips_distance(net, run, x2), delta_rmae=metrics.delta_rmae(x1, x2, run),
-        psnr=metrics.psnr(run, x2), diameter=metrics.diameter_mm(run),
+        psnr=metrics.psnr(run, x2), ssim=metrics.ssim(run, x2), diameter=metrics.diameter_mm(run),
     ) for run, features in zip(x2_hat, features_hat, strict=True)]
     values = {name: np.stack([run[name] for run in runs]) for name in runs[0]}
     return values | {"diameter_error": np.abs(values["diameter"] - diameter)}
@@ -98,12 +98,12 @@ def image_columns(values):
         values: {row: dict of `image_values`}.
 
     Returns:
-        DataFrame indexed by row: lpips, fid, kid, delta_rmae, psnr, diameter_error, each with _mean and _sd
-        (population standard deviation over runs of the mean over patients).
+        DataFrame indexed by row: lpips, fid, kid, delta_rmae, psnr, ssim, diameter_error, each with _mean and
+        _sd (population standard deviation over runs of the mean over patients).
 
     Source: Sec. 4.1.2 for LPIPS and FID; KID and the change controls are ours.
     """
-    names = ("lpips", "fid", "kid", "delta_rmae", "psnr", "diameter_error")
+    names = ("lpips", "fid", "kid", "delta_rmae", "psnr", "ssim", "diameter_error")
     rows = [{f"{name}_{stat}": float(of(found[name].reshape(len(found[name]), -1).mean(1)))
              for name in names for stat, of in (("mean", np.mean), ("sd", np.std))} for found in values.values()]
     return pd.DataFrame(rows, index=pd.Index(values, name="row"))

@@ -48,11 +48,12 @@ def test_rows_on_disk_are_scored_alike_by_one_and_by_two_processes(tmp_path):
     perfect, copied = columns.loc["perfect twice"], columns.loc["copy-baseline"]
     assert perfect["lpips_mean"] == pytest.approx(0, abs=1e-6) and copied["lpips_mean"] > 0.01
     assert perfect["delta_rmae_mean"] == 0 and copied["delta_rmae_mean"] == pytest.approx(2, abs=1e-2)
-    assert (perfect.filter(like="_sd") == 0).sum() >= 5
+    assert perfect["ssim_mean"] == pytest.approx(1) and copied["ssim_mean"] < 0.2
+    assert (perfect.filter(like="_sd") == 0).sum() >= 6
 
 
 def test_image_columns_are_means_over_patients_and_spreads_over_runs():
-    flat = dict.fromkeys(("delta_rmae", "psnr", "diameter_error"), np.ones((2, 3)))
+    flat = dict.fromkeys(("delta_rmae", "psnr", "ssim", "diameter_error"), np.ones((2, 3)))
     row = table1.image_columns({"namd": dict(lpips=np.array([[1., 2, 3], [3, 4, 5]]), fid=np.array([5., 9]),
                                              kid=np.zeros(2), **flat)}).loc["namd"]
     assert (row["lpips_mean"], row["lpips_sd"], row["fid_mean"], row["fid_sd"]) == (3, 1, 7, 2)
