@@ -66,6 +66,7 @@ eval_batch: int = 200                    # images per forward pass
 eval_workers: int = 0                    # processes; 0 is one per core
 eval_lpips_net: str = "alex"             # LPIPS backbone
 lpips_weights: str = "random"            # its weights: imagenet, or random and seeded
+eval_inception: str = ""                 # Inception weights for the paper's FID; empty: judge's only
 n_boot: int = 1000                       # bootstrap resamples of the patients
 compare_arms: list = ["namd", "no_align_no_pred"]  # Table 1: the last two rows
 
@@ -82,6 +83,7 @@ from namd.data.cohort import Cohort
 from namd.data.phantom import oracle
 from namd.data.report import record_vector
 from namd.evaluation import calibration, curves, differences, figures, growth, intervals, layout, metrics, runs, table1
+from namd.evaluation.inception import load as load_inception
 from namd.forecasters import controls
 from namd.forecasters.namd import NAMD
 from namd.models import judge as judging
@@ -319,14 +321,17 @@ check("FID of one feature by hand and by torchmetrics agree",
 
 # %% [markdown]
 # The paper's FID lives in 2,048 Inception features, which 450 images cannot fill: most of it is
-# bias. Ours lives in the judge's class token, on another scale. KID asks the same without bias.
-# Both need a *floor*: two halves of the real follow-ups, which a perfect generator cannot beat.
-# Halves have N/2 images, so the FID floor is a little high.
+# bias. Ours lives in the judge's class token, on another scale; with `eval_inception` the paper's is
+# computed beside it. KID asks the same without bias. Both need a *floor*: two halves of the real
+# follow-ups, which a perfect generator cannot beat. Halves have N/2 images, so the FID floor is a
+# little high.
 
 # %%
-features_x1, features_x2 = judge.features(x1), judge.features(x2)            # (N, dim)
-floors = pd.DataFrame({name: [metrics.floor(d, features_x2, seed), d(features_x2, features_x1)]
-                       for name, d in (("FID", metrics.fid), ("KID", metrics.kid))},
+inception_net = load_inception(eval_inception).to(run.device) if eval_inception else None
+clouds_x1, clouds_x2 = (table1.clouds(x, judge, inception_net) for x in (x1, x2))
+features_x1, features_x2 = clouds_x1[""], clouds_x2[""]                      # (N, dim)
+floors = pd.DataFrame({f"{name}{end}": [metrics.floor(d, clouds_x2[end], seed), d(clouds_x2[end], clouds_x1[end])]
+                       for end in clouds_x2 for name, d in (("FID", metrics.fid), ("KID", metrics.kid))},
                       ["floor: real against real", "real baseline against real follow-up"])
 run.table(floors, "floors").round(4)
 
@@ -349,7 +354,7 @@ trials = {"perfect": zero + 0.2, "half the change": zero + 0.1, "copied baseline
 # %%
 net = perceptual(eval_lpips_net, lpips_weights, seed).to(run.device)
 sampled, values = table1.score_rows(run.root / "samples", list(makers), x1, x2, judge, net,
-                                    threads, eval_workers)
+                                    threads, eval_workers, inception_net)
 prob |= sampled
 images = table1.image_columns(values)
 images.filter(like="_mean").round(3)

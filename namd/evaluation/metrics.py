@@ -77,7 +77,7 @@ def lpips_distance(net, x2_hat, x2, batch=200):
 
 
 class _Features(nn.Module):
-    """Stands where torchmetrics expects a network: the features were computed once, by the judge."""
+    """Stands where torchmetrics expects a network: the features were computed once, elsewhere."""
 
     def __init__(self, num_features):
         super().__init__()
@@ -88,7 +88,7 @@ class _Features(nn.Module):
 
 
 def fid(features_a, features_b) -> float:
-    """Frechet distance between two sets of judge features; 0 for equal means and covariances.
+    """Frechet distance between two sets of features; 0 for equal means and covariances.
 
     Args:
         features_a, features_b: (N, dim) and (M, dim) float tensors; real first.
@@ -96,8 +96,8 @@ def fid(features_a, features_b) -> float:
     Returns:
         Squared feature units. Biased upwards for small N, so read it beside `floor` and never across N or dim.
 
-    Source: Sec. 4.1.2; torchmetrics, on the judge's class token instead of Inception's 2048 features (ours,
-    because N = 450 images cannot fill a 2048 x 2048 covariance).
+    Source: Sec. 4.1.2; torchmetrics. The features are ours to choose: the judge's class token always, because N = 450
+    images cannot fill Inception's 2048 x 2048 covariance, and Inception's as well where its weights are there.
     """
     metric = FrechetInceptionDistance(feature=_Features(features_a.shape[1])).set_dtype(torch.float64)
     metric.update(features_a.double(), real=True)
