@@ -388,17 +388,21 @@ if known_law:
 # right about every stable nodule and misses all growth (`vdt_error_growing`).
 #
 # ## 6 · Fill Table 1
-# Some rows need no image. *Direct* feeds the judge's logit of $X^{(1)}$ and the record to a
-# logistic regression; *record only* leaves the image out. Both are fitted on train and val.
-# Generated pixels are made from $(X^{(1)}, e)$ and cannot hold more about the label: direct is
-# what a generator must be measured against. *True risk* is the phantom's own
+# Some rows need no generated image, only a logistic regression fitted on train and val. *Direct x1*
+# reads the judge's features of $X^{(1)}$ alone; they are many, so val says how far to shrink their
+# weights. *Direct* (x1 + record) reads the judge's logit of $X^{(1)}$ and the record, *record only*
+# the record. Generated pixels are made from $(X^{(1)}, e)$ and cannot hold more about the label:
+# direct is what a generator must be measured against. *True risk* is the phantom's own
 # $P(L = 1 \mid X^{(1)}, e)$, which no predictor can beat.
 
 # %%
 record_fit, stats = record_vector(fitted.ehr)                                # (n_fit, n)
 record, _ = record_vector(test.ehr, stats)                                   # (N, n)
-logit_fit = judge.logit(judge.features(fitted.images(*crop)[0]))[:, None].numpy()
-logit_x1 = judge.logit(features_x1)[:, None].numpy()
+features_fit = judge.features(fitted.images(*crop)[0])                       # (n_fit, dim)
+logit_fit, logit_x1 = (judge.logit(part)[:, None].numpy() for part in (features_fit, features_x1))
+held = (fitted.table["split"] == "val").to_numpy()
+strength = controls.choose_strength(features_fit, fitted.label, held)
+prob["direct x1"] = controls.logistic_score(features_fit, fitted.label, features_x1, strength)[None]
 inputs = {"direct": (np.hstack([logit_fit, record_fit]), np.hstack([logit_x1, record])),
           "record only": (record_fit, record)}
 prob |= {row: controls.logistic_score(old, fitted.label, new)[None]
@@ -413,8 +417,8 @@ check("copy-baseline scores as the real baseline",
       np.isclose(copied, real, atol=0.005), round(copied - real, 5))
 
 # %%
-order = ["real baseline", "real follow-up", "copy-baseline", "mean follow-up", "direct", "record only", "oracle",
-         "true risk", *[arm for arm in compare_arms if arm != "namd"], "namd", "permuted records"]
+order = ["real baseline", "real follow-up", "copy-baseline", "mean follow-up", "direct x1", "direct", "record only",
+         "oracle", "true risk", *[arm for arm in compare_arms if arm != "namd"], "namd", "permuted records"]
 prob = {row: prob[row] for row in order if row in prob}
 table = pd.DataFrame([table1.diagnosis_columns(label, p) for p in prob.values()], index=pd.Index(prob, name="row"))
 table = images.reindex(table.index).join(table)
