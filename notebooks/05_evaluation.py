@@ -66,6 +66,7 @@ eval_batch: int = 200                    # images per forward pass
 eval_workers: int = 0                    # processes; 0 is one per core
 eval_lpips_net: str = "alex"             # LPIPS backbone
 lpips_weights: str = "random"            # its weights: imagenet, or random and seeded
+eval_inception: str = ""                 # Inception weights for the paper's FID; empty: judge's only
 n_boot: int = 1000                       # bootstrap resamples of the patients
 compare_arms: list = ["namd", "no_align_no_pred"]  # Table 1: the last two rows
 
@@ -82,6 +83,7 @@ from namd.data.cohort import Cohort
 from namd.data.phantom import oracle
 from namd.data.report import record_vector
 from namd.evaluation import calibration, curves, differences, figures, growth, intervals, layout, metrics, runs, table1
+from namd.evaluation.inception import load as load_inception
 from namd.forecasters import controls
 from namd.forecasters.namd import NAMD
 from namd.models import judge as judging
@@ -319,20 +321,25 @@ check("FID of one feature by hand and by torchmetrics agree",
 
 # %% [markdown]
 # The paper's FID lives in 2,048 Inception features, which 450 images cannot fill: most of it is
-# bias. Ours lives in the judge's class token, on another scale. KID asks the same without bias.
-# Both need a *floor*: two halves of the real follow-ups, which a perfect generator cannot beat.
-# Halves have N/2 images, so the FID floor is a little high.
+# bias. Ours lives in the judge's class token, on another scale; with `eval_inception` the paper's is
+# computed beside it. KID asks the same without bias. Both need a *floor*: two halves of the real
+# follow-ups, which a perfect generator cannot beat. Halves have N/2 images, so the FID floor is a
+# little high.
 
 # %%
-features_x1, features_x2 = judge.features(x1), judge.features(x2)            # (N, dim)
-floors = pd.DataFrame({name: [metrics.floor(d, features_x2, seed), d(features_x2, features_x1)]
-                       for name, d in (("FID", metrics.fid), ("KID", metrics.kid))},
+inception_net = load_inception(eval_inception).to(run.device) if eval_inception else None
+clouds_x1, clouds_x2 = (table1.clouds(x, judge, inception_net) for x in (x1, x2))
+features_x1, features_x2 = clouds_x1[""], clouds_x2[""]                      # (N, dim)
+floors = pd.DataFrame({f"{name}{end}": [metrics.floor(d, clouds_x2[end], seed), d(clouds_x2[end], clouds_x1[end])]
+                       for end in clouds_x2 for name, d in (("FID", metrics.fid), ("KID", metrics.kid))},
                       ["floor: real against real", "real baseline against real follow-up"])
 run.table(floors, "floors").round(4)
 
 # %% [markdown]
-# Pixels have a trap: a copied baseline is close to most follow-ups. The Δ-RMAE looks at the
-# *change* $d = X^{(2)} - X^{(1)}$ and its forecast, over the pixels of the central disc:
+# Pixels have a trap: a copied baseline is close to most follow-ups. PSNR (in dB) averages squared
+# errors; SSIM compares mean, contrast and pattern in small windows and is 1 for equal images. Both
+# praise the copy. The Δ-RMAE looks at the *change* $d = X^{(2)} - X^{(1)}$ and its forecast, over the
+# pixels of the central disc:
 #
 # $$\Delta\text{-RMAE} = \frac{\sum |d - \hat d|}{\tfrac12 \sum (|d| + |\hat d|)} \in [0, 2]$$
 
@@ -347,7 +354,7 @@ trials = {"perfect": zero + 0.2, "half the change": zero + 0.1, "copied baseline
 # %%
 net = perceptual(eval_lpips_net, lpips_weights, seed).to(run.device)
 sampled, values = table1.score_rows(run.root / "samples", list(makers), x1, x2, judge, net,
-                                    threads, eval_workers)
+                                    threads, eval_workers, inception_net)
 prob |= sampled
 images = table1.image_columns(values)
 images.filter(like="_mean").round(3)
@@ -381,17 +388,21 @@ if known_law:
 # right about every stable nodule and misses all growth (`vdt_error_growing`).
 #
 # ## 6 · Fill Table 1
-# Some rows need no image. *Direct* feeds the judge's logit of $X^{(1)}$ and the record to a
-# logistic regression; *record only* leaves the image out. Both are fitted on train and val.
-# Generated pixels are made from $(X^{(1)}, e)$ and cannot hold more about the label: direct is
-# what a generator must be measured against. *True risk* is the phantom's own
+# Some rows need no generated image, only a logistic regression fitted on train and val. *Direct x1*
+# reads the judge's features of $X^{(1)}$ alone; they are many, so val says how far to shrink their
+# weights. *Direct* (x1 + record) reads the judge's logit of $X^{(1)}$ and the record, *record only*
+# the record. Generated pixels are made from $(X^{(1)}, e)$ and cannot hold more about the label:
+# direct is what a generator must be measured against. *True risk* is the phantom's own
 # $P(L = 1 \mid X^{(1)}, e)$, which no predictor can beat.
 
 # %%
 record_fit, stats = record_vector(fitted.ehr)                                # (n_fit, n)
 record, _ = record_vector(test.ehr, stats)                                   # (N, n)
-logit_fit = judge.logit(judge.features(fitted.images(*crop)[0]))[:, None].numpy()
-logit_x1 = judge.logit(features_x1)[:, None].numpy()
+features_fit = judge.features(fitted.images(*crop)[0])                       # (n_fit, dim)
+logit_fit, logit_x1 = (judge.logit(part)[:, None].numpy() for part in (features_fit, features_x1))
+held = (fitted.table["split"] == "val").to_numpy()
+strength = controls.choose_strength(features_fit, fitted.label, held)
+prob["direct x1"] = controls.logistic_score(features_fit, fitted.label, features_x1, strength)[None]
 inputs = {"direct": (np.hstack([logit_fit, record_fit]), np.hstack([logit_x1, record])),
           "record only": (record_fit, record)}
 prob |= {row: controls.logistic_score(old, fitted.label, new)[None]
@@ -406,8 +417,8 @@ check("copy-baseline scores as the real baseline",
       np.isclose(copied, real, atol=0.005), round(copied - real, 5))
 
 # %%
-order = ["real baseline", "real follow-up", "copy-baseline", "mean follow-up", "direct", "record only", "oracle",
-         "true risk", *[arm for arm in compare_arms if arm != "namd"], "namd", "permuted records"]
+order = ["real baseline", "real follow-up", "copy-baseline", "mean follow-up", "direct x1", "direct", "record only",
+         "oracle", "true risk", *[arm for arm in compare_arms if arm != "namd"], "namd", "permuted records"]
 prob = {row: prob[row] for row in order if row in prob}
 table = pd.DataFrame([table1.diagnosis_columns(label, p) for p in prob.values()], index=pd.Index(prob, name="row"))
 table = images.reindex(table.index).join(table)

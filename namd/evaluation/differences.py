@@ -6,7 +6,8 @@ import pandas as pd
 from namd.evaluation import intervals, metrics
 from namd.evaluation.variance import verdict
 
-BETTER = {"auroc": 1, "auprc": 1, "lpips": -1, "fid": -1, "kid": -1, "delta_rmae": -1}     # +1: higher is better
+BETTER = {"auroc": 1, "auprc": 1} | dict.fromkeys(      # +1: higher is better
+    ("lpips", "fid", "kid", "fid_inception", "kid_inception", "delta_rmae"), -1)
 WORDS = {"holds": "better", "fails": "worse", "undecided": "undecided"}
 
 

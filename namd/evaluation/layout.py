@@ -9,11 +9,11 @@ import seaborn as sns
 
 from namd.evaluation.differences import BETTER
 from namd.evaluation.figures import COLOURS, finish
-from namd.study.paper import PAPER
+from namd.study.paper import PAPER, ours
 
-NAMES = {"lpips": "LPIPS ↓", "fid": "FID ↓", "kid": "KID ↓", "auroc": "AUROC ↑", "auprc": "AUPRC ↑",
-         "delta_rmae": "Δ-RMAE ↓"}
-COLUMNS = ("lpips", "fid", "kid", "auroc", "auprc")
+NAMES = {"lpips": "LPIPS ↓", "fid_inception": "FID ↓, Inception", "kid_inception": "KID ↓, Inception", "fid": "FID ↓",
+         "kid": "KID ↓", "auroc": "AUROC ↑", "auprc": "AUPRC ↑", "delta_rmae": "Δ-RMAE ↓"}
+PAPERS = ("lpips", "fid", "auroc", "auprc")
 RANKED = ("Deterministic methods", "Stochastic methods")
 CONTROLS = "Controls, ours"
 TAGS = {"best": "b", "second": "u", "": ""}
@@ -56,8 +56,8 @@ def table1(table, methods):
 
     Returns:
         Shown, one line a method below the line of its group, columns (metric, "here" or "paper"): mean ± sd over runs,
-        "–" where there is none. Best bold and second underlined among deterministic and stochastic methods, in each
-        column.
+        "–" where there is none. The paper's FID stands beside Inception's where the run has it. Best bold and second
+        underlined among deterministic and stochastic methods, in each column.
 
     Source: Table 1; the KID, the columns of our own and the controls are ours.
     """
@@ -66,11 +66,12 @@ def table1(table, methods):
     own = table.index[table["paper_row"] == ""]
     lines += [(RANKED[1] if row in methods else CONTROLS, row, row, {}) for row in own]
     shown, ranked = {}, [group in RANKED for group, *_ in lines]
-    for metric in COLUMNS:
+    theirs = {ours(metric, table): metric for metric in PAPERS}
+    for metric in [name for name in NAMES if name != "delta_rmae" and f"{name}_mean" in table]:
         here = [_pair(table, row, metric) for _, _, row, _ in lines]
         shown[NAMES[metric], "here"] = _column(here, ranked, BETTER[metric])
-        if metric != "kid":
-            paper = [known.get(metric, (np.nan, None)) for *_, known in lines]
+        if metric in theirs:
+            paper = [known.get(theirs[metric], (np.nan, None)) for *_, known in lines]
             shown[NAMES[metric], "paper"] = _column(paper, ranked, BETTER[metric])
     shown["K", ""] = ["–" if row is None else str(table.loc[row, "k"]) for _, _, row, _ in lines]
     verdicts = ["not run here" if row is None else table.loc[row, "comparable"] or "–" for _, _, row, _ in lines]

@@ -7,6 +7,7 @@ import pandas as pd
 
 from namd.evaluation.claims import COMMAND, declared
 from namd.evaluation.variance import verdict
+from namd.study.paper import ours
 
 COLUMNS = ["id", "claim", "place", "statistic", "effect", "low", "high", "unit", "over", "n", "k", "training_seeds",
            "data", "verdict", "why"]
@@ -29,7 +30,8 @@ def near_best(table1):
     others = [row for row in table.index[table["paper_row"].notna()] if row not in (*REAL, "namd")]
     rows = []
     for quantity in ("lpips", "fid"):
-        mean, se = table[f"{quantity}_mean"], table[f"{quantity}_sd"] / np.sqrt(np.maximum(table["k"] - 1, 1))
+        column = ours(quantity, table)
+        mean, se = table[f"{column}_mean"], table[f"{column}_sd"] / np.sqrt(np.maximum(table["k"] - 1, 1))
         best = mean[others].min() if others else np.nan
         half = 1.96 * np.hypot(se["namd"], se[mean[others].idxmin()]) / best if others else np.nan
         value = mean["namd"] / best - 1

@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from namd.evaluation import intervals, metrics
+from namd.evaluation import inception, intervals, metrics
 from namd.evaluation.runs import load_row, n_processes
-from namd.study.paper import PAPER
+from namd.study.paper import PAPER, ours
 
 PAPER_ROWS = {"real baseline": "Real baseline LDCT", "real follow-up": "Real follow-up LDCT", "namd": "NAMD",
               "no_align_no_pred": "NAMD (w/o L_align)"}         # Sec. 4.2.2: both losses are omitted
@@ -36,35 +36,50 @@ def diagnosis_columns(label, prob_runs):
                 brier=metrics.brier(label, np.clip(prob, 0, 1)))
 
 
-def image_values(x1, x2, x2_hat, features_x2, features_hat, net):
+def clouds(x, judge, inception_net=None):
+    """The features that FID and KID compare, of one set of images, each computed once.
+
+    Args:
+        x: (N, 1, S, S) in [-1, 1]; judge: Judge; inception_net: module of inception.load, or None.
+
+    Returns:
+        {"": (N, dim) of the judge, "_inception": (N, 2048)}; a key is what the names fid and kid end in.
+
+    Source: ours; Inception's FID is the paper's, the judge's can be read at small N.
+    """
+    found = {"": judge.features(x)}
+    return found if inception_net is None else found | {"_inception": inception.features(inception_net, x)}
+
+
+def image_values(x1, x2, x2_hat, clouds_x2, clouds_hat, net):
     """What the image columns of one row are made of, run by run and patient by patient.
 
     Args:
-        x1, x2: (N, 1, S, S) in [-1, 1]; x2_hat: (K, N, 1, S, S); features_x2: (N, dim); features_hat: (K, N, dim)
-            judge features; net: LPIPS network of losses.perceptual.
+        x1, x2: (N, 1, S, S) in [-1, 1]; x2_hat: (K, N, 1, S, S); clouds_x2: `clouds` of x2; clouds_hat: those of each
+            run; net: LPIPS network of losses.perceptual.
 
     Returns:
-        dict: fid, kid (K,); lpips, delta_rmae, psnr (dB), diameter (mm, of x2_hat) and diameter_error (mm,
-        against the diameter measured in x2), each (K, N).
+        dict: fid, kid and, where the clouds have them, fid_inception, kid_inception (K,); lpips, delta_rmae, psnr (dB),
+        ssim, diameter (mm, of x2_hat) and diameter_error (mm, against the diameter measured in x2), each (K, N).
 
     Source: Sec. 4.1.2 for LPIPS and FID; the others are ours.
     """
     diameter = metrics.diameter_mm(x2)
     runs = [dict(
-        fid=metrics.fid(features_x2, features), kid=metrics.kid(features_x2, features),
+        **{f"{d.__name__}{end}": d(clouds_x2[end], found[end]) for end in found for d in (metrics.fid, metrics.kid)},
         lpips=metrics.lpips_distance(net, run, x2), delta_rmae=metrics.delta_rmae(x1, x2, run),
-        psnr=metrics.psnr(run, x2), diameter=metrics.diameter_mm(run),
-    ) for run, features in zip(x2_hat, features_hat, strict=True)]
+        psnr=metrics.psnr(run, x2), ssim=metrics.ssim(run, x2), diameter=metrics.diameter_mm(run),
+    ) for run, found in zip(x2_hat, clouds_hat, strict=True)]
     values = {name: np.stack([run[name] for run in runs]) for name in runs[0]}
     return values | {"diameter_error": np.abs(values["diameter"] - diameter)}
 
 
-def score_row(folder, row, x1, x2, features_x2, judge, net, threads=0):
+def score_row(folder, row, x1, x2, clouds_x2, judge, net, threads=0, inception_net=None):
     """Everything one row's images are asked: the judge's probabilities and the image values.
 
     Args:
-        folder, row: the images are folder/<row>.npy; x1, x2: (N, 1, S, S); features_x2: (N, dim); judge, net: as in
-            `image_values`; threads: torch threads, 0 leaves them alone.
+        folder, row: the images are folder/<row>.npy; x1, x2: (N, 1, S, S); clouds_x2, net: as in
+            `image_values`; judge, inception_net: as in `clouds`; threads: torch threads, 0 leaves them alone.
 
     Returns:
         (prob (K, N) float64, dict of `image_values`).
@@ -72,12 +87,12 @@ def score_row(folder, row, x1, x2, features_x2, judge, net, threads=0):
     if threads:
         torch.set_num_threads(threads)
     x2_hat = load_row(folder, row)
-    features = torch.stack([judge.features(run) for run in x2_hat])
-    prob = torch.stack([judge.logit(part).sigmoid() for part in features]).double().numpy()
-    return prob, image_values(x1, x2, x2_hat, features_x2, features, net)
+    clouds_hat = [clouds(run, judge, inception_net) for run in x2_hat]
+    prob = torch.stack([judge.logit(found[""]).sigmoid() for found in clouds_hat]).double().numpy()
+    return prob, image_values(x1, x2, x2_hat, clouds_x2, clouds_hat, net)
 
 
-def score_rows(folder, rows, x1, x2, judge, net, threads=0, workers=1):
+def score_rows(folder, rows, x1, x2, judge, net, threads=0, workers=1, inception_net=None):
     """`score_row` for several rows, side by side.
 
     Returns:
@@ -85,9 +100,9 @@ def score_rows(folder, rows, x1, x2, judge, net, threads=0, workers=1):
 
     Source: ours; the numbers are those of one process.
     """
-    features_x2 = judge.features(x2)
+    clouds_x2 = clouds(x2, judge, inception_net)
     scored = joblib.Parallel(n_jobs=n_processes(workers, len(rows)))(
-        joblib.delayed(score_row)(folder, row, x1, x2, features_x2, judge, net, threads) for row in rows)
+        joblib.delayed(score_row)(folder, row, x1, x2, clouds_x2, judge, net, threads, inception_net) for row in rows)
     return tuple({row: pair[part] for row, pair in zip(rows, scored, strict=True)} for part in (0, 1))
 
 
@@ -98,14 +113,16 @@ def image_columns(values):
         values: {row: dict of `image_values`}.
 
     Returns:
-        DataFrame indexed by row: lpips, fid, kid, delta_rmae, psnr, diameter_error, each with _mean and _sd
-        (population standard deviation over runs of the mean over patients).
+        DataFrame indexed by row: lpips, fid, kid, fid_inception and kid_inception where they were computed,
+        delta_rmae, psnr, ssim, diameter_error, each with _mean and _sd (population standard deviation over runs of the
+        mean over patients).
 
     Source: Sec. 4.1.2 for LPIPS and FID; KID and the change controls are ours.
     """
-    names = ("lpips", "fid", "kid", "delta_rmae", "psnr", "diameter_error")
+    names = ("lpips", "fid", "kid", "fid_inception", "kid_inception", "delta_rmae", "psnr", "ssim", "diameter_error")
     rows = [{f"{name}_{stat}": float(of(found[name].reshape(len(found[name]), -1).mean(1)))
-             for name in names for stat, of in (("mean", np.mean), ("sd", np.std))} for found in values.values()]
+             for name in names if name in found for stat, of in (("mean", np.mean), ("sd", np.std))}
+            for found in values.values()]
     return pd.DataFrame(rows, index=pd.Index(values, name="row"))
 
 
@@ -129,12 +146,15 @@ def judge_spread(label, prob, images, judges):
     return table.assign(mean=table.mean(axis=1), sd=table.std(axis=1))
 
 
-def why_not(metric, synthetic, lpips_weights):
-    """Why a number of ours may not be set beside the paper's; empty where it may."""
+def why_not(metric, table, synthetic, lpips_weights):
+    """Why a number of ours in `table` may not be set beside the paper's; empty where it may."""
     if synthetic:
         return "phantom data"
     if metric == "fid":
-        return "judge features, not Inception's"
+        n, n_paper = int(table["n"].max()), PAPER["cohort"]["test_pairs"]
+        if ours("fid", table) == "fid":
+            return "judge features, not Inception's"
+        return "" if n == n_paper else f"it grows as N falls: {n} here, {n_paper} there"
     return "random LPIPS weights" if metric == "lpips" and lpips_weights == "random" else ""
 
 
@@ -142,7 +162,7 @@ def beside_the_paper(table, synthetic, lpips_weights):
     """`table` with the paper's means and a word on whether the two may be compared.
 
     Args:
-        table: DataFrame indexed by row; lpips_weights: imagenet or random.
+        table: DataFrame indexed by row, with n; lpips_weights: imagenet or random.
 
     Returns:
         The same with paper_row, paper_auroc, paper_auprc, paper_lpips, paper_fid (NaN where the paper has none) and
@@ -155,7 +175,8 @@ def beside_the_paper(table, synthetic, lpips_weights):
              for name in ("auroc", "auprc", "lpips", "fid")}
     verdicts = []
     for known in paper:
-        refused = {name: why for name in known if name != "group" and (why := why_not(name, synthetic, lpips_weights))}
+        refused = {name: why for name in known
+                   if name != "group" and (why := why_not(name, table, synthetic, lpips_weights))}
         but = ", ".join(f"{name.upper()} ({why})" for name, why in refused.items())
         verdicts.append("" if not known else "not comparable: phantom data" if synthetic else
                         f"all but {but}" if but else "yes")
@@ -171,10 +192,10 @@ def panel_row(table, row, name, synthetic, lpips_weights):
     Returns:
         dict for run.panel.
     """
-    (mean, sd), ours, k = PAPER["table1"][PAPER_ROWS[row]][name], table.loc[row], int(table.loc[row, "k"])
-    paper, here = mean, f"{ours[f'{name}_mean']:.3f}"
+    (mean, sd), line, column = PAPER["table1"][PAPER_ROWS[row]][name], table.loc[row], ours(name, table)
+    paper, here = mean, f"{line[f'{column}_mean']:.3f}"
     if sd is not None:
-        paper, here = f"{mean} ± {sd}", f"{here} ± {ours[f'{name}_sd']:.3f}"
-    why = why_not(name, synthetic, lpips_weights)
-    return dict(quantity=f"{name.upper()}, {row}", paper=paper, here=here, n=int(ours["n"]), k=k, comparable=not why,
+        paper, here = f"{mean} ± {sd}", f"{here} ± {line[f'{column}_sd']:.3f}"
+    why, n, k = why_not(name, table, synthetic, lpips_weights), int(line["n"]), int(line["k"])
+    return dict(quantity=f"{name.upper()}, {row}", paper=paper, here=here, n=n, k=k, comparable=not why,
                 why=why)

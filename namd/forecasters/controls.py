@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -100,11 +101,15 @@ def exchange(ehr, *keys):
     return ehr.iloc[donor].set_axis(ehr.index)
 
 
-def logistic_score(columns, label, columns_new):
+STRENGTHS = 10.0 ** np.arange(-5, 1)
+
+
+def logistic_score(columns, label, columns_new, strength=1.0):
     """Probability of malignancy by logistic regression on standardised columns, no image generated.
 
     Args:
         columns: (N, n) float array to learn from; label: (N,) in {0, 1}; columns_new: (M, n), the same columns.
+        strength: scikit-learn's C, > 0: the smaller, the nearer are the weights to 0.
 
     Returns:
         (M,) float64 in [0, 1].
@@ -113,10 +118,31 @@ def logistic_score(columns, label, columns_new):
         UserError: `label` holds one class only.
 
     Source: ours. "Direct" (judge's logit of x1 and the record) is what any generator from (x1, e) must be
-    compared with: generated pixels cannot hold more about the label than (x1, e) do.
+    compared with: generated pixels cannot hold more about the label than (x1, e) do. "Direct x1" (judge's features of
+    x1 alone) says how much of that is in the image.
     """
     if len(np.unique(label)) < 2:
         raise UserError("The training and validation splits hold one class only, so no direct score can be "
                         "fitted; use a cohort with both malignant and benign nodules.")
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
     return model.fit(np.asarray(columns), np.asarray(label)).predict_proba(np.asarray(columns_new))[:, 1]
+
+
+def choose_strength(columns, label, held, strengths=STRENGTHS):
+    """The strength of `logistic_score` with the least cross-entropy on held-out nodules.
+
+    Args:
+        columns: (N, n); label: (N,) in {0, 1}; held: (N,) boolean, the validation split; strengths: candidates.
+
+    Returns:
+        One of `strengths`.
+
+    Raises:
+        UserError: the other nodules hold one class only.
+
+    Source: ours, because a judge's features are many (quick 96, paper 1,024) and scikit-learn's C = 1 overfits them: on
+    1,275 training and 225 validation pairs of a phantom, validation AUROC was .675 at C = 1 and .703 at .001.
+    """
+    columns, label = np.asarray(columns), np.asarray(label)
+    scores = [logistic_score(columns[~held], label[~held], columns[held], strength) for strength in strengths]
+    return float(strengths[np.argmin([log_loss(label[held], score, labels=[0, 1]) for score in scores])])

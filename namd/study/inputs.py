@@ -16,6 +16,7 @@ from namd.data.links import link_nodules
 from namd.data.series import find_series
 from namd.data.tables import read_delivery, recognise
 from namd.errors import UserError
+from namd.evaluation import inception
 from namd.models import hub
 from namd.study.digest import outputs_root
 from namd.study.params import REPO
@@ -41,7 +42,7 @@ class Missing:
 
 def missing(p, need_bytes: int) -> list[Missing]:
     """Everything that a run with the parameters `p` and `need_bytes` of disk lacks."""
-    return [*delivery(p), *pretrained(p), *backbones(p), *disk(need_bytes), *gpu(p)]
+    return [*delivery(p), *pretrained(p), *backbones(p), *fid_features(p), *disk(need_bytes), *gpu(p)]
 
 
 def delivery(p) -> list[Missing]:
@@ -137,6 +138,11 @@ def backbones(p) -> list[Missing]:
             lacking.append(Missing(f"ImageNet weights of {name} for LPIPS",
                                    f"python -c \"from torchvision.models import {name} as m; m(weights='DEFAULT')\""))
     return lacking
+
+
+def fid_features(p) -> list[Missing]:
+    """Package and weights of Inception's FID, where `eval_inception` asks for it."""
+    return [Missing(*each) for each in inception.lacking(p.eval_inception)] if p.eval_inception else []
 
 
 def disk(need_bytes: int) -> list[Missing]:

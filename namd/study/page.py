@@ -9,7 +9,7 @@ import pandas as pd
 
 from namd.errors import UserError
 from namd.study.digest import outputs_root, short
-from namd.study.paper import PAPER
+from namd.study.paper import PAPER, ours
 
 METRICS = {"lpips": ("LPIPS ↓", 3), "fid": ("FID ↓", 2), "auroc": ("AUROC ↑", 3), "auprc": ("AUPRC ↑", 3)}
 FIGURES = (
@@ -125,7 +125,8 @@ def _cells(paper, row):
     for name, (_, digits) in METRICS.items():
         here = "–"
         if row is not None:
-            here = _pair(row.get(f"{name}_mean"), row.get(f"{name}_sd"), digits)
+            own = ours(name, row.index)
+            here = _pair(row.get(f"{own}_mean"), row.get(f"{own}_sd"), digits)
             low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
             if low is not None and not pd.isna(low):
                 here += f"<br><span class=ci>[{low:.2f}, {high:.2f}]</span>"
@@ -148,12 +149,13 @@ def _table(frame):
     heads = "".join(f"<th colspan=2>{title}</th>" for title, _ in METRICS.values())
     subs = "<th>here</th><th class=paper>paper</th>" * len(METRICS)
     n, malignant = int(frame["n"].max()), int(frame["malignant"].max())
+    unlike = "" if ours("fid", frame) != "fid" else (" FID is on the judge's features here and on Inception's in the"
+                                                     " paper: the two columns are not on one scale.")
     return (f"<h2>Table 1</h2><table><thead><tr><th rowspan=2>Method</th>{heads}</tr>"
             f"<tr>{subs}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
             f"<p class=quiet>Here: {n} test subjects, {malignant} malignant. mean ± sd over K runs (the paper's"
             " statistic), and below it the 95 % interval over patients of the K-mean probability (DeLong for AUROC,"
-            " bootstrap for AUPRC). FID is on the judge's features here and on Inception's in the paper: the two"
-            " columns are not on one scale.</p>")
+            f" jackknife for AUPRC).{unlike}</p>")
 
 
 def _line(name, paper, row, verdict):

@@ -43,3 +43,12 @@ PAPER = {
         "cond_lr": 2.0e-5, "cond_batch": 8, "cond_epochs": 60, "ddim_steps": 50, "n_timesteps": 1000, "seed": 23,
     },
 }
+
+
+def ours(metric, columns):
+    """Our column beside the paper's `metric`: its FID is Inception's, which a run has when eval_inception is set.
+
+    Args:
+        metric: lpips, fid, auroc or auprc; columns: names of metrics/table1.csv.
+    """
+    return "fid_inception" if metric == "fid" and "fid_inception_mean" in columns else metric

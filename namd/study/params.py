@@ -138,6 +138,7 @@ TABLE = {
     "eval_batch": whole(1, 65536, "images per forward pass"),
     "eval_workers": whole(0, 256, "processes that sample and score rows; 0 is one per core"),
     "eval_lpips_net": one_of("vgg alex squeeze", "backbone of the LPIPS column"),
+    "eval_inception": text("torch-fidelity's Inception weights for FID and KID; empty uses the judge's features only"),
     "var_nodules": whole(1, 10000, "nodules whose running variance is drawn"),
     "var_runs": whole(2, 1000, "follow-ups drawn for each of them"),
     "n_boot": whole(10, MILLION, "bootstrap resamples"),

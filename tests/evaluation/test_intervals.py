@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from MLstatkit import Delong_test
 
 from namd.errors import UserError
 from namd.evaluation import intervals, metrics
@@ -48,6 +49,19 @@ def test_paired_delong_equals_brute_force_with_covariance():
     assert (diff, se) == (pytest.approx(auc_a - auc_b), pytest.approx(np.sqrt(variance)))
     assert low < diff < high and (p_value < 0.05) == (low > 0 or high < 0)
     assert intervals.delong_paired(label, a, a) == (0.0, 0.0, 0.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("digits", [1, 12])                                 # with ties and without
+def test_delong_and_its_paired_test_equal_another_librarys(digits):
+    label, a, b = cohort(53, 397, digits=digits)
+    z, p_value, ci_a, ci_b, auc_a, auc_b, info = Delong_test(label, a, b)
+    assert info["method"] == "delong" and (info["tie_rate_A"] > 0) == (digits == 1)
+    for score, auc, ci in ((a, auc_a, ci_a), (b, auc_b, ci_b)):
+        got = intervals.delong(label, score)
+        assert (got[0], got[2:]) == (pytest.approx(auc), pytest.approx(ci))
+    diff, se, low, high, p = intervals.delong_paired(label, a, b)
+    assert (-diff / se, se**2, p) == (pytest.approx(z), pytest.approx(info["var_diff"]), pytest.approx(p_value))
+    assert 1e-12 < p < 0.9
 
 
 def test_delong_of_equal_scores_is_chance_without_spread():

@@ -100,6 +100,8 @@ def test_near_best_looks_at_trained_generators_only():
     half = 1.96 * np.hypot(0.1, 0.2) / 2 / 0.5
     assert found.loc["fid", "high"] == pytest.approx(-0.2 + half)
     assert near_best(TABLE1[TABLE1["row"] != "no_align_no_pred"])["value"].isna().all()
+    inception = TABLE1.assign(fid_inception_mean=2 * TABLE1["lpips_mean"], fid_inception_sd=0.0)
+    assert near_best(inception).set_index("quantity").loc["fid", "value"] == found.loc["lpips", "value"]
 
 
 @pytest.mark.parametrize(("rule", "limit", "low", "high", "found"), [

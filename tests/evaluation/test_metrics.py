@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from namd.evaluation import metrics
 
@@ -81,6 +82,26 @@ def test_psnr_of_a_known_error():
     x2 = np.zeros((2, 1, 4, 4))
     assert metrics.psnr(x2 + 0.2, x2) == pytest.approx([20.0, 20.0])            # 10 log10(4 / .04)
     assert np.isinf(metrics.psnr(x2, x2)).all()
+
+
+def test_ssim_of_flat_images_compares_means_only():
+    flat = torch.tensor([-0.5, 0.5, 0.5]).reshape(3, 1, 1, 1) * torch.ones(3, 1, 16, 16)
+    other = torch.full((3, 1, 16, 16), 0.5)
+    c1 = (0.01 * 2) ** 2
+    assert metrics.ssim(flat, other) == pytest.approx([(c1 - 0.5) / (c1 + 0.5), 1, 1], abs=1e-5)
+
+
+def test_ssim_by_its_definition_one_image_at_a_time():
+    rng = np.random.default_rng(0)
+    x2 = np.clip(gaussian_filter(rng.normal(size=(23, 1, 24, 24)), (0, 0, 2, 2)) * 3, -1, 1)
+    x2_hat = np.clip(x2 + 0.2 * rng.normal(size=x2.shape), -1, 1)
+    here = lambda x: gaussian_filter(x[:, 0], (0, 1.5, 1.5), truncate=3.5, mode="mirror")    # noqa: E731
+    m, m_hat, c1, c2 = here(x2), here(x2_hat), (0.01 * 2) ** 2, (0.03 * 2) ** 2
+    var, var_hat, cov = here(x2**2) - m**2, here(x2_hat**2) - m_hat**2, here(x2 * x2_hat) - m * m_hat
+    by_hand = (2 * m * m_hat + c1) * (2 * cov + c2) / ((m**2 + m_hat**2 + c1) * (var + var_hat + c2))
+    assert metrics.ssim(x2_hat, x2) == pytest.approx(by_hand.mean((1, 2)), abs=1e-5)
+    assert metrics.ssim(x2_hat[22:], x2[22:]) == pytest.approx(metrics.ssim(x2_hat, x2)[22:], abs=1e-6)
+    assert metrics.ssim(x2, x2) == pytest.approx(np.ones(23))
 
 
 @pytest.mark.parametrize("diameter", [6.0, 12.0, 20.0])

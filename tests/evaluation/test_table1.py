@@ -5,10 +5,22 @@ import pandas as pd
 import pytest
 import torch
 
-from namd.evaluation import curves, metrics, runs, table1
+from namd.evaluation import curves, inception, metrics, runs, table1
 from namd.forecasters.controls import CopyBaseline
 from namd.models.judge import Judge
 from namd.models.losses import perceptual
+
+
+class Coarse(torch.nn.Module):
+    """Stands for Inception: four numbers of an 8-bit image with three channels."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, x):
+        assert x.dtype == torch.uint8 and x.shape[1] == 3
+        return x[:, :, ::32, ::32].float().mean(1).flatten(1)
 
 
 def test_diagnosis_columns_report_both_spreads():
@@ -48,24 +60,51 @@ def test_rows_on_disk_are_scored_alike_by_one_and_by_two_processes(tmp_path):
     perfect, copied = columns.loc["perfect twice"], columns.loc["copy-baseline"]
     assert perfect["lpips_mean"] == pytest.approx(0, abs=1e-6) and copied["lpips_mean"] > 0.01
     assert perfect["delta_rmae_mean"] == 0 and copied["delta_rmae_mean"] == pytest.approx(2, abs=1e-2)
-    assert (perfect.filter(like="_sd") == 0).sum() >= 5
+    assert perfect["ssim_mean"] == pytest.approx(1) and copied["ssim_mean"] < 0.2
+    assert (perfect.filter(like="_sd") == 0).sum() >= 6
 
 
 def test_image_columns_are_means_over_patients_and_spreads_over_runs():
-    flat = dict.fromkeys(("delta_rmae", "psnr", "diameter_error"), np.ones((2, 3)))
+    flat = dict.fromkeys(("delta_rmae", "psnr", "ssim", "diameter_error"), np.ones((2, 3)))
     row = table1.image_columns({"namd": dict(lpips=np.array([[1., 2, 3], [3, 4, 5]]), fid=np.array([5., 9]),
                                              kid=np.zeros(2), **flat)}).loc["namd"]
     assert (row["lpips_mean"], row["lpips_sd"], row["fid_mean"], row["fid_sd"]) == (3, 1, 7, 2)
 
 
+def test_inceptions_distances_stand_beside_the_judges(tmp_path):
+    x = torch.rand(6, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    torch.manual_seed(0)
+    judge, net = Judge(64, 16, 8, 1, 1, 8, 8, 0.0), perceptual("squeeze", "random", 0)
+    np.save(runs.row_file(tmp_path, "namd"), x.flip(2)[None, :, 0])
+    scored = {}
+    for name, extra in (("judge", {}), ("both", dict(inception_net=Coarse()))):
+        scored[name] = table1.score_rows(tmp_path, ["namd"], x, x, judge, net, **extra)[1]["namd"]
+    assert "fid_inception" not in scored["judge"] and scored["judge"]["fid"] == scored["both"]["fid"]
+    coarse = [inception.features(Coarse(), images) for images in (x, x.flip(2))]
+    assert scored["both"]["fid_inception"] == [pytest.approx(metrics.fid(*coarse))]
+    assert scored["both"]["kid_inception"] == [pytest.approx(metrics.kid(*coarse))]
+    columns = table1.image_columns({"namd": scored["both"]})
+    assert columns.loc["namd", "fid_inception_mean"] > 1 and columns.loc["namd", "kid_inception_sd"] == 0
+
+
 def test_the_paper_stands_beside_its_own_rows_only():
-    table = pd.DataFrame(index=["namd", "no_align_no_pred", "direct", "real baseline"])
+    table = pd.DataFrame(dict(n=450), index=["namd", "no_align_no_pred", "direct", "real baseline"])
     phantom, real, random = (table1.beside_the_paper(table, synthetic, weights) for synthetic, weights in
                              ((True, "imagenet"), (False, "imagenet"), (False, "random")))
     assert phantom["paper_auroc"].tolist()[:2] == [0.805, 0.765] and np.isnan(phantom["paper_auroc"]["direct"])
     assert phantom["comparable"]["namd"] == "not comparable: phantom data" and phantom["comparable"]["direct"] == ""
     assert "FID" in real["comparable"]["namd"] and "LPIPS" not in real["comparable"]["namd"]
     assert "LPIPS" in random["comparable"]["namd"] and random["comparable"]["real baseline"] == "yes"
+
+
+def test_inceptions_fid_is_comparable_on_as_many_real_images():
+    table = pd.DataFrame(dict(fid_mean=1.0, fid_inception_mean=84.0, fid_inception_sd=0.5, n=450, k=20), index=["namd"])
+    assert table1.beside_the_paper(table, False, "imagenet").loc["namd", "comparable"] == "yes"
+    row = table1.panel_row(table, "namd", "fid", False, "imagenet")
+    assert (row["paper"], row["here"], row["comparable"]) == ("83.06 ± 0.699", "84.000 ± 0.500", True)
+    assert "200 here, 450 there" in table1.panel_row(table.assign(n=200), "namd", "fid", False, "imagenet")["why"]
+    assert table1.why_not("fid", table, True, "imagenet") == "phantom data"
+    assert "judge" in table1.why_not("fid", table.drop(columns="fid_inception_mean"), False, "imagenet")
 
 
 def test_the_panel_sets_one_number_beside_the_papers():

@@ -11,6 +11,7 @@ from namd.data.cohort import SCHEMA, Pairs
 from namd.data.phantom.delivery import write_delivery
 from namd.data.phantom.oracle import oracle_follow_up, read_truth
 from namd.errors import UserError
+from namd.forecasters import controls
 from namd.forecasters.base import Forecaster
 from namd.forecasters.controls import CopyBaseline, MeanFollowUp, Oracle, PermutedRecords, exchange, logistic_score
 
@@ -94,6 +95,15 @@ def test_logistic_score_finds_the_column_that_tells():
     low, high = np.array([[0, -2.0, 0]]), np.array([[0, 2.0, 0]])
     assert logistic_score(columns, label, low)[0] < 0.1 < 0.9 < logistic_score(columns, label, high)[0]
     assert logistic_score(columns, label, columns).mean() == pytest.approx(label.mean(), abs=0.01)
+
+
+def test_strength_is_chosen_on_the_nodules_that_are_held_out():
+    rng = np.random.default_rng(0)
+    noise, held = rng.normal(size=(200, 60)), np.arange(200) >= 140
+    label = (rng.random(200) < 0.3).astype(int)
+    assert controls.choose_strength(noise, label, held) < 0.1                    # nothing to learn
+    told = np.column_stack([label + 0.3 * rng.normal(size=200), rng.normal(size=200)])
+    assert controls.choose_strength(told, label, held) == controls.STRENGTHS[-1]  # much to learn, few columns
 
 
 def test_logistic_score_needs_both_classes():

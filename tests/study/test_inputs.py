@@ -123,6 +123,17 @@ def test_backbones_are_looked_for_where_torchvision_puts_them(tmp_path):
     assert inputs.backbones(paper(lpips_weights="random")) == []
 
 
+def test_inception_is_looked_for_when_it_is_asked_for(tmp_path, monkeypatch):
+    file = tmp_path / "inception.pth"
+    monkeypatch.setattr("namd.evaluation.inception.find_spec", lambda name: None)
+    package, weights = inputs.fid_features(paper(eval_inception=str(file)))
+    assert "torch-fidelity" in package.what and "[fidelity]" in package.how
+    assert str(file) in weights.what and weights.how.startswith("https://")
+    monkeypatch.setattr("namd.evaluation.inception.find_spec", lambda name: name)
+    file.touch()
+    assert inputs.fid_features(paper(eval_inception=str(file))) == inputs.fid_features(paper()) == []
+
+
 def test_disk_and_gpu(monkeypatch):
     assert inputs.disk(1) == [] and "about 1000000000 GB needed" in whats(inputs.disk(10**18))
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)

@@ -53,6 +53,16 @@ def test_the_page_puts_this_run_beside_the_paper_and_says_it_is_a_phantom(root):
     assert "notebooks/05_judge.html" in html and "1a2b3c4d" in html
 
 
+def test_the_papers_fid_stands_beside_inceptions_where_it_was_computed(root):
+    write_page(Plan([SMOKE]))
+    assert "not on one scale" in (root / "index.html").read_text()
+    rows = [row | dict(fid_mean=1.25, fid_inception_mean=84.5) for row in ROWS]
+    pd.DataFrame(rows).to_csv(root / "metrics" / "table1.csv", index=False)
+    write_page(Plan([SMOKE]))
+    html = (root / "index.html").read_text()
+    assert "84.50" in html and "1.25" not in html and "not on one scale" not in html
+
+
 def test_the_ledger_comes_first_with_a_number_a_verdict_in_words_and_a_reason(root):
     pd.DataFrame(CLAIMS).to_csv(root / "metrics" / "claims.csv", index=False)
     write_page(Plan([SMOKE]))
