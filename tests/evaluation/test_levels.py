@@ -74,7 +74,9 @@ def test_interval_needs_a_value_of_every_run_and_skips_resamples_without_one():
     drawn = np.array([[0.0, 1, np.nan], [0, 1, 2]])
     assert np.isnan(levels.interval([np.nan, 1], drawn, weights)).all()
     assert np.isnan(levels.interval([1, 1], np.full((2, 3), np.nan), weights)).all()
+    assert np.isnan(levels.interval([np.nan], drawn[1:], weights)).all()
     assert levels.interval([1, 1], drawn, weights) == pytest.approx((1, 0.025, 0.975))
+    assert np.isfinite(levels.interval([1, 9], drawn, weights)).all()
 
 
 def test_covers_names_the_levels():
