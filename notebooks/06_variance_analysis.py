@@ -15,7 +15,8 @@
 # *Next:* `07_ablations`.
 #
 # ## What you will do
-# Turn each claim of Section 4.3 into a number with an interval, and give it a verdict.
+# Turn each claim of Section 4.3 into a number with an interval over patients and training seeds, and
+# give it a verdict.
 # The artefacts are Figure 3, Figure 5 and `metrics/claims_variance.csv`.
 #
 # ## What you will learn
@@ -27,7 +28,7 @@
 #
 # ## What you need
 # The patient bootstrap of notebook 05, its samples, judge and probabilities; from 02-04 the arm
-# `namd`.
+# `namd`, once for each training seed.
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
@@ -64,7 +65,8 @@ import pandas as pd
 from scipy.stats import binomtest, spearmanr
 
 from namd.data.cohort import Cohort
-from namd.evaluation import boundary, figures, intervals, metrics, referral, runs, variance, variance_figures
+from namd.evaluation import boundary, figures, intervals, levels, metrics, referral, runs, section43, variance
+from namd.evaluation import variance_figures as plots
 from namd.evaluation.runs import load_row, run_seeds
 from namd.forecasters.namd import NAMD
 from namd.models.judge import load_judge
@@ -77,13 +79,14 @@ run = start("06_variance_analysis", globals())
 # %% [markdown]
 # ## 1 · Read the forecasts of notebook 05
 # Notebook 05 drew K follow-ups of every test nodule and let the judge read each. Its files are the
-# only link between the two notebooks.
+# only link between the two notebooks. `make seeds` trains NAMD R = 3 times: we follow the first, row
+# `namd`, until Section 7 reads the others.
 #
 # | symbol | code | shape | unit |
 # |---|---|---|---|
 # | $X^{(1)}, X^{(2)}$ | `x1`, `x2` | (N, 1, 64, 64) | window [-1, 1] |
 # | $\hat X^{(2)}_k$ | `x2_hat` | (K, N, 1, 64, 64) | window [-1, 1] |
-# | $p_{k,i}$ | `prob` | (K, N) | probability |
+# | $p_{k,i}$ | `prob`; of all seeds `prob_all` | (K, N); (R, K, N) | probability |
 # | $L_i$ | `label` | (N,) | 0 benign, 1 malignant |
 
 # %%
@@ -96,13 +99,10 @@ x2_hat.shape
 
 # %%
 probabilities = pd.read_parquet(run.need("metrics/probabilities.parquet", made_by="05"))
-rows = probabilities[probabilities["row"] == "namd"]
-prob = rows.pivot(index="run", columns="pair_id", values="prob")[pair_id].to_numpy()
+trained = runs.training_seeds(probabilities["row"], "namd")           # "namd" first
+prob_all = runs.stack(probabilities, trained, pair_id)
+prob = prob_all[0]
 pd.DataFrame(prob[:, :5].round(3), columns=pair_id[:5])
-
-# %%
-check("one probability for each sample", prob.shape == tuple(x2_hat.shape[:2]), prob.shape)
-check("K is what this run declares", len(prob) == k_runs, len(prob))
 
 # %% [markdown]
 # ## 2 · Measure error and variance of one nodule
@@ -165,15 +165,15 @@ table.describe().round(4)
 # confident, and *correct* when the error is below 0.5.
 
 # %%
-error_cut = 0.5
-var_cut = float(table["prob_var"].quantile(0.75))
+error_cut, unsure = section43.ERROR_CUT, section43.UNSURE            # 0.5 and a quarter
+var_cut = float(table["prob_var"].quantile(1 - unsure))
 regime = variance.regimes(table["error"], table["prob_var"], error_cut, var_cut)
 cells = pd.crosstab(regime, table["label"]).reindex(variance.REGIMES, fill_value=0)
 cells = cells.reindex(columns=[0, 1], fill_value=0).rename(columns={0: "benign", 1: "malignant"})
 run.table(cells.rename_axis("regime").reset_index(), "regimes")
 
 # %%
-fig = variance_figures.error_and_variance(table, regime, error_cut, var_cut, k_runs, synthetic=run.synthetic)
+fig = plots.error_and_variance(table, regime, error_cut, var_cut, k_runs, synthetic=run.synthetic)
 run.figure(fig, "fig3_error_and_variance")
 
 # %% [markdown]
@@ -185,7 +185,8 @@ run.figure(fig, "fig3_error_and_variance")
 # of the middle one with the outer two. One table of patient resamples serves every interval below.
 
 # %%
-counts = intervals.resample_counts(label, n_boot, seed, "variance")   # (n_boot, N)
+resamples = levels.resample(label, len(trained), n_boot, seed, "variance")
+counts = resamples.counts                                             # (n_boot, N)
 third = np.minimum((table["error"] * 3).astype(int), 2).to_numpy()    # 0, 1, 2
 spread_of_p = table["prob_var"].to_numpy()
 rise = variance.contrast(spread_of_p, third == 1, third == 0, counts)
@@ -224,7 +225,7 @@ def case(name, label_i, i):
 
 picked = variance.pick_cases(table, regime)
 panel_cases = [case(name, v, i) for (name, v), i in picked.items()]
-fig = variance_figures.case_panel(panel_cases, k_runs, synthetic=run.synthetic)
+fig = plots.case_panel(panel_cases, k_runs, synthetic=run.synthetic)
 run.figure(fig, "fig3_cases")
 
 # %% [markdown]
@@ -266,8 +267,15 @@ show(boundary.share_within)
 record = test.attributes(2)[["sct_long_dia", "sct_perp_dia"]].to_numpy(dtype=float, na_value=np.nan)
 diameter_mm = np.sqrt(record.prod(1))                                # (N,) mm, NaN when not recorded
 distance = boundary.signed_distance(diameter_mm, image_size)         # (N, 64, 64) mm
-pixel_var = x2_hat[:, :, 0].var(0).numpy()                           # (N, 64, 64), over runs
-pixel_error = (x2_hat[:, :, 0] - x2[None, :, 0]).abs().mean(0).numpy()  # (N, 64, 64)
+
+
+def maps(x2_hat):
+    """Variance and mean error of each pixel over the runs, both (N, 64, 64)."""
+    images = x2_hat[:, :, 0]
+    return images.var(0).numpy(), (images - x2[None, :, 0]).abs().mean(0).numpy()
+
+
+pixel_var, pixel_error = maps(x2_hat)
 
 # %%
 edges = np.arange(-6.6, 10.3, 1.2)                                   # bins of two pixels, mm
@@ -276,7 +284,7 @@ within = boundary.share_within(pixel_var, distance, np.arange(0.6, 12.1, 0.6), c
 cuts = np.nanquantile(diameter_mm, [1 / 3, 2 / 3])
 sizes = [f"below {cuts[0]:.1f} mm", "between", f"{cuts[1]:.1f} mm and more"]
 profiles = {name: bins[np.digitize(diameter_mm, cuts) == i] for i, name in enumerate(sizes)}
-fig = variance_figures.boundary(profiles, edges, within, boundary.RING_MM, k_runs, synthetic=run.synthetic)
+fig = plots.boundary(profiles, edges, within, boundary.RING_MM, k_runs, synthetic=run.synthetic)
 run.figure(fig, "boundary")
 
 # %% [markdown]
@@ -307,8 +315,8 @@ print("half of the variance lies within", np.interp(0.5, within["share"], within
 mean_error = pixel_error.mean((1, 2))                                # (N,) window units
 correct, _, incorrect = (regime == name for name in variance.REGIMES)
 gap, low, high = variance.contrast(mean_error, correct, incorrect, counts)
-margin = 0.1 * mean_error.mean()
-alike = margin - np.array([abs(gap), max(-low, high), max(low, -high, 0)])  # value, low, high
+margin = section43.ALIKE * mean_error.mean()
+alike = section43.alike(gap, low, high, margin)                      # margin - |gap|, low, high
 print(f"correct - incorrect {gap:+.4f} [{low:+.4f}, {high:+.4f}], margin {margin:.4f} (window units)")
 
 # %% [markdown]
@@ -317,9 +325,9 @@ print(f"correct - incorrect {gap:+.4f} [{low:+.4f}, {high:+.4f}], margin {margin
 # much of one the other fixes; we read "not fully" as less than half.
 
 # %%
-open_share = np.array(intervals.bootstrap_ci(lambda a, b: 0.5 - spearmanr(a, b).statistic ** 2, mean_error,
-                                             table["error"], label=label, n_boot=n_boot, seed=seed))
-print("squared rank correlation {:.3f} [{:.3f}, {:.3f}]".format(*(0.5 - open_share[[0, 2, 1]])))
+fixed_share = spearmanr(mean_error, table["error"]).statistic ** 2
+drawn = intervals.rank_correlation_draws(mean_error, table["error"], counts) ** 2
+print("squared rank correlation {:.3f} [{:.3f}, {:.3f}]".format(fixed_share, *intervals.percentile_interval(drawn)))
 
 # %% [markdown]
 # ## 5 · Count the runs that are needed
@@ -346,34 +354,34 @@ check("k: pairs reach half of it", np.isclose(divided_by_k, four.var(ddof=1) / 2
 # With divisor k the expected curve is $(k - 1)/k$ of its limit: it rises for every nodule and
 # reaches 95 % at k = 20. With k - 1 it is flat, and only its noise shrinks.
 #
-# To see beyond the K of notebook 05 we draw more runs of a few nodules. Noise is keyed by (seed,
-# nodule), so run 0, drawn once more, must be run 0 of notebook 05.
+# To see beyond the K of notebook 05 we draw more runs of a few nodules, with each trained model.
+# Noise is keyed by (seed, nodule), so run 0, drawn once more, must be run 0 of notebook 05.
 
 # %%
 n_shown = min(var_nodules, len(label))
 chosen = np.sort(numpy_rng(seed, "figure 5").choice(len(label), n_shown, replace=False))
-maker = partial(NAMD, run.need("arms/namd/namd", made_by="04").parent, run.p)
+makers = {f"figure 5 {row}": partial(NAMD, run.need(f"arms/{row}/namd", made_by="04").parent, run.p) for row in trained}
 seeds = run_seeds(1) + run_seeds(max(var_runs, k_runs))[k_runs:]
-runs.draw_rows({"figure 5": maker}, x1[chosen], test.ehr.iloc[chosen], {"figure 5": seeds},
+runs.draw_rows(makers, x1[chosen], test.ehr.iloc[chosen], dict.fromkeys(makers, seeds),
                run.root / "samples", eval_batch, threads, precision=precision, key=run.key)
 
 # %%
-drawn = load_row(run.root / "samples", "figure 5")                   # (1 + new runs, n_shown, 1, 64, 64)
-gap_redrawn = float((drawn[0] - x2_hat[0, chosen]).abs().max())
+drawn = [load_row(run.root / "samples", name) for name in makers]    # R of (1 + new runs, n_shown, 1, 64, 64)
+gap_redrawn = float((drawn[0][0] - x2_hat[0, chosen]).abs().max())
 check("run 0 is drawn again as notebook 05 drew it", gap_redrawn < 0.01, f"{gap_redrawn:.5f}")
 
 # %%
 judge = load_judge(run.need("judge", made_by="05")).to(run.device)
-extra = [judge.prob(images).numpy()[None] for images in drawn[1:]]
-prob_shown = np.concatenate([prob[:, chosen], *extra])               # (var_runs, n_shown)
-prob_shown.shape
+extra = np.array([[judge.prob(images).numpy() for images in new[1:]] for new in drawn])
+shown_all = np.concatenate([prob_all[:, :, chosen], extra], axis=1)  # (R, var_runs, n_shown)
+prob_shown = shown_all[0]
 
 # %%
-tolerance, k_max = 0.2, len(prob_shown)
+tolerance, k_max = section43.TOLERANCE, len(prob_shown)
 running = variance.running_variance(prob_shown)                      # (k_max, n_shown)
 k_at = min(PAPER["running_variance_plateau"], 2 * k_max // 3)
 share = {f"judged against run {k}": variance.settled(running[:k], tolerance) for k in (k_max, k_at)}
-fig = variance_figures.running_variance(running, share, title=f"n = {n_shown} test nodules", synthetic=run.synthetic)
+fig = plots.running_variance(running, share, title=f"n = {n_shown} test nodules", synthetic=run.synthetic)
 run.figure(fig, "fig5_running_variance")
 
 # %% [markdown]
@@ -424,12 +432,12 @@ def panel(name, values, ks, target, statistic, theory=None, **options):
 
 grid, ks, ks_all = np.arange(2, 61), np.arange(1, k_max // 2 + 1), np.arange(1, k_runs // 2 + 1)
 panels = [
-    panel("mean p", prob_shown, ks, 0.02, lambda v: v.mean(0), lambda k: np.sqrt(running[-1].mean() / k)),
+    panel("mean p", prob_shown, ks, section43.TARGET, lambda v: v.mean(0), lambda k: np.sqrt(running[-1].mean() / k)),
     panel("Var(p), relative", prob_shown, ks[1:], tolerance, lambda v: v.var(0, ddof=1),
           lambda k: np.sqrt(2 / (k - 1)), relative=True),
     panel("AUROC of mean p", prob, ks_all, 0.005, lambda v: intervals.placements(label, v.mean(0))[0].mean()),
 ]
-fig = variance_figures.precision(panels, title="Standard error of K runs", synthetic=run.synthetic)
+fig = plots.precision(panels, title="Standard error of K runs", synthetic=run.synthetic)
 run.figure(fig, "run_precision")
 
 # %% [markdown]
@@ -439,10 +447,9 @@ run.figure(fig, "run_precision")
 # after its last dot is too hopeful.
 
 # %%
-paper_k, target = PAPER["running_variance_plateau"], panels[0]["target"]
+paper_k, target = PAPER["running_variance_plateau"], section43.TARGET
 mean_var = np.array(variance.mean_interval(table["prob_var"], counts))       # value, low, high
 k_mean = np.ceil(mean_var / target**2).astype(int)
-mean_known = target - np.sqrt(mean_var[[0, 2, 1]] / paper_k)
 k_auroc = ks_all[-1] * (panels[2]["measured"][-1] / panels[2]["target"]) ** 2
 k_text = "{} [{}, {}] / ".format(*k_mean) + f"{1 + 2 / tolerance**2:.0f} / {np.ceil(k_auroc):.0f}"
 one_run, all_runs = metrics.over_runs(metrics.auroc, label, prob)[0], intervals.delong(label, prob.mean(0))
@@ -479,7 +486,7 @@ show(referral.referral_curve)
 shares = np.linspace(0, 0.6, 13)
 orders = {"largest Var(p) first": table["prob_var"], "largest share of its ceiling first": table["prob_var"] / ceiling}
 referred = {name: referral.referral_curve(table, order, error_cut, shares, counts) for name, order in orders.items()}
-fig = variance_figures.referral(referred, len(label), synthetic=run.synthetic)
+fig = plots.referral(referred, len(label), synthetic=run.synthetic)
 run.figure(fig, "referral")
 
 # %% [markdown]
@@ -488,46 +495,63 @@ run.figure(fig, "referral")
 # line would the judge beat calling each kept nodule benign. Band: 95 % over patients.
 
 # %%
-quarter = referred["largest Var(p) first"].iloc[5]                           # 25 %: the unsure nodules
+quarter = referred["largest Var(p) first"].iloc[5]                           # 25 %: the unsure
 gain = quarter[["gain", "gain_low", "gain_high"]].to_numpy()
 print("AUROC gained: {:+.3f} [{:+.3f}, {:+.3f}]".format(*gain), quarter[["error", "malignant"]].round(3).to_dict())
 
 # %% [markdown]
-# ## 7 · Settle each claim
-# A claim *holds* when its interval lies above 0, *fails* below, and is *undecided* otherwise.
-# The verdicts concern this run and its data source.
+# ## 7 · Repeat on every training seed, and settle each claim
+# So far we saw one trained model. `measure` takes the same steps in one call: on row `namd` it must
+# find our numbers, then it reads the other models.
 
 # %%
-def claim(name, text, value, low, high, n=label.size, k=k_runs):
-    """One row of the claims table."""
-    return dict(id=name, claim=text, value=value, low=low, high=high, n=n, k=k, verdict=variance.verdict(low, high))
-
-
-n_known, n_empty = int(np.isfinite(diameter_mm).sum()), int((cells == 0).to_numpy().sum())
-both_labels = claim("both_labels", "both labels occur in all three regimes (empty cells)", n_empty, np.nan, np.nan)
-both_labels["verdict"] = "fails" if n_empty else "holds"
+show(section43.measure)
 
 # %%
-claims = [
-    claim("rise", "variance rises from low to middle error", *rise),
-    claim("fall", "variance falls from middle to high error", *fall),
-    both_labels,
-    claim("benign_confident", "benign nodules are more often confident (share)", *benign_lead),
-    claim("boundary_inside", "variance: boundary above interior", *edge_inside, n_known),
-    claim("boundary_outside", "variance: boundary above outside", *edge_outside, n_known),
-    claim("ring_lead", "boundary ring: share of the variance minus share of the area", *ring_lead, n_known),
-    claim("ring_most", "most of the variance lies in the boundary ring (minus 1/2)", *(ring_share - 0.5), n_known),
-    claim("error_maps", "error maps alike (margin minus difference)", *alike),
-    claim("pixel_diagnosis", "pixel error does not decide diagnosis (1/2 - rank correlation squared)", *open_share),
-    claim("plateau", f"most variances settled at K = {k_at} (share minus 1/2)", *majority, n_shown, k_max),
-    claim("mean_known", f"{paper_k} runs know the mean p ({target} minus its standard error)", *mean_known),
-    claim("referral", "referring the unsure quarter raises AUROC (ours)", *gain),
-]
-run.table(pd.DataFrame(claims), "claims_variance").round(4)
+found = [section43.measure(p, label, *maps(load_row(run.root / "samples", row)), distance, counts)
+         for row, p in zip(trained, prob_all, strict=True)]
+settled_all = np.array([section43.settled_at(p, k_at) for p in shown_all])     # (R, n_shown)
+
+# %%
+by_hand = dict(rise=rise, fall=fall, benign_confident=benign_lead, boundary_inside=edge_inside,
+               boundary_outside=edge_outside, ring_lead=ring_lead, ring_most=ring_share - 0.5, error_maps=alike,
+               both_labels=[(cells == 0).to_numpy().sum()], pixel_diagnosis=[0.5 - fixed_share],
+               mean_known=[target - np.sqrt(mean_var[0] / paper_k)], referral=gain, plateau=majority)
+by_seed = pd.DataFrame({row: section43.over_training([found[r]], settled_all[r:r + 1], resamples.weights)
+                        for r, row in enumerate(trained)}).map(lambda three: three[0]).rename_axis("id")
+same = [np.isclose(by_seed["namd"][name], value[0], equal_nan=True) for name, value in by_hand.items()]
+check("thirteen numbers by hand agree with the module", all(same), sum(same))
+
+# %% [markdown]
+# How do R trained models become one interval? Let $\theta_r$ be the number of model r, and
+# $\theta_r^{(b)}$ the same in resample b of the patients, which all models share:
+#
+# $$\theta^{(b)} = \frac1R \sum_r \theta_r^{(b)} + \kappa\, T^{(b)} \frac{s}{\sqrt R}, \qquad
+# s^2 = \frac{1}{R - 1} \sum_r (\theta_r - \bar\theta)^2$$
+#
+# $T^{(b)}$ is Student's t with R - 1 degrees of freedom: three models are few. Part of $s$ is noise
+# of the patients, which the first term holds already; $\kappa$ between 0 and 1 takes it off.
+
+# %%
+show(levels.combine)
+
+# %%
+over = section43.over_training(found, settled_all, resamples.weights, seed, "figure 5")
+run.table(by_seed.join(pd.DataFrame(over, ["over all", "low", "high"]).T), "claims_by_seed").round(4)
+
+# %% [markdown]
+# A claim *holds* when its interval lies above 0, *fails* below, and is *undecided* otherwise. Empty
+# cells are counted, in the model that has most. The verdicts concern this run and its data source.
+
+# %%
+claims = section43.table(over, len(trained)).assign(n=label.size, k=k_runs)
+claims.loc[claims.index.str.contains("boundary|ring_"), "n"] = np.isfinite(diameter_mm).sum()
+claims.loc["plateau", ["n", "k"]] = n_shown, k_max
+run.table(claims, "claims_variance").drop(columns="claim").round(4)
 
 # %% [markdown]
 # ## Paper and this run
-# The paper shows pictures, so its column holds words.
+# The paper shows pictures of one model, so its column holds words.
 
 # %%
 def shown(value, low, high):
@@ -538,21 +562,22 @@ def shown(value, low, high):
 why = "phantom data, small models" if run.synthetic else "our cuts, our judge"
 common = dict(n=len(label), k=k_runs, comparable=False, why=why)
 run.panel([
-    dict(quantity="Var(p), middle - high error", paper="falls (Fig. 3 left top)", here=shown(*fall), **common),
+    dict(quantity="Var(p), middle - high error", paper="falls (Fig. 3 left top)", here=shown(*over["fall"]), **common),
     dict(quantity="confident share, benign - malignant", paper="benign higher (Fig. 3 left bottom)",
-         here=shown(*benign_lead), **common),
+         here=shown(*over["benign_confident"]), **common),
     dict(quantity="pixel variance, boundary - interior", paper="boundary higher (Fig. 3 right)",
-         here=shown(*edge_inside), **common),
+         here=shown(*over["boundary_inside"]), **common),
     dict(quantity="pixel error, correct - incorrect", paper="no clear distinction (Sec. 4.3)",
-         here=shown(gap, low, high), **common),
-    dict(quantity="share of variance in the ring", paper="predominant (Sec. 4.3)", here=shown(*ring_share), **common),
-    dict(quantity="K needed: mean p / Var(p) / AUROC", paper=f"{paper_k} (App. D)", here=k_text, **common),
-    dict(quantity="AUROC gained by referring a quarter", paper="not reported", here=shown(*gain), **common),
+         here=shown(*over["error_gap"]), **common),
+    dict(quantity="ring's share, minus 1/2", paper="predominant (Sec. 4.3)", here=shown(*over["ring_most"]), **common),
+    dict(quantity="K needed, row namd: mean p / Var(p) / AUROC", paper=f"{paper_k} (App. D)", here=k_text, **common),
+    dict(quantity="AUROC gained by referring a quarter", paper="not reported", here=shown(*over["referral"]), **common),
 ])
 
 # %% [markdown]
-# The intervals resample test patients; none covers another training seed or judge. Var(p) at small
-# K is itself noisy, which blurs every border between regimes.
+# The column `over` says what an interval covers: patients alone when the run has one training seed,
+# and never another judge. Var(p) at small K is itself noisy, which blurs every border between
+# regimes.
 #
 # ## Exercises
 # **1 · Derive.** Show that K numbers in [0, 1] with mean $\bar p$ have
@@ -634,4 +659,4 @@ print("benign - malignant at equal mean p:", round((within[0] - within[1]).mean(
 #   distinction" needs a margin.
 
 # %%
-run.finish(k_needed=k_text, claims={row["id"]: row["verdict"] for row in claims}, var_cut=var_cut)
+run.finish(k_needed=k_text, claims=claims["verdict"].to_dict(), training_seeds=trained, var_cut=var_cut)

@@ -30,7 +30,7 @@ STAGES = {                                              # notebook: (what to wat
     "04": [(ARM + "checkpoints/cond/step-*", 2), (ARM + "checkpoints/cond/step-*", 3), (ARM + ".tmp-*-namd/*", 2)],
     "05": [("smoke/judge/checkpoints/step-*", 1), ("smoke/judge/checkpoints/step-*", 1),
            ("smoke/samples/namd.parts/*.npy", 2), ("smoke/samples/*.parts/*.npy", 2)],
-    "06": [("smoke/samples/figure_5.parts/*.npy", 1)],
+    "06": [("smoke/samples/figure_5_namd.parts/*.npy", 1)],
 }
 
 

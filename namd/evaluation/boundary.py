@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from namd.data.dicom import MM_PER_PX
-from namd.evaluation.intervals import percentile_interval
+from namd.evaluation.intervals import percentile_interval, with_itself
 from namd.evaluation.variance import mean_draws
 
 RING_MM = 1.8  # half the width of the boundary's ring: three pixels, about the thickness of a CT slice
@@ -61,16 +61,22 @@ def share_within(maps, distance, widths, counts) -> pd.DataFrame:
 
     Source: Section 4.3, "predominantly concentrated along the boundary"; the paper gives no number.
     """
-    maps, distance = np.asarray(maps, dtype=float), np.asarray(distance)
-    known, whole = np.isfinite(distance).all((1, 2)), maps.sum((1, 2))
-    rows = []
+    maps, rows = np.asarray(maps, dtype=float), []
     for width in widths:
-        ring = np.abs(distance) <= width
-        part, area = (maps * ring).sum((1, 2)), ring.mean((1, 2))
-        share, flat = part[known].sum() / whole[known].sum(), area[known].mean()
-        draws = mean_draws(part, known, counts) / mean_draws(whole, known, counts)
-        low, high = percentile_interval(draws)
-        lead_low, lead_high = percentile_interval(draws - mean_draws(area, known, counts))
-        rows.append(dict(width=width, share=share, low=low, high=high, flat=flat, lead=share - flat,
+        share, flat = share_draws(maps, distance, width, with_itself(counts))
+        low, high = percentile_interval(share[1:])
+        lead_low, lead_high = percentile_interval((share - flat)[1:])
+        rows.append(dict(width=width, share=share[0], low=low, high=high, flat=flat[0], lead=share[0] - flat[0],
                          lead_low=lead_low, lead_high=lead_high))
     return pd.DataFrame(rows)
+
+
+def share_draws(maps, distance, width, counts):
+    """Share of all variance within `width` mm of the boundary, and of the area, in every resample: two (n_boot,).
+
+    Args: as `share_within`, with one width.
+    """
+    maps, distance = np.asarray(maps, dtype=float), np.asarray(distance)
+    known, ring = np.isfinite(distance).all((1, 2)), np.abs(distance) <= width
+    part, whole = (mean_draws(values.sum((1, 2)), known, counts) for values in (maps * ring, maps))
+    return part / whole, mean_draws(ring.mean((1, 2)), known, counts)

@@ -49,25 +49,55 @@ def draws(statistic, label, prob, resamples):
     """A row's statistic, averaged over sampling and training seeds, in every resample of patients and training seeds.
 
     Sampling seeds are no level of their own: their noise is drawn for each (seed, nodule), so it comes and goes with
-    the patients, and resampling the seeds too would count it twice. The spread of the R runs is partly patient noise as
-    well; what the patient bootstrap adds to it estimates that part, which is taken off.
+    the patients, and resampling the seeds too would count it twice.
 
     Args:
         statistic, label: as `by_training`; prob: (R, K, N), R as in `resamples`, or 1: patients alone.
 
     Returns:
-        (n_boot,), in the units of the statistic. Subtract two rows' draws, or give three to `intervals.gap_closed`.
+        (n_boot,) of `combine`, in the units of the statistic. Subtract two rows' draws, or give three to
+        `intervals.gap_closed`.
+
+    Source: ours, because the paper's spread is over the sampling seeds of one trained model.
+    """
+    drawn = by_training(statistic, label, prob, resamples.counts)
+    return combine(_once(statistic, label, prob), drawn, resamples.weights)
+
+
+def combine(value, drawn, weights):
+    """The mean over R trained runs in every resample of patients and training seeds: (n_boot,).
+
+    The spread of the R runs is partly patient noise; what the patient bootstrap adds to it estimates that part, which
+    is taken off.
+
+    Args:
+        value: (R,) any statistic of each trained run; drawn: (R, n_boot) the same in the resamples of the patients.
+        weights: (n_boot, R) of `resample`; with R = 1 they are not read.
 
     Source: ours; tests/benchmarks/coverage.py measures how often the intervals hold the truth.
     """
-    drawn = by_training(statistic, label, prob, resamples.counts)
-    if len(prob) == 1:
+    if len(value) == 1:
         return drawn[0]
-    value = _once(statistic, label, prob)
     seen = value.var(ddof=1)
-    noise = drawn.var(axis=0, ddof=1).mean() - seen
+    noise = np.nanmean(drawn.var(axis=0, ddof=1)) - seen
     kept = np.sqrt(np.clip(1 - noise / seen, 0, 1)) if seen > 0 else 0.0
-    return drawn.mean(0) + kept * resamples.weights @ (value - value.mean())
+    return drawn.mean(0) + kept * weights @ (value - value.mean())
+
+
+def interval(value, drawn, weights):
+    """(mean, low, high) of any statistic over R trained runs, 95 %; all NaN where it does not exist for each of them.
+
+    Args: as `combine`; a resample in which a run has no value (NaN) does not count.
+    """
+    value, drawn = np.asarray(value, dtype=float), np.asarray(drawn, dtype=float)
+    if not (np.isfinite(value).all() and np.isfinite(drawn).all(axis=0).any()):
+        return np.nan, np.nan, np.nan
+    return float(value.mean()), *percentile_interval(combine(value, drawn, weights))
+
+
+def covers(n_train, units="patients"):
+    """What an interval over `units` and `n_train` training seeds covers, in words."""
+    return f"{units} and training seeds" if n_train > 1 else units
 
 
 def _once(statistic, label, prob):

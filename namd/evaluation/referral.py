@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from namd.evaluation.intervals import auroc_draws, percentile_interval
+from namd.evaluation.intervals import auroc_draws, percentile_interval, with_itself
 
 
 def kept_counts(counts, uncertainty, share: float) -> np.ndarray:
@@ -39,22 +39,29 @@ def referral_curve(table: pd.DataFrame, uncertainty, error_cut: float, shares, c
 
     Source: ours, because Section 4.3 offers the variance as a measure of confidence and does not use it.
     """
-    label, prob_mean = table["label"].to_numpy(), table["prob_mean"].to_numpy()
-    wrong = (table["error"] >= error_cut).to_numpy(dtype=float)
-
-    def score(drawn):
-        with np.errstate(invalid="ignore"):
-            return {"auroc": auroc_draws(label, prob_mean, drawn), "error": drawn @ wrong / drawn.sum(1),
-                    "malignant": drawn @ label / drawn.sum(1)}
-
-    everyone, rows = np.ones((1, len(label)), dtype=int), []
-    start = [score(everyone)["auroc"], score(counts)["auroc"]]
+    drawn_all, rows = with_itself(counts), []
+    everyone = kept_draws(table, uncertainty, error_cut, 0, drawn_all)["auroc"]
     for share in shares:
-        value, draws = (score(kept_counts(drawn, uncertainty, share)) for drawn in (everyone, counts))
-        value["gain"], draws["gain"] = value["auroc"] - start[0], draws["auroc"] - start[1]
+        drawn = kept_draws(table, uncertainty, error_cut, share, drawn_all)
+        drawn["gain"] = drawn["auroc"] - everyone
         row = {"share": share}
-        for name in value:
-            low, high = percentile_interval(draws[name]) if np.isfinite(draws[name]).any() else (np.nan, np.nan)
-            row |= {name: float(value[name][0]), f"{name}_low": low, f"{name}_high": high}
+        for name, (value, *draws) in drawn.items():
+            low, high = percentile_interval(draws) if np.isfinite(draws).any() else (np.nan, np.nan)
+            row |= {name: float(value), f"{name}_low": low, f"{name}_high": high}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def kept_draws(table: pd.DataFrame, uncertainty, error_cut: float, share: float, counts) -> dict:
+    """What the nodules score that are kept when `share` is referred, in every resample.
+
+    Args: as `referral_curve`, with one share.
+
+    Returns:
+        {"auroc", "error", "malignant": (n_boot,)} as in `referral_curve`.
+    """
+    label, prob_mean = table["label"].to_numpy(), table["prob_mean"].to_numpy()
+    wrong, kept = (table["error"] >= error_cut).to_numpy(dtype=float), kept_counts(counts, uncertainty, share)
+    with np.errstate(invalid="ignore"):
+        return {"auroc": auroc_draws(label, prob_mean, kept), "error": kept @ wrong / kept.sum(1),
+                "malignant": kept @ label / kept.sum(1)}

@@ -83,6 +83,14 @@ def mean_draws(values, group, counts) -> np.ndarray:
     return np.divide(counts[:, kept] @ values[kept], drawn, out=np.full(len(counts), np.nan), where=drawn > 0)
 
 
+def contrast_draws(values, group_a, group_b, counts) -> np.ndarray:
+    """Mean of `values` in group a minus group b in every resample: (n_boot,), NaN where a group has no nodule.
+
+    Args: as `mean_draws`, with two groups (N,) bool.
+    """
+    return mean_draws(values, group_a, counts) - mean_draws(values, group_b, counts)
+
+
 def contrast(values, group_a, group_b, counts) -> tuple[float, float, float]:
     """Mean of `values` in group a minus group b: (difference, low, high), a 95 % patient interval.
 
@@ -97,7 +105,7 @@ def contrast(values, group_a, group_b, counts) -> tuple[float, float, float]:
     kept = [np.asarray(group, dtype=bool) & np.isfinite(values) for group in (group_a, group_b)]
     if not (kept[0].any() and kept[1].any()):
         return np.nan, np.nan, np.nan
-    draws = mean_draws(values, kept[0], counts) - mean_draws(values, kept[1], counts)
+    draws = contrast_draws(values, *kept, counts)
     return float(values[kept[0]].mean() - values[kept[1]].mean()), *percentile_interval(draws)
 
 

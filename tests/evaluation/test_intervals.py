@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from MLstatkit import Delong_test
+from scipy.stats import spearmanr
 
 from namd.errors import UserError
 from namd.evaluation import intervals, metrics
@@ -118,12 +119,17 @@ def test_auprc_interval_leaves_each_patient_out():
     assert intervals.auprc_interval([1, 1, 0, 0], [0.5] * 4) == (0.5, 0.0, 0.5, 0.5)
 
 
-def test_bootstrap_ci_agrees_with_delong_on_width():
-    label, a, _ = cohort(60, 200, digits=6)
-    _, se, low, high = intervals.delong(label, a)
-    value, low_b, high_b = intervals.bootstrap_ci(metrics.auroc, label, a, label=label, n_boot=400, seed=5)
-    assert value == pytest.approx(metrics.auroc(label, a))
-    assert abs(low - low_b) < se / 2 and abs(high - high_b) < se / 2
+def test_rank_correlation_of_every_resample_is_scipys():
+    label, a, b = cohort()                                                      # with ties
+    counts = intervals.with_itself(intervals.resample_counts(label, 30, "ranks"))
+    drawn = intervals.rank_correlation_draws(a, b, counts)
+    assert drawn[0] == pytest.approx(spearmanr(a, b).statistic)
+    assert drawn == pytest.approx([spearmanr(np.repeat(a, c), np.repeat(b, c)).statistic for c in counts])
+
+
+def test_rank_correlation_needs_two_scores():
+    drawn = intervals.rank_correlation_draws([1, 2, 2], [3, 1, 2], np.array([[1, 1, 0], [0, 1, 2]]))
+    assert drawn == pytest.approx([-1, np.nan], nan_ok=True)
 
 
 def test_gap_closed_reproduces_the_papers_share():

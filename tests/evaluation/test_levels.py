@@ -37,6 +37,52 @@ def test_equal_training_seeds_add_nothing():
     assert levels.draws(intervals.auroc_draws, LABEL, prob, resamples) == pytest.approx(alone)
 
 
+def test_draws_stay_what_they_were():
+    drawn = levels.draws(intervals.auroc_draws, LABEL, trained(3, 0.5), levels.resample(LABEL, 3, 50, 7))
+    before = [0.7711589447725911, 0.6483991504643662, 0.7033092392846318, 0.7406911546451893]
+    assert drawn[:4] == pytest.approx(before, rel=1e-12)
+
+
+def test_combine_keeps_one_run_and_equal_runs_as_they_are():
+    drawn = np.random.default_rng(0).normal(size=(1, 50))
+    assert np.array_equal(levels.combine(np.array([0.1]), drawn, None), drawn[0])
+    weights = levels.resample(LABEL, 3, 50, 7).weights
+    assert levels.combine(np.full(3, 0.1), np.repeat(drawn, 3, 0), weights) == pytest.approx(drawn[0])
+
+
+def test_interval_of_a_planted_spread_is_students_t():
+    value, (_, weights) = np.array([1.0, 2, 6]), levels.resample(LABEL, 3, 20_000, 1)
+    mean, low, high = levels.interval(value, np.repeat(value[:, None], 20_000, 1), weights)     # patients add nothing
+    half = 4.303 * value.std(ddof=1) / np.sqrt(3)
+    assert mean == 3 and (low, high) == pytest.approx((3 - half, 3 + half), rel=0.12)
+
+
+def test_patient_noise_is_taken_off_the_spread_of_the_runs():
+    rng, (_, weights) = np.random.default_rng(3), levels.resample(LABEL, 3, 20_000, 1)
+    value = np.array([0.0, 1, 2])
+    found = {}
+    for noise in (0.5, 2):                  # independent draws of each run: their spread adds noise^2 to the seen one
+        drawn = value[:, None] + noise * rng.normal(size=(3, 20_000))
+        found[noise] = levels.combine(value, drawn, weights) - drawn.mean(0)
+    half = 4.303 / np.sqrt(3) * np.sqrt(1 - 0.5**2)
+    assert np.quantile(found[0.5], [0.025, 0.975]) == pytest.approx([-half, half], rel=0.12)
+    assert not found[2].any()
+
+
+def test_interval_needs_a_value_of_every_run_and_skips_resamples_without_one():
+    weights = levels.resample(LABEL, 2, 3, 7).weights
+    drawn = np.array([[0.0, 1, np.nan], [0, 1, 2]])
+    assert np.isnan(levels.interval([np.nan, 1], drawn, weights)).all()
+    assert np.isnan(levels.interval([1, 1], np.full((2, 3), np.nan), weights)).all()
+    assert np.isnan(levels.interval([np.nan], drawn[1:], weights)).all()
+    assert levels.interval([1, 1], drawn, weights) == pytest.approx((1, 0.025, 0.975))
+    assert np.isfinite(levels.interval([1, 9], drawn, weights)).all()
+
+
+def test_covers_names_the_levels():
+    assert levels.covers(1) == "patients" and levels.covers(3, "nodules") == "nodules and training seeds"
+
+
 def test_weights_draw_students_t_of_the_mean():
     weights = levels.resample(LABEL, 5, 20_000, 1).weights
     values = np.array([1.0, 2, 3, 4, 10])

@@ -92,7 +92,7 @@ def test_mean_draws_weigh_patients_and_skip_missing_values():
 def test_contrast_is_a_difference_of_means():
     counts = np.ones((5, 4), dtype=int)
     left, right = np.array([True, True, False, False]), np.array([False, False, True, True])
-    assert variance.contrast([1.0, 3.0, 0.0, np.nan], left, right, counts) == pytest.approx((2.0, 2.0, 2.0))
+    assert variance.contrast([2.0, 4.0, 1.0, np.nan], left, right, counts) == pytest.approx((2.0, 2.0, 2.0))
     assert np.isnan(variance.contrast([1.0, 3.0, 0.0, 0.0], left, np.zeros(4, dtype=bool), counts)).all()
 
 
