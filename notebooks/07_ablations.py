@@ -187,11 +187,6 @@ table1 = pd.read_csv(run.need("metrics/table1.csv", made_by="05")).set_index("ro
 STATISTICS = {"AUROC": intervals.auroc_draws, "AUPRC": intervals.auprc_draws}
 
 
-def covers(n_train):
-    """What an interval over patients and `n_train` training seeds covers."""
-    return "patients and training seeds" if n_train > 1 else "patients"
-
-
 def diagnosis(row):
     """Reference - row in AUROC and AUPRC."""
     prob_a, prob_b = (runs.stack(probabilities, rows, pair_id) for rows in names(row))
@@ -199,7 +194,7 @@ def diagnosis(row):
     resamples = levels.resample(label, n_train, n_boot, seed, "effects")
     for quantity, statistic in STATISTICS.items():
         value, low, high = levels.estimate(statistic, label, prob_a, resamples, minus=prob_b)
-        yield dict(row=row, quantity=quantity, value=value, low=low, high=high, over=covers(n_train),
+        yield dict(row=row, quantity=quantity, value=value, low=low, high=high, over=levels.covers(n_train),
                    training_seeds=n_train)
 
 
@@ -237,7 +232,7 @@ def share(ceiling):
     value = intervals.gap_closed(*means)
     low, high = intervals.percentile_interval(drawn) if np.isfinite(value) else (np.nan, np.nan)
     return dict(row=ceiling, quantity="gap closed", value=value, low=low, high=high,
-                over=covers(n_train), training_seeds=n_train)
+                over=levels.covers(n_train), training_seeds=n_train)
 
 
 # %% [markdown]
@@ -260,7 +255,7 @@ def alignment(row, with_it, without):
                       for side in sides)
     resamples = levels.resample(label, n_train, n_boot, seed, "effects")
     value, low, high = levels.estimate(intervals.auroc_draws, label, prob_a, resamples, minus=prob_b)
-    return [dict(row=row, quantity="AUROC", value=value, low=low, high=high, over=covers(n_train),
+    return [dict(row=row, quantity="AUROC", value=value, low=low, high=high, over=levels.covers(n_train),
                  training_seeds=n_train)]
 
 
@@ -383,11 +378,10 @@ def order(view, kind):
         pairs = list(zip(*names(arm), strict=True))                       # one for each training seed
         resamples = levels.resample(label[known], len(pairs), n_boot, seed, "order")
         drawn = {a: latent.r2_draws(y, y_hat[a], resamples.counts) for pair in pairs for a in pair}
-        each = np.array([score[a] - score[b] for a, b in pairs])          # (R,)
-        error = resamples.weights @ (each - each.mean())                  # (n_boot,), 0 for one seed
-        low, high = intervals.percentile_interval(np.mean([drawn[a] - drawn[b] for a, b in pairs], axis=0) + error)
+        value, low, high = levels.interval(np.array([score[a] - score[b] for a, b in pairs]),
+                                           np.array([drawn[a] - drawn[b] for a, b in pairs]), resamples.weights)
         yield dict(arm=arm, latent=view, reader=kind, r2_reference=score[reference], r2_arm=score[arm], n=len(y),
-                   value=each.mean(), low=low, high=high, verdict=verdict(low, high), over=covers(len(pairs)),
+                   value=value, low=low, high=high, verdict=verdict(low, high), over=levels.covers(len(pairs)),
                    training_seeds=len(pairs))
 
 
