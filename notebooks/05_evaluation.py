@@ -157,7 +157,10 @@ show(judging.judge_loss)
 # Training turns and mirrors each image into one of the 8 symmetries of the square.
 
 # %%
-judges, history = judging.train_judges(train, val, run.p, run.root / "judge", run.device, run.key,
+decides = ["seed", "device", "threads", "image_size", "window_low", "window_high",
+           *(name for name in vars(run.p) if name.startswith("judge_"))]
+key = run.part_key(["namd.models.judge"], decides, "runs/01.json")                          # not the rows to come
+judges, history = judging.train_judges(train, val, run.p, run.root / "judge", run.device, key,
                                        runs.n_processes(eval_workers, judge_seeds))
 judge = judges[0]                                          # reads Table 1; the others: Section 6
 columns = [name for name in ("loss_label", "loss_attributes", "val_loss") if name in history]
@@ -284,8 +287,10 @@ show(controls.PermutedRecords)
 # %%
 k_of = {"oracle": oracle_runs} | dict.fromkeys(compare_arms, k_runs)         # the other rows: one run
 seeds = {row: runs.run_seeds(k_of.get(row, 1)) for row in makers}
+drawn_by = dict.fromkeys(makers) | {arm: arm for arm in compare_arms} | {"permuted records": "namd"}
+keys = {row: runs.row_key(run, drawn_by[row], row, seeds[row]) for row in makers}
 runs.draw_rows(makers, x1, test.ehr, seeds, run.root / "samples", eval_batch, threads, eval_workers,
-               run.p.precision, run.key)
+               run.p.precision, keys)
 {row: tuple(runs.load_row(run.root / "samples", row).shape[:2]) for row in makers}
 
 # %% [markdown]

@@ -362,8 +362,9 @@ n_shown = min(var_nodules, len(label))
 chosen = np.sort(numpy_rng(seed, "figure 5").choice(len(label), n_shown, replace=False))
 makers = {f"figure 5 {row}": partial(NAMD, run.need(f"arms/{row}/namd", made_by="04").parent, run.p) for row in trained}
 seeds = run_seeds(1) + run_seeds(max(var_runs, k_runs))[k_runs:]
+keys = {f"figure 5 {row}": runs.row_key(run, row, seeds, chosen.tolist()) for row in trained}
 runs.draw_rows(makers, x1[chosen], test.ehr.iloc[chosen], dict.fromkeys(makers, seeds),
-               run.root / "samples", eval_batch, threads, precision=precision, key=run.key)
+               run.root / "samples", eval_batch, threads, precision=precision, keys=keys)
 
 # %%
 drawn = [load_row(run.root / "samples", name) for name in makers]    # R of (1 + new runs, n_shown, 1, 64, 64)
@@ -373,8 +374,7 @@ check("run 0 is drawn again as notebook 05 drew it", gap_redrawn < 0.01, f"{gap_
 # %%
 judge = load_judge(run.need("judge", made_by="05")).to(run.device)
 extra = np.array([[judge.prob(images).numpy() for images in new[1:]] for new in drawn])
-shown_all = np.concatenate([prob_all[:, :, chosen], extra], axis=1)  # (R, var_runs, n_shown)
-prob_shown = shown_all[0]
+prob_shown, *_ = shown_all = np.concatenate([prob_all[:, :, chosen], extra], axis=1)  # (R, var_runs, n_shown)
 
 # %%
 tolerance, k_max = section43.TOLERANCE, len(prob_shown)

@@ -12,6 +12,9 @@ import torch
 from namd import files
 from namd.training.precision import prepare
 
+FORECASTERS = ("namd.evaluation.runs", "namd.forecasters.controls", "namd.forecasters.namd")
+DECIDES = ("seed", "device", "threads", "precision", "image_size", "window_low", "window_high", "llm_path", "llm_dtype",
+           "ddim_steps", "eval_batch")      # the parameters that change an image
 AUTHORS_SEEDS = (642, 115, 893, 23, 42, 403, 756, 401, 912, 55, 330, 888, 147, 679, 92, 450, 713, 28, 599, 974)
 
 
@@ -28,13 +31,24 @@ def row_file(folder, row):
     return Path(folder) / f"{row.replace(' ', '_')}.npy"
 
 
+def row_key(run, arm, *given):
+    """Names the images of a row, so that they stay when other rows come or go.
+
+    Args:
+        run: of namd.study.run.start; arm: whose trained models draw it, None for a control without any.
+        given: what else decides the images, e.g. the name of the control and the seeds.
+    """
+    made_from = f"arms/{arm}/runs/04.json" if arm else "runs/01.json"
+    return run.part_key(FORECASTERS, DECIDES, made_from, *given)
+
+
 def n_processes(workers, n_jobs):
     """Processes for `n_jobs` independent jobs: `workers`, or one per core when it is 0, and never idle ones."""
     return min(workers or joblib.cpu_count(), n_jobs)
 
 
-def draw_rows(makers, x1, ehr, seeds, folder, batch, threads=0, workers=1, precision="float32", key=""):
-    """Sample rows of Table 1 in pieces and keep their images; what is there under the same `key` is not drawn again.
+def draw_rows(makers, x1, ehr, seeds, folder, batch, threads=0, workers=1, precision="float32", keys=None):
+    """Sample rows of Table 1 in pieces and keep their images; what is there under its row's key is not drawn again.
 
     A piece is max(1, batch // K) subjects with all K seeds: one call of `Forecaster.sample`, whoever draws it. So a
     killed sampling goes on with the piece it was at, and the images are the same for any number of processes.
@@ -46,23 +60,24 @@ def draw_rows(makers, x1, ehr, seeds, folder, batch, threads=0, workers=1, preci
         batch: images of one call; threads: torch threads of each process, 0 leaves them alone.
         workers: processes, 0 is one per core; with several GPUs process i takes number i modulo their count.
         precision: float32, tf32 or bfloat16.
-        key: names parameters, sources and models (run.key); empty draws always.
+        keys: {row: `row_key`}; a row without one is always drawn.
 
     Raises:
         UserError: the disk is full; the pieces stay.
 
     Source: ours; half precision, because 2^-11 of the window is 0.3 HU.
     """
+    keys = {row: (keys or {}).get(row, "") for row in makers}
     pieces = {row: _pieces(row_file(folder, row), len(x1), max(1, batch // len(seeds[row]))) for row in makers
-              if not (key and _key(row_file(folder, row)) == key)}
-    missing = {row: [piece for piece in _kept(pieces[row], key) if not piece[1].exists()] for row in pieces}
+              if not (keys[row] and _key(row_file(folder, row)) == keys[row])}
+    missing = {row: [piece for piece in _kept(pieces[row], keys[row]) if not piece[1].exists()] for row in pieces}
     n = n_processes(workers, max(1, sum(map(len, missing.values()))))
     joblib.Parallel(n_jobs=n)(joblib.delayed(_draw_share)(
         i, [(makers[row], seeds[row], share[i::n]) for row, share in missing.items() if share[i::n]],
         x1, ehr, threads, precision, os.getpid()) for i in range(n))
     for row in makers:
         if row in pieces:
-            _join(pieces[row], row_file(folder, row), key)
+            _join(pieces[row], row_file(folder, row), keys[row])
         _drop(_parts(row_file(folder, row)))
 
 

@@ -10,6 +10,7 @@ import resource
 import sys
 import textwrap
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -176,6 +177,16 @@ class Run:
         command = " ".join([f"python -m namd run {made_by}", *(f"--params {f}" for f in files)])
         shown = path.relative_to(self.root) if path.is_relative_to(self.root) else path.name
         raise UserError(f"Run {self.p.run_name} has no {shown} yet; notebook {made_by} makes it: {command}")
+
+    def part_key(self, modules, using, made_from, *given):
+        """Names a part of this notebook's work, for parts that stay when others change.
+
+        Args:
+            modules: dotted names of those that do it; using: names of the parameters that decide it.
+            made_from: the stamp of what it reads, below run.root, e.g. "runs/01.json"; given: what else decides it.
+        """
+        record = json.loads(self.need(made_from, made_by=Path(made_from).stem).read_text(encoding="utf-8"))
+        return series.part_key(modules, {name: getattr(self.p, name) for name in using}, record["key"], given)
 
     def figure(self, fig, name):
         """Save `fig` as figures/<name>.png (150 dpi) with run name and digest in its metadata."""

@@ -117,9 +117,23 @@ def work_key(number, values, upstream):
     """
     code = code_of(number)
     plain = "\n".join(line for cell in code for line in cell.splitlines() if not line.startswith(("%", "!")))
-    modules = {name: hashlib.sha256(text).hexdigest() for name, text in reached(plain).items()}
-    counted = {name: value for name, value in values.items() if name not in HOW}
-    return sha(counted, code, modules, upstream)
+    return sha(_counted(values), code, _modules(plain), upstream)
+
+
+def part_key(modules, values, upstream, given):
+    """Names a part of a notebook's result by the modules that make it and what they import; the rest as `work_key`.
+
+    Source: ours, because a new arm is no reason to train the judge or to draw the other arms again.
+    """
+    return sha(_counted(values), _modules(f"import {', '.join(modules)}"), upstream, given)
+
+
+def _counted(values):
+    return {name: value for name, value in values.items() if name not in HOW}
+
+
+def _modules(source):
+    return {name: hashlib.sha256(text).hexdigest() for name, text in reached(source).items()}
 
 
 def _is_ablation(file):

@@ -1,5 +1,7 @@
 """K runs on disk: the right seeds, the same images for any number of processes, a long table of probabilities."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from small_disk import largest_file
 from namd.errors import UserError
 from namd.evaluation import runs
 from namd.forecasters.base import Forecaster
+from namd.study import series
 from namd.training.seeding import noise
 
 
@@ -44,8 +47,8 @@ class Dies(Speckle):
 X1, EHR = torch.zeros(5, 1, 4, 4), pd.DataFrame({"age": range(5)}, index=list("abcde"))
 
 
-def draw(folder, make=Speckle, x1=X1, seeds=(1, 2), batch=4, **more):
-    runs.draw_rows({"a row": make}, x1, EHR.iloc[:len(x1)], {"a row": list(seeds)}, folder, batch, **more)
+def draw(folder, make=Speckle, x1=X1, seeds=(1, 2), batch=4, key=""):
+    runs.draw_rows({"a row": make}, x1, EHR.iloc[:len(x1)], {"a row": list(seeds)}, folder, batch, keys={"a row": key})
     return runs.load_row(folder, "a row")
 
 
@@ -66,6 +69,25 @@ def test_a_row_is_drawn_again_only_under_another_key(tmp_path):
     assert torch.equal(drawn[0], drawn[1])
     assert (drawn[2] - drawn[1]).mean().item() == pytest.approx(0.5, abs=1e-3)
     assert (drawn[3] - drawn[1]).mean().item() == pytest.approx(0.25, abs=1e-3)
+
+
+def test_a_new_row_leaves_the_others_alone(tmp_path):
+    log = []
+    rows = {name: (lambda: Dies(99, log)) for name in ("old", "new")}
+    for names in (["old"], ["old", "new"]):
+        runs.draw_rows({name: rows[name] for name in names}, X1, EHR, dict.fromkeys(names, [1, 2]), tmp_path, 4,
+                       keys=dict.fromkeys(names, "k"))
+    assert log == 2 * ["ab", "cd", "e"]
+
+
+def test_the_key_of_a_row_follows_its_arm_and_no_other(tmp_path):
+    def part_key(modules, using, made_from, *given):
+        return "|".join([made_from, *map(str, given)]), "namd.forecasters.namd" in modules, "ddim_steps" in using
+    run = SimpleNamespace(part_key=part_key)
+    assert runs.row_key(run, "no_text", [1]) == ("arms/no_text/runs/04.json|[1]", True, True)
+    assert runs.row_key(run, None, "oracle", [1])[0] == "runs/01.json|oracle|[1]"
+    declared = [series.declared(number) for number in ("05", "06")]
+    assert all(set(runs.DECIDES) <= set(names) for names in declared)
 
 
 def test_an_interrupted_row_goes_on_with_its_next_piece(tmp_path):

@@ -94,6 +94,20 @@ def test_finish_hands_the_key_to_the_next_notebook_and_moves_with_the_parameters
     assert record["synthetic"] is True and record["seconds"] >= 0 and record["memory_gib"] > 0
 
 
+def test_the_key_of_a_part_moves_with_what_decides_it_alone(home):
+    def key(using=("image_size",), given="oracle", image_size=64, n_boot=5, modules=("namd.errors",)):
+        study.start("01_data", scope(image_size=image_size)).finish()
+        run = study.start("05_judge", scope())
+        run.p.image_size, run.p.n_boot = image_size, n_boot
+        return run.part_key(modules, using, "runs/01.json", given)
+
+    both = ("image_size", "n_boot")
+    assert key() == key() == key(n_boot=6) and key(both) != key(both, n_boot=6)
+    assert len({key(), key(image_size=32), key(given="namd"), key(modules=("namd.files",))}) == 4
+    with pytest.raises(UserError, match="python -m namd run 04"):
+        study.start("05_judge", scope()).part_key((), (), "arms/namd/runs/04.json")
+
+
 def test_a_notebook_refuses_files_made_with_other_parameters(home):
     study.start("01_data", scope(image_size=64)).finish()
     with pytest.raises(UserError, match="has image_size: 32, but 01_data of run smoke was made with 64"):
