@@ -59,7 +59,7 @@ rule page:
 for job in DONE:
     rule:
         name: f"run_{job.number}_{job.arm.replace('-', '_')}" if job.arm else f"run_{job.number}"
-        input: [ancient(DONE[parent]) for parent in PLAN.parents(job)]
+        input: [ancient(DONE[parent]) for parent in PLAN.waits_for(job)]
         output: DONE[job]
         threads: 2 if job.number in ("01", "05") else 1     # these two spread over worker processes
         params: command=command(["run", job.number, "--done", DONE[job]], PLAN.files_of(job))

@@ -13,6 +13,7 @@ from namd import files
 from namd.errors import UserError
 from namd.study.digest import git_state, outputs_root, short, write_json
 from namd.study.series import notebook
+from namd.study.twins import take_over, written_since
 
 CELL_SECONDS, QUIET_SECONDS = 10, 3
 LINE = 140
@@ -44,11 +45,15 @@ def run_job(plan, job, expected=None):
         began = time.time()
         _say(job, "starts")
         with files.or_disk_full(done):
-            _execute(plan, job, folder / "notebooks" / notebook(job.number).name)
+            if take_over(plan, job, root):
+                _say(job, f"takes over the files of {plan.twin(job).label}, which did the same")
+            else:
+                _execute(plan, job, folder / "notebooks" / notebook(job.number).name)
         seconds = time.time() - began
         os.sync()                       # a done file must not outlive a power cut that its artefacts did not
         write_json(done, dict(notebook=job.label, key=plan.work_key(job), seconds=round(seconds, 1),
-                              commit=git_state()[0], at=datetime.now(UTC).isoformat(timespec="seconds")))
+                              commit=git_state()[0], at=datetime.now(UTC).isoformat(timespec="seconds"),
+                              files=written_since(folder, began) if job.arm else []))
     finished, total = plan.finished(root)
     _say(job, f"done in {seconds:.0f} s ({finished} of {total} notebooks)")
     return done

@@ -206,6 +206,18 @@ class Plan:
         return [j for j in self.jobs() if j.number in AFTER[job.number]
                 and (job.arm is None or j.arm in (None, job.arm))]
 
+    @cache  # noqa: B019  a plan lives as long as its process
+    def twin(self, job):
+        """The first job that does for another arm the very work of this one, or `job` itself."""
+        def work(other):
+            return {**self.parameters(other), "arm": ""}, [self.twin(parent) for parent in self.parents(other)]
+        same = (Job(job.number, arm) for arm in self.by_arm if job.arm)
+        return next((other for other in same if other == job or work(other) == work(job)), job)
+
+    def waits_for(self, job):
+        """The jobs to finish before `job` starts: its parents, and its twin where it has one."""
+        return [*self.parents(job), *{self.twin(job)} - {job}]
+
     def parameters(self, job):
         """The declared parameters of `job` with their values in this run."""
         values = self.by_arm[job.arm or self.main]

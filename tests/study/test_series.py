@@ -117,6 +117,16 @@ def test_the_arms_of_a_layer_can_be_planned_under_every_profile(layer, arms):
     assert listed == [listed[0], *sorted(listed[1:])] and "no_align_no_pred" in Plan([BASE, file]).by_arm
 
 
+def test_an_arm_waits_for_the_first_one_that_does_the_same_work():
+    plan = Plan([SMOKE.with_stem("quick"), SMOKE.with_stem("ablations")])
+    shared = {(job.number, job.arm): plan.twin(job).arm for job in plan.jobs() if plan.twin(job) != job}
+    assert shared == {("02", arm): "namd" for arm in ("epsilon", "linear_schedule", "no_pretraining", "no_text")} | {
+        ("03", "no_text"): "namd"}
+    assert Job("02", "namd") in plan.waits_for(Job("02", "epsilon"))
+    assert plan.waits_for(Job("02", "no_align")) == plan.parents(Job("02", "no_align")) == [Job("01", None)]
+    assert plan.waits_for(Job("05", None)) == plan.parents(Job("05", None))
+
+
 def test_a_parameter_reruns_its_notebook_and_what_follows_but_nothing_before(home):
     before = keys()
     arms = {"02_vae · namd", "03_prior · namd", "04_follow_up · namd"}
