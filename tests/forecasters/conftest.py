@@ -1,4 +1,5 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "models"))       # small_llm.py
+TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(TESTS / "forecasters"), str(TESTS / "study")]       # small_systems.py, small_run.py

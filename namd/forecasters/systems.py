@@ -1,0 +1,85 @@
+"""The compared systems by name: a system is the file namd/forecasters/<name>.py with a class `System`."""
+
+import importlib
+import importlib.util
+from functools import partial
+from pathlib import Path
+
+import joblib
+import pandas as pd
+
+from namd.errors import UserError
+from namd.models.cost import flops, parameters
+from namd.training.precision import prepare
+
+DECIDES = ("seed", "device", "threads", "precision", "image_size", "window_low", "window_high", "augment",
+           "vae_channels", "vae_layers", "unet_path", "unet_channels", "unet_layers", "unet_heads", "n_timesteps",
+           "beta_start", "beta_end", "beta_schedule", "prediction_type", "zero_terminal_snr", "timestep_spacing",
+           "ddim_steps", "ema_decay", "grad_clip", "lpips_net", "lpips_weights", "system_arm", "system_steps",
+           "system_tune_steps", "system_rates", "system_batch", "system_channels", "system_flow_steps", "flux_path",
+           "flux_rank")
+
+
+def system(name):
+    """The class `System` of namd/forecasters/<name>.py.
+
+    Raises:
+        UserError: there is no such file, or no such class in it.
+    """
+    found = importlib.util.find_spec(f"namd.forecasters.{name}")
+    kind = getattr(importlib.import_module(found.name), "System", None) if found else None
+    if kind is None:
+        here = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if "class System(" in file.read_text())
+        raise UserError(f"systems: there is no system {name!r}; choose from {', '.join(here)}.")
+    return kind
+
+
+def keys(run, names):
+    """{name: key of its training}: a system is trained again when its own sources or parameters change, not others'."""
+    arm = f"arms/{run.p.system_arm}/runs/02.json"
+    return {name: run.part_key([system(name).__module__], DECIDES, arm, name) for name in names}
+
+
+def makers(root, p, keys):
+    """{row: () -> System}, for runs.draw_rows, and {row: the paper's name of it or ""}."""
+    rows = {row: (name, *known) for name in keys for row, known in system(name).rows.items()}
+    return ({row: partial(system(name), root, p, keys[name], **options) for row, (name, _, options) in rows.items()},
+            {row: paper for row, (_, paper, _) in rows.items()})
+
+
+def fit_all(root, p, keys, pairs, workers, log=print):
+    """Train every system of `keys`, side by side in `workers` processes; finished ones are left alone.
+
+    Args:
+        root, p, keys: as in `makers`; pairs: Pairs of train and val.
+
+    Source: ours; each process trains whole systems, so the weights are the same for any number of them.
+    """
+    jobs = (joblib.delayed(_fit)(name, root, p, key, pairs) for name, key in keys.items())
+    for name, seconds in joblib.Parallel(n_jobs=workers, return_as="generator_unordered")(jobs):
+        log(f"{name}: trained in {seconds:.0f} s" if seconds else f"{name}: trained already", flush=True)
+
+
+def _fit(name, root, p, key, pairs):
+    prepare(p.threads, p.precision)
+    made = system(name)(root, p, key)
+    if made.fitted:
+        return name, 0
+    made.fit(pairs, p)
+    return name, made.seconds
+
+
+def costs(makers, x1, ehr):
+    """What one follow-up and the training of each row take.
+
+    Args:
+        makers: {row: () -> trained System}; x1: (1, 1, S, S) and ehr: one record, to draw one follow-up from.
+
+    Returns:
+        DataFrame indexed by row: parameters (of the modules that draw), gflops (of one follow-up), train_seconds (of
+        the system, tuning included; rows of one system share it).
+    """
+    made = {row: make() for row, make in makers.items()}
+    table = [dict(parameters=sum(map(parameters, one.used)), gflops=flops(one.sample, x1, ehr, [0]) / 1e9,
+                  train_seconds=one.seconds) for one in made.values()]
+    return pd.DataFrame(table, index=pd.Index(made, name="row"))
