@@ -2,6 +2,7 @@
 # make ablations, make seeds    the same run with more arms: one factor at a time, or three training seeds
 # make alignment    for a GPU: what the alignment loss is worth, 24 arms
 # make dial     the study on easier and harder phantoms, side by side, and on both nulls: figures/dial.png
+# make table1   the compared systems after the study: every row of Table 1, then the page again
 # make cohorts  the study on three other cohorts that no setting was chosen on: figures/cohorts.png
 # make test     lint and tests, the smoke series included
 # make lab      JupyterLab on the notebooks
@@ -13,7 +14,7 @@ CORES ?= 2
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: study ablations seeds alignment dial cohorts test lab course
+.PHONY: study table1 ablations seeds alignment dial cohorts test lab course
 .DELETE_ON_ERROR:
 
 SNAKEMAKE = $(PY) -m snakemake --quiet all --nolock --rerun-incomplete --rerun-triggers mtime
@@ -30,6 +31,10 @@ alignment: LAYER = ,params/alignment.yaml
 dial: study
 	@$(MAKE) --no-print-directory --jobs $(CORES) $(POINTS:%=dial/%)
 	@$(PY) -m namd dial --params params/$(PROFILE).yaml
+	@$(SNAKEMAKE) page --forcerun page --cores 1 --config params=params/$(PROFILE).yaml
+
+table1: study
+	@$(SNAKEMAKE) run_08 --cores $(CORES) --config params=params/$(PROFILE).yaml
 	@$(SNAKEMAKE) page --forcerun page --cores 1 --config params=params/$(PROFILE).yaml
 
 cohorts: .venv/.ready

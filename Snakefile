@@ -14,7 +14,7 @@ from snakemake.logging import logger
 
 from namd.errors import UserError
 from namd.study.digest import outputs_root, short
-from namd.study.series import Plan
+from namd.study.series import LATER, Plan
 
 try:
     FILES = [str(Path(f).resolve()) for f in config.get("params", "params/quick.yaml").split(",")]
@@ -22,6 +22,7 @@ try:
     ROOT = outputs_root().resolve() / PLAN.values["run_name"]
     PLAN = PLAN.with_trained(ROOT)
     DONE = {job: str(PLAN.done_file(job)) for job in PLAN.jobs()}
+    SERIES = [file for job, file in DONE.items() if job.number not in LATER]
     finished, total = PLAN.finished(ROOT)
 except UserError as error:
     sys.exit(str(error))
@@ -46,11 +47,11 @@ onerror:
 
 
 rule all:
-    input: "index.html", list(DONE.values())
+    input: "index.html", SERIES
 
 
 rule page:
-    input: list(DONE.values())
+    input: SERIES
     output: "index.html"
     params: command=command(["page"], FILES)
     shell: "{params.command}"
@@ -61,6 +62,6 @@ for job in DONE:
         name: f"run_{job.number}_{job.arm.replace('-', '_')}" if job.arm else f"run_{job.number}"
         input: [ancient(DONE[parent]) for parent in PLAN.waits_for(job)]
         output: DONE[job]
-        threads: 2 if job.number in ("01", "05") else 1     # these two spread over worker processes
+        threads: 2 if job.number in ("01", "05", "08") else 1     # these spread over worker processes
         params: command=command(["run", job.number, "--done", DONE[job]], PLAN.files_of(job))
         shell: "{params.command}"

@@ -158,11 +158,11 @@ def why_not(metric, table, synthetic, lpips_weights):
     return "random LPIPS weights" if metric == "lpips" and lpips_weights == "random" else ""
 
 
-def beside_the_paper(table, synthetic, lpips_weights):
+def beside_the_paper(table, synthetic, lpips_weights, known_as=PAPER_ROWS):
     """`table` with the paper's means and a word on whether the two may be compared.
 
     Args:
-        table: DataFrame indexed by row, with n; lpips_weights: imagenet or random.
+        table: DataFrame indexed by row, with n; lpips_weights: imagenet or random; known_as: {row: the paper's name}.
 
     Returns:
         The same with paper_row, paper_auroc, paper_auprc, paper_lpips, paper_fid (NaN where the paper has none) and
@@ -170,7 +170,7 @@ def beside_the_paper(table, synthetic, lpips_weights):
 
     Source: Table 1, by namd.study.paper.
     """
-    paper = [PAPER["table1"].get(PAPER_ROWS.get(row, ""), {}) for row in table.index]
+    paper = [PAPER["table1"].get(known_as.get(row, ""), {}) for row in table.index]
     means = {f"paper_{name}": [known.get(name, (np.nan,))[0] for known in paper]
              for name in ("auroc", "auprc", "lpips", "fid")}
     verdicts = []
@@ -180,7 +180,7 @@ def beside_the_paper(table, synthetic, lpips_weights):
         but = ", ".join(f"{name.upper()} ({why})" for name, why in refused.items())
         verdicts.append("" if not known else "not comparable: phantom data" if synthetic else
                         f"all but {but}" if but else "yes")
-    return table.assign(paper_row=[PAPER_ROWS.get(row, "") for row in table.index], **means, comparable=verdicts)
+    return table.assign(paper_row=[known_as.get(row, "") for row in table.index], **means, comparable=verdicts)
 
 
 def panel_row(table, row, name, synthetic, lpips_weights):

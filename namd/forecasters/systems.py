@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import json
 from functools import partial
 from pathlib import Path
 
@@ -83,3 +84,17 @@ def costs(makers, x1, ehr):
     table = [dict(parameters=sum(map(parameters, one.used)), gflops=flops(one.sample, x1, ehr, [0]) / 1e9,
                   train_seconds=one.seconds) for one in made.values()]
     return pd.DataFrame(table, index=pd.Index(made, name="row"))
+
+
+def costs_of_namd(make, root, x1, ehr):
+    """The same line for NAMD, its language model included; the seconds are those of notebooks 02 to 04.
+
+    Args:
+        make: () -> NAMD; root: of the run; x1, ehr: as in `costs`.
+    """
+    one = make()
+    parts = [one.pipe.vae, one.unet, one.prompts, one.lm]
+    stamps = [json.loads((Path(root) / f"arms/namd/runs/{n}.json").read_text()) for n in ("02", "03", "04")]
+    line = dict(parameters=sum(map(parameters, parts)), gflops=flops(one.sample, x1, ehr, [0]) / 1e9,
+                train_seconds=sum(stamp["seconds"] for stamp in stamps))
+    return pd.DataFrame([line], index=pd.Index(["namd"], name="row"))

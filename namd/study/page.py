@@ -10,6 +10,7 @@ import pandas as pd
 from namd.errors import UserError
 from namd.study.digest import outputs_root, short
 from namd.study.paper import PAPER, ours
+from namd.study.series import Job
 
 METRICS = {"lpips": ("LPIPS ↓", 3), "fid": ("FID ↓", 2), "auroc": ("AUROC ↑", 3), "auprc": ("AUPRC ↑", 3)}
 FIGURES = (
@@ -17,6 +18,7 @@ FIGURES = (
     ("Figure 2 · Latent space", "fig2_*", "Each dot is a nodule; the colour is its longest diameter."),
     ("Figure 3 · Error and variance", "fig3_*", "Prediction error against predictive variance, and single cases."),
     ("Figure 5 · Runs needed", "fig5_*", "Running variance of the judge's probability over the runs."),
+    ("What a row costs", "cost_against_auroc*", "AUROC against FLOPs of a follow-up, parameters and time of training."),
     ("The dial", "dial*", "AUROC along the phantom's predictability: when a virtual follow-up can help at all."),
     ("Other patients", "cohorts*", "NAMD's and the oracle's gain on cohorts that no setting was chosen on."),
 )
@@ -55,7 +57,7 @@ def write_page(plan):
     if not (table.is_file() and record.is_file()):
         raise UserError(f"Run {root.name} has no metrics/table1.csv yet; notebook 05 writes it.")
     stamp = json.loads(record.read_text(encoding="utf-8"))
-    body = "\n".join([_head(root.name, stamp), _claims(root), _table(pd.read_csv(table)), *_figures(root, plan),
+    body = "\n".join([_head(root.name, stamp), _claims(root), _table(_rows(root, plan, table)), *_figures(root, plan),
                       _notebooks(root, plan), _stamp(stamp)])
     page = ('<!doctype html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -109,6 +111,14 @@ def _claim(row):
     return (f"<tr><td>{escape(row['claim'])}<br><span class=quiet>{escape(row['place'])} · {escape(row['statistic'])}"
             f"</span></td><td class=n>{effect}</td><td>{over}</td><td>{badge}</td>"
             f"<td class=quiet>{escape(row['why'])}</td></tr>")
+
+
+def _rows(root, plan, table):
+    """Rows of notebook 05 and, where notebook 08 has finished on the same cohort and judge, the compared systems."""
+    frame = pd.read_csv(table)
+    if (root / plan.done_file(Job("08", None))).is_file():
+        frame = pd.concat([frame, pd.read_csv(root / "metrics" / "comparators.csv")], ignore_index=True)
+    return frame
 
 
 def _pair(mean, sd, digits):

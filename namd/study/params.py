@@ -143,6 +143,16 @@ TABLE = {
     "var_runs": whole(2, 1000, "follow-ups drawn for each of them"),
     "n_boot": whole(10, MILLION, "bootstrap resamples"),
     "compare_arms": many(str, "arms that become rows of Table 1"),
+    "systems": many(str, "compared systems, files of namd/forecasters/"),
+    "system_arm": label("arm whose VAE the systems on latents share"),
+    "system_steps": whole(1, 10 * MILLION, "optimiser steps of each system, all its stages together"),
+    "system_tune_steps": whole(1, 10 * MILLION, "steps that each learning rate is tried for"),
+    "system_rates": many(float, "learning rates that are tried"),
+    "system_batch": whole(2, 4096, "pairs per step"),
+    "system_channels": many(int, "channels of each level of the networks a system brings along"),
+    "system_flow_steps": whole(1, 1000, "Euler steps of a flow"),
+    "flux_path": text("FLUX.1 in Hugging Face format; empty builds a small transformer"),
+    "flux_rank": whole(1, 1024, "rank of the LoRA on a pretrained FLUX.1"),
 }
 
 

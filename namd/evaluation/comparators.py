@@ -1,0 +1,77 @@
+"""What notebook 08 adds to Table 1: the compared systems' change on validation data, their cost beside their AUROC."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+from namd.evaluation import metrics
+from namd.evaluation.figures import COLOURS, finish
+
+
+def change_on_validation(makers, x1, x2, ehr, seeds):
+    """How well each row forecasts the change, before any test image is opened.
+
+    Args:
+        makers: {row: () -> fitted Forecaster}; x1, x2: (N, 1, S, S) of the validation split; ehr: its N records;
+            seeds: K integers.
+
+    Returns:
+        DataFrame indexed by row: delta_rmae (0 perfect, 2 a copy), psnr (dB), each the mean over runs and nodules, and
+        spread, the mean over pixels of the standard deviation between two runs (0 where a row is deterministic).
+
+    Source: ours, because a row that forecasts less than the mean image was trained badly and may not be printed.
+    """
+    table = {}
+    for row, make in makers.items():
+        x2_hat = make().sample(x1, ehr, seeds)
+        table[row] = dict(delta_rmae=np.mean([metrics.delta_rmae(x1, x2, run).mean() for run in x2_hat]),
+                          psnr=np.mean([np.mean(metrics.psnr(run, x2)) for run in x2_hat]),
+                          spread=float(x2_hat.std(0, correction=0).mean()))
+    return pd.DataFrame.from_dict(table, orient="index").rename_axis("row")
+
+
+def histories(tables, title="", synthetic=False):
+    """Loss on validation data over the steps, a panel for each stage of each system.
+
+    Args:
+        tables: {"system, stage": DataFrame of loop.fit}.
+    """
+    columns = min(5, len(tables))
+    rows = -(-len(tables) // columns)
+    fig, axes = plt.subplots(rows, columns, figsize=(2.5 * columns, 1.9 * rows), squeeze=False, layout="constrained")
+    for ax in axes.flat[len(tables):]:
+        ax.set_axis_off()
+    for ax, (name, table) in zip(axes.flat, tables.items(), strict=False):
+        seen = table.dropna(subset="val_loss")
+        ax.plot(seen["step"], seen["val_loss"], "o-", ms=3, color=COLOURS[0])
+        ax.set_title(name, fontsize=8)
+        ax.tick_params(labelsize=7)
+    fig.supxlabel("step", fontsize=9)
+    fig.supylabel("validation loss", fontsize=9)
+    sns.despine(fig)
+    return finish(fig, title, synthetic)
+
+
+def cost_against_auroc(table, costs, title="", synthetic=False, reference="real baseline"):
+    """AUROC of the K-mean probability against what a follow-up and a training cost, with intervals over patients.
+
+    Args:
+        table: DataFrame of table1.diagnosis_columns, indexed by row, with the row `reference` (dashed).
+        costs: DataFrame of systems.costs, indexed by row: the rows to draw.
+    """
+    names = {"gflops": "GFLOP a follow-up", "parameters": "parameters", "train_seconds": "training, s"}
+    fig, axes = plt.subplots(1, 3, figsize=(11, 4.4), sharey=True, layout="constrained")
+    shown = table.loc[costs.index]
+    value = shown["auroc_kmean"].to_numpy()
+    reach = np.abs(shown[["auroc_low", "auroc_high"]].to_numpy().T - value)
+    for ax, (column, label) in zip(axes, names.items(), strict=True):
+        for i, row in enumerate(costs.index):
+            ax.errorbar(costs.loc[row, column], value[i], yerr=reach[:, [i]], fmt="os^Dv<>pP*X"[i % 11], ms=6,
+                        color=COLOURS[i % len(COLOURS)], lw=1, label=row)
+        ax.axhline(table.loc[reference, "auroc_kmean"], color="0.3", ls="--", lw=1)
+        ax.set(xscale="log", xlabel=label)
+    axes[0].set_ylabel("AUROC of the K-mean probability")
+    axes[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    sns.despine(fig)
+    return finish(fig, title, synthetic)

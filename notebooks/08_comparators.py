@@ -1,0 +1,328 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 08 · Compare with every other system
+# NAMD's number means something beside the numbers of others, measured in the same way. Eight
+# systems join the table, each trained on the same pairs with the same care.
+#
+# *Paper:* Section 4.1.2, Table 1. *Previous:* `05_evaluation`. *Next:* `09_autorad_lung`.
+#
+# ## What you will do
+# Train each system, draw its follow-ups of the test patients and print all of Table 1, with paired
+# differences to NAMD and the cost of every row. The artefacts are `metrics/comparators.csv`,
+# `metrics/comparator_differences.csv` and `metrics/comparator_costs.csv`.
+#
+# ## What you will learn
+# - Say in one equation what each system learns, and where its randomness comes from.
+# - Keep a Wasserstein critic's slope near 1, and see what happens without.
+# - Integrate a flow by Euler and a stochastic one by Euler-Maruyama.
+# - Tell a rectified flow from noise from one that starts at the baseline.
+# - Give eight systems one tuning budget, and read a validation table before a test table.
+#
+# ## What you need
+# Gradients, differential equations in one variable. Notebook 05, and notebook 02 of the arm
+# `system_arm`: the systems on latents share its VAE, which knows nothing of alignment.
+#
+# | | quick, 2 CPU cores | paper, one GPU |
+# |---|---|---|
+# | time | 25 min | not measured |
+# | memory | 2 GB for each of two processes | 60 GB for FLUX.1 (estimate) |
+# | disk | 0.3 GB | 10 GB (estimate) |
+
+# %% tags=["parameters"]
+run_name: str = "quick"                  # folder below outputs/
+seed: int = 23                           # names every random draw (App. B)
+device: str = "auto"                     # auto, cpu or cuda
+threads: int = 1                         # torch threads of one process
+precision: str = "float32"               # or tf32, bfloat16: faster, not equal
+image_size: int = 64                     # pixels of 0.6 mm
+window_low: int = -1000                  # HU shown as -1
+window_high: int = 400                   # HU shown as +1
+augment: str = "square"                  # the same turns for both images of a pair
+vae_channels: list = [16, 16, 32]        # of the autoencoders that systems bring along
+vae_layers: int = 1                      # blocks per level
+unet_path: str = ""                      # empty: the small untrained U-Net of notebook 03
+n_timesteps: int = 1000                  # T of the diffusion systems
+beta_start: float = 8.5e-4               # beta_1
+beta_end: float = 1.2e-2                 # beta_T
+beta_schedule: str = "scaled_linear"     # as for NAMD
+prediction_type: str = "v_prediction"    # as for NAMD
+zero_terminal_snr: bool = True           # as for NAMD
+timestep_spacing: str = "trailing"       # as for NAMD
+ddim_steps: int = 5                      # as for NAMD
+llm_path: str = ""                       # of NAMD itself
+llm_dtype: str = "float32"               # App. B
+ema_decay: float = 0.995                 # as for NAMD
+grad_clip: float = 1.0                   # as for NAMD
+save_every: int = 200                    # steps between checkpoints
+systems: list = ["mcwgan", "corrflownet", "sd15", "flux", "ddl_cxr", "imageflownet", "brlp", "delta_lfm"]  # files
+system_arm: str = "no_align_no_pred"     # whose VAE they share
+system_steps: int = 640                  # of each system, all stages together
+system_tune_steps: int = 100             # for each learning rate that is tried
+system_rates: list = [3.0e-4, 1.0e-3, 3.0e-3]  # the learning rates that are tried
+system_batch: int = 32                   # pairs per step
+system_channels: list = [32, 64]         # of the networks a system brings along
+system_flow_steps: int = 10              # Euler steps
+flux_path: str = ""                      # FLUX.1; empty builds a small transformer
+flux_rank: int = 64                      # of its LoRA
+k_runs: int = 4                          # K (App. D: 20)
+eval_batch: int = 200                    # images per forward pass
+eval_workers: int = 0                    # processes; 0 is one per core
+eval_lpips_net: str = "alex"             # LPIPS backbone
+lpips_weights: str = "random"            # its weights: imagenet, or random and seeded
+eval_inception: str = ""                 # Inception weights for the paper's FID; empty: judge's only
+n_boot: int = 1000                       # bootstrap resamples of the patients
+compare_arms: list = ["namd", "no_align_no_pred"]  # rows of notebook 05
+
+# %%
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import torch
+
+from namd.data.cohort import Cohort
+from namd.evaluation import comparators, differences, figures, intervals, layout, runs, table1
+from namd.evaluation.inception import load as load_inception
+from namd.forecasters import brlp, ddl_cxr, flow, mcwgan, systems
+from namd.forecasters.controls import CopyBaseline, MeanFollowUp
+from namd.forecasters.namd import NAMD
+from namd.forecasters.trained import Trained
+from namd.models.judge import load_judge
+from namd.models.losses import perceptual
+from namd.study.run import check, show, start
+
+run = start("08_comparators", globals())
+p, WIDE = run.p, {"text-align": "left", "white-space": "normal"}
+
+# %% [markdown]
+# ## 1 · Give everyone the same budget
+# A row that was tuned with less care than the next compares care, not systems. So each one gets the
+# pairs, augmentations, batch size and number of steps of the others, and one rule for its learning
+# rate: try each of `system_rates` for `system_tune_steps`, keep the one with the lowest validation
+# loss, start again from the first weights. Systems of several stages split the budget.
+#
+# What each is, in a line:
+
+# %%
+known = {name: systems.system(name) for name in p.systems}
+sheets = pd.DataFrame({name: kind.sheet._asdict() for name, kind in known.items()}).T.rename_axis("system")
+sheets[["source", "conditions", "noise", "optimises"]].style.set_properties(**WIDE)
+
+# %% [markdown]
+# Few sources say everything. What they leave open, and what we chose:
+
+# %%
+sheets[["left_open"]].style.set_properties(**WIDE)
+
+# %%
+show(Trained.fit)
+
+# %% [markdown]
+# ## 2 · Move pixels
+# **McWGAN** forecasts one image and lets a critic $f$ say how real it looks. The critic estimates the
+# Wasserstein distance between real and forecast pairs, which is only right while its slope is 1:
+#
+# $$\mathcal L_\text{critic} = \mathbb E\, f(\hat X^{(2)}) - \mathbb E\, f(X^{(2)})
+# + \lambda \, \mathbb E \big( \lVert \nabla f(\tilde X) \rVert - 1 \big)^2$$
+#
+# with $\tilde X$ anywhere on the line between a real and a forecast image. A linear critic has the
+# same slope everywhere, so three nodules do by hand:
+
+# %%
+CELL_WGAN
+
+# %% [markdown]
+# The predictor also pays for L1, SSIM and a distance in a ResNet-18 that first learned to tell
+# malignant from benign. Nothing is random: K is 1.
+#
+# **ImageFlowNet** encodes the image with a U-Net and lets every feature map drift and shake for a year
+# before it is decoded:
+#
+# $$d\mathbf h = f(\mathbf h)\, dt + \sigma\, dW$$
+#
+# NAMD's noise decides the whole image; here it perturbs the features of $X^{(1)}$. Euler-Maruyama
+# walks in steps of $\Delta t$ and shakes by $\sigma \sqrt{\Delta t}$, so that n steps of variance
+# $\sigma^2 / n$ sum to $\sigma^2$ for any n:
+
+# %%
+CELL_SDE
+
+# %% [markdown]
+# ## 3 · Flow through latents
+# A flow learns a velocity and follows it. **Flux** starts at noise, as diffusion does, and takes the
+# straight way: $\mathbf z_t = (1 - t)\, \mathbf z^{(2)} + t\, \boldsymbol\epsilon$ with velocity
+# $\boldsymbol\epsilon - \mathbf z^{(2)}$. **CorrFlowNet** starts at the baseline instead:
+#
+# $$\mathbf z_t = (1 - t)\, \mathbf z^{(1)} + t\, \mathbf z^{(2)}, \qquad
+# \min_v \; \mathbb E\, \lVert v(\mathbf z_t, t) - (\mathbf z^{(2)} - \mathbf z^{(1)}) \rVert^2$$
+#
+# | symbol | code | shape | unit |
+# |---|---|---|---|
+# | $\mathbf z_t$ | `z_t` | (B, 4 or 16, h, w) | scaled latent |
+# | $v$ | `velocity` | as z_t | latent a year |
+# | $t$ | `t` | (B,) | 0 to 1 |
+#
+# On three nodules that all move by the same c, the velocity is c and Euler is exact in one step:
+
+# %%
+CELL_FLOW
+
+# %% [markdown]
+# What cannot be known from the baseline is averaged by such a flow, which is why its SDE row adds
+# noise on the way. Its latents come from a *correlational* autoencoder, in which a visit can be told
+# from the other. **Δ-LFM** follows a flow of the same kind in latents whose singular values rank the
+# visits by progression.
+#
+# ## 4 · Denoise latents
+# **SD1.5** is NAMD's last stage without alignment, prediction loss and record. **DDL-CXR** adds the
+# record through a transformer of its own and punishes a U-Net that would do as well with a wrong
+# record:
+#
+# $$\mathcal L = \ell_i + 1.4\, \mathrm{BCE} + w\, (1 - \bar\alpha_t)\,
+# \max(0,\; \ell_i - \ell_i^\text{wrong} + 0.2)$$
+#
+# where $\ell_i$ is the denoising error of nodule i and w grows from 0 to 1 over the training. Three
+# nodules: the wrong record is much worse, a little worse, better.
+
+# %%
+CELL_DDL
+
+# %% [markdown]
+# **BrLP** trains a U-Net on single visits with the record as context, freezes it, and lets a
+# *ControlNet* add the baseline. At inference it averages m latents before it decodes. That makes a
+# follow-up steadier and the runs more alike, by the factor that averages always bring:
+
+# %%
+CELL_LAS
+
+# %% [markdown]
+# ## 5 · Train them side by side
+# One process a core, one system at a time in each; a killed notebook goes on from the newest
+# checkpoint, and a system whose file and parameters did not change is left alone.
+
+# %%
+cohort = Cohort.open(run.need("cohort"))
+pairs, val, test = cohort.split("train", "val"), cohort.split("val"), cohort.split("test")
+keys = systems.keys(run, p.systems)
+systems.fit_all(run.root, p, keys, pairs, runs.n_processes(eval_workers, len(keys)))
+
+# %%
+folders = {name: run.root / "systems" / name for name in p.systems}
+tuned = pd.concat({name: pd.read_csv(folder / "tuning.csv") for name, folder in folders.items()}, names=["system"])
+tuned = run.table(tuned.reset_index("system"), "comparator_tuning")
+tuned.assign(loss=tuned.val_loss.round(4).astype(str) + np.where(tuned.chosen, " ←", "")).pivot(
+    index=["system", "stage"], columns="lr", values="loss")
+
+# %%
+learnt = {f"{name}, {stage}": pd.read_csv(folders[name] / f"history_{stage}.csv")
+          for name, stage in tuned.groupby(["system", "stage"], sort=False).groups}
+run.figure(comparators.histories(learnt, "Validation loss of every stage", run.synthetic), "comparator_training")
+
+# %% [markdown]
+# **What to see.** Each curve should fall and flatten. One that still falls steeply at its end wants
+# more steps than the budget has; one that rises was stopped at its lowest point.
+#
+# Before any test image: does each system forecast the *change* better than the mean image does? A
+# copy of the baseline scores 2 in Δ-RMAE.
+
+# %%
+crop = (image_size, window_low, window_high)
+x1_val, x2_val = val.images(*crop)
+mean_follow_up = MeanFollowUp()
+mean_follow_up.fit(cohort.split("train"), p)
+makers, paper_names = systems.makers(run.root, p, keys)
+namd = partial(NAMD, run.need("arms/namd/namd", made_by="04").parent, p)
+controls = {"copy-baseline": CopyBaseline, "mean follow-up": lambda: mean_follow_up, "namd": namd}
+change = comparators.change_on_validation(controls | makers, x1_val, x2_val, val.ehr, [1, 2])
+run.table(change, "comparator_validation").round(3)
+
+# %%
+if p.system_steps >= 200:
+    bar = change.loc["mean follow-up", "delta_rmae"]
+    check("every system forecasts the change better than the mean image", (change.loc[list(makers)].delta_rmae < bar).all())
+    check("every stochastic system has a spread, no deterministic one has",
+          all((change.loc[row, "spread"] > 0) == make().stochastic for row, make in makers.items()))
+
+# %% [markdown]
+# ## 6 · Look at the same six patients
+# Same seeds, same patients, same noise names as in notebook 05; now the test split is opened.
+
+# %%
+x1, x2 = test.images(*crop)                                # (N, 1, S, S) each
+label, pair_id = test.label, list(test.table.index)
+seeds = {row: runs.run_seeds(p.k_runs if make().stochastic else 1) for row, make in makers.items()}
+row_keys = {row: f"{keys[make.func.__module__.rpartition('.')[2]]} {row} {seeds[row]}" for row, make in makers.items()}
+runs.draw_rows(makers, x1, test.ehr, seeds, run.root / "samples", eval_batch, threads, eval_workers, precision, row_keys)
+
+# %%
+rng = np.random.default_rng(seed)
+six = np.concatenate([rng.permutation(np.flatnonzero(label == v))[:3] for v in (1, 0)])
+drawn = {row: runs.load_row(run.root / "samples", row)[0] for row in ["namd", *makers]}
+grid = [[x1[i, 0], x2[i, 0], *(images[i, 0] for images in drawn.values())] for i in six]
+names = [f"{'malignant' if label[i] else 'benign'}\n{pair_id[i]}" for i in six]
+fig = figures.image_grid(grid, ["x1", "x2", *drawn], names, f"One draw of every row, six of n = {len(label)}",
+                         run.synthetic)
+run.figure(fig, "comparator_grid")
+
+# %% [markdown]
+# **What to see.** Look at rims. A deterministic row smears where growth could have gone either way; a
+# row that starts from noise decides, and may decide wrongly; one that only edits $X^{(1)}$ keeps its
+# background to the pixel.
+#
+# ## 7 · Print the whole table
+# The judge of notebook 05 reads the new rows, the old rows are taken from there.
+
+# %%
+judge = load_judge(run.need("judge", made_by="05"))
+net = perceptual(eval_lpips_net, lpips_weights, seed)
+inception_net = load_inception(eval_inception, run.device) if eval_inception else None
+prob, values = table1.score_rows(run.root / "samples", ["namd", *makers], x1, x2, judge, net, threads, eval_workers,
+                                 inception_net)
+
+# %%
+old = pd.read_csv(run.need("metrics/table1.csv", made_by="05")).set_index("row").drop(columns=["run_name", "digest"])
+same = np.isclose(table1.diagnosis_columns(label, prob["namd"])["auroc_mean"], old.loc["namd", "auroc_mean"], atol=1e-5)
+check("NAMD's AUROC is that of notebook 05", same, round(old.loc["namd", "auroc_mean"], 4))
+new = pd.DataFrame({row: table1.diagnosis_columns(label, prob[row]) for row in makers}).T.rename_axis("row")
+new = table1.image_columns({row: values[row] for row in makers}).join(new)
+new = new.assign(n=len(label), malignant=int(label.sum()), k=[len(prob[row]) for row in new.index])
+new = table1.beside_the_paper(new, run.synthetic, lpips_weights, paper_names)
+run.table(new, "comparators")
+runs.probability_table({row: prob[row] for row in makers}, pair_id).to_parquet(
+    run.root / "metrics" / "comparator_probabilities.parquet", index=False)
+
+# %%
+whole = pd.concat([old, new]).fillna({"paper_row": "", "comparable": ""})
+whole = whole[["-seed" not in row for row in whole.index]]
+layout.table1(whole, [*compare_arms, *makers])
+
+# %% [markdown]
+# Overlapping intervals decide nothing; the rows share their patients. NAMD subtracted, patient by
+# patient:
+
+# %%
+counts = intervals.resample_counts(label, n_boot, seed, "table1")            # (n_boot, N), as in notebook 05
+found = run.table(differences.differences(label, prob, values, counts), "comparator_differences")
+layout.difference_cells(found)
+
+# %%
+n_text = f"n = {len(label)}, {int(label.sum())} malignant, 95 % intervals over patients"
+run.figure(layout.difference_forests(found, "namd", n_text, run.synthetic), "comparator_forests")
+
+# %% [markdown]
+# **What to see.** Left of 0 NAMD is ahead in AUROC, right of 0 behind; an interval across 0 decides
+# nothing. A row can be ahead in LPIPS and behind in AUROC: a likeness is not a diagnosis.
+
+# %%
+costs = pd.concat([systems.costs(makers, x1[:1], test.ehr[:1]), systems.costs_of_namd(namd, run.root, x1[:1], test.ehr[:1])])
+run.table(costs, "comparator_costs").round(1)
+
+# %%
+run.figure(comparators.cost_against_auroc(whole, costs, n_text, run.synthetic), "cost_against_auroc")
