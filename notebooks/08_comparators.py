@@ -82,6 +82,7 @@ compare_arms: list = ["namd", "no_align_no_pred"]  # rows of notebook 05
 
 # %%
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -90,7 +91,9 @@ import torch
 from namd.data.cohort import Cohort
 from namd.evaluation import comparators, differences, figures, intervals, layout, runs, table1
 from namd.evaluation.inception import load as load_inception
-from namd.forecasters import brlp, ddl_cxr, flow, mcwgan, systems
+from namd.evaluation.ledger import ledger
+from namd.forecasters import brlp, ddl_cxr, flow, mcwgan
+from namd.forecasters import systems as compared
 from namd.forecasters.controls import CopyBaseline, MeanFollowUp
 from namd.forecasters.namd import NAMD
 from namd.forecasters.trained import Trained
@@ -103,7 +106,7 @@ p, WIDE = run.p, {"text-align": "left", "white-space": "normal"}
 
 # %% [markdown]
 # ## 1 · Give everyone the same budget
-# A row that was tuned with less care than the next compares care, not systems. So each one gets the
+# A row that was tuned with less care than the next compares care, not compared. So each one gets the
 # pairs, augmentations, batch size and number of steps of the others, and one rule for its learning
 # rate: try each of `system_rates` for `system_tune_steps`, keep the one with the lowest validation
 # loss, start again from the first weights. Systems of several stages split the budget.
@@ -111,7 +114,7 @@ p, WIDE = run.p, {"text-align": "left", "white-space": "normal"}
 # What each is, in a line:
 
 # %%
-known = {name: systems.system(name) for name in p.systems}
+known = {name: compared.system(name) for name in p.systems}
 sheets = pd.DataFrame({name: kind.sheet._asdict() for name, kind in known.items()}).T.rename_axis("system")
 sheets[["source", "conditions", "noise", "optimises"]].style.set_properties(**WIDE)
 
@@ -142,8 +145,8 @@ CELL_WGAN
 # The predictor also pays for L1, SSIM and a distance in a ResNet-18 that first learned to tell
 # malignant from benign. Nothing is random: K is 1.
 #
-# **ImageFlowNet** encodes the image with a U-Net and lets every feature map drift and shake for a year
-# before it is decoded:
+# **ImageFlowNet** encodes the image with a U-Net and lets every feature map drift and shake for a
+# year before it is decoded:
 #
 # $$d\mathbf h = f(\mathbf h)\, dt + \sigma\, dW$$
 #
@@ -152,7 +155,12 @@ CELL_WGAN
 # $\sigma^2 / n$ sum to $\sigma^2$ for any n:
 
 # %%
-CELL_SDE
+shakes = torch.randn(3, 10, 20_000, generator=torch.Generator().manual_seed(seed))          # three nodules, 10 steps
+h_1 = flow.integrate(lambda h, t: 0 * h, torch.zeros(3, 20_000), 10, sigma=0.5, noise=lambda i: shakes[:, i])
+by_hand = 0.5 * np.sqrt(1 / 10) * shakes.sum(1)
+check("Euler-Maruyama by hand and by the module agree", torch.allclose(h_1, by_hand, atol=1e-5))
+variance = h_1.var().item()
+check("its variance is sigma squared, whatever the steps", abs(variance - 0.25) < 0.01, round(variance, 3))
 
 # %% [markdown]
 # ## 3 · Flow through latents
@@ -172,7 +180,12 @@ CELL_SDE
 # On three nodules that all move by the same c, the velocity is c and Euler is exact in one step:
 
 # %%
-CELL_FLOW
+z1, c = torch.randn(3, 4, 8, 8), 0.5                      # three latents, all to move by c
+z2, t = z1 + c, torch.tensor([0.0, 0.3, 1.0])
+z_t = (1 - t)[:, None, None, None] * z1 + t[:, None, None, None] * z2
+check("the line by hand and by the module agree", torch.allclose(z_t, flow.line(z1, z2, t)))
+arrived = flow.integrate(lambda z, t: torch.full_like(z, c), z1, 1)
+check("one Euler step along a constant velocity arrives", torch.allclose(arrived, z2))
 
 # %% [markdown]
 # What cannot be known from the baseline is averaged by such a flow, which is why its SDE row adds
@@ -192,7 +205,11 @@ CELL_FLOW
 # nodules: the wrong record is much worse, a little worse, better.
 
 # %%
-CELL_DDL
+right, wrong = torch.tensor([0.3, 0.3, 0.3]), torch.tensor([0.6, 0.4, 0.2])                 # denoising errors
+alpha_bar_t = torch.tensor([0.0, 0.0, 0.5])
+by_hand = 1.0 * (1 - alpha_bar_t) * (right - wrong + 0.2).clamp(min=0)
+by_module = ddl_cxr.contrast(right, wrong, alpha_bar_t, 1.0)
+check("contrast by hand and by the module agree", torch.allclose(by_hand, by_module), by_hand.tolist())
 
 # %% [markdown]
 # **BrLP** trains a U-Net on single visits with the record as context, freezes it, and lets a
@@ -200,7 +217,7 @@ CELL_DDL
 # follow-up steadier and the runs more alike, by the factor that averages always bring:
 
 # %%
-CELL_LAS
+show(brlp.stabilised)
 
 # %% [markdown]
 # ## 5 · Train them side by side
@@ -210,7 +227,7 @@ CELL_LAS
 # %%
 cohort = Cohort.open(run.need("cohort"))
 pairs, val, test = cohort.split("train", "val"), cohort.split("val"), cohort.split("test")
-keys = systems.keys(run, p.systems)
+keys = compared.keys(run, p.systems)
 systems.fit_all(run.root, p, keys, pairs, runs.n_processes(eval_workers, len(keys)))
 
 # %%
@@ -237,7 +254,7 @@ crop = (image_size, window_low, window_high)
 x1_val, x2_val = val.images(*crop)
 mean_follow_up = MeanFollowUp()
 mean_follow_up.fit(cohort.split("train"), p)
-makers, paper_names = systems.makers(run.root, p, keys)
+makers, paper_names = compared.makers(run.root, p, keys)
 namd = partial(NAMD, run.need("arms/namd/namd", made_by="04").parent, p)
 controls = {"copy-baseline": CopyBaseline, "mean follow-up": lambda: mean_follow_up, "namd": namd}
 change = comparators.change_on_validation(controls | makers, x1_val, x2_val, val.ehr, [1, 2])
@@ -245,8 +262,8 @@ run.table(change, "comparator_validation").round(3)
 
 # %%
 if p.system_steps >= 200:
-    bar = change.loc["mean follow-up", "delta_rmae"]
-    check("every system forecasts the change better than the mean image", (change.loc[list(makers)].delta_rmae < bar).all())
+    better = change.loc[list(makers), "delta_rmae"] < change.loc["mean follow-up", "delta_rmae"]
+    check("every system forecasts the change better than the mean image", better.all(), list(better.index[~better]))
     check("every stochastic system has a spread, no deterministic one has",
           all((change.loc[row, "spread"] > 0) == make().stochastic for row, make in makers.items()))
 
@@ -258,8 +275,8 @@ if p.system_steps >= 200:
 x1, x2 = test.images(*crop)                                # (N, 1, S, S) each
 label, pair_id = test.label, list(test.table.index)
 seeds = {row: runs.run_seeds(p.k_runs if make().stochastic else 1) for row, make in makers.items()}
-row_keys = {row: f"{keys[make.func.__module__.rpartition('.')[2]]} {row} {seeds[row]}" for row, make in makers.items()}
-runs.draw_rows(makers, x1, test.ehr, seeds, run.root / "samples", eval_batch, threads, eval_workers, precision, row_keys)
+runs.draw_rows(makers, x1, test.ehr, seeds, run.root / "samples", eval_batch, threads, eval_workers, precision,
+               compared.row_keys(keys, seeds, eval_batch))
 
 # %%
 rng = np.random.default_rng(seed)
@@ -321,8 +338,108 @@ run.figure(layout.difference_forests(found, "namd", n_text, run.synthetic), "com
 # nothing. A row can be ahead in LPIPS and behind in AUROC: a likeness is not a diagnosis.
 
 # %%
-costs = pd.concat([systems.costs(makers, x1[:1], test.ehr[:1]), systems.costs_of_namd(namd, run.root, x1[:1], test.ehr[:1])])
+one = x1[:1], test.ehr[:1]
+costs = pd.concat([compared.costs(makers, *one), compared.costs_of_namd(namd, run.root, *one)])
 run.table(costs, "comparator_costs").round(1)
 
 # %%
 run.figure(comparators.cost_against_auroc(whole, costs, n_text, run.synthetic), "cost_against_auroc")
+
+# %% [markdown]
+# **What to see.** The best place is up and left. A row on the dashed line gives nothing that the real
+# baseline did not have, at whatever cost. Training seconds are of a shared machine: read them as
+# orders of magnitude.
+#
+# The claim that waited for these rows is settled now: is NAMD better than every compared system?
+# Each resample of the patients picks its own best one.
+
+# %%
+run.table(comparators.against_best(label, prob, list(makers), counts), "best_system")
+changed = [arm for arm in compare_arms if arm != "namd" and "-seed" not in arm]
+claims = run.table(ledger(run.root, changed), "claims").set_index("id")
+shown = ["claim", "effect", "low", "high", "verdict", "why"]
+claims.loc[["best", "lpips_best", "fid_best"], shown].style.set_properties(**WIDE)
+
+# %% [markdown]
+# ## Paper and this run
+
+# %%
+known_as = paper_names | {"namd": "NAMD"}
+run.panel([table1.panel_row(whole, row, "auroc", run.synthetic, lpips_weights, known_as)
+           for row in ["namd", *makers] if known_as[row]])
+
+# %% [markdown]
+# The order of rows on a phantom says how these systems deal with the phantom's law, with small
+# networks and minutes of training. It says nothing about their order on NLST.
+#
+# ## Exercises
+# **1 · Predict.** Double the steps of the flow that starts at the baseline. Does the forecast change
+# much? Decide, then run it.
+
+# %%
+# your turn
+
+# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
+slow = SimpleNamespace(**{**vars(p), "system_flow_steps": 2 * p.system_flow_steps})
+name, options = next((n, o) for n, k in known.items() for row, (_, o) in k.rows.items() if row == "corrflownet_ode")
+ode, finer = (compared.system(name)(run.root, q, keys[name], **options) for q in (p, slow))
+change_steps = (ode.sample(x1[:6], test.ehr[:6], [0]) - finer.sample(x1[:6], test.ehr[:6], [0])).abs().mean().item()
+round(change_steps, 4)
+
+# %% [markdown]
+# **2 · Derive.** BrLP averages m latents. By what factor does the variance between its runs fall, and
+# what becomes of the coverage of its K draws (notebook 05)?
+
+# %%
+# your turn
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# By m, if the draws are independent. K draws that are too alike cover the truth less often: the
+# spread now describes the mean, not the patient.
+# </details>
+#
+# **3 · Change a parameter.** Look at `comparator_tuning`: did a system choose the largest or the
+# smallest rate? What would you try, and on which split?
+
+# %%
+# your turn
+
+# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
+edge = tuned[tuned.chosen & tuned.lr.isin([min(p.system_rates), max(p.system_rates)])]
+edge[["system", "stage", "lr", "val_loss"]]
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# A choice at the edge asks for one more rate beyond it, for every system alike, on the validation
+# split.
+# </details>
+#
+# ## In practice
+# - **Equal budgets are not equal chances.** A GAN needs more steps than a regression; a transformer
+#   more data than a U-Net. The paper's rows ran at their authors' settings, ours at one budget.
+# - **"-style".** McWGAN, CorrFlowNet and Δ-LFM have no public code. Their rows test an idea, not a
+#   product.
+# - **FLUX.1** is 12 billion weights under a non-commercial licence. Without it a transformer of the
+#   same class, thousands of times smaller, stands in.
+# - **A new system** is one file and one line: `namd/forecasters/README.md`.
+#
+# ## Summary
+# - Systems differ in what they condition on, where the noise is and what they optimise.
+# - A critic's slope is held at 1 by a penalty; Euler is exact on a straight, constant flow.
+# - A flow from the baseline averages what it cannot know; one from noise decides.
+# - One tuning budget by validation for all, and no row that forecasts less than the mean image.
+# - The verdict is the paired interval, not the order of the column.
+#
+# ## Further reading
+# - Gulrajani et al. (2017), *Improved training of Wasserstein GANs*.
+# - Liu, Gong, Liu (2023), *Flow straight and fast*: rectified flow.
+# - Esser et al. (2024), *Scaling rectified flow transformers*: logit-normal times.
+# - Yao et al. (2024), *Addressing asynchronicity in clinical multimodal fusion*: DDL-CXR.
+# - Liu et al. (2024), *ImageFlowNet*. Puglisi, Alexander, Ravì (2024), *BrLP*.
+
+# %%
+run.finish(auroc={row: float(np.mean(whole.loc[row, "auroc_mean"])) for row in ["namd", *makers]},
+           delta_rmae_val=change["delta_rmae"].to_dict(), costs=costs.to_dict("index"))

@@ -1,6 +1,7 @@
 """The whole series on params/smoke.yaml through Snakemake and papermill, as `make study` runs it."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,11 @@ import pandas as pd
 import pytest
 
 from namd.study import params, series
+from namd.study.paper import PAPER
 
 SMOKE = params.REPO / "params" / "smoke.yaml"
 PLAN = series.Plan([SMOKE])
+TABLE1 = ["run_08"]
 FLAGS = ["--quiet", "all", "--nolock", "--rerun-incomplete", "--rerun-triggers", "mtime"]
 
 
@@ -29,6 +32,8 @@ def snakemake(outputs, *more, files=(SMOKE,), flags=FLAGS):
 def outputs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("outputs")
     snakemake(folder)
+    snakemake(folder, flags=[*TABLE1, *FLAGS])
+    snakemake(folder, flags=["page", "--forcerun", "page", *FLAGS])
     return folder
 
 
@@ -56,6 +61,16 @@ def test_table_1_has_a_row_per_arm_and_finite_numbers(outputs):
     assert {"real baseline", "real follow-up", "namd", "no_align_no_pred", "oracle"} <= set(table.index)
     assert table.loc["namd", ["auroc_mean", "auprc_mean", "lpips_mean", "fid_mean"]].notna().all()
     assert (table["digest"].str.len() == 8).all()
+
+
+def test_every_system_of_table_1_has_its_rows_and_stands_on_the_page(outputs):
+    rows = pd.read_csv(outputs / "smoke" / "metrics" / "comparators.csv").set_index("row")
+    page = (outputs / "smoke" / "index.html").read_text(encoding="utf-8")
+    assert rows[["auroc_mean", "auprc_mean", "lpips_mean", "fid_mean"]].notna().all().all()
+    for paper in PAPER["table1"]:
+        assert paper in {"Real baseline LDCT", "Real follow-up LDCT", "NAMD", "NAMD (w/o L_align)", *rows.paper_row}
+        assert re.search(rf"<td>{re.escape(paper)}<br>(?!.*?not run here).*?</tr>", page)
+    assert {"brlp", "delta_lfm"} <= set(rows.index)
 
 
 def test_a_second_run_finds_nothing_to_do(outputs):

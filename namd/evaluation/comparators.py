@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from namd.evaluation import metrics
+from namd.evaluation import intervals, metrics
 from namd.evaluation.figures import COLOURS, finish
 
 
@@ -29,6 +29,25 @@ def change_on_validation(makers, x1, x2, ehr, seeds):
                           psnr=np.mean([np.mean(metrics.psnr(run, x2)) for run in x2_hat]),
                           spread=float(x2_hat.std(0, correction=0).mean()))
     return pd.DataFrame.from_dict(table, orient="index").rename_axis("row")
+
+
+def against_best(label, prob, systems, counts):
+    """NAMD minus the best compared system, for the ledger.
+
+    Args:
+        label: (N,); prob: {row: (K, N)} with namd and the rows `systems`; counts: (n_boot, N).
+
+    Returns:
+        DataFrame quantity (AUROC), row (the best one), value, low, high (95 %).
+
+    Source: ours. Every resample picks its own best, so that the interval knows of the choice.
+    """
+    rows = ["namd", *systems]
+    mean = {row: metrics.over_runs(metrics.auroc, label, prob[row])[0] for row in rows}
+    draws = {row: intervals.auroc_draws(label, prob[row], counts) for row in rows}
+    best = max(systems, key=mean.get)
+    low, high = intervals.percentile_interval(draws["namd"] - np.max([draws[row] for row in systems], axis=0))
+    return pd.DataFrame([dict(quantity="AUROC", row=best, value=mean["namd"] - mean[best], low=low, high=high)])
 
 
 def histories(tables, title="", synthetic=False):

@@ -48,10 +48,11 @@ def read_tables(folder):
     tables = {file.stem: pd.read_csv(file) for file in sorted(folder.glob("metrics/*.csv"))}
     vae, record = (json.loads((folder / file).read_text(encoding="utf-8"))
                    for file in ("arms/namd/runs/02.json", "runs/05.json"))
+    with_systems = pd.concat([tables["table1"], tables["comparators"]]) if "comparators" in tables else tables["table1"]
     return tables | dict(
         probabilities=pd.read_parquet(folder / "metrics" / "probabilities.parquet"), run=record["run_name"],
         parameters=vae["parameters"] | record["parameters"], data="phantom" if record["synthetic"] else "NLST",
-        near_best=near_best(tables["table1"]))
+        near_best=near_best(with_systems))
 
 
 def settle(rule, limit, low, high):

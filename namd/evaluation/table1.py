@@ -183,16 +183,16 @@ def beside_the_paper(table, synthetic, lpips_weights, known_as=PAPER_ROWS):
     return table.assign(paper_row=[known_as.get(row, "") for row in table.index], **means, comparable=verdicts)
 
 
-def panel_row(table, row, name, synthetic, lpips_weights):
+def panel_row(table, row, name, synthetic, lpips_weights, known_as=PAPER_ROWS):
     """One line of the panel "Paper and this run": mean ± sd of one metric of one row, theirs and ours.
 
     Args:
-        table: as in `beside_the_paper`; row: a key of PAPER_ROWS; name: lpips, fid, auroc or auprc.
+        table: as in `beside_the_paper`; row: a key of `known_as`; name: lpips, fid, auroc or auprc.
 
     Returns:
         dict for run.panel.
     """
-    (mean, sd), line, column = PAPER["table1"][PAPER_ROWS[row]][name], table.loc[row], ours(name, table)
+    (mean, sd), line, column = PAPER["table1"][known_as[row]][name], table.loc[row], ours(name, table)
     paper, here = mean, f"{line[f'{column}_mean']:.3f}"
     if sd is not None:
         paper, here = f"{mean} ± {sd}", f"{here} ± {line[f'{column}_sd']:.3f}"

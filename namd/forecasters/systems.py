@@ -48,6 +48,11 @@ def makers(root, p, keys):
             {row: paper for row, (_, paper, _) in rows.items()})
 
 
+def row_keys(keys, seeds, batch):
+    """{row: `runs.draw_rows`' name of its images}, from the keys of `keys`, {row: seeds} and the images of one call."""
+    return {row: f"{keys[name]} {row} {seeds[row]} {batch}" for name in keys for row in system(name).rows}
+
+
 def fit_all(root, p, keys, pairs, workers, log=print):
     """Train every system of `keys`, side by side in `workers` processes; finished ones are left alone.
 

@@ -73,7 +73,7 @@ def test_no_claim_vanishes(folder):
     ("lpips_best", "not comparable", "only no_align_no_pred, no compared system"),
     ("both_labels", "holds", "counted; one training seed"),
     ("plateau", "undecided", "the interval contains 0"),
-    ("best", "not run here", "no compared system"),
+    ("best", "not run here", "make table1"),
     ("rise", "not run here", "python -m namd run 06 --params params/quick.yaml"),
     ("no_align_auroc", "not run here", "make ablations PROFILE=quick"),
     ("no_text_auroc", "not run here", "make ablations PROFILE=quick"),
@@ -92,6 +92,18 @@ def test_a_line_says_what_its_interval_rests_on(lines):
     assert (plateau["over"], plateau["n"], plateau["k"], plateau["training_seeds"]) == (
         "nodules of Figure 5", 50, 30, 1)
     assert "one training seed" in plateau["why"]
+
+
+def test_the_compared_systems_settle_what_waited_for_them(folder):
+    pd.DataFrame([dict(row="mcwgan", paper_row="McWGAN", lpips_mean=0.2, fid_mean=0.1, lpips_sd=0, fid_sd=0, k=1),
+                  dict(row="brlp", paper_row="", lpips_mean=0.01, fid_mean=0.01, lpips_sd=0, fid_sd=0, k=5)]).to_csv(
+        folder / "metrics" / "comparators.csv", index=False)
+    best = dict(quantity="AUROC", row="mcwgan", value=0.03, low=0.01, high=0.05)
+    pd.DataFrame([best]).to_csv(folder / "metrics" / "best_system.csv", index=False)
+    lines = ledger(folder, []).set_index("id")
+    assert lines.loc["best", "verdict"] == "holds" and lines.loc["best", "effect"] == 0.03
+    assert lines.loc["lpips_best", "verdict"] == "fails"                # a system of ours does not count
+    assert lines.loc["fid_best", "effect"] == pytest.approx(0.4 / 0.1 - 1)
 
 
 def test_near_best_looks_at_trained_generators_only():

@@ -31,14 +31,14 @@ def forget():
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """Outputs and seven small notebooks below `home`; `home.write` rewrites one."""
+    """Outputs and eight small notebooks below `home`; `home.write` rewrites one."""
     monkeypatch.setenv("NAMD_OUTPUTS", str(tmp_path / "outputs"))
     monkeypatch.setattr(series, "NOTEBOOKS", tmp_path)
     write_notebook(tmp_path, "01_data", CELL + 'data_source: str = "phantom"\nimage_size: int = 64\n')
     write_notebook(tmp_path, "02_vae", ARM + "lambda_align: float = 0.05\nlambda_pred: float = 0.02\n")
     write_notebook(tmp_path, "03_prior", ARM)
     write_notebook(tmp_path, "04_follow_up", ARM)
-    for name in ("05_judge", "06_variance", "07_ablations"):
+    for name in ("05_judge", "06_variance", "07_ablations", "08_others"):
         write_notebook(tmp_path, name, CELL)
     yield tmp_path
     forget()

@@ -9,7 +9,7 @@ from namd.errors import UserError
 from namd.study import params
 from namd.study.page import write_page
 from namd.study.paper import PAPER
-from namd.study.series import Plan
+from namd.study.series import Job, Plan
 
 SMOKE = params.REPO / "params" / "smoke.yaml"
 ROWS = [dict(row="namd", paper_row="NAMD", auroc_mean=0.7481, auroc_sd=0.0049, auroc_low=0.71, auroc_high=0.78,
@@ -106,3 +106,16 @@ def test_the_counts_of_the_paper_add_up():
     assert c["train_val_malignant"] + c["train_val_benign"] == c["train_val_subjects"]
     assert c["test_malignant"] + c["test_benign"] == c["test_pairs"]
     assert c["train_val_subjects"] + c["test_subjects"] == c["subjects"]
+
+
+def test_the_compared_systems_stand_on_the_page_once_notebook_08_has_finished(root):
+    plan = Plan([SMOKE])
+    other = dict(row="mcwgan", paper_row="McWGAN", auroc_mean=0.7, k=1, n=1200, malignant=190, comparable="")
+    pd.DataFrame([other]).to_csv(root / "metrics" / "comparators.csv", index=False)
+    write_page(plan)
+    assert "· K = 1" not in (root / "index.html").read_text()
+    done = root / plan.done_file(Job("08", None))
+    done.parent.mkdir(parents=True, exist_ok=True)
+    done.write_text("{}")
+    write_page(plan)
+    assert re.search(r"McWGAN<br><span class=quiet>mcwgan · K = 1", (root / "index.html").read_text())

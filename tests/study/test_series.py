@@ -20,11 +20,11 @@ def changed(before, after):
     return {label for label in before if before[label] != after[label]}
 
 
-def test_a_run_is_seven_notebooks_three_of_them_once_per_arm(home):
+def test_a_run_is_eight_notebooks_three_of_them_once_per_arm(home):
     labels = [job.label for job in Plan([SMOKE]).jobs()]
     arms = ["namd", "no_align_no_pred"]
     per_arm = [f"{name} · {arm}" for name in ("02_vae", "03_prior", "04_follow_up") for arm in arms]
-    assert labels == ["01_data", *per_arm, "05_judge", "06_variance", "07_ablations"]
+    assert labels == ["01_data", *per_arm, "05_judge", "06_variance", "07_ablations", "08_others"]
 
 
 def test_an_arm_differs_from_the_main_one_only_where_its_file_says(home):
@@ -130,7 +130,7 @@ def test_an_arm_waits_for_the_first_one_that_does_the_same_work():
 def test_a_parameter_reruns_its_notebook_and_what_follows_but_nothing_before(home):
     before = keys()
     arms = {"02_vae · namd", "03_prior · namd", "04_follow_up · namd"}
-    after = {"05_judge", "06_variance", "07_ablations"}
+    after = {"05_judge", "06_variance", "07_ablations", "08_others"}
     assert changed(before, keys("lambda_align=0.3")) == arms | after
     assert changed(before, keys("judge_steps=7")) == set()       # declared by no notebook of this home
     assert changed(before, keys("data_source=delivery")) == set(before)
@@ -148,7 +148,7 @@ def test_an_edited_exercise_or_sentence_keeps_the_results_that_follow(home, writ
     write("05_judge", "x = 1", "## Exercises", "# other text", "y = 3")
     assert changed(before, keys()) == {"05_judge"}
     write("05_judge", "x = 2", "## Exercises", "# other text", "y = 3")
-    assert changed(before, keys()) == {"05_judge", "06_variance", "07_ablations"}
+    assert changed(before, keys()) == {"05_judge", "06_variance", "07_ablations", "08_others"}
 
 
 def test_reached_follows_imports_through_modules_and_leaves_study_out(tmp_path, monkeypatch):
@@ -167,7 +167,7 @@ def test_a_changed_module_reruns_the_notebook_that_imports_it(home, write, monke
     write("05_judge", "from namd.errors import UserError")
     before = keys()
     monkeypatch.setattr(series, "reached", lambda source: {"namd.errors": b"new"} if "errors" in source else {})
-    assert {"05_judge", "06_variance", "07_ablations"} == changed(before, keys())
+    assert {"05_judge", "06_variance", "07_ablations", "08_others"} == changed(before, keys())
 
 
 def test_parents_stay_within_their_arm_until_the_evaluation_joins_them(home):
@@ -183,6 +183,10 @@ def test_finished_counts_the_files_of_this_very_plan(home, tmp_path):
     file.write_text("{}")
     assert plan.finished(tmp_path) == (1, 10)
     assert Plan([SMOKE], ["seed=5"]).finished(tmp_path) == (0, 10)
+    later = tmp_path / plan.done_file(Job("08", None))
+    later.parent.mkdir(parents=True, exist_ok=True)
+    later.write_text("{}")
+    assert plan.finished(tmp_path) == (1, 10)               # 08 has a command of its own
 
 
 def test_what_does_not_exist_is_named(home, write):
