@@ -139,7 +139,13 @@ show(Trained.fit)
 # same slope everywhere, so three nodules do by hand:
 
 # %%
-CELL_WGAN
+torch.manual_seed(0)
+critic = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(8, 1, bias=False))         # f = w . [x1, x2]
+x1, x2, x2_hat = torch.rand(3, 3, 1, 2, 2)                # three nodules of 2 x 2 pixels
+w = critic[1].weight[0, 4:]                               # the half that reads x2: its slope everywhere
+by_hand = 10 * (w.norm() - 1) ** 2 - (w * (x2 - x2_hat).flatten(1)).sum(1).mean()
+by_module = mcwgan.critic_loss(critic, x1, x2, x2_hat, mix=torch.rand(3, 1, 1, 1))
+check("critic's loss by hand and by the module agree", torch.isclose(by_hand, by_module), round(by_hand.item(), 3))
 
 # %% [markdown]
 # The predictor also pays for L1, SSIM and a distance in a ResNet-18 that first learned to tell
