@@ -1,0 +1,130 @@
+"""DDL-CXR: latent diffusion from z1 and from the tokens of a record, which also learn to tell malignancy."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from namd.data.report import DIAMETERS, EHR, KNOWN, PATIENT, record_vector
+from namd.forecasters.trained import Latent, Sheet, Stage, posterior_pair
+from namd.models import diffusion, unet
+from namd.training import seeding
+
+WIDTH, HEADS, LAYERS, FEED_FORWARD, DROPOUT = 128, 8, 1, 256, 0.2      # DDL-CXR's record transformer
+LABEL_WEIGHT, MARGIN = 1.4, 0.2                                         # DDL-CXR, ddpm.py
+COLUMNS = (dict.fromkeys([*DIAMETERS, "age"], 1) | {name: len(codes) for name, codes in KNOWN.items()}
+           | dict.fromkeys(PATIENT[1:], 1))                             # of record_vector, before its missing flags
+
+
+class RecordTokens(nn.Module):
+    """The record as 1 + 13 tokens, CLS first: each feature has its own embedding, and another where it is missing.
+
+    Source: DDL-CXR (one layer of width 128, 8 heads); one token a feature is ours, because e has no time axis.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.ModuleList([nn.Linear(n, WIDTH) for n in COLUMNS.values()])
+        self.unknown, self.cls = nn.Parameter(torch.randn(len(COLUMNS), WIDTH)), nn.Parameter(torch.randn(1, WIDTH))
+        layer = nn.TransformerEncoderLayer(WIDTH, HEADS, FEED_FORWARD, DROPOUT, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, LAYERS)
+        self.register_buffer("mean", torch.zeros(3)), self.register_buffer("std", torch.ones(3))
+
+    def measure(self, ehr):
+        """Keep mean and spread of the log diameters and the age of the training records."""
+        for name, values in record_vector(ehr)[1].items():
+            getattr(self, name).copy_(torch.tensor(values))
+
+    def numbers(self, ehr):
+        """(B, 39) of B records, as in report.record_vector."""
+        stats = dict(mean=self.mean.tolist(), std=self.std.tolist())
+        return torch.from_numpy(record_vector(ehr, stats)[0]).to(self.cls)
+
+    def features(self, numbers):
+        """(B, 13, 128) before any token has seen another, in the order of COLUMNS."""
+        values, missing = numbers[:, :-len(EHR)], numbers[:, -len(EHR):]
+        known = torch.stack([embed(part) for embed, part in
+                             zip(self.embed, values.split([*COLUMNS.values()], 1), strict=True)], 1)
+        return torch.where(missing[:, [EHR.index(name) for name in COLUMNS], None] > 0, self.unknown, known)
+
+    def forward(self, numbers):
+        """(B, 14, 128) from (B, 39)."""
+        return self.encoder(torch.cat([self.cls.expand(len(numbers), 1, -1), self.features(numbers)], 1))
+
+
+def contrast(mse, mse_neg, alpha_bar_t, progress):
+    """What each pair pays while a spoilt record does not make its prediction worse by the margin: (B,).
+
+    Args:
+        mse, mse_neg: (B,), of the true and of the spoilt context; alpha_bar_t: (B,); progress: epoch / epochs.
+
+    Source: DDL-CXR, ddpm.py.
+    """
+    return progress * (1 - alpha_bar_t) * F.relu(mse - mse_neg + MARGIN)
+
+
+class System(Latent):
+    """NAMD's ancestor: [z2_t, z1] along the channels, the tokens of the record as context, trained together.
+
+    Source: Chen et al. 2024 (DDL-CXR) and their code; the record here is one visit's 13 features, not a time series.
+    """
+
+    rows = {"ddl_cxr": ("DDL-CXR", {})}
+    sheet = Sheet(
+        source="DDL-CXR, Chen et al. 2024; the row DDL-CXR of Table 1",
+        conditions="z1, by eight input channels; the record, by cross-attention to 14 tokens",
+        noise="z_T, the start of DDIM",
+        optimises="denoising loss, 1.4 BCE of malignancy from CLS, contrast with half-noise tokens",
+        left_open="a record without time: one token a feature; the VAE is the shared one; the errors are those of v")
+
+    def build(self):
+        net = unet.load_unet(self.p.unet_path or self.arm / "unet_start")
+        unet.widen_input(net)
+        unet.widen_context(net, WIDTH, self.p.seed)
+        self.scheduler = diffusion.schedule(self.p)
+        return {"unet": net, "record": RecordTokens(), "head": nn.Linear(WIDTH, 1)}
+
+    @property
+    def used(self):
+        return [self.nets["unet"], self.nets["record"], self.vae.vae]
+
+    def predict(self, z1, z2_t, t, ctx):
+        """The U-Net's prediction, (B, 4, h, w)."""
+        return self.nets["unet"](torch.cat([z2_t, z1], 1), t, encoder_hidden_states=ctx).sample
+
+    def errors(self, z1, z2, eps, t, ctx):
+        """Mean squared error of each prediction: (B,)."""
+        z2_t = diffusion.q_sample(z2, eps, t, diffusion.alpha_bar(self.scheduler))
+        missed = diffusion.target(z2, eps, t, self.scheduler) - self.predict(z1, z2_t, t, ctx)
+        return missed.square().mean((1, 2, 3))
+
+    def stages(self, train, val):
+        record, latents, z_val = self.nets["record"], self.latents("train"), self.latents("val")
+        record.measure(train.ehr)
+        numbers, numbers_val = record.numbers(train.ehr), record.numbers(val.ehr)
+        label = torch.from_numpy(train.label).to(numbers)
+        z1_val, z2_val = (z_val[f"z{visit}_mean"][:, 0] for visit in (1, 2))
+        eps_val = seeding.noise(z2_val.shape, self.p.seed, "val").to(self.device)
+        t_val = (torch.arange(len(z1_val)) * self.p.n_timesteps // len(z1_val)).to(self.device)
+        alpha_bar = diffusion.alpha_bar(self.scheduler).to(self.device)
+
+        def step(idx, g, step_no):
+            z1, z2 = posterior_pair(latents, idx, g)
+            eps = torch.randn(z2.shape, generator=g).to(z2)
+            t = torch.randint(self.p.n_timesteps, idx.shape, generator=g).to(self.device)
+            ctx = record(numbers[idx])
+            spoilt = 0.5 * ctx + 0.5 * torch.randn(ctx.shape, generator=g).to(ctx)
+            mse, mse_neg = self.errors(z1, z2, eps, t, ctx), self.errors(z1, z2, eps, t, spoilt)
+            bce = F.binary_cross_entropy_with_logits(self.nets["head"](ctx[:, 0]).squeeze(1), label[idx])
+            epoch_steps = len(train) // len(idx)
+            progress = step_no // epoch_steps * epoch_steps / self.p.system_steps
+            paid = contrast(mse, mse_neg, alpha_bar[t], progress).mean()
+            return {"loss": mse.mean() + LABEL_WEIGHT * bce + paid, "mse": mse.mean(), "bce": bce, "contrast": paid}
+
+        yield Stage("unet", dict(self.nets), step,
+                    lambda: self.errors(z1_val, z2_val, eps_val, t_val, record(numbers_val)).mean().item())
+
+    def draw(self, x1, ehr, noise):
+        z1, ctx = self.vae.encode(x1), self.nets["record"](self.nets["record"].numbers(ehr))
+        z2 = diffusion.ddim_sample(lambda z2_t, t: self.predict(z1, z2_t, t, ctx), noise(z1.shape[1:]), self.scheduler,
+                                   self.p.ddim_steps)
+        return self.vae.decode_scaled(z2)
