@@ -14,8 +14,8 @@ from namd.training import precision, seeding
 ROPE = (4, 14, 14)                  # a quarter of FLUX.1-dev's (16, 56, 56); their sum is the width of one head
 BLOCKS = 2                          # small: of each kind; FLUX.1-dev has 19 double and 38 single ones
 GUIDANCE = 30.0                     # what diffusers' flux-control tells FLUX.1-dev in training; the same when drawing
-ATTENTION = ["attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0",
-             "attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj", "attn.to_add_out"]
+ATTENTION = [f"attn.{name}" for name in ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj",
+                                         "to_add_out")]     # flux-control's LoRA without the two feed-forwards
 
 
 def pack(z) -> torch.Tensor:
@@ -61,8 +61,8 @@ def widen_input(net) -> None:
 def transformer(p) -> FluxTransformer2DModel:
     """FLUX.1-dev with trainable LoRA and x_embedder, or a small one that learns as a whole; both with a wide input."""
     if p.flux_path:
-        net = hub.load(FluxTransformer2DModel, p.flux_path, "transformer", "flux_path").requires_grad_(False)
-        net.add_adapter(LoraConfig(r=p.flux_rank, lora_alpha=p.flux_rank, target_modules=ATTENTION))
+        net = hub.load(FluxTransformer2DModel, p.flux_path, "transformer", "flux_path")
+        net.add_adapter(LoraConfig(r=p.flux_rank, lora_alpha=p.flux_rank, target_modules=ATTENTION))    # freezes net
     else:
         net = FluxTransformer2DModel(
             in_channels=16, num_layers=BLOCKS, num_single_layers=BLOCKS, attention_head_dim=sum(ROPE),
@@ -98,8 +98,8 @@ class System(Latent):
         conditions="z1, packed beside z2_t along the channels",
         noise="z at sigma = 1, the start of Euler",
         optimises="squared error of the velocity eps - z2, sigma logit-normal",
-        left_open="what was fine-tuned and how: we take flux-control's wide input, LoRA on the attention; one zero "
-                  "token and a zero vector stand for the text; without weights, a small transformer from scratch")
+        left_open="what was fine-tuned: we take the wide input and LoRA on the attention (a small one learns as a "
+                  "whole); how text enters: not at all, zeros stand for T5 and CLIP")
 
     def build(self):
         net = transformer(self.p)
@@ -136,9 +136,8 @@ class System(Latent):
         return (eps - z2 - self.velocity(z1, z2_t, sigma)).square().mean()
 
     def stages(self, train, val):
-        latents = self.moments("train", train)
-        val_means = self.moments("val", val)
-        z1_val, z2_val = (val_means[f"z{visit}_mean"][:, 0] for visit in (1, 2))
+        latents, held_out = self.moments("train", train), self.moments("val", val)
+        z1_val, z2_val = (held_out[f"z{visit}_mean"][:, 0] for visit in (1, 2))
         eps_val = seeding.noise(z2_val.shape, self.p.seed, "val").to(self.device)
         quantiles = (torch.arange(len(z1_val)) + 0.5) / len(z1_val)
         sigma_val = torch.special.ndtri(quantiles).sigmoid().to(self.device)
