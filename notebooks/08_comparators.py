@@ -234,7 +234,7 @@ show(brlp.stabilised)
 cohort = Cohort.open(run.need("cohort"))
 pairs, val, test = cohort.split("train", "val"), cohort.split("val"), cohort.split("test")
 keys = compared.keys(run, p.systems)
-systems.fit_all(run.root, p, keys, pairs, runs.n_processes(eval_workers, len(keys)))
+compared.fit_all(run.root, p, keys, pairs, runs.n_processes(eval_workers, len(keys)))
 
 # %%
 folders = {name: run.root / "systems" / name for name in p.systems}

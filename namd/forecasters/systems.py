@@ -14,11 +14,10 @@ from namd.models.cost import flops, parameters
 from namd.training.precision import prepare
 
 DECIDES = ("seed", "device", "threads", "precision", "image_size", "window_low", "window_high", "augment",
-           "vae_channels", "vae_layers", "unet_path", "unet_channels", "unet_layers", "unet_heads", "n_timesteps",
-           "beta_start", "beta_end", "beta_schedule", "prediction_type", "zero_terminal_snr", "timestep_spacing",
-           "ddim_steps", "ema_decay", "grad_clip", "lpips_net", "lpips_weights", "system_arm", "system_steps",
-           "system_tune_steps", "system_rates", "system_batch", "system_channels", "system_flow_steps", "flux_path",
-           "flux_rank")
+           "vae_channels", "vae_layers", "unet_path", "n_timesteps", "beta_start", "beta_end", "beta_schedule",
+           "prediction_type", "zero_terminal_snr", "timestep_spacing", "ddim_steps", "ema_decay", "grad_clip",
+           "system_arm", "system_steps", "system_tune_steps", "system_rates", "system_batch", "system_channels",
+           "system_flow_steps", "flux_path", "flux_rank")
 
 
 def system(name):
@@ -37,8 +36,8 @@ def system(name):
 
 def keys(run, names):
     """{name: key of its training}: a system is trained again when its own sources or parameters change, not others'."""
-    arm = f"arms/{run.p.system_arm}/runs/02.json"
-    return {name: run.part_key([system(name).__module__], DECIDES, arm, name) for name in names}
+    made_from = f"arms/{run.p.system_arm}/runs/03.json"     # it wrote unet_start, after the VAE and its latents
+    return {name: run.part_key([system(name).__module__], DECIDES, made_from, name) for name in names}
 
 
 def makers(root, p, keys):

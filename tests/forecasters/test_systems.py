@@ -12,6 +12,7 @@ from namd.errors import UserError
 from namd.forecasters import systems
 from namd.forecasters.base import Forecaster
 from namd.forecasters.trained import Sheet
+from namd.study import series
 from namd.study.paper import PAPER
 
 
@@ -122,4 +123,5 @@ def test_a_key_names_the_budget_and_not_the_machine(run):
             return modules, [getattr(self.p, name) for name in decides], made_from, given
 
     (modules, values, made_from, _), = systems.keys(Run(), ["sd15"]).values()
+    assert set(systems.DECIDES) <= set(series.declared("08"))
     assert modules == ["namd.forecasters.sd15"] and "no_align_no_pred" in made_from and P.eval_batch not in values
