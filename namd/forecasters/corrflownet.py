@@ -9,11 +9,12 @@ from namd.forecasters.trained import Sheet, Stage, Trained
 
 CHANNELS = 16           # peers: the authors' lineage hints at a latent of 16 x 8 x 8
 LAMBDA_CORR = 0.1       # ours, of the 0.1 to 1 that CorrNet's users take
-LAMBDA_CROSS = 1.0      # CorrNet weighs self and cross reconstruction alike
+LAMBDA_CROSS = 0.1      # ours; below 1, an L1 to both visits is still least at the visit itself
 LAMBDA_PRED = 0.2       # peers: of the auxiliary malignancy classifier
 SIGMA = 0.1             # ours; in standard deviations of a latent channel, over the whole flow
 DISC = 0.25             # ours: radius of the nodule's disc over the image's side; 12.5 mm of a 50 mm crop
-CROSSED = 4             # ours: one pair in so many is cross-decoded, an unbiased estimate at a fraction of the cost
+CROSSED = 8             # ours: one pair in so many is cross-decoded, an unbiased estimate at a fraction of the cost
+CODES = 0.7             # ours: the autoencoder's share of the training
 
 
 def correlation_loss(h1, h2):
@@ -38,7 +39,7 @@ def align_background(x1, x2):
 
 
 class System(Trained):
-    """One encoder, a decoder for each visit, a malignancy head; then v(z_t, t) carries z1 to z2.
+    """One encoder and decoder for both visits, a malignancy head; then v(z_t, t) carries z1 to z2.
 
     v does not see z1 beside z_t: it could read the answer off (z_t - z1) / t at every t > 0, and at t = 0, where a
     forecast starts, only a mean is left to learn.
@@ -58,26 +59,26 @@ class System(Trained):
 
     def build(self):
         side = self.p.image_size // 8
-        return {"encoder": flow.encoder(self.p, CHANNELS), "decoder1": flow.decoder(self.p, CHANNELS),
-                "decoder2": flow.decoder(self.p, CHANNELS), "head": nn.Linear(CHANNELS * side**2, 1),
-                "standard": flow.Standard(CHANNELS), "flow": flow.velocity_net(self.p, CHANNELS)}
+        return {"encoder": flow.encoder(self.p, CHANNELS), "decoder": flow.decoder(self.p, CHANNELS),
+                "head": nn.Linear(CHANNELS * side**2, 1), "standard": flow.Standard(CHANNELS),
+                "flow": flow.velocity_net(self.p, CHANNELS)}
 
     @property
     def used(self):
-        return [self.nets[name] for name in ("encoder", "decoder2", "standard", "flow")]
+        return [self.nets[name] for name in ("encoder", "decoder", "standard", "flow")]
 
     def autoencoder_losses(self, x1, x2, label):
-        """{"loss", "self", "cross", "corr", "pred"} of images (B, 1, S, S) and labels (B,)."""
-        nets, n = self.nets, max(1, len(x1) // CROSSED)
-        h1, h2 = nets["encoder"](torch.cat([x1, x2])).chunk(2)
-        seen1, seen2 = nets["decoder1"](torch.cat([h1, h2[:n]])), nets["decoder2"](torch.cat([h2, h1[:n]]))
-        terms = {"self": F.l1_loss(seen1[:len(x1)], x1) + F.l1_loss(seen2[:len(x2)], x2),
-                 "cross": F.l1_loss(seen1[len(x1):], x1[:n]) + F.l1_loss(seen2[len(x2):], x2[:n]),
+        """{"loss", "self", "cross" (sums over both visits), "corr", "pred"} of images (B, 1, S, S), labels (B,)."""
+        x, n = torch.cat([x1, x2]), max(1, len(x1) // CROSSED)
+        h = self.nets["encoder"](x)
+        h1, h2 = h.chunk(2)
+        seen, crossed = self.nets["decoder"](torch.cat([h, h1[:n], h2[:n]])).split([len(x), 2 * n])
+        logit = self.nets["head"](h.flatten(1)).squeeze(1)
+        terms = {"self": 2 * F.l1_loss(seen, x), "cross": 2 * F.l1_loss(crossed, torch.cat([x2[:n], x1[:n]])),
                  "corr": correlation_loss(h1, h2),
-                 "pred": F.binary_cross_entropy_with_logits(nets["head"](torch.cat([h1, h2]).flatten(1)).squeeze(1),
-                                                            label.repeat(2))}
-        return terms | {"loss": terms["self"] + LAMBDA_CROSS * terms["cross"] + LAMBDA_CORR * terms["corr"]
-                        + LAMBDA_PRED * terms["pred"]}
+                 "pred": F.binary_cross_entropy_with_logits(logit, label.repeat(2))}
+        weights = {"self": 1, "cross": LAMBDA_CROSS, "corr": LAMBDA_CORR, "pred": LAMBDA_PRED}
+        return terms | {"loss": sum(weights[name] * term for name, term in terms.items())}
 
     def velocity(self, z_t, t):
         """dz/dt (B, C, h, w) at times t (B,) in [0, 1]."""
@@ -86,10 +87,6 @@ class System(Trained):
     def flow_loss(self, z1, z2, t):
         """Mean squared error of the velocity on the line from z1 to z2: ()."""
         return (z2 - z1 - self.velocity(flow.line(z1, z2, t), t)).square().mean()
-
-    def encode(self, x):
-        """z (B, C, h, w), standardised."""
-        return self.nets["standard"](self.nets["encoder"](x))
 
     def stages(self, train, val):
         x1, x2 = self.images(train)
@@ -102,12 +99,14 @@ class System(Trained):
             k = torch.randint(len(x1), idx.shape, generator=g)
             return self.autoencoder_losses(x1[k, idx], x2[k, idx], label[idx])
 
-        codes = {name: self.nets[name] for name in ("encoder", "decoder1", "decoder2", "head")}
+        codes = {name: self.nets[name] for name in ("encoder", "decoder", "head")}
         yield Stage("codes", codes, learn_codes,
-                    lambda: self.autoencoder_losses(x1_val[0], x2_val[0], label_val)["loss"].item(), share=0.5)
+                    lambda: self.autoencoder_losses(x1_val[0], x2_val[0], label_val)["loss"].item(),
+                    share=CODES, settings={"val_every": max(1, round(CODES * self.p.system_tune_steps))})
 
-        self.nets["standard"].measure(*(flow.encode_all(self.nets["encoder"], x) for x in (x1, x2)))
-        z1, z2, z1_val, z2_val = (flow.encode_all(self.encode, x) for x in (x1, x2, x1_val, x2_val))
+        hs = [flow.encode_all(self.nets["encoder"], x) for x in (x1, x2, x1_val, x2_val)]
+        self.nets["standard"].measure(*hs[:2])
+        z1, z2, z1_val, z2_val = map(self.nets["standard"], hs)
         t_val = torch.linspace(0, 1, len(val), device=self.device)
 
         def learn_flow(idx, g, step_no):
@@ -115,10 +114,10 @@ class System(Trained):
             return {"loss": self.flow_loss(z1[k, idx], z2[k, idx], t.to(self.device))}
 
         yield Stage("flow", {"flow": self.nets["flow"]}, learn_flow,
-                    lambda: self.flow_loss(z1_val[0], z2_val[0], t_val).item(), share=0.5)
+                    lambda: self.flow_loss(z1_val[0], z2_val[0], t_val).item(), share=1 - CODES)
 
     def draw(self, x1, ehr, noise):
-        z1 = self.encode(x1)
+        z1 = self.nets["standard"](self.nets["encoder"](x1))
         z2 = flow.integrate(self.velocity, z1, self.p.system_flow_steps, sigma=self.sigma,
                             noise=lambda i: noise(z1.shape[1:], "dW", i))
-        return self.nets["decoder2"](self.nets["standard"].inverse(z2))
+        return self.nets["decoder"](self.nets["standard"].inverse(z2))

@@ -15,6 +15,7 @@ MARGIN = 0.1            # ours; in singular values over the root of their row's 
 GAP = 1e-3              # ours: squared singular values closer than this share of the largest count as equal
 YEAR = 365.25           # days
 RECORD = 39             # length of record_vector
+CODES = 0.7             # ours: the autoencoder's share of the training
 
 
 def safe_svd(m):
@@ -115,10 +116,6 @@ class System(Trained):
         v = (z2 - z1) / years.view(-1, 1, 1, 1)
         return (v - self.velocity(flow.line(z1, z2, s), s * years, record)).square().mean()
 
-    def encode(self, x):
-        """z (B, C, h, w), standardised."""
-        return self.nets["standard"](self.nets["encoder"](x))
-
     def stages(self, train, val):
         x1, x2 = self.images(train)
         x1_val, x2_val = (x[:1] for x in self.images(val))
@@ -128,11 +125,13 @@ class System(Trained):
             return self.autoencoder_losses(x1[k, idx], x2[k, idx])
 
         yield Stage("codes", {name: self.nets[name] for name in ("encoder", "decoder")}, learn_codes,
-                    lambda: self.autoencoder_losses(x1_val[0], x2_val[0])["loss"].item(), share=0.5)
+                    lambda: self.autoencoder_losses(x1_val[0], x2_val[0])["loss"].item(),
+                    share=CODES, settings={"val_every": max(1, round(CODES * self.p.system_tune_steps))})
 
-        self.nets["standard"].measure(*(flow.encode_all(self.nets["encoder"], x) for x in (x1, x2)))
+        hs = [flow.encode_all(self.nets["encoder"], x) for x in (x1, x2, x1_val, x2_val)]
+        self.nets["standard"].measure(*hs[:2])
         self.nets["record"].measure(train.ehr)
-        z1, z2, z1_val, z2_val = (flow.encode_all(self.encode, x) for x in (x1, x2, x1_val, x2_val))
+        z1, z2, z1_val, z2_val = map(self.nets["standard"], hs)
         (years, record), (years_val, record_val) = (
             (torch.from_numpy(pairs.table.interval_days.fillna(365).to_numpy(dtype="float32") / YEAR).to(self.device),
              self.nets["record"].vector(pairs.ehr)) for pairs in (train, val))
@@ -143,9 +142,9 @@ class System(Trained):
             return {"loss": self.flow_loss(z1[k, idx], z2[k, idx], years[idx], record[idx], s)}
 
         yield Stage("flow", {name: self.nets[name] for name in ("record", "flow")}, learn_flow,
-                    lambda: self.flow_loss(z1_val[0], z2_val[0], years_val, record_val, s_val).item(), share=0.5)
+                    lambda: self.flow_loss(z1_val[0], z2_val[0], years_val, record_val, s_val).item(), share=1 - CODES)
 
     def draw(self, x1, ehr, noise):
-        record = self.nets["record"].vector(ehr)
-        z2 = flow.integrate(lambda z, t: self.velocity(z, t, record), self.encode(x1), self.p.system_flow_steps)
+        z1, record = self.nets["standard"](self.nets["encoder"](x1)), self.nets["record"].vector(ehr)
+        z2 = flow.integrate(lambda z, t: self.velocity(z, t, record), z1, self.p.system_flow_steps)
         return self.nets["decoder"](self.nets["standard"].inverse(z2))
