@@ -123,8 +123,8 @@ class System(Latent):
 
         def drawn(idx, g):
             z1, z2 = posterior_pair(latents, idx, g)
-            return z1, z2, torch.randn(z2.shape, generator=g).to(z2), torch.randint(
-                self.p.n_timesteps, idx.shape, generator=g).to(self.device)
+            t = torch.randint(self.p.n_timesteps, idx.shape, generator=g).to(self.device)
+            return z1, z2, torch.randn(z2.shape, generator=g).to(z2), t
 
         def step_visits(idx, g, step_no):
             z1, z2, eps, t = drawn(idx, g)
