@@ -66,16 +66,16 @@ def contrast(mse, mse_neg, alpha_bar_t, progress):
 class System(Latent):
     """NAMD's ancestor: [z2_t, z1] along the channels, the tokens of the record as context, trained together.
 
-    Source: Chen et al. 2024 (DDL-CXR) and their code; the record here is one visit's 13 features, not a time series.
+    Source: Yao et al. 2024 (DDL-CXR) and their code; the record here is one visit's 13 features, not a time series.
     """
 
     rows = {"ddl_cxr": ("DDL-CXR", {})}
     sheet = Sheet(
-        source="DDL-CXR, Chen et al. 2024; the row DDL-CXR of Table 1",
+        source="DDL-CXR, Yao et al. 2024; the row DDL-CXR of Table 1",
         conditions="z1, by eight input channels; the record, by cross-attention to 14 tokens",
         noise="z_T, the start of DDIM",
         optimises="denoising loss, 1.4 BCE of malignancy from CLS, contrast with half-noise tokens",
-        left_open="a record without time: one token a feature; the VAE is the shared one; the errors are those of v")
+        left_open="a record without time: one token a feature; the shared VAE; errors of v; contrast on every 4th pair")
 
     def build(self):
         net = unet.load_unet(self.p.unet_path or self.arm / "unet_start")
