@@ -386,11 +386,12 @@ run.panel([table1.panel_row(whole, row, "auroc", run.synthetic, lpips_weights, k
 # your turn
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
-slow = SimpleNamespace(**{**vars(p), "system_flow_steps": 2 * p.system_flow_steps})
-name, options = next((n, o) for n, k in known.items() for row, (_, o) in k.rows.items() if row == "corrflownet_ode")
-ode, finer = (compared.system(name)(run.root, q, keys[name], **options) for q in (p, slow))
-change_steps = (ode.sample(x1[:6], test.ehr[:6], [0]) - finer.sample(x1[:6], test.ehr[:6], [0])).abs().mean().item()
-round(change_steps, 4)
+slow, six_of = SimpleNamespace(**{**vars(p), "system_flow_steps": 2 * p.system_flow_steps}), (x1[:6], test.ehr[:6], [0])
+moved = {}
+for name in {"corrflownet", "delta_lfm", "flux"} & set(keys):
+    here, finer = (known[name](run.root, budget, keys[name]).sample(*six_of) for budget in (p, slow))
+    moved[name] = round((here - finer).abs().mean().item(), 4)
+moved
 
 # %% [markdown]
 # **2 · Derive.** BrLP averages m latents. By what factor does the variance between its runs fall, and
