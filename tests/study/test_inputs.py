@@ -143,3 +143,15 @@ def test_disk_and_gpu(monkeypatch):
 def test_a_header_is_read_as_the_reader_reads_it(tmp_path):
     pd.DataFrame({" PID ": [1], "Age": [60]}).to_csv(tmp_path / "x.csv", index=False)
     assert inputs._columns(tmp_path / "x.csv") == ["pid", "age"]
+
+
+def test_flux_is_optional_and_needs_its_transformer_and_its_vae(tmp_path):
+    name = PAPER["flux_path"]
+    lacking, = inputs.flux(paper())
+    assert lacking.optional and name in lacking.what and '--include "vae/*"' in lacking.how
+    assert inputs.flux(paper(flux_path="")) == []
+    part = {"config.json": "{}", "diffusion_pytorch_model.safetensors": ""}
+    store(tmp_path, name, {f"transformer/{file}": text for file, text in part.items()})
+    assert inputs.flux(paper())
+    store(tmp_path, name, {f"vae/{file}": text for file, text in part.items()})
+    assert inputs.flux(paper()) == []
