@@ -27,6 +27,7 @@ TABLES = {"participant": "one row a person: age, gender, family history", "abnor
           "comparison": "whether it was there the year before", "cancer": "confirmed lung cancers"}
 BACKBONES = {"vgg": ("vgg16", models.VGG16_Weights), "alex": ("alexnet", models.AlexNet_Weights),
              "squeeze": ("squeezenet1_1", models.SqueezeNet1_1_Weights)}
+CLIP = ("model.safetensors",)
 FLUX = ("transformer", "vae")
 DIFFUSERS = ("diffusion_pytorch_model.safetensors",)
 TRANSFORMERS = ("model.safetensors", "tokenizer.json", "tokenizer_config.json")
@@ -43,7 +44,7 @@ class Missing:
 
 def missing(p, need_bytes: int) -> list[Missing]:
     """Everything that a run with the parameters `p` and `need_bytes` of disk lacks."""
-    return [*delivery(p), *pretrained(p), *flux(p), *backbones(p), *fid_features(p), *disk(need_bytes), *gpu(p)]
+    return [*delivery(p), *pretrained(p), *compared(p), *backbones(p), *fid_features(p), *disk(need_bytes), *gpu(p)]
 
 
 def delivery(p) -> list[Missing]:
@@ -127,14 +128,19 @@ def _weights(what, path, part, files) -> Missing:
     return Missing(f"{what} {name} ({licence})", visit + " \\\n    ".join(filter(None, lines)))
 
 
-def flux(p) -> list[Missing]:
-    """FLUX.1 for one row of notebook 08; the rest of the run goes without it."""
-    if not p.flux_path or all(_whole(p.flux_path, part, DIFFUSERS) for part in FLUX):
-        return []
-    name, _ = hub.split(p.flux_path)
-    fetch = (f"accept the licence at https://huggingface.co/{name}, `hf auth login`, then\nhf download {name}"
-             + "".join(f' --include "{part}/*"' for part in FLUX) + "\nor a small transformer instead: -p flux_path=")
-    return [Missing(f"{name} (non-commercial licence), for the row flux of make table1", fetch, optional=True)]
+def compared(p) -> list[Missing]:
+    """Weights that notebook 08 alone reads: CLIP's text encoder beside the U-Net, and FLUX.1."""
+    lacking = []
+    if p.unet_path and not _whole(p.unet_path, "text_encoder", CLIP):
+        clip = _weights("for notebook 08, text encoder", p.unet_path, "text_encoder", CLIP)
+        lacking.append(Missing(clip.what, clip.how, optional=True))
+    if p.flux_path and not all(_whole(p.flux_path, part, DIFFUSERS) for part in FLUX):
+        name, _ = hub.split(p.flux_path)
+        includes = " ".join(f'--include "{part}/*"' for part in FLUX)
+        fetch = (f"accept the licence at https://huggingface.co/{name}, `hf auth login`, then\nhf download {name} \\\n"
+                 f"    {includes}\nor train a small transformer instead: -p flux_path=")
+        lacking.append(Missing(f"for notebook 08, {name} (non-commercial licence)", fetch, optional=True))
+    return lacking
 
 
 def backbones(p) -> list[Missing]:

@@ -145,13 +145,12 @@ def test_a_header_is_read_as_the_reader_reads_it(tmp_path):
     assert inputs._columns(tmp_path / "x.csv") == ["pid", "age"]
 
 
-def test_flux_is_optional_and_needs_its_transformer_and_its_vae(tmp_path):
-    name = PAPER["flux_path"]
-    lacking, = inputs.flux(paper())
-    assert lacking.optional and name in lacking.what and '--include "vae/*"' in lacking.how
-    assert inputs.flux(paper(flux_path="")) == []
+def test_what_notebook_08_alone_reads_is_optional(tmp_path):
+    assert inputs.compared(paper(flux_path="", unet_path="")) == []
+    clip, flux = inputs.compared(paper())
+    assert clip.optional and flux.optional and "text_encoder" in clip.how and '--include "vae/*"' in flux.how
     part = {"config.json": "{}", "diffusion_pytorch_model.safetensors": ""}
-    store(tmp_path, name, {f"transformer/{file}": text for file, text in part.items()})
-    assert inputs.flux(paper())
-    store(tmp_path, name, {f"vae/{file}": text for file, text in part.items()})
-    assert inputs.flux(paper()) == []
+    store(tmp_path, PAPER["flux_path"], {f"transformer/{file}": text for file, text in part.items()})
+    assert len(inputs.compared(paper())) == 2
+    store(tmp_path, PAPER["flux_path"], {f"vae/{file}": text for file, text in part.items()})
+    assert inputs.compared(paper(unet_path="")) == []
