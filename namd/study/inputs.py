@@ -132,14 +132,14 @@ def compared(p) -> list[Missing]:
     """Weights that notebook 08 alone reads: CLIP's text encoder beside the U-Net, and FLUX.1."""
     lacking = []
     if p.unet_path and not _whole(p.unet_path, "text_encoder", CLIP):
-        clip = _weights("for notebook 08, text encoder", p.unet_path, "text_encoder", CLIP)
+        clip = _weights("text encoder (08)", p.unet_path, "text_encoder", CLIP)
         lacking.append(Missing(clip.what, clip.how, optional=True))
     if p.flux_path and not all(_whole(p.flux_path, part, DIFFUSERS) for part in FLUX):
         name, _ = hub.split(p.flux_path)
         includes = " ".join(f'--include "{part}/*"' for part in FLUX)
-        fetch = (f"accept the licence at https://huggingface.co/{name}, `hf auth login`, then\nhf download {name} \\\n"
+        fetch = (f"accept the licence at https://huggingface.co/{name},\n`hf auth login`, then\nhf download {name} \\\n"
                  f"    {includes}\nor train a small transformer instead: -p flux_path=")
-        lacking.append(Missing(f"for notebook 08, {name} (non-commercial licence)", fetch, optional=True))
+        lacking.append(Missing(f"{name} (08; non-commercial licence)", fetch, optional=True))
     return lacking
 
 
