@@ -13,7 +13,7 @@ LAMBDA_CROSS = 0.1      # ours; below 1, an L1 to both visits is still least at 
 LAMBDA_PRED = 0.2       # peers: of the auxiliary malignancy classifier
 SIGMA = 0.1             # ours; in standard deviations of a latent channel, over the whole flow
 DISC = 0.25             # ours: radius of the nodule's disc over the image's side; 12.5 mm of a 50 mm crop
-CROSSED = 8             # ours: one pair in so many is cross-decoded, an unbiased estimate at a fraction of the cost
+DECODED, CROSSED = 2, 8  # ours: one pair in so many is decoded, or cross-decoded: unbiased, at a fraction of the cost
 CODES = 0.7             # ours: the autoencoder's share of the training
 
 
@@ -69,12 +69,12 @@ class System(Trained):
 
     def autoencoder_losses(self, x1, x2, label):
         """{"loss", "self", "cross" (sums over both visits), "corr", "pred"} of images (B, 1, S, S), labels (B,)."""
-        x, n = torch.cat([x1, x2]), max(1, len(x1) // CROSSED)
-        h = self.nets["encoder"](x)
-        h1, h2 = h.chunk(2)
-        seen, crossed = self.nets["decoder"](torch.cat([h, h1[:n], h2[:n]])).split([len(x), 2 * n])
-        logit = self.nets["head"](h.flatten(1)).squeeze(1)
-        terms = {"self": 2 * F.l1_loss(seen, x), "cross": 2 * F.l1_loss(crossed, torch.cat([x2[:n], x1[:n]])),
+        h1, h2 = self.nets["encoder"](torch.cat([x1, x2])).chunk(2)
+        n, m = (max(1, len(x1) // share) for share in (DECODED, CROSSED))
+        seen = self.nets["decoder"](torch.cat([h1[:n], h2[:n], h2[:m], h1[:m]]))
+        errors = (seen - torch.cat([x1[:n], x2[:n], x1[:m], x2[:m]])).abs().mean((1, 2, 3))
+        logit = self.nets["head"](torch.cat([h1, h2]).flatten(1)).squeeze(1)
+        terms = {"self": 2 * errors[:2 * n].mean(), "cross": 2 * errors[2 * n:].mean(),
                  "corr": correlation_loss(h1, h2),
                  "pred": F.binary_cross_entropy_with_logits(logit, label.repeat(2))}
         weights = {"self": 1, "cross": LAMBDA_CROSS, "corr": LAMBDA_CORR, "pred": LAMBDA_PRED}
