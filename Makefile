@@ -46,7 +46,7 @@ dial/% cohorts/%: .venv/.ready
 
 test: .venv/.ready
 	@$(PY) -m ruff check .
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n $(CORES) --dist loadfile
 
 lab: .venv/.ready
 	@$(PY) -m jupyter lab notebooks
