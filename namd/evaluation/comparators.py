@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from namd.evaluation import intervals, metrics
 from namd.evaluation.figures import COLOURS, finish
@@ -79,9 +80,9 @@ def cost_against_auroc(table, costs, title="", synthetic=False, reference="real 
         table: DataFrame of table1.diagnosis_columns, indexed by row, with the row `reference` (dashed).
         costs: DataFrame of systems.costs, indexed by row: the rows to draw.
     """
-    names = {"gflops": "GFLOP a follow-up", "parameters": "parameters", "train_seconds": "training, s"}
+    names = {"flop": "FLOP a follow-up", "parameters": "parameters", "train_seconds": "training, s"}
     fig, axes = plt.subplots(1, 3, figsize=(11, 4.4), sharey=True, layout="constrained")
-    shown = table.loc[costs.index]
+    costs, shown = costs.assign(flop=costs["gflops"] * 1e9), table.loc[costs.index]
     value = shown["auroc_kmean"].to_numpy()
     reach = np.abs(shown[["auroc_low", "auroc_high"]].to_numpy().T - value)
     for ax, (column, label) in zip(axes, names.items(), strict=True):
@@ -90,6 +91,9 @@ def cost_against_auroc(table, costs, title="", synthetic=False, reference="real 
                         color=COLOURS[i % len(COLOURS)], lw=1, label=row)
         ax.axhline(table.loc[reference, "auroc_kmean"], color="0.3", ls="--", lw=1)
         ax.set(xscale="log", xlabel=label)
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+        ax.xaxis.set_minor_formatter(NullFormatter())
     axes[0].set_ylabel("AUROC of the K-mean probability")
     axes[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     sns.despine(fig)
