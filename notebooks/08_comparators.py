@@ -296,9 +296,9 @@ run.figure(fig, "comparator_grid")
 
 # %% [markdown]
 # **What to see.** Compare the rows that read the record with those that do not (table of Section 1),
-# most of all where x2 has grown. Look at rims. A deterministic row smears where growth could have gone either way; a
-# row that starts from noise decides, and may decide wrongly; one that only edits $X^{(1)}$ keeps its
-# background to the pixel.
+# most of all where x2 has grown. Look at rims: a deterministic row smears where growth could have
+# gone either way, a row that starts from noise decides, and may decide wrongly. One that only edits
+# $X^{(1)}$ keeps its background to the pixel.
 #
 # ## 7 · Print the whole table
 # The judge of notebook 05 reads the new rows, the old rows are taken from there.
