@@ -11,7 +11,7 @@ from namd.forecasters.trained import Sheet, Stage, Trained
 CHANNELS = 4            # the matrix of the SVD is 4 x 64
 LAMBDA_ARC = 0.005      # peers
 LAMBDA_RANK = 0.01      # peers
-MARGIN = 0.1            # ours; in singular values over the root of their row's length
+MARGIN = 0.1            # ours; in singular values over the root of the row's length, of latents of unit size
 GAP = 1e-3              # ours: squared singular values closer than this share of the largest count as equal
 YEAR = 365.25           # days
 RECORD = 39             # length of record_vector
@@ -102,8 +102,9 @@ class System(Trained):
 
     def autoencoder_losses(self, x1, x2):
         """{"loss", "rec", "arc", "rank"} of images (B, 1, S, S)."""
-        h1, h2 = self.nets["encoder"](torch.cat([x1, x2])).chunk(2)
-        arc, rank = arc_rank(h1, h2)
+        h = self.nets["encoder"](torch.cat([x1, x2]))
+        h1, h2 = h.chunk(2)
+        arc, rank = arc_rank(*(h / h.square().mean().sqrt()).chunk(2))      # or a larger h2 means a larger h, forever
         n = max(1, len(x1) // DECODED)
         rec = F.l1_loss(self.nets["decoder"](torch.cat([h1[:n], h2[:n]])), torch.cat([x1[:n], x2[:n]]))
         return {"rec": rec, "arc": arc, "rank": rank, "loss": rec + LAMBDA_ARC * arc + LAMBDA_RANK * rank}

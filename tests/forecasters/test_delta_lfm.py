@@ -53,6 +53,17 @@ def test_the_gradient_is_that_of_torch_where_singular_values_are_apart():
         assert (ours - theirs).abs().max() < 1e-3 * theirs.abs().max()
 
 
+def test_the_size_of_the_latents_is_neither_punished_nor_rewarded():
+    made = System("unused", P)
+    x1, x2 = (noise((4, 1, 64, 64), v) for v in "ab")
+    plain = made.autoencoder_losses(x1, x2)
+    gain = torch.tensor(10.0, requires_grad=True)
+    made.nets["encoder"].register_forward_hook(lambda module, x, h: gain * h)
+    grown = made.autoencoder_losses(x1, x2)
+    assert torch.allclose(grown["rank"], plain["rank"], atol=1e-5) and grown["rank"] > 0
+    assert torch.autograd.grad(grown["rank"], gain)[0].abs() < 1e-6
+
+
 @pytest.mark.parametrize("m", [torch.eye(4, 64), torch.zeros(4, 64)])
 def test_the_gradient_is_finite_where_singular_values_are_equal(m):
     x = m.unsqueeze(0).clone().requires_grad_()
