@@ -4,20 +4,19 @@ import numpy as np
 import torch
 from diffusers import ControlNetModel
 from sklearn.linear_model import LinearRegression
-from torch import nn
 
-from namd.data.report import DIAMETERS, record_vector
-from namd.forecasters.trained import Latent, Sheet, Stage, posterior_pair
+from namd.data.report import DIAMETERS
+from namd.forecasters.record import N_NUMBERS, RecordNumbers
+from namd.forecasters.trained import Latent, Sheet, Stage
 from namd.models import diffusion, unet
-from namd.training import precision, seeding
+from namd.training import precision
 
-N_COVARIATES = 39       # of report.record_vector: the two log diameters, the age, codes, flags
 INTERVAL = 1.0          # years between the visits: the rounds of the screening
 M = 2                   # latents averaged in one follow-up: ours; 4 cost twice as much and gain little on validation
 
 
-class Covariates(nn.Module):
-    """What is known of a visit as 39 numbers, and the linear model that foretells the follow-up's diameters.
+class Covariates(RecordNumbers):
+    """The record of a visit as 39 numbers, and the linear model that foretells the follow-up's diameters.
 
     Source: BrLP's auxiliary model is a logistic disease course of brain volumes; log diameters, linear in the
     baseline's covariates, are ours, because two visits a patient hold no course.
@@ -25,27 +24,20 @@ class Covariates(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.register_buffer("mean", torch.zeros(3)), self.register_buffer("std", torch.ones(3))
-        self.register_buffer("slope", torch.zeros(2, N_COVARIATES)), self.register_buffer("offset", torch.zeros(2))
+        self.register_buffer("slope", torch.zeros(2, N_NUMBERS)), self.register_buffer("offset", torch.zeros(2))
 
-    def measure(self, pairs):
+    def fit(self, pairs):
         """Keep the spreads of the baseline's numbers, and fit the linear model."""
-        for name, values in record_vector(pairs.ehr)[1].items():
-            getattr(self, name).copy_(torch.tensor(values))
+        self.measure(pairs.ehr)
         sizes = self.sizes(pairs)
         known = ~sizes.isnan().any(1)
-        law = LinearRegression().fit(self.baseline(pairs.ehr)[known].cpu(), sizes[known].cpu())
+        law = LinearRegression().fit(self.numbers(pairs.ehr)[known].cpu(), sizes[known].cpu())
         self.slope.copy_(torch.from_numpy(law.coef_)), self.offset.copy_(torch.from_numpy(law.intercept_))
 
     def sizes(self, pairs):
         """Standardised log diameters at the follow-up, (N, 2); missing is NaN."""
         mm = pairs.attributes(2)[DIAMETERS].astype("Float64").to_numpy(dtype=np.float32, na_value=np.nan)
         return (torch.from_numpy(mm).to(self.mean).log() - self.mean[:2]) / self.std[:2]
-
-    def baseline(self, ehr):
-        """(B, 39) of B records."""
-        stats = dict(mean=self.mean.tolist(), std=self.std.tolist())
-        return torch.from_numpy(record_vector(ehr, stats)[0]).to(self.mean)
 
     def follow_up(self, baseline, sizes=None):
         """(B, 39) one interval later; diameters that are not given, or NaN, are those of the linear model."""
@@ -85,7 +77,7 @@ class System(Latent):
 
     def build(self):
         net = unet.load_unet(self.p.unet_path or self.arm / "unet_start")
-        unet.widen_context(net, N_COVARIATES, self.p.seed)
+        unet.widen_context(net, N_NUMBERS, self.p.seed)
         control = ControlNetModel.from_unet(net, conditioning_channels=unet.LATENT_CHANNELS + 1,
                                             conditioning_embedding_out_channels=net.config.block_out_channels[:1])
         self.scheduler = diffusion.schedule(self.p)
@@ -113,27 +105,20 @@ class System(Latent):
         return (diffusion.target(z, eps, t, self.scheduler) - self.predict(z_t, t, *conditions)).square().mean()
 
     def stages(self, train, val):
-        known, latents, z_val = self.nets["covariates"], self.latents("train"), self.latents("val")
-        known.measure(train)
-        at1, at1_val = known.baseline(train.ehr), known.baseline(val.ehr)
+        known, latents = self.nets["covariates"], self.latents("train")
+        known.fit(train)
+        at1, at1_val = known.numbers(train.ehr), known.numbers(val.ehr)
         at2, at2_val = known.follow_up(at1, known.sizes(train)), known.follow_up(at1_val, known.sizes(val))
-        z1_val, z2_val = (z_val[f"z{visit}_mean"][:, 0] for visit in (1, 2))
-        eps_val = seeding.noise(z2_val.shape, self.p.seed, "val").to(self.device)
-        t_val = (torch.arange(len(z1_val)) * self.p.n_timesteps // len(z1_val)).to(self.device)
-
-        def drawn(idx, g):
-            z1, z2 = posterior_pair(latents, idx, g)
-            t = torch.randint(self.p.n_timesteps, idx.shape, generator=g).to(self.device)
-            return z1, z2, torch.randn(z2.shape, generator=g).to(z2), t
+        z1_val, z2_val, eps_val, t_val = self.held_out()
 
         def step_visits(idx, g, step_no):
-            z1, z2, eps, t = drawn(idx, g)
+            z1, z2, eps, t = self.noised(latents, idx, g)
             second = (torch.rand(idx.shape, generator=g) < 0.5).to(self.device)
             z, at = torch.where(second[:, None, None, None], z2, z1), torch.where(second[:, None], at2[idx], at1[idx])
             return {"loss": self.loss(z, eps, t, at)}
 
         def step_control(idx, g, step_no):
-            z1, z2, eps, t = drawn(idx, g)
+            z1, z2, eps, t = self.noised(latents, idx, g)
             return {"loss": self.loss(z2, eps, t, at2[idx], self.control_map(z1, at1[idx]))}
 
         yield Stage("visits", {"unet": self.nets["unet"]}, step_visits, lambda: (
@@ -145,7 +130,7 @@ class System(Latent):
         self.nets["unet"].requires_grad_(True)      # Trained.fit keeps what learnt
 
     def draw(self, x1, ehr, noise):
-        z1, baseline = self.vae.encode(x1), self.nets["covariates"].baseline(ehr)
+        z1, baseline = self.vae.encode(x1), self.nets["covariates"].numbers(ehr)
         follow_up, control = self.nets["covariates"].follow_up(baseline), self.control_map(z1, baseline)
         z2 = stabilised(lambda z_T: diffusion.ddim_sample(
             lambda z_t, t: self.predict(z_t, t, follow_up, control), z_T, self.scheduler, self.p.ddim_steps),

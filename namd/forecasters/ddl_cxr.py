@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from namd.data.report import DIAMETERS, EHR, KNOWN, PATIENT, record_vector
-from namd.forecasters.trained import Latent, Sheet, Stage, posterior_pair
+from namd.data.report import DIAMETERS, EHR, KNOWN, PATIENT
+from namd.forecasters.record import RecordNumbers
+from namd.forecasters.trained import Latent, Sheet, Stage
 from namd.models import diffusion, unet
-from namd.training import seeding
 
 WIDTH, HEADS, LAYERS, FEED_FORWARD, DROPOUT = 128, 8, 1, 256, 0.2      # DDL-CXR's record transformer
 LABEL_WEIGHT, MARGIN = 1.4, 0.2                                         # DDL-CXR, ddpm.py
@@ -16,7 +16,7 @@ COLUMNS = (dict.fromkeys([*DIAMETERS, "age"], 1) | {name: len(codes) for name, c
            | dict.fromkeys(PATIENT[1:], 1))                             # of record_vector, before its missing flags
 
 
-class RecordTokens(nn.Module):
+class RecordTokens(RecordNumbers):
     """The record as 1 + 13 tokens, CLS first: each feature has its own embedding, and another where it is missing.
 
     Source: DDL-CXR (one layer of width 128, 8 heads); one token a feature is ours, because e has no time axis.
@@ -28,17 +28,6 @@ class RecordTokens(nn.Module):
         self.unknown, self.cls = nn.Parameter(torch.randn(len(COLUMNS), WIDTH)), nn.Parameter(torch.randn(1, WIDTH))
         layer = nn.TransformerEncoderLayer(WIDTH, HEADS, FEED_FORWARD, DROPOUT, batch_first=True)
         self.encoder = nn.TransformerEncoder(layer, LAYERS)
-        self.register_buffer("mean", torch.zeros(3)), self.register_buffer("std", torch.ones(3))
-
-    def measure(self, ehr):
-        """Keep mean and spread of the log diameters and the age of the training records."""
-        for name, values in record_vector(ehr)[1].items():
-            getattr(self, name).copy_(torch.tensor(values))
-
-    def numbers(self, ehr):
-        """(B, 39) of B records, as in report.record_vector."""
-        stats = dict(mean=self.mean.tolist(), std=self.std.tolist())
-        return torch.from_numpy(record_vector(ehr, stats)[0]).to(self.cls)
 
     def features(self, numbers):
         """(B, 13, 128) before any token has seen another, in the order of COLUMNS."""
@@ -99,19 +88,14 @@ class System(Latent):
         return missed.square().mean((1, 2, 3))
 
     def stages(self, train, val):
-        record, latents, z_val = self.nets["record"], self.latents("train"), self.latents("val")
+        record, latents, held_out = self.nets["record"], self.latents("train"), self.held_out()
         record.measure(train.ehr)
         numbers, numbers_val = record.numbers(train.ehr), record.numbers(val.ehr)
         label = torch.from_numpy(train.label).to(numbers)
-        z1_val, z2_val = (z_val[f"z{visit}_mean"][:, 0] for visit in (1, 2))
-        eps_val = seeding.noise(z2_val.shape, self.p.seed, "val").to(self.device)
-        t_val = (torch.arange(len(z1_val)) * self.p.n_timesteps // len(z1_val)).to(self.device)
         alpha_bar = diffusion.alpha_bar(self.scheduler).to(self.device)
 
         def step(idx, g, step_no):
-            z1, z2 = posterior_pair(latents, idx, g)
-            eps = torch.randn(z2.shape, generator=g).to(z2)
-            t = torch.randint(self.p.n_timesteps, idx.shape, generator=g).to(self.device)
+            z1, z2, eps, t = self.noised(latents, idx, g)
             ctx = record(numbers[idx])
             some = slice(None, None, SPOILT)
             spoilt = 0.5 * ctx[some] + 0.5 * torch.randn(ctx[some].shape, generator=g).to(ctx)
@@ -124,7 +108,7 @@ class System(Latent):
             return {"loss": mse.mean() + LABEL_WEIGHT * bce + paid, "mse": mse.mean(), "bce": bce, "contrast": paid}
 
         yield Stage("unet", dict(self.nets), step,
-                    lambda: self.errors(z1_val, z2_val, eps_val, t_val, record(numbers_val)).mean().item())
+                    lambda: self.errors(*held_out, record(numbers_val)).mean().item())
 
     def draw(self, x1, ehr, noise):
         z1, ctx = self.vae.encode(x1), self.nets["record"](self.nets["record"].numbers(ehr))

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from namd.data.report import record_vector
 from namd.forecasters import flow
+from namd.forecasters.record import N_NUMBERS, RecordNumbers
 from namd.forecasters.trained import Sheet, Stage, Trained
 
 CHANNELS = 4            # the matrix of the SVD is 4 x 64
@@ -14,7 +14,6 @@ LAMBDA_RANK = 0.01      # peers
 MARGIN = 0.1            # ours; in singular values over the root of the row's length, of latents of unit size
 GAP = 1e-3              # ours: squared singular values closer than this share of the largest count as equal
 YEAR = 365.25           # days
-RECORD = 39             # length of record_vector
 DECODED = 2             # ours: one pair in so many is decoded: unbiased, at a fraction of the cost
 CODES = 0.7             # ours: the autoencoder's share of the training
 
@@ -54,27 +53,16 @@ def arc_rank(z1, z2):
     return (u2 * sign - u1).abs().mean(), (F.relu(MARGIN - growth) + F.relu(-growth)).mean()
 
 
-class Record(nn.Module):
+class Record(RecordNumbers):
     """The record as an embedding that modulates every block of the velocity net, beside its time."""
 
     def __init__(self, width):
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(RECORD, width), nn.SiLU(), nn.Linear(width, width))
-        self.register_buffer("mean", torch.zeros(3))
-        self.register_buffer("std", torch.ones(3))
+        self.layers = nn.Sequential(nn.Linear(N_NUMBERS, width), nn.SiLU(), nn.Linear(width, width))
 
-    def measure(self, ehr):
-        """Take the means and spreads of the record's three numbers."""
-        for name, values in record_vector(ehr)[1].items():
-            getattr(self, name).copy_(torch.tensor(values))
-
-    def vector(self, ehr):
-        """(N, 39) float32."""
-        stats = {"mean": self.mean.tolist(), "std": self.std.tolist()}
-        return torch.from_numpy(record_vector(ehr, stats)[0]).to(self.mean.device)
-
-    def forward(self, vector):
-        return self.layers(vector)
+    def forward(self, numbers):
+        """(B, width) of (B, 39)."""
+        return self.layers(numbers)
 
 
 class System(Trained):
@@ -136,7 +124,7 @@ class System(Trained):
         z1, z2, z1_val, z2_val = map(self.nets["standard"], hs)
         (years, record), (years_val, record_val) = (
             (torch.from_numpy(pairs.table.interval_days.fillna(365).to_numpy(dtype="float32") / YEAR).to(self.device),
-             self.nets["record"].vector(pairs.ehr)) for pairs in (train, val))
+             self.nets["record"].numbers(pairs.ehr)) for pairs in (train, val))
         s_val = torch.linspace(0, 1, len(val), device=self.device)
 
         def learn_flow(idx, g, step_no):
@@ -147,6 +135,6 @@ class System(Trained):
                     lambda: self.flow_loss(z1_val[0], z2_val[0], years_val, record_val, s_val).item(), share=1 - CODES)
 
     def draw(self, x1, ehr, noise):
-        z1, record = self.nets["standard"](self.nets["encoder"](x1)), self.nets["record"].vector(ehr)
+        z1, record = self.nets["standard"](self.nets["encoder"](x1)), self.nets["record"].numbers(ehr)
         z2 = flow.integrate(lambda z, t: self.velocity(z, t, record), z1, self.p.system_flow_steps)
         return self.nets["decoder"](self.nets["standard"].inverse(z2))

@@ -3,9 +3,8 @@
 import torch
 from transformers import CLIPTextModel
 
-from namd.forecasters.trained import Latent, Sheet, Stage, posterior_pair
+from namd.forecasters.trained import Latent, Sheet, Stage
 from namd.models import diffusion, hub, unet
-from namd.training import seeding
 
 BEGIN, END, LENGTH = 49406, 49407, 77       # CLIP's tokens of the empty prompt: one begin, the rest end
 
@@ -57,18 +56,12 @@ class System(Latent):
         return (diffusion.target(z2, eps, t, self.scheduler) - self.predict(z1, z2_t, t)).square().mean()
 
     def stages(self, train, val):
-        latents = self.latents("train")
-        z1_val, z2_val = (self.latents("val")[f"z{visit}_mean"][:, 0] for visit in (1, 2))
-        eps_val = seeding.noise(z2_val.shape, self.p.seed, "val").to(self.device)
-        t_val = (torch.arange(len(z1_val)) * self.p.n_timesteps // len(z1_val)).to(self.device)
+        latents, held_out = self.latents("train"), self.held_out()
 
         def step(idx, g, step_no):
-            z1, z2 = posterior_pair(latents, idx, g)
-            eps = torch.randn(z2.shape, generator=g).to(z2)
-            t = torch.randint(self.p.n_timesteps, idx.shape, generator=g).to(self.device)
-            return {"loss": self.loss(z1, z2, eps, t)}
+            return {"loss": self.loss(*self.noised(latents, idx, g))}
 
-        yield Stage("unet", dict(self.nets), step, lambda: self.loss(z1_val, z2_val, eps_val, t_val).item())
+        yield Stage("unet", dict(self.nets), step, lambda: self.loss(*held_out).item())
 
     def draw(self, x1, ehr, noise):
         z1 = self.vae.encode(x1)

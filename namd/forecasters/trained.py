@@ -218,6 +218,18 @@ class Latent(Trained):
         stored = load_latents(self.arm / "latents" / f"{split}.safetensors")
         return {name: z.to(self.device) for name, z in stored.items()}
 
+    def noised(self, latents, idx, g):
+        """What a denoising step on the pairs `idx` sees: z1, z2, eps, (B, 4, h, w) each, and t (B,)."""
+        z1, z2 = posterior_pair(latents, idx, g)
+        eps = torch.randn(z2.shape, generator=g).to(z2)
+        return z1, z2, eps, torch.randint(self.p.n_timesteps, idx.shape, generator=g).to(self.device)
+
+    def held_out(self):
+        """The same of the validation split, always alike: unturned means, one noise, t spread evenly."""
+        z1, z2 = (self.latents("val")[f"z{visit}_mean"][:, 0] for visit in (1, 2))
+        t = torch.arange(len(z1)) * self.p.n_timesteps // len(z1)
+        return z1, z2, seeding.noise(z2.shape, self.p.seed, "val").to(self.device), t.to(self.device)
+
 
 def posterior_pair(latents, idx, g):
     """Fresh z1, z2 (B, 4, h, w) of the pairs `idx`, both under the same augmentation, as in notebook 04."""

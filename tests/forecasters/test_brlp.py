@@ -29,7 +29,7 @@ def of_split(pairs, name):
 
 def z_and_conditions():
     z, z1 = (seeding.noise((3, 4, 8, 8), name) for name in ("z", "z1"))
-    return z, torch.tensor([999, 500, 3]), seeding.noise((3, brlp.N_COVARIATES), "at2"), z1
+    return z, torch.tensor([999, 500, 3]), seeding.noise((3, brlp.N_NUMBERS), "at2"), z1
 
 
 def grown(pairs, slope, offset):
@@ -84,15 +84,15 @@ def test_the_linear_model_finds_a_linear_law_that_holds_on_other_pairs(run):
     wide = grown(type(pairs)(table, None), 1.3, -0.1)
     train, rest = (type(pairs)(wide.table.iloc[part], None) for part in (slice(60), slice(60, None)))
     known = Covariates()
-    known.measure(train)
-    assert torch.allclose(known.follow_up(known.baseline(rest.ehr))[:, :2], known.sizes(rest), atol=1e-4)
+    known.fit(train)
+    assert torch.allclose(known.follow_up(known.numbers(rest.ehr))[:, :2], known.sizes(rest), atol=1e-4)
 
 
 def test_the_follow_up_is_the_baseline_one_year_on(run):
     known, train = Covariates(), of_split(run[1], "train")
-    known.measure(train)
-    first, second = known.baseline(train.ehr), known.follow_up(known.baseline(train.ehr))
-    older = known.baseline(train.ehr.assign(age=train.ehr.age + 1))
+    known.fit(train)
+    first, second = known.numbers(train.ehr), known.follow_up(known.numbers(train.ehr))
+    older = known.numbers(train.ehr.assign(age=train.ehr.age + 1))
     assert INTERVAL == 1 and torch.allclose(second[:, 2], older[:, 2], atol=1e-5)
     assert torch.equal(second[:, 3:], first[:, 3:])
 
@@ -100,8 +100,8 @@ def test_the_follow_up_is_the_baseline_one_year_on(run):
 def test_an_unmeasured_follow_up_takes_the_foretold_diameters(run):
     train, known = of_split(run[1], "train"), Covariates()
     train.table["t1_sct_long_dia"] = train.table["t1_sct_long_dia"].where(np.arange(len(train)) > 1)
-    known.measure(train)
-    baseline = known.baseline(train.ehr)
+    known.fit(train)
+    baseline = known.numbers(train.ehr)
     told, measured = known.follow_up(baseline), known.follow_up(baseline, known.sizes(train))
     assert torch.equal(measured[:2, 0], told[:2, 0]) and torch.equal(measured[:, 1], known.sizes(train)[:, 1])
 
@@ -111,7 +111,7 @@ def test_one_latent_averaged_is_plain_ddim(run, made, monkeypatch):
     x1, ehr = run[1].images(64, -1000, 400)[0][:3], run[1].ehr.iloc[:3]
     z_T = torch.stack([seeding.noise((4, 8, 8), 5, "sample", pair, "las", 0) for pair in ehr.index])
     with torch.no_grad():
-        z1, baseline = made.vae.encode(x1), made.nets["covariates"].baseline(ehr)
+        z1, baseline = made.vae.encode(x1), made.nets["covariates"].numbers(ehr)
         at2, control = made.nets["covariates"].follow_up(baseline), made.control_map(z1, baseline)
         z2 = diffusion.ddim_sample(lambda z, t: made.predict(z, t, at2, control), z_T, made.scheduler, P.ddim_steps)
         plain = made.vae.decode_scaled(z2).clamp(-1, 1)

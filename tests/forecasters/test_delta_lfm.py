@@ -102,5 +102,5 @@ def test_the_record_reaches_the_draw_and_is_stored_with_its_spreads(tmp_path):
     other = ehr.assign(sct_long_dia=ehr.sct_long_dia * 3, age=ehr.age + 20)
     assert not torch.equal(made.sample(x1, ehr, [1]), made.sample(x1, other, [1]))
     again = System(tmp_path, P, "k")
-    assert torch.equal(again.nets["record"].vector(ehr), made.nets["record"].vector(ehr))
+    assert torch.equal(again.nets["record"].numbers(ehr), made.nets["record"].numbers(ehr))
     assert again.nets["record"].mean.abs().max() > 0

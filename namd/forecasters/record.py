@@ -1,0 +1,27 @@
+"""The record as numbers, for the systems that read it without a language model."""
+
+import torch
+from torch import nn
+
+from namd.data.report import record_vector
+
+N_NUMBERS = 39      # of report.record_vector: three standardised numbers, codes one-hot, flags, 13 times missing or not
+
+
+class RecordNumbers(nn.Module):
+    """Records as numbers under the means and spreads of the training records, which it keeps."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(3))
+        self.register_buffer("std", torch.ones(3))
+
+    def measure(self, ehr):
+        """Take mean and spread of the log diameters and the age from the training records."""
+        for name, values in record_vector(ehr)[1].items():
+            getattr(self, name).copy_(torch.tensor(values))
+
+    def numbers(self, ehr):
+        """(B, 39) float32 of B records."""
+        stats = dict(mean=self.mean.tolist(), std=self.std.tolist())
+        return torch.from_numpy(record_vector(ehr, stats)[0]).to(self.mean)
