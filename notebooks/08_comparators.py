@@ -31,9 +31,9 @@
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
-# | time | 25 min | not measured |
-# | memory | 2 GB for each of two processes | 60 GB for FLUX.1 (estimate) |
-# | disk | 0.3 GB | 10 GB (estimate) |
+# | time | 28 min | not measured |
+# | memory | 4.6 GB in all | 60 GB for FLUX.1 (estimate) |
+# | disk | 0.8 GB | 10 GB (estimate) |
 
 # %% tags=["parameters"]
 run_name: str = "quick"                  # folder below outputs/
@@ -106,7 +106,7 @@ p, WIDE = run.p, {"text-align": "left", "white-space": "normal"}
 
 # %% [markdown]
 # ## 1 · Give everyone the same budget
-# A row that was tuned with less care than the next compares care, not compared. So each one gets the
+# A row that was tuned with less care than the next compares care, not systems. So each one gets the
 # pairs, augmentations, batch size and number of steps of the others, and one rule for its learning
 # rate: try each of `system_rates` for `system_tune_steps`, keep the one with the lowest validation
 # loss, start again from the first weights. Systems of several stages split the budget.
@@ -195,9 +195,11 @@ check("one Euler step along a constant velocity arrives", torch.allclose(arrived
 
 # %% [markdown]
 # What cannot be known from the baseline is averaged by such a flow, which is why its SDE row adds
-# noise on the way. Its latents come from a *correlational* autoencoder, in which a visit can be told
-# from the other. **Δ-LFM** follows a flow of the same kind in latents whose singular values rank the
-# visits by progression.
+# noise on the way. The velocity sees $\mathbf z_t$ and t alone: beside $\mathbf z^{(1)}$ it could
+# read the answer off their difference at every t but 0, where a forecast starts. Its latents come
+# from a *correlational* autoencoder, in which a visit can be told from the other. **Δ-LFM** follows
+# a flow of the same kind in latents whose singular values rank the visits by progression, and reads
+# the record.
 #
 # ## 4 · Denoise latents
 # **SD1.5** is NAMD's last stage without alignment, prediction loss and record. **DDL-CXR** adds the
