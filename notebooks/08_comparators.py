@@ -197,14 +197,23 @@ check("one Euler step along a constant velocity arrives", torch.allclose(arrived
 # What cannot be known from the baseline is averaged by such a flow, which is why its SDE row adds
 # noise on the way. The velocity sees $\mathbf z_t$ and t alone: beside $\mathbf z^{(1)}$ it could
 # read the answer off their difference at every t but 0, where a forecast starts. Its latents come
-# from a *correlational* autoencoder, in which a visit can be told from the other. **Δ-LFM** follows
-# a flow of the same kind in latents whose singular values rank the visits by progression, and reads
-# the record.
+# from a *correlational* autoencoder, in which a visit can be told from the other.
+#
+# **Δ-LFM** follows a flow of the same kind in years instead of shares of the interval, reads the
+# record, and asks the singular values of its latents to grow with time:
+#
+# $$v^\star = \frac{\mathbf z^{(2)} - \mathbf z^{(1)}}{t_2 - t_1}, \qquad
+# \mathcal L_\text{rank} = \textstyle\sum_j \max\big(0,\; m - (s^{(2)}_j - s^{(1)}_j)\big)$$
 #
 # ## 4 · Denoise latents
-# **SD1.5** is NAMD's last stage without alignment, prediction loss and record. **DDL-CXR** adds the
-# record through a transformer of its own and punishes a U-Net that would do as well with a wrong
-# record:
+# **SD1.5** is NAMD's last stage without alignment, prediction loss and record; every prompt is the
+# empty one:
+#
+# $$\mathcal L = \mathbb E \big[\, \lVert \boldsymbol\epsilon -
+# \boldsymbol\epsilon_\theta(\mathbf z^{(1)}, \mathbf z^{(2)}_t, t, \varnothing) \rVert^2 \,\big]$$
+#
+# **DDL-CXR** adds the record through a transformer of its own and punishes a U-Net that would do as
+# well with a wrong record:
 #
 # $$\mathcal L = \ell_i + 1.4\, \mathrm{BCE} + w\, (1 - \bar\alpha_t)\,
 # \max(0,\; \ell_i - \ell_i^\text{wrong} + 0.2)$$
@@ -221,8 +230,12 @@ check("contrast by hand and by the module agree", torch.allclose(by_hand, by_mod
 
 # %% [markdown]
 # **BrLP** trains a U-Net on single visits with the record as context, freezes it, and lets a
-# *ControlNet* add the baseline. At inference it averages m latents before it decodes. That makes a
-# follow-up steadier and the runs more alike, by the factor that averages always bring:
+# *ControlNet* $\kappa$ add the baseline. At inference it averages m latents before it decodes, which
+# makes a follow-up steadier and the runs more alike, by the factor that averages always bring:
+#
+# $$\hat{\boldsymbol\epsilon} = \boldsymbol\epsilon_\theta\big(\mathbf z_t, t, e;\;
+# \kappa(\mathbf z_t, t, e, \mathbf z^{(1)})\big), \qquad
+# \hat{\mathbf z}^{(2)} = \frac1m \sum_{i=1}^m \mathrm{DDIM}(\mathbf z_T^{(i)})$$
 
 # %%
 show(brlp.stabilised)
