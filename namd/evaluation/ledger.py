@@ -11,7 +11,10 @@ from namd.study.paper import ours
 
 COLUMNS = ["id", "claim", "place", "statistic", "effect", "low", "high", "unit", "over", "n", "k", "training_seeds",
            "data", "verdict", "why"]
+COUNTS = dict.fromkeys(("n", "k", "training_seeds"), "Int64")
 REAL = ("real baseline", "real follow-up")
+SYSTEMS = ("comparators", "best_system")                    # tables of notebook 08
+WAITING = ("best", "lpips_best", "fid_best")                # claims that want them
 
 
 def near_best(table1):
@@ -48,11 +51,14 @@ def read_tables(folder):
     tables = {file.stem: pd.read_csv(file) for file in sorted(folder.glob("metrics/*.csv"))}
     vae, record = (json.loads((folder / file).read_text(encoding="utf-8"))
                    for file in ("arms/namd/runs/02.json", "runs/05.json"))
-    with_systems = pd.concat([tables["table1"], tables["comparators"]]) if "comparators" in tables else tables["table1"]
+    for name in SYSTEMS:        # of another Table 1 than this one: other patients, judge or arms
+        if name in tables and set(tables[name]["table1_digest"]) != set(tables["table1"]["digest"]):
+            del tables[name]
+    rows = pd.concat([tables[name] for name in ("table1", "comparators") if name in tables])
     return tables | dict(
         probabilities=pd.read_parquet(folder / "metrics" / "probabilities.parquet"), run=record["run_name"],
         parameters=vae["parameters"] | record["parameters"], data="phantom" if record["synthetic"] else "NLST",
-        near_best=near_best(with_systems))
+        near_best=near_best(rows))
 
 
 def settle(rule, limit, low, high):
@@ -80,7 +86,18 @@ def ledger(folder, arms=()):
     """
     tables = read_tables(folder)
     lines = pd.DataFrame([_decide(claim, tables) for claim in declared(arms)], columns=COLUMNS)
-    return lines.astype(dict.fromkeys(("n", "k", "training_seeds"), "Int64"))
+    return lines.astype(COUNTS)
+
+
+def with_systems(folder, claims):
+    """The ledger of notebook 07 with the lines that waited for the compared systems settled anew.
+
+    Args:
+        folder: as in `ledger`, after notebook 08 has written its tables; claims: what notebook 07 wrote there.
+    """
+    settled = ledger(folder).set_index("id")
+    lines = claims.astype(COUNTS).set_index("id")
+    return pd.concat([settled.loc[[id]] if id in WAITING else lines.loc[[id]] for id in lines.index]).reset_index()
 
 
 def _row(claim, tables):

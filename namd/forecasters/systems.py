@@ -85,8 +85,7 @@ def costs(makers, x1, ehr):
         the system, tuning included; rows of one system share it).
     """
     made = {row: make() for row, make in makers.items()}
-    table = [dict(parameters=sum(map(parameters, one.used)), gflops=flops(one.sample, x1, ehr, [0]) / 1e9,
-                  train_seconds=one.seconds) for one in made.values()]
+    table = [_cost(one, one.used, one.seconds, x1, ehr) for one in made.values()]
     return pd.DataFrame(table, index=pd.Index(made, name="row"))
 
 
@@ -97,8 +96,11 @@ def costs_of_namd(make, root, x1, ehr):
         make: () -> NAMD; root: of the run; x1, ehr: as in `costs`.
     """
     one = make()
-    parts = [one.pipe.vae, one.unet, one.prompts, one.lm]
     stamps = [json.loads((Path(root) / f"arms/namd/runs/{n}.json").read_text()) for n in ("02", "03", "04")]
-    line = dict(parameters=sum(map(parameters, parts)), gflops=flops(one.sample, x1, ehr, [0]) / 1e9,
-                train_seconds=sum(stamp["seconds"] for stamp in stamps))
+    line = _cost(one, [one.pipe.vae, one.unet, one.prompts, one.lm], sum(s["seconds"] for s in stamps), x1, ehr)
     return pd.DataFrame([line], index=pd.Index(["namd"], name="row"))
+
+
+def _cost(forecaster, modules, seconds, x1, ehr):
+    return dict(parameters=sum(map(parameters, modules)), gflops=flops(forecaster.sample, x1, ehr, [0]) / 1e9,
+                train_seconds=seconds)

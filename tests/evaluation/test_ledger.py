@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from namd.evaluation.claims import declared
-from namd.evaluation.ledger import COLUMNS, ledger, near_best, settle
+from namd.evaluation.ledger import COLUMNS, ledger, near_best, settle, with_systems
 
 TABLE1 = pd.DataFrame([
     dict(row="real baseline", paper_row="Real baseline LDCT", auroc_mean=0.69, k=1),
@@ -16,7 +16,7 @@ TABLE1 = pd.DataFrame([
     dict(row="no_align_no_pred", paper_row="NAMD (w/o L_align)", lpips_mean=0.10, lpips_sd=0.0, fid_mean=0.5,
          fid_sd=0.2, k=5),
     dict(row="namd", paper_row="NAMD", lpips_mean=0.12, lpips_sd=0.0, fid_mean=0.4, fid_sd=0.1, k=5),
-]).assign(n=1200)
+]).assign(n=1200, digest="1a2b3c4d")
 
 
 def effect(row, quantity, value, low, high, **other):
@@ -94,16 +94,40 @@ def test_a_line_says_what_its_interval_rests_on(lines):
     assert "one training seed" in plateau["why"]
 
 
+def write_systems(folder, digest):
+    """What notebook 08 leaves: two rows, one of them the paper's, and NAMD's distance to the best."""
+    rows = [dict(row="mcwgan", paper_row="McWGAN", lpips_mean=0.2, fid_mean=0.1, lpips_sd=0, fid_sd=0, k=1),
+            dict(row="brlp", paper_row="", lpips_mean=0.01, fid_mean=0.01, lpips_sd=0, fid_sd=0, k=5)]
+    best = [dict(quantity="AUROC", row="mcwgan", value=0.03, low=0.01, high=0.05)]
+    for name, table in (("comparators", rows), ("best_system", best)):
+        pd.DataFrame(table).assign(table1_digest=digest).to_csv(folder / "metrics" / f"{name}.csv", index=False)
+
+
 def test_the_compared_systems_settle_what_waited_for_them(folder):
-    pd.DataFrame([dict(row="mcwgan", paper_row="McWGAN", lpips_mean=0.2, fid_mean=0.1, lpips_sd=0, fid_sd=0, k=1),
-                  dict(row="brlp", paper_row="", lpips_mean=0.01, fid_mean=0.01, lpips_sd=0, fid_sd=0, k=5)]).to_csv(
-        folder / "metrics" / "comparators.csv", index=False)
-    best = dict(quantity="AUROC", row="mcwgan", value=0.03, low=0.01, high=0.05)
-    pd.DataFrame([best]).to_csv(folder / "metrics" / "best_system.csv", index=False)
+    write_systems(folder, "1a2b3c4d")
     lines = ledger(folder, []).set_index("id")
     assert lines.loc["best", "verdict"] == "holds" and lines.loc["best", "effect"] == 0.03
     assert lines.loc["lpips_best", "verdict"] == "fails"                # a system of ours does not count
     assert lines.loc["fid_best", "effect"] == pytest.approx(0.4 / 0.1 - 1)
+
+
+def test_systems_beside_another_table_1_settle_nothing(folder):
+    write_systems(folder, "other")
+    lines = ledger(folder, []).set_index("id")
+    assert lines.loc["best", "verdict"] == "not run here" and lines.loc["lpips_best", "verdict"] == "not comparable"
+
+
+def test_only_the_lines_that_waited_change(folder):
+    file = folder / "metrics" / "claims.csv"
+    ledger(folder, ["no_align_no_pred", "no_text"]).to_csv(file, index=False)
+    before = pd.read_csv(file)
+    write_systems(folder, "1a2b3c4d")
+    with_systems(folder, before).to_csv(file, index=False)
+    after = pd.read_csv(file)
+    assert list(after["id"]) == list(before["id"]) and list(after) == list(before)
+    different = [one.id for one, other in zip(before.itertuples(), after.itertuples(), strict=True)
+                 if str(one) != str(other)]
+    assert different == ["best", "lpips_best", "fid_best"]
 
 
 def test_near_best_looks_at_trained_generators_only():
