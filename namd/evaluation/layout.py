@@ -51,8 +51,8 @@ def table1(table, methods):
     """Table 1 in the paper's layout: its groups and rows with the paper's values beside ours, then the controls.
 
     Args:
-        table: DataFrame of table1.beside_the_paper, indexed by row; methods: the rows that are generators to be ranked;
-            every other row without a place in the paper is a control.
+        table: DataFrame of table1.beside_the_paper, indexed by row; methods: the rows that are generators to be ranked,
+            stochastic where k > 1; every other row without a place in the paper is a control.
 
     Returns:
         Shown, one line a method below the line of its group, columns (metric, "here" or "paper"): mean ± sd over runs,
@@ -64,7 +64,7 @@ def table1(table, methods):
     known_as = {paper: row for row, paper in table["paper_row"].items() if paper}
     lines = [(paper["group"], name, known_as.get(name), paper) for name, paper in PAPER["table1"].items()]
     own = table.index[table["paper_row"] == ""]
-    lines += [(RANKED[1] if row in methods else CONTROLS, row, row, {}) for row in own]
+    lines += [(RANKED[int(table.loc[row, "k"] > 1)] if row in methods else CONTROLS, row, row, {}) for row in own]
     shown, ranked = {}, [group in RANKED for group, *_ in lines]
     theirs = {ours(metric, table): metric for metric in PAPERS}
     for metric in [name for name in NAMES if name != "delta_rmae" and f"{name}_mean" in table]:

@@ -61,6 +61,15 @@ def test_groups_come_in_the_papers_order_with_the_controls_last():
     assert names.index("no_align") < names.index(groups[3]) < names.index("copy-baseline")
 
 
+def test_a_generator_of_ours_stands_among_the_deterministic_ones_where_it_draws_once():
+    known = table()
+    line = known.iloc[[-1]].assign(paper_row="", comparable="")
+    added = pd.concat([known, *(line.set_axis([row]).assign(k=k) for row, k in (("once", 1), ("often", 4)))])
+    lines = [str(name) for name in layout.table1(added, ["once", "often"]).index]
+    stochastic = next(i for i, name in enumerate(lines) if "Stochastic" in name)
+    assert lines.index("once") < stochastic < lines.index("often")
+
+
 def test_the_table_is_html_on_a_page_and_text_elsewhere():
     shown = layout.table1(table(), ["namd", "no_align"])
     html, text = shown._repr_html_(), repr(shown)
