@@ -154,7 +154,7 @@ def _table(frame):
             rows.append(f"<tr class=group><td colspan=9>{group}</td></tr>")
         row = by_paper.get(name)
         rows.append(_line(name, paper, row, "" if row is not None else "not run here"))
-    rows.append("<tr class=group><td colspan=9>Rows that the paper does not have: other systems, controls, ceilings</td></tr>")
+    rows.append("<tr class=group><td colspan=9>Systems, controls and ceilings that the paper does not have</td></tr>")
     rows += [_line(row["row"], {}, row, "") for _, row in frame.iterrows() if not isinstance(row["paper_row"], str)]
     heads = "".join(f"<th colspan=2>{title}</th>" for title, _ in METRICS.values())
     subs = "<th>here</th><th class=paper>paper</th>" * len(METRICS)
