@@ -80,7 +80,7 @@ from IPython.display import display
 
 from namd.data.cohort import Cohort
 from namd.data.phantom import oracle
-from namd.data.report import record_vector
+from namd.data.report import PATIENT, record_vector
 from namd.evaluation import calibration, curves, differences, figures, growth, intervals, layout, metrics, runs, table1
 from namd.evaluation.inception import load as load_inception
 from namd.forecasters import controls
@@ -263,6 +263,7 @@ print(f"AUROC of the real follow-up: DeLong [{low:.3f}, {high:.3f}], bootstrap [
 # |---|---|---|
 # | namd, other arms | sampled by notebooks 02-04 | the question |
 # | permuted records | NAMD with another subject's record | does the text matter? |
+# | permuted patients | its 8 patient fields only: age to family | does the patient matter? |
 # | copy-baseline | $\hat X^{(2)} = X^{(1)}$ | AUROC of the real baseline, by construction |
 # | mean follow-up | the training mean, for everyone | AUROC .5, by construction |
 # | oracle (phantom) | drawn from the true $p(X^{(2)} \mid X^{(1)}, e)$ | ceiling of any generator |
@@ -273,6 +274,8 @@ mean_follow_up.fit(train, run.p)
 makers = {arm: partial(NAMD, run.need(f"arms/{arm}/namd", made_by="04").parent, run.p)
           for arm in compare_arms}
 makers["permuted records"] = lambda namd=makers["namd"]: controls.PermutedRecords(namd(), test.ehr, seed)
+makers["permuted patients"] = lambda namd=makers["namd"]: controls.PermutedRecords(
+    namd(), test.ehr, seed, fields=PATIENT)
 makers |= {"copy-baseline": controls.CopyBaseline, "mean follow-up": lambda: mean_follow_up}
 
 # %%
@@ -285,9 +288,10 @@ if known_law:
 show(controls.PermutedRecords)
 
 # %%
-k_of = {"oracle": oracle_runs} | dict.fromkeys(compare_arms, k_runs)         # the other rows: one run
+k_of = {"oracle": oracle_runs} | dict.fromkeys([*compare_arms, "permuted patients"], k_runs)   # else one
 seeds = {row: runs.run_seeds(k_of.get(row, 1)) for row in makers}
-drawn_by = dict.fromkeys(makers) | {arm: arm for arm in compare_arms} | {"permuted records": "namd"}
+drawn_by = dict.fromkeys(makers) | {arm: arm for arm in compare_arms}
+drawn_by |= dict.fromkeys(["permuted records", "permuted patients"], "namd")
 keys = {row: runs.row_key(run, drawn_by[row], row, seeds[row]) for row in makers}
 runs.draw_rows(makers, x1, test.ehr, seeds, run.root / "samples", eval_batch, threads, eval_workers,
                run.p.precision, keys)
@@ -424,7 +428,8 @@ check("copy-baseline scores as the real baseline",
 
 # %%
 order = ["real baseline", "real follow-up", "copy-baseline", "mean follow-up", "direct x1", "direct", "record only",
-         "oracle", "true risk", *[arm for arm in compare_arms if arm != "namd"], "namd", "permuted records"]
+         "oracle", "true risk", *[arm for arm in compare_arms if arm != "namd"], "namd", "permuted records",
+         "permuted patients"]
 prob = {row: prob[row] for row in order if row in prob}
 table = pd.DataFrame([table1.diagnosis_columns(label, p) for p in prob.values()], index=pd.Index(prob, name="row"))
 table = images.reindex(table.index).join(table)
@@ -459,7 +464,7 @@ run.figure(layout.row_forests(table.loc[shown], n_text, run.synthetic), "table1_
 # %% [markdown]
 # **What to see.** The dashed line is the real baseline. A generator earns its place right of it. If
 # *direct* lies right of *namd*, the pictures cost information; if *permuted records* lies on *namd*,
-# the record is ignored.
+# the record is ignored, and with *permuted patients* what is not about the nodule.
 #
 # ## 7 · Decide what holds
 # Overlapping bars decide nothing, because all rows share their patients. We subtract NAMD patient

@@ -260,7 +260,7 @@ def alignment(row, with_it, without):
 
 
 # %%
-controls = ["real baseline", "direct", "permuted records"]
+controls = ["real baseline", "direct", "permuted records", "permuted patients"]
 found = [line for row in [*others, *controls] for line in diagnosis(row)]
 found += [line for row in [*others, "copy-baseline"] for line in image_quality(row)]
 found += [share(ceiling) for ceiling in ("real follow-up", "oracle") if ceiling in evaluated]

@@ -178,6 +178,8 @@ OURS = (
            absent="only a phantom knows its oracle"),
     _against("record", "The record matters: NAMD beats itself with another subject's record", "ours",
              "permuted records"),
+    _against("patient", "The patient matters: NAMD beats itself with another patient's age, sex, emphysema and family",
+             "ours", "permuted patients"),
     _against("copy", "NAMD's images are nearer to the follow-up than a copied baseline", "ours", "copy-baseline",
              "LPIPS", rule="below", over="runs", unless=_random_lpips),
     _spread("ring_lead", "The boundary ring holds more variance than its share of the area", "ours",

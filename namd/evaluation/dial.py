@@ -9,9 +9,10 @@ from namd.evaluation import intervals, metrics
 from namd.evaluation.figures import COLOURS, finish
 
 AUROCS = ("real baseline", "namd", "oracle", "real follow-up")
-GAINS = ("namd - baseline", "oracle - baseline")
+ROWS = (*AUROCS, "permuted patients")
+GAINS = ("namd - baseline", "oracle - baseline", "namd - permuted patients")
 STYLES = dict(zip((*AUROCS, *GAINS), (("--", COLOURS[0]), ("-", COLOURS[1]), (":", COLOURS[2]), ("-.", COLOURS[3]),
-                                      ("-", COLOURS[1]), (":", COLOURS[2])), strict=True))
+                                      ("-", COLOURS[1]), (":", COLOURS[2]), ("--", COLOURS[4])), strict=True))
 WORDS = {"growth_given_label": "null:\ngrowth\ngiven label", "no_record_effect": "null:\nno record\neffect"}
 
 
@@ -19,17 +20,17 @@ def position(label, prob, counts):
     """What one position of the dial shows.
 
     Args:
-        label: (N,) in {0, 1}; prob: {row: (K, N)} with the four rows of AUROCS; counts: (n_boot, N).
+        label: (N,) in {0, 1}; prob: {row: (K, N)} with the five ROWS; counts: (n_boot, N).
 
     Returns:
-        DataFrame quantity, value, low, high (patient bootstrap): the AUROCs averaged over runs, the two GAINS, and
+        DataFrame quantity, value, low, high (patient bootstrap): the AUROCs averaged over runs, the three GAINS, and
         the shares that namd closes of the way from the real baseline to the real follow-up ("gap closed") and to the
         oracle ("oracle's gap closed"), NaN where there is no gap.
 
     Source: ours. Averaged over runs and not of the mean probability, because one virtual image replaces one real one.
     """
-    measured = {row: metrics.over_runs(metrics.auroc, label, prob[row])[0] for row in AUROCS}
-    drawn = {row: intervals.auroc_draws(label, prob[row], counts) for row in AUROCS}
+    measured = {row: metrics.over_runs(metrics.auroc, label, prob[row])[0] for row in ROWS}
+    drawn = {row: intervals.auroc_draws(label, prob[row], counts) for row in ROWS}
     table = []
     for (name, value), spread in zip(_with_gains(measured).items(), _with_gains(drawn).values(), strict=True):
         low, high = (np.nan, np.nan) if np.isnan(value) else intervals.percentile_interval(spread)
@@ -39,8 +40,9 @@ def position(label, prob, counts):
 
 def _with_gains(auroc):
     """AUROCs, or draws of them, and what follows from them."""
-    baseline, namd, oracle, follow_up = (auroc[row] for row in AUROCS)
-    return {**auroc, "namd - baseline": namd - baseline, "oracle - baseline": oracle - baseline,
+    baseline, namd, oracle, follow_up, exchanged = (auroc[row] for row in ROWS)
+    gains = (namd - baseline, oracle - baseline, namd - exchanged)
+    return {**auroc, **dict(zip(GAINS, gains, strict=True)),
             "gap closed": intervals.gap_closed(baseline, namd, follow_up),
             "oracle's gap closed": intervals.gap_closed(baseline, namd, oracle)}
 

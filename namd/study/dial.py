@@ -76,7 +76,7 @@ def _read(folder, n_boot, command):
     stamp = json.loads(record.read_text(encoding="utf-8"))
     test = Cohort.open(folder / "cohort").split("test")
     table = pd.read_parquet(probabilities)
-    prob = {row: runs.stack(table, [row], test.table.index)[0] for row in dial.AUROCS}
+    prob = {row: runs.stack(table, [row], test.table.index)[0] for row in dial.ROWS}
     counts = intervals.resample_counts(test.label, n_boot, "dial", folder.name)
     return dial.position(test.label, prob, counts).assign(
         phantom_seed=made["phantom_seed"], eps=made["phantom_eps"], null=made["phantom_null"],

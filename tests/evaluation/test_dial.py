@@ -17,19 +17,21 @@ def told(strength, k=1):
 
 
 def position(**changed):
-    prob = {"real baseline": told(0.6), "namd": told(0.9, 3), "oracle": told(1.0, 2), "real follow-up": told(1.8)}
+    prob = {"real baseline": told(0.6), "namd": told(0.9, 3), "oracle": told(1.0, 2), "real follow-up": told(1.8),
+            "permuted patients": told(0.8, 3)}
     return dial.position(LABEL, prob | changed, COUNTS).set_index("quantity")
 
 
 def test_a_position_holds_aurocs_gains_and_the_gap_closed_with_intervals():
     table = position()
-    assert list(table.index) == [*dial.AUROCS, *dial.GAINS, "gap closed", "oracle's gap closed"]
+    assert list(table.index) == [*dial.ROWS, *dial.GAINS, "gap closed", "oracle's gap closed"]
     auroc = table["value"]
     assert auroc["namd - baseline"] == pytest.approx(auroc["namd"] - auroc["real baseline"])
     assert auroc["gap closed"] == pytest.approx(
         (auroc["namd"] - auroc["real baseline"]) / (auroc["real follow-up"] - auroc["real baseline"]))
     assert table.loc["oracle's gap closed", "value"] == pytest.approx(
         auroc["namd - baseline"] / auroc["oracle - baseline"])
+    assert auroc["namd - permuted patients"] == pytest.approx(auroc["namd"] - auroc["permuted patients"])
     assert (table["low"] < table["value"]).all() and (table["value"] < table["high"]).all()
 
 

@@ -81,6 +81,16 @@ def test_permuted_records_changes_the_record_and_not_the_image():
     assert x2_hat[0, :, 0, 0, 0].tolist() == exchange(ehr, 3)["age"].tolist()
 
 
+def test_of_a_record_some_fields_can_stay_with_their_subject():
+    ehr = records(50).assign(size=np.arange(50), gender=np.arange(50))
+    moved = exchange(ehr, 7, fields=["age", "gender"])
+    assert list(moved.columns) == list(ehr.columns) and moved["size"].equals(ehr["size"])
+    assert (moved["age"] != ehr["age"]).all() and moved["age"].equals(moved["gender"])     # both from one donor
+    x1 = torch.zeros(50, 1, 2, 2)
+    assert torch.equal(PermutedRecords(AgeAsBrightness(), ehr, 7, fields=["size"]).sample(x1, ehr, [1]),
+                       AgeAsBrightness().sample(x1, ehr, [1]))
+
+
 def test_permuted_records_are_those_of_the_whole_set_in_any_piece_of_it():
     x1, ehr = torch.zeros(5, 1, 2, 2), records(5)
     control = PermutedRecords(AgeAsBrightness(), ehr, 3)

@@ -7,7 +7,7 @@ import pytest
 
 from namd.data.cohort import Cohort
 from namd.errors import UserError
-from namd.evaluation.dial import AUROCS
+from namd.evaluation.dial import AUROCS, ROWS
 from namd.evaluation.runs import probability_table
 from namd.study import dial, params
 from namd.training.seeding import numpy_rng
@@ -25,7 +25,7 @@ def finished_run(root, eps, null="none", source="phantom"):
     (root / "runs" / "01.json").write_text(json.dumps(dict(parameters=made)))
     (root / "runs" / "05.json").write_text(json.dumps(dict(parameters=dict(k_runs=2), digest="0123abcd")))
     rng = numpy_rng(root.name)
-    prob = {row: rng.random((2 if row == "namd" else 1, 40)) + LABEL * i / 4 for i, row in enumerate(AUROCS)}
+    prob = {row: rng.random((2 if row == "namd" else 1, 40)) + LABEL * i / 4 for i, row in enumerate(ROWS)}
     probability_table(prob, PAIRS).to_parquet(root / "metrics" / "probabilities.parquet")
 
 
