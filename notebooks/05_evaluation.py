@@ -288,7 +288,7 @@ if known_law:
 show(controls.PermutedRecords)
 
 # %%
-k_of = {"oracle": oracle_runs} | dict.fromkeys([*compare_arms, "permuted patients"], k_runs)   # else one
+k_of = {"oracle": oracle_runs} | dict.fromkeys(compare_arms, k_runs)         # the other rows: one run
 seeds = {row: runs.run_seeds(k_of.get(row, 1)) for row in makers}
 drawn_by = dict.fromkeys(makers) | {arm: arm for arm in compare_arms}
 drawn_by |= dict.fromkeys(["permuted records", "permuted patients"], "namd")

@@ -110,8 +110,8 @@ def _judge(shells, p) -> Stage:
 
 @torch.no_grad()
 def _sampling(shells, p, n_test, n_arms) -> Stage:
-    """K follow-ups of every arm and of the row with permuted patients, one of the row with permuted records."""
-    images = n_test * (p.k_runs * (n_arms + 1) + 1)
+    """K follow-ups of every arm, one of the rows with permuted records and with permuted patients."""
+    images = n_test * (p.k_runs * n_arms + 2)
     batch = min(p.eval_batch, images)
     side = p.image_size // 8
     forward = cost(lambda: _predict(shells.unet_cond, shells, batch, p))
@@ -202,7 +202,7 @@ def disk(found, shells, p, n_subjects: int, n_arms: int) -> int:
     running = max(min(3, (stage.steps - 1) // p.save_every) * stage.saved for stage in training)
     networks = [shells.vae, shells.unet, shells.unet_cond, *([] if p.unet_path else [shells.unet])]
     latents = n_subjects * AUGMENTATIONS[p.augment] * 4 * 4 * (p.image_size // 8) ** 2 * 4
-    images = n_subjects * p.data_test_share * (p.k_runs * (n_arms + 1) + p.oracle_runs + 3) * p.image_size**2 * 2
+    images = n_subjects * p.data_test_share * (p.k_runs * n_arms + p.oracle_runs + 4) * p.image_size**2 * 2
     crops = n_subjects * 2 * PIXELS**2 * 2
     made = n_subjects * SUBJECT_BYTES if p.data_source == "phantom" else 0
     arm = sum(stage.memory["weights"] for stage in training) + sum(map(size_bytes, networks)) + latents

@@ -24,7 +24,7 @@ def test_every_stage_is_counted_and_training_counts_forward_and_backward(shells)
     assert [stage.per_arm for stage in found.values()] == [True, True, True, False, False]
     forward = flops(lambda: stages._predict(shells.unet, shells, p.uncond_batch, p))
     assert 2.5 * forward * p.uncond_steps < found["03 unconditional"].flops < 3.1 * forward * p.uncond_steps
-    images = 16 * (3 * 3 + 1)   # 40 % of 40 subjects; K = 3 of 2 arms and permuted patients, one of permuted records
+    images = 16 * (3 * 2 + 2)                # 40 % of 40 subjects; K = 3 of 2 arms, one run of two permuted rows
     assert found["05 sampling"].steps == -(-images // p.eval_batch) * p.ddim_steps
 
 
