@@ -115,7 +115,8 @@ class System(Trained):
         """Weighted sum of L1, 1 - SSIM and the perceptual term: (); the last two see `share` of the images."""
         l1, n = F.l1_loss(x2_hat, x2), max(1, round(share * len(x2)))
         x2_hat, x2 = x2_hat[:n], x2[:n]
-        ssim = structural_similarity_index_measure(x2_hat.cpu(), x2.cpu(), data_range=2.0)  # CUDA: not deterministic
+        planes = (x.transpose(0, 1).cpu() for x in (x2_hat, x2))    # as channels: 20 x faster; CUDA: not deterministic
+        ssim = structural_similarity_index_measure(*planes, data_range=2.0)
         terms = dict(l1=l1, ssim=1 - ssim.to(x2), perceptual=self.perceptual(x2_hat, x2))
         return sum(WEIGHTS[name] * term for name, term in terms.items())
 
@@ -141,7 +142,7 @@ class System(Trained):
                            lambda: loss(x_val[:, 0].flatten(0, 1), label_val.repeat(2)).item())
 
     def _gan_stage(self, train, val):
-        """The critic learns in every step, the predictor in every N_CRITIC-th; the other has no gradient then."""
+        """The critic learns in every step, the predictor in every N_CRITIC-th; in the others it has no gradient."""
         x1, x2 = self.images(train)
         x1_val, x2_val = (x[0] for x in self.images(val))
         nets = {name: self.nets[name] for name in ("predictor", "critic")}
@@ -161,7 +162,7 @@ class System(Trained):
                            betas=BETAS, weight_decay=0.0, grad_clip=math.inf)
 
     def _stage(self, name, share, nets, step, validate, **settings):
-        """Stage that validates five times in its last training and once while a rate is tuned: SSIM is slow."""
+        """Stage that validates five times in its last training and once while a rate is tuned, as val is dear."""
         every = max(1, round(share * self.p.system_steps / 5))
         return Stage(name, nets, step, validate, share, dict(val_every=every) | settings)
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from small_systems import P, write_system_run
+from torchmetrics.functional.image import structural_similarity_index_measure
 
 from namd.forecasters import mcwgan
 from namd.training import loop, seeding
@@ -72,6 +73,16 @@ def test_every_term_is_zero_for_equal_images_alone(tmp_path, monkeypatch, name):
         monkeypatch.setitem(mcwgan.WEIGHTS, other, 0.0)
     assert made.distance(x2, x2).item() == pytest.approx(0, abs=1e-5)
     assert made.distance(x1, x2) > 0.01
+
+
+def test_ssim_is_the_mean_over_images(tmp_path, monkeypatch):
+    made, (x1, x2) = system(tmp_path), images()
+    x1[0] = x2[0]                                       # so that the images differ in their SSIM
+    for other in ("l1", "perceptual"):
+        monkeypatch.setitem(mcwgan.WEIGHTS, other, 0.0)
+    each = [structural_similarity_index_measure(a[None], b[None], data_range=2.0) for a, b in zip(x1, x2, strict=True)]
+    wanted = mcwgan.WEIGHTS["ssim"] * (1 - sum(each) / 4)
+    assert made.distance(x1, x2).item() == pytest.approx(wanted.item(), rel=1e-4)
 
 
 def test_the_predictor_moves_in_every_n_critic_th_step_alone(tmp_path, pairs):
