@@ -154,6 +154,8 @@ label, pair_id = test.label, list(test.table.index)
 
 def names(row):
     """Rows of the reference and of `row` at each training seed that both have."""
+    if row.startswith("permuted"):                                       # drawn by the reference itself
+        return [reference], [row]
     ours, theirs = (runs.training_seeds(evaluated, arm) for arm in (reference, row))
     if row in compare_arms:
         ours = [arm for arm in ours if arm.replace(reference, row, 1) in theirs]
@@ -180,7 +182,7 @@ check("difference by hand and by the module agree", np.isclose(delta, by_hand[0]
 show(levels.estimate)
 
 # %% [markdown]
-# Now every arm, and beside the arms three controls of notebook 05.
+# Now every arm, and beside the arms four controls of notebook 05.
 
 # %%
 table1 = pd.read_csv(run.need("metrics/table1.csv", made_by="05")).set_index("row")
@@ -413,8 +415,8 @@ auroc_at = effects[effects["quantity"] == "AUROC"].rename(columns={"row": "arm"}
 curves = pd.concat([doses.against(ladder, found.set_index("arm"), reference, name) for name, found in
                     (("AUROC", auroc_at), (f"R2 of log diameter, {align_latent}", order_at))])
 if len(ladder):
-    run.figure(doses.figure(run.table(curves, "doses"), reference, f"n = {len(label)} test nodules, 95 % over patients",
-                            synthetic=run.synthetic), "doses")
+    title = f"n = {len(label)} test nodules, 95 % over patients, and over training seeds where an arm has several"
+    run.figure(doses.figure(run.table(curves, "doses"), reference, title, run.synthetic), "doses")
 else:
     print(f"This run has one dose of each: make ablations PROFILE={run_name}")
 
