@@ -463,8 +463,8 @@ run.figure(layout.row_forests(table.loc[shown], n_text, run.synthetic), "table1_
 
 # %% [markdown]
 # **What to see.** The dashed line is the real baseline. A generator earns its place right of it. If
-# *direct* lies right of *namd*, the pictures cost information; if *permuted records* lies on *namd*,
-# the record is ignored, and with *permuted patients* what is not about the nodule.
+# *direct* lies right of *namd*, the pictures cost information. If *permuted records* lies on *namd*,
+# the record is ignored; if *permuted patients* does, age, sex, emphysema and family are.
 #
 # ## 7 · Decide what holds
 # Overlapping bars decide nothing, because all rows share their patients. We subtract NAMD patient

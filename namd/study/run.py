@@ -10,6 +10,7 @@ import resource
 import sys
 import textwrap
 import time
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -65,11 +66,12 @@ def _device(wanted):
 
 
 def _settle(seed, threads, name):
-    """Threads, seeds and deterministic algorithms: the one place that sets them."""
+    """Threads, seeds, deterministic algorithms and what is not warned of: the one place that sets them."""
     if threads:
         torch.set_num_threads(threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs")   # joblib renews one whose memory grew
     torch.backends.cudnn.benchmark = False
     word = derive_seed(seed, name)
     random.seed(word)
