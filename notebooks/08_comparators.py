@@ -26,7 +26,7 @@
 # - Give eight systems one tuning budget, and read a validation table before a test table.
 #
 # ## What you need
-# Gradients, differential equations in one variable. Notebooks 05 and 07, and notebooks 02 and 03 of
+# Gradients, differential equations in one variable. Notebook 05, and notebooks 02 and 03 of
 # the arm `system_arm`: the systems on latents share its VAE, which knows nothing of alignment.
 #
 # | | quick, 2 CPU cores | paper, one GPU |
@@ -91,7 +91,7 @@ import torch
 from namd.data.cohort import Cohort
 from namd.evaluation import comparators, differences, figures, intervals, layout, runs, table1
 from namd.evaluation.inception import load as load_inception
-from namd.evaluation.ledger import with_systems
+from namd.evaluation.ledger import ledger
 from namd.forecasters import brlp, ddl_cxr, flow, mcwgan
 from namd.forecasters import systems as compared
 from namd.forecasters.controls import CopyBaseline, MeanFollowUp
@@ -379,8 +379,7 @@ run.figure(comparators.cost_against_auroc(whole, costs, n_text, run.synthetic), 
 # %%
 theirs = [row for row, paper in paper_names.items() if paper]
 run.table(comparators.against_best(label, prob, theirs, counts).assign(**beside), "best_system")
-claims = pd.read_csv(run.need("metrics/claims.csv", made_by="07")).drop(columns=["run_name", "digest"])
-claims = run.table(with_systems(run.root, claims), "claims").set_index("id")
+claims = ledger(run.root, notebooks=("05", "08")).set_index("id")
 shown = ["claim", "effect", "low", "high", "verdict", "why"]
 claims.loc[["best", "lpips_best", "fid_best"], shown].style.set_properties(**WIDE)
 

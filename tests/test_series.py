@@ -50,7 +50,7 @@ def test_every_notebook_leaves_its_record_html_and_done_file(outputs, job):
     "cohort/manifest.json", "cohort/pairs.parquet", "llm/config.json", "params.yaml", "index.html",
     "arms/namd/vae/config.json", "arms/namd/latents/train.safetensors", "arms/namd/unet_uncond/config.json",
     "arms/namd/namd/unet/config.json", "arms/no_align_no_pred/namd/unet/config.json", "samples/namd.npy",
-    "samples/no_align_no_pred.npy", "metrics/table1.csv", "metrics/panel_07.csv",
+    "samples/no_align_no_pred.npy", "metrics/table1.csv", "metrics/panel_07.csv", "metrics/claims.csv",
 ])
 def test_the_artefacts_lie_where_the_layout_says(outputs, path):
     assert (outputs / "smoke" / path).is_file()

@@ -8,13 +8,14 @@ import pandas as pd
 from namd.evaluation.claims import COMMAND, declared
 from namd.evaluation.variance import verdict
 from namd.study.paper import ours
+from namd.study.series import LATER
 
 COLUMNS = ["id", "claim", "place", "statistic", "effect", "low", "high", "unit", "over", "n", "k", "training_seeds",
            "data", "verdict", "why"]
 COUNTS = dict.fromkeys(("n", "k", "training_seeds"), "Int64")
 REAL = ("real baseline", "real follow-up")
 SYSTEMS = ("comparators", "best_system")                    # tables of notebook 08
-WAITING = ("best", "lpips_best", "fid_best")                # claims that want them
+BESIDE = ("table1", "regimes", *SYSTEMS)                    # tables that a reason or a comparison reads
 
 
 def near_best(table1):
@@ -42,13 +43,14 @@ def near_best(table1):
     return pd.DataFrame(rows)
 
 
-def read_tables(folder):
-    """Every table of a finished run by its name, with its parameters and data source.
+def read_tables(folder, names):
+    """The tables `names` of a run, as far as they are there, with its parameters and data source.
 
     Args:
         folder: Path of the run; notebooks 02 and 05 must have finished there.
     """
-    tables = {file.stem: pd.read_csv(file) for file in sorted(folder.glob("metrics/*.csv"))}
+    files = {name: folder / "metrics" / f"{name}.csv" for name in {*names, *BESIDE}}
+    tables = {name: pd.read_csv(file) for name, file in files.items() if file.is_file()}
     vae, record = (json.loads((folder / file).read_text(encoding="utf-8"))
                    for file in ("arms/namd/runs/02.json", "runs/05.json"))
     for name in SYSTEMS:        # of another Table 1 than this one: other patients, judge or arms
@@ -72,8 +74,8 @@ def settle(rule, limit, low, high):
     return verdict(low - limit, high - limit) if rule == "above" else verdict(limit - high, limit - low)
 
 
-def ledger(folder, arms=()):
-    """The verdict of a finished run on every claim.
+def ledger(folder, arms=(), notebooks=None):
+    """The verdict of a run on every claim, or on those alone whose tables some `notebooks` write, e.g. ("05", "07").
 
     Args:
         folder: Path of the run; arms: ablations of the run, without the reference and without training seeds.
@@ -84,20 +86,9 @@ def ledger(folder, arms=()):
 
     Source: ours. A verdict concerns this run and its data; none says that the paper was reproduced.
     """
-    tables = read_tables(folder)
-    lines = pd.DataFrame([_decide(claim, tables) for claim in declared(arms)], columns=COLUMNS)
-    return lines.astype(COUNTS)
-
-
-def with_systems(folder, claims):
-    """The ledger of notebook 07 with the lines that waited for the compared systems settled anew.
-
-    Args:
-        folder: as in `ledger`, after notebook 08 has written its tables; claims: what notebook 07 wrote there.
-    """
-    settled = ledger(folder).set_index("id")
-    lines = claims.astype(COUNTS).set_index("id")
-    return pd.concat([settled.loc[[id]] if id in WAITING else lines.loc[[id]] for id in lines.index]).reset_index()
+    claims = [claim for claim in declared(arms) if notebooks is None or claim.made_by in notebooks]
+    tables = read_tables(folder, {claim.table for claim in claims})
+    return pd.DataFrame([_decide(claim, tables) for claim in claims], columns=COLUMNS).astype(COUNTS)
 
 
 def _row(claim, tables):
@@ -115,7 +106,7 @@ def _decide(claim, tables):
     head = {name: getattr(claim, name) for name in ("id", "claim", "place", "statistic")}
     tail = dict(unit=claim.unit, data=tables["data"])
     if row is None:
-        way = claim.absent if claim.table in tables else COMMAND if claim.made_by else claim.absent
+        way = claim.absent if claim.table in tables or claim.made_by in LATER else COMMAND
         return head | tail | dict(verdict="not run here", why=way.format(number=claim.made_by, run=tables["run"]))
     effect, low, high = (float(row.get(name, np.nan)) for name in ("value", "low", "high"))
     counted = np.isfinite(effect) and np.isnan(low)

@@ -8,6 +8,8 @@ from html import escape
 import pandas as pd
 
 from namd.errors import UserError
+from namd.evaluation.ledger import ledger
+from namd.files import replacing
 from namd.study.digest import outputs_root, short
 from namd.study.paper import PAPER, ours
 from namd.study.series import Job
@@ -45,7 +47,7 @@ a{color:#0b5cad}
 
 
 def write_page(plan):
-    """Write outputs/<run>/index.html from what the run left behind.
+    """Write outputs/<run>/metrics/claims.csv and outputs/<run>/index.html from what the run left behind.
 
     Raises:
         UserError: notebook 05 has not run, so there is no Table 1.
@@ -57,8 +59,8 @@ def write_page(plan):
     if not (table.is_file() and record.is_file()):
         raise UserError(f"Run {root.name} has no metrics/table1.csv yet; notebook 05 writes it.")
     stamp = json.loads(record.read_text(encoding="utf-8"))
-    body = "\n".join([_head(root.name, stamp), _claims(root), _table(_rows(root, plan, table)), *_figures(root, plan),
-                      _notebooks(root, plan), _stamp(stamp)])
+    body = "\n".join([_head(root.name, stamp), _claims(_settle(root, stamp)), _table(_rows(root, plan, table)),
+                      *_figures(root, plan), _notebooks(root, plan), _stamp(stamp)])
     page = ('<!doctype html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width,initial-scale=1">'
             f"<title>NAMD · {escape(root.name)}</title><style>{CSS}</style></head><body>\n{body}\n</body></html>\n")
@@ -77,12 +79,19 @@ def _head(name, stamp):
             f" device, never for a decision about a patient.</p>{kind}")
 
 
-def _claims(root):
-    """The ledger that notebook 07 writes: a count of the verdicts, then one line a claim."""
-    file = root / "metrics" / "claims.csv"
-    if not file.is_file():
-        return "<h2>Claims</h2><p class=quiet>Notebook 07 settles the claims; it has not run yet.</p>"
-    frame, rows, group = pd.read_csv(file), [], None
+def _settle(root, stamp):
+    """The claims ledger from the tables of every notebook that has run, written to metrics/claims.csv."""
+    record = root / "runs" / "07.json"
+    arms = json.loads(record.read_text(encoding="utf-8"))["numbers"].get("arms", ()) if record.is_file() else ()
+    claims = ledger(root, arms)
+    with replacing(root / "metrics" / "claims.csv") as aside:
+        claims.assign(run_name=root.name, digest=stamp["digest"]).to_csv(aside, index=False)
+    return claims
+
+
+def _claims(frame):
+    """The claims ledger: a count of the verdicts, then one line a claim."""
+    rows, group = [], None
     for _, row in frame.iterrows():
         if (owner := "ours" if row["place"].startswith("ours") else "paper") != group:
             group = owner

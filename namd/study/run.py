@@ -20,7 +20,7 @@ import torch
 from IPython.display import HTML, Code, display
 
 from namd.errors import UserError
-from namd.files import or_disk_full
+from namd.files import or_disk_full, replacing
 from namd.study import params, ranks, series
 from namd.study.digest import git_state, outputs_root, write_json
 from namd.training import parallel, precision
@@ -206,10 +206,9 @@ class Run:
         if parallel.world() > 1:
             return df
         path = self.dir / "metrics" / f"{name}.csv"
-        path.parent.mkdir(parents=True, exist_ok=True)
         flat = df if isinstance(df.index, pd.RangeIndex) else df.reset_index()
-        with or_disk_full(path):
-            flat.assign(run_name=self.p.run_name, digest=self.digest).to_csv(path, index=False)
+        with replacing(path) as aside:
+            flat.assign(run_name=self.p.run_name, digest=self.digest).to_csv(aside, index=False)
         return df
 
     def panel(self, rows):

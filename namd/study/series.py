@@ -11,8 +11,8 @@ from pathlib import Path
 from namd.errors import UserError
 from namd.study import params
 
-AFTER = {"01": (), "02": ("01",), "03": ("02",), "04": ("03",), "05": ("04",), "06": ("05",), "07": ("05", "06"),
-         "08": ("05", "07")}
+AFTER = {"01": (), "02": ("01",), "03": ("02",), "04": ("03",), "05": ("04",), "06": ("05",), "07": ("05",),
+         "08": ("05",)}
 LATER = ("08",)     # has a command of its own and is no part of `make study`
 PER_ARM = ("02", "03", "04")
 HOW = {"data_workers", "eval_workers", "save_every"}    # they change no byte of a result

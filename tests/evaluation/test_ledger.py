@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from namd.evaluation.claims import declared
-from namd.evaluation.ledger import COLUMNS, ledger, near_best, settle, with_systems
+from namd.evaluation.ledger import COLUMNS, ledger, near_best, settle
 
 TABLE1 = pd.DataFrame([
     dict(row="real baseline", paper_row="Real baseline LDCT", auroc_mean=0.69, k=1),
@@ -117,17 +117,22 @@ def test_systems_beside_another_table_1_settle_nothing(folder):
     assert lines.loc["best", "verdict"] == "not run here" and lines.loc["lpips_best", "verdict"] == "not comparable"
 
 
-def test_only_the_lines_that_waited_change(folder):
-    file = folder / "metrics" / "claims.csv"
-    ledger(folder, ["no_align_no_pred", "no_text"]).to_csv(file, index=False)
-    before = pd.read_csv(file)
+def test_systems_change_the_lines_that_waited_for_them_alone(folder):
+    before = ledger(folder, ["no_align_no_pred", "no_text"])
     write_systems(folder, "1a2b3c4d")
-    with_systems(folder, before).to_csv(file, index=False)
-    after = pd.read_csv(file)
-    assert list(after["id"]) == list(before["id"]) and list(after) == list(before)
+    after = ledger(folder, ["no_align_no_pred", "no_text"])
     different = [one.id for one, other in zip(before.itertuples(), after.itertuples(), strict=True)
                  if str(one) != str(other)]
     assert different == ["best", "lpips_best", "fid_best"]
+
+
+def test_a_notebook_settles_what_rests_on_its_own_tables(folder):
+    whole = ledger(folder, ["no_text"]).set_index("id")
+    parts = [ledger(folder, ["no_text"], notebooks).set_index("id") for notebooks in (("05", "07"), ("06",), ("08",))]
+    (folder / "metrics" / "claims_variance.csv").unlink()
+    pd.testing.assert_frame_equal(parts[0], ledger(folder, ["no_text"], ("05", "07")).set_index("id"))
+    assert "gain" in parts[0].index and "plateau" in parts[1].index and list(parts[2].index) == ["best"]
+    pd.testing.assert_frame_equal(pd.concat(parts).loc[whole.index], whole, check_dtype=False)
 
 
 def test_near_best_looks_at_trained_generators_only():

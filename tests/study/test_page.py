@@ -28,7 +28,7 @@ CLAIMS = [CLAIM | dict(claim="Better than <baselines>"),
 
 
 @pytest.fixture
-def root(home):
+def root(home, monkeypatch):
     folder = home / "outputs" / "smoke"
     for name in ("metrics", "runs", "figures"):
         (folder / name).mkdir(parents=True)
@@ -38,6 +38,7 @@ def root(home):
                  seconds=12.3, memory_gib=1.5)
     (folder / "runs" / "05.json").write_text(json.dumps(stamp))
     Image.new("L", (4, 4)).save(folder / "figures" / "fig2_latent_space.png")
+    monkeypatch.setattr("namd.study.page.ledger", lambda folder, arms: pd.DataFrame(CLAIMS if arms else CLAIMS[:1]))
     return folder
 
 
@@ -64,7 +65,8 @@ def test_the_papers_fid_stands_beside_inceptions_where_it_was_computed(root):
 
 
 def test_the_ledger_comes_first_with_a_number_a_verdict_in_words_and_a_reason(root):
-    pd.DataFrame(CLAIMS).to_csv(root / "metrics" / "claims.csv", index=False)
+    record = dict(notebook="07_ablations", digest="5e6f7a8b", seconds=1, memory_gib=1, numbers={"arms": ["no_align"]})
+    (root / "runs" / "07.json").write_text(json.dumps(record))
     write_page(Plan([SMOKE]))
     html = (root / "index.html").read_text()
     before, after = html.index("Phantom data."), html.index("<h2>Table 1")
@@ -78,9 +80,11 @@ def test_the_ledger_comes_first_with_a_number_a_verdict_in_words_and_a_reason(ro
     assert "3 training seeds" in fourth and ledger.index("Ours beside them") > ledger.index("Better than all")
 
 
-def test_without_a_ledger_the_page_says_who_writes_it(root):
+def test_the_page_writes_the_ledger_it_shows(root):
     write_page(Plan([SMOKE]))
-    assert "Notebook 07 settles the claims; it has not run yet." in (root / "index.html").read_text()
+    claims = pd.read_csv(root / "metrics" / "claims.csv")
+    assert claims["claim"].tolist() == ["Better than <baselines>"]
+    assert claims[["run_name", "digest"]].iloc[0].tolist() == ["smoke", "1a2b3c4d"]
 
 
 def test_the_page_is_one_file_with_its_figures(root):
