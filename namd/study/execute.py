@@ -122,7 +122,8 @@ def _papermill(source, output, values, job):
     from papermill.exceptions import PapermillExecutionError
 
     logging.getLogger("papermill").setLevel(logging.ERROR)     # it calls a parameter it cannot parse unknown
-    with tempfile.TemporaryFile("w+") as noise:
+    with tempfile.TemporaryFile("w+") as noise, tempfile.TemporaryDirectory() as scratch:
+        os.environ["JOBLIB_TEMP_FOLDER"] = scratch      # a killed kernel does not clear its own
         client = _client_class(job)
 
         class Engine(NBClientEngine):
@@ -131,7 +132,7 @@ def _papermill(source, output, values, job):
             @classmethod
             def execute_managed_notebook(cls, nb_man, kernel_name, **kwargs):
                 nb_man.progress = client(nb_man, kernel_name=kernel_name, timeout=None, startup_timeout=120,
-                                         shutdown_kernel="immediate")     # nothing is left to save; saves 2 s
+                                         shutdown_kernel="immediate")     # a polite end takes 2 s and saves nothing
                 return nb_man.progress.execute(stderr=noise)
 
         papermill_engines.register("namd", Engine)
