@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import subprocess
 import tempfile
 import time
 from contextlib import contextmanager
@@ -133,7 +134,7 @@ def _papermill(source, output, values, job):
             def execute_managed_notebook(cls, nb_man, kernel_name, **kwargs):
                 nb_man.progress = client(nb_man, kernel_name=kernel_name, timeout=None, startup_timeout=120,
                                          shutdown_kernel="immediate")     # a polite end takes 2 s and saves nothing
-                return nb_man.progress.execute(stderr=noise)
+                return nb_man.progress.execute(stdout=subprocess.DEVNULL, stderr=noise)     # prints come as messages
 
         papermill_engines.register("namd", Engine)
         try:
