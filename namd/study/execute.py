@@ -3,6 +3,7 @@
 import fcntl
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import contextmanager
@@ -117,6 +118,7 @@ def _papermill(source, output, values, job):
     """papermill with our progress lines; every way to fail becomes a UserError."""
     import logging
 
+    sys.modules.setdefault("rfc3987_syntax", None)      # jsonschema would build its grammar of web addresses: 2 s
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.engines import NBClientEngine, papermill_engines
