@@ -125,8 +125,7 @@ def _papermill(source, output, values, job):
     from papermill.exceptions import PapermillExecutionError
 
     logging.getLogger("papermill").setLevel(logging.ERROR)     # it calls a parameter it cannot parse unknown
-    with tempfile.TemporaryFile("w+") as noise, tempfile.TemporaryDirectory() as scratch:
-        os.environ["JOBLIB_TEMP_FOLDER"] = scratch      # a killed kernel does not clear its own
+    with tempfile.TemporaryFile("w+") as noise:
         client = _client_class(job)
 
         class Engine(NBClientEngine):
@@ -134,8 +133,7 @@ def _papermill(source, output, values, job):
 
             @classmethod
             def execute_managed_notebook(cls, nb_man, kernel_name, **kwargs):
-                nb_man.progress = client(nb_man, kernel_name=kernel_name, timeout=None, startup_timeout=120,
-                                         shutdown_kernel="immediate")     # a polite end takes 2 s and saves nothing
+                nb_man.progress = client(nb_man, kernel_name=kernel_name, timeout=None, startup_timeout=120)
                 return nb_man.progress.execute(stdout=subprocess.DEVNULL, stderr=noise)     # prints come as messages
 
         papermill_engines.register("namd", Engine)

@@ -1,5 +1,7 @@
 """What every notebook calls: start, need, figure, table, panel, finish, check and show."""
 
+import atexit
+import gc
 import importlib.metadata
 import inspect
 import json
@@ -74,6 +76,7 @@ def _settle(seed, threads, name):
     torch.utils.deterministic.fill_uninitialized_memory = False     # a search for bugs, 2 to 6 % of the time
     warnings.filterwarnings("ignore", "A worker stopped while some jobs")   # joblib renews one whose memory grew
     torch.backends.cudnn.benchmark = False
+    atexit.register(gc.freeze)      # else the interpreter searches all of torch for garbage before it ends: 2 to 3 s
     word = derive_seed(seed, name)
     random.seed(word)
     np.random.seed(word % 2**32)

@@ -2,7 +2,6 @@ import json
 import multiprocessing
 import os
 import time
-from pathlib import Path
 
 import pytest
 
@@ -29,14 +28,6 @@ def test_a_notebook_gets_its_declared_parameters_and_leaves_its_files(home, writ
     assert "smoke 7 1" in (folder / "notebooks" / "05_judge.html").read_text()
     assert (folder / "notebooks" / "05_judge.ipynb").is_file()
     assert "seed: 7" in (folder / "params.yaml").read_text()
-
-
-def test_what_helper_processes_share_ends_with_their_notebook(home, write):
-    told = home / "told"
-    write("05_judge", "import os, pathlib", "shared = pathlib.Path(os.environ['JOBLIB_TEMP_FOLDER'])",
-          f"(shared / 'array').write_bytes(b'1')\npathlib.Path({str(told)!r}).write_text(str(shared))")
-    assert run("05") == 0
-    assert told.read_text() and not Path(told.read_text()).exists()
 
 
 def test_the_parameters_of_a_run_are_those_of_its_main_arm(home):
