@@ -38,12 +38,15 @@ def test_the_parameters_of_a_run_are_those_of_its_main_arm(home):
     assert (home / "outputs" / "smoke" / "arms" / "no_align_no_pred" / "notebooks" / "02_vae.ipynb").is_file()
 
 
-def test_only_a_long_running_cell_is_heard(home, write, capsys, monkeypatch):
+def test_only_a_long_running_cell_is_heard_and_its_helpers_once(home, write, capfd, monkeypatch):
     monkeypatch.setattr(execute, "QUIET_SECONDS", 1)
-    write("05_judge", "print('at once')", "import time\ntime.sleep(1.2)\nprint('step 1/9')")
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")       # under it ipykernel does not listen to helper processes
+    write("05_judge", "print('at once')",
+          "import os, time\ntime.sleep(1.2)\nprint('step 1/9')\nos.system('echo a helper speaks')\ntime.sleep(1)")
     assert run("05") == 0
-    out = capsys.readouterr().out
+    out = capfd.readouterr().out
     assert "05_judge · step 1/9" in out and "at once" not in out
+    assert out.count("a helper speaks") == out.count("05_judge · a helper speaks") == 1
 
 
 @pytest.mark.parametrize(("cells", "said", "kept_quiet"), [
