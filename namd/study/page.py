@@ -12,7 +12,7 @@ from namd.evaluation.ledger import ledger
 from namd.files import replacing
 from namd.study.digest import outputs_root, short
 from namd.study.paper import PAPER, ours
-from namd.study.series import Job
+from namd.study.series import AFTER, Job
 
 METRICS = {"lpips": ("LPIPS ↓", 3), "fid": ("FID ↓", 2), "auroc": ("AUROC ↑", 3), "auprc": ("AUPRC ↑", 3)}
 FIGURES = (
@@ -81,9 +81,12 @@ def _head(name, stamp):
 
 def _settle(root, stamp):
     """The claims ledger from the tables of every notebook that has run, written to metrics/claims.csv."""
-    record = root / "runs" / "07.json"
-    arms = json.loads(record.read_text(encoding="utf-8"))["numbers"].get("arms", ()) if record.is_file() else ()
-    claims = ledger(root, arms)
+    records = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in root.glob("runs/0[67].json")}
+    stale = [number for number, record in records.items() if stamp["key"] not in record["upstream"].values()]
+    for number in stale:
+        print(f"{records[number]['notebook']} was run before this 05: its claims are left out until it is run again.")
+    arms = records["07"]["numbers"].get("arms", ()) if "07" in records else ()
+    claims = ledger(root, arms, [number for number in AFTER if number not in stale])
     with replacing(root / "metrics" / "claims.csv") as aside:
         claims.assign(run_name=root.name, digest=stamp["digest"]).to_csv(aside, index=False)
     return claims

@@ -33,12 +33,14 @@ def root(home, monkeypatch):
     for name in ("metrics", "runs", "figures"):
         (folder / name).mkdir(parents=True)
     pd.DataFrame(ROWS).to_csv(folder / "metrics" / "table1.csv", index=False)
-    stamp = dict(notebook="05_judge", run_name="smoke", digest="1a2b3c4d", synthetic=True, commit="abcdef0",
+    stamp = dict(notebook="05_judge", run_name="smoke", key="k5", digest="1a2b3c4d", synthetic=True, commit="abcdef0",
                  dtype="float32", uncommitted_changes=False, versions={"torch": "2.14.0"}, device="cpu", threads=1,
                  seconds=12.3, memory_gib=1.5)
     (folder / "runs" / "05.json").write_text(json.dumps(stamp))
     Image.new("L", (4, 4)).save(folder / "figures" / "fig2_latent_space.png")
-    monkeypatch.setattr("namd.study.page.ledger", lambda folder, arms: pd.DataFrame(CLAIMS if arms else CLAIMS[:1]))
+    def settle(folder, arms, notebooks):
+        return pd.DataFrame(CLAIMS if arms and "07" in notebooks else CLAIMS[:1])
+    monkeypatch.setattr("namd.study.page.ledger", settle)
     return folder
 
 
@@ -65,7 +67,8 @@ def test_the_papers_fid_stands_beside_inceptions_where_it_was_computed(root):
 
 
 def test_the_ledger_comes_first_with_a_number_a_verdict_in_words_and_a_reason(root):
-    record = dict(notebook="07_ablations", digest="5e6f7a8b", seconds=1, memory_gib=1, numbers={"arms": ["no_align"]})
+    record = dict(notebook="07_ablations", digest="5e6f7a8b", seconds=1, memory_gib=1, numbers={"arms": ["no_align"]},
+                  upstream={"05_judge": "k5"})
     (root / "runs" / "07.json").write_text(json.dumps(record))
     write_page(Plan([SMOKE]))
     html = (root / "index.html").read_text()
@@ -78,6 +81,15 @@ def test_the_ledger_comes_first_with_a_number_a_verdict_in_words_and_a_reason(ro
     assert "nan" not in ledger and "[" not in second and "counted" in second
     assert '<span class="verdict not">not run here</span>' in third and "–" in third and "run 08" in third
     assert "3 training seeds" in fourth and ledger.index("Ours beside them") > ledger.index("Better than all")
+
+
+def test_claims_of_a_notebook_that_followed_another_05_are_left_out(root, capsys):
+    record = dict(notebook="07_ablations", digest="5e6f7a8b", seconds=1, memory_gib=1, numbers={"arms": ["no_align"]},
+                  upstream={"05_judge": "before"})
+    (root / "runs" / "07.json").write_text(json.dumps(record))
+    write_page(Plan([SMOKE]))
+    assert "07_ablations was run before this 05" in capsys.readouterr().out
+    assert len(pd.read_csv(root / "metrics" / "claims.csv")) == 1
 
 
 def test_the_page_writes_the_ledger_it_shows(root):
