@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 07 · Take one part away, then settle the claims
 # What does each part of NAMD buy? We compare trained arms by their forecasts and by the order of
-# their latents. Then we settle claims: each sentence of the paper, and its verdict here.
+# their latents. Then we settle claims: a sentence of the paper, and its verdict on this run's data.
 #
 # *Paper:* Section 4.2.2, the last two rows of Table 1, Figure 2. *Previous:*
 # `06_variance_analysis`. *Back to:* `02_aligned_vae`, where the alignment is built.
@@ -516,9 +516,9 @@ claims["verdict"].value_counts()
 # better forecasts are two claims: the loss asks for the first, the second is the paper's further
 # step and has its own interval.
 #
-# Claims about variance are settled in notebook 06, those about other systems in 08. The whole
-# ledger is `metrics/claims.csv` and the first thing on `index.html`; `python -m namd page` writes
-# both after the last notebook.
+# Claims about variance are settled in notebook 06, the one about every other system in 08. The
+# whole ledger is `metrics/claims.csv` and the first thing on `index.html`. `make study` writes both
+# last; by hand: `python -m namd page --params params/quick.yaml`.
 #
 # ## Paper and this run
 # The paper's difference has no paired interval. With 53 malignant test nodules, the standard error

@@ -1,32 +1,25 @@
 """What every notebook calls: start, need, figure, table, panel, finish, check and show."""
 
-import atexit
-import gc
 import importlib.metadata
 import inspect
 import json
-import os
 import platform
-import random
 import resource
 import sys
 import textwrap
 import time
-import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 import torch
 from IPython.display import HTML, Code, display
 
 from namd.errors import UserError
-from namd.files import or_disk_full, replacing
-from namd.study import params, ranks, series
+from namd.files import replacing
+from namd.study import params, process, ranks, series
 from namd.study.digest import git_state, outputs_root, write_json
 from namd.training import parallel, precision
-from namd.training.seeding import derive_seed
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "numpy", "pandas", "scikit-learn")
 FREE = {"device", "threads", "processes", "data_workers", "save_every", "eval_batch"}
@@ -60,29 +53,6 @@ def start(name, scope):
     return run
 
 
-def _device(wanted):
-    """torch.device of the `device` parameter."""
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise UserError("device: cuda, but torch sees no GPU here; write device: auto or cpu.")
-    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def _settle(seed, threads, name):
-    """Threads, seeds, deterministic algorithms and what is not warned of: the one place that sets them."""
-    if threads:
-        torch.set_num_threads(threads)
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False     # a search for bugs, 2 to 6 % of the time
-    warnings.filterwarnings("ignore", "A worker stopped while some jobs")   # joblib renews one whose memory grew
-    torch.backends.cudnn.benchmark = False
-    atexit.register(gc.freeze)      # else the interpreter searches all of torch for garbage before it ends: 2 to 3 s
-    word = derive_seed(seed, name)
-    random.seed(word)
-    np.random.seed(word % 2**32)
-    torch.manual_seed(word)
-
-
 class Run:
     """One notebook's place below outputs/, its parameters and its stamp."""
 
@@ -94,8 +64,8 @@ class Run:
         self.root = outputs_root() / self.p.run_name
         self.dir = self.root / "arms" / self.arm if self.arm else self.root
         self.dir.mkdir(parents=True, exist_ok=True)
-        self.device = _device(self.p.device)
-        _settle(self.p.seed, self.p.threads, name)
+        self.device = process.device(self.p.device)
+        process.settle(self.p.seed, self.p.threads, name)
         precision.settle(declared.get("precision", "float32"))
         self.upstream = self._upstream(declared)
         self.key = series.work_key(self.number, declared, self.upstream)
@@ -199,9 +169,8 @@ class Run:
         if parallel.world() > 1:    # the notebook draws it, once
             return
         path = self.dir / "figures" / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with or_disk_full(path):
-            fig.savefig(path, dpi=150, bbox_inches="tight",
+        with replacing(path) as aside:
+            fig.savefig(aside, dpi=150, bbox_inches="tight",
                         metadata={"Title": name, "Source": f"run {self.p.run_name}, digest {self.digest}"})
 
     def table(self, df, name):
