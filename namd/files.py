@@ -90,11 +90,12 @@ def _sweep(folder):
     """Delete what killed writers left in `folder`; the name holds the number of its process."""
     for stray in folder.glob(".*"):
         name = re.fullmatch(r"\.(?:tmp|old)-(\d+)-.*", stray.name)
-        if name and not _runs(int(name[1])):
+        if name and not alive(int(name[1])):
             remove(stray)
 
 
-def _runs(pid):
+def alive(pid):
+    """Whether a process has this number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -71,6 +71,11 @@ n_boot: int = 1000                       # bootstrap resamples of the patients
 compare_arms: list = ["namd", "no_align_no_pred"]  # Table 1: the last two rows
 
 # %%
+from namd import workers
+
+workers.ready("namd.evaluation.table1", "namd.forecasters.namd")     # they import while we do
+
+# %%
 from functools import partial
 
 import numpy as np

@@ -81,6 +81,11 @@ n_boot: int = 1000                       # bootstrap resamples of the patients
 compare_arms: list = ["namd", "no_align_no_pred"]  # rows of notebook 05
 
 # %%
+from namd import workers
+
+workers.ready("namd.evaluation.table1", "namd.forecasters.namd")     # they import while we do
+
+# %%
 from functools import partial
 from types import SimpleNamespace
 

@@ -2,6 +2,7 @@
 
 import warnings
 
+import lpips
 import numpy as np
 import torch
 from scipy import ndimage
@@ -61,19 +62,32 @@ def over_runs(metric, label, prob_runs) -> tuple[float, float]:
 def lpips_distance(net, x2_hat, x2, batch=200):
     """LPIPS between each generated image and its real follow-up; 0 means equal, dimensionless.
 
+    The numbers of `net(x2_hat, x2)`, which would compute the follow-up's features anew for each of the K runs.
+
     Args:
         net: frozen lpips.LPIPS of namd.models.losses.perceptual; name its backbone and weights beside the number,
             because backbones do not compare and the paper does not say which it used.
-        x2_hat, x2: (N, 1, S, S) in [-1, 1].
+        x2_hat: (K, N, 1, S, S), x2: (N, 1, S, S), in [-1, 1].
 
     Returns:
-        (N,) float32 numpy array.
+        (K, N) float32 numpy array.
 
     Source: Sec. 4.1.2 [Zhang et al., 2018].
     """
     device = next(net.parameters()).device
-    pairs = zip(x2_hat.split(batch), x2.split(batch), strict=True)
-    return torch.cat([net(a.to(device, torch.float32), b.to(device)).reshape(-1).cpu() for a, b in pairs]).numpy()
+
+    def features(x):
+        return [lpips.normalize_tensor(f) for f in net.net(net.scaling_layer(x.to(device, torch.float32)))]
+
+    def distance(real, run):
+        layers = zip(net.lins, real, features(run), strict=True)
+        return sum(lpips.spatial_average(lin((a - b) ** 2)) for lin, a, b in layers).reshape(-1).cpu()
+
+    found = []
+    for runs, real in zip(x2_hat.split(batch, dim=1), x2.split(batch), strict=True):
+        real = features(real)
+        found.append(torch.stack([distance(real, run) for run in runs]))
+    return torch.cat(found, dim=1).numpy()
 
 
 class _Features(nn.Module):

@@ -1,7 +1,6 @@
 """K runs of every row: which seeds, drawn where, kept in which files."""
 
 import io
-import os
 from pathlib import Path
 
 import joblib
@@ -11,6 +10,7 @@ import torch
 
 from namd import files
 from namd.training.precision import prepare
+from namd.workers import end_if_orphaned
 
 FORECASTERS = ("namd.evaluation.runs", "namd.forecasters.controls", "namd.forecasters.namd")
 DECIDES = ("seed", "device", "threads", "precision", "image_size", "window_low", "window_high", "llm_path", "llm_dtype",
@@ -74,7 +74,7 @@ def draw_rows(makers, x1, ehr, seeds, folder, batch, threads=0, workers=1, preci
     n = n_processes(workers, max(1, sum(map(len, missing.values()))))
     joblib.Parallel(n_jobs=n)(joblib.delayed(_draw_share)(
         i, [(makers[row], seeds[row], share[i::n]) for row, share in missing.items() if share[i::n]],
-        x1, ehr, threads, precision, os.getpid()) for i in range(n))
+        x1, ehr, threads, precision) for i in range(n))
     for row in makers:
         if row in pieces:
             _join(pieces[row], row_file(folder, row), keys[row])
@@ -112,19 +112,18 @@ def _kept(pieces, key):
     return pieces
 
 
-def _draw_share(i, rows, x1, ehr, threads, precision, parent):
-    """What process `i` of `parent` draws: rows is [(make, seeds, pieces)]."""
+def _draw_share(i, rows, x1, ehr, threads, precision):
+    """What process `i` draws: rows is [(make, seeds, pieces)]."""
     prepare(threads, precision)
     if torch.cuda.is_available():
         torch.cuda.set_device(i % torch.cuda.device_count())
     for make, seeds, pieces in rows:
-        _draw_pieces(make(), seeds, pieces, x1, ehr, parent)
+        _draw_pieces(make(), seeds, pieces, x1, ehr)
 
 
-def _draw_pieces(forecaster, seeds, pieces, x1, ehr, parent):
+def _draw_pieces(forecaster, seeds, pieces, x1, ehr):
     for subjects, file in pieces:
-        if parent not in (os.getpid(), os.getppid()):
-            os._exit(1)         # the notebook was killed; its successor wants this card
+        end_if_orphaned()
         images = forecaster.sample(x1[subjects], ehr.iloc[subjects], seeds)
         _save(file, images[:, :, 0].to("cpu", torch.float16).numpy())
 

@@ -67,11 +67,12 @@ def image_values(x1, x2, x2_hat, clouds_x2, clouds_hat, net):
     diameter = metrics.diameter_mm(x2)
     runs = [dict(
         **{f"{d.__name__}{end}": d(clouds_x2[end], found[end]) for end in found for d in (metrics.fid, metrics.kid)},
-        lpips=metrics.lpips_distance(net, run, x2), delta_rmae=metrics.delta_rmae(x1, x2, run),
-        psnr=metrics.psnr(run, x2), ssim=metrics.ssim(run, x2), diameter=metrics.diameter_mm(run),
+        delta_rmae=metrics.delta_rmae(x1, x2, run), psnr=metrics.psnr(run, x2), ssim=metrics.ssim(run, x2),
+        diameter=metrics.diameter_mm(run),
     ) for run, found in zip(x2_hat, clouds_hat, strict=True)]
     values = {name: np.stack([run[name] for run in runs]) for name in runs[0]}
-    return values | {"diameter_error": np.abs(values["diameter"] - diameter)}
+    return values | {"lpips": metrics.lpips_distance(net, x2_hat, x2),
+                     "diameter_error": np.abs(values["diameter"] - diameter)}
 
 
 def score_row(folder, row, x1, x2, clouds_x2, judge, net, threads=0, inception_net=None):

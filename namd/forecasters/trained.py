@@ -1,7 +1,6 @@
 """What the compared systems share: their folder, their training and its tuning, and noise named by seed and pair."""
 
 import json
-import os
 import time
 from abc import abstractmethod
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from namd.errors import UserError
 from namd.forecasters.base import Forecaster
 from namd.models.vae import load_latents, load_vae
 from namd.training import loop, seeding
+from namd.workers import end_if_orphaned
 
 
 class Sheet(NamedTuple):
@@ -149,11 +149,10 @@ class Trained(Forecaster):
         return [dict(stage=stage.name, lr=rate, val_loss=loss, chosen=rate == best) for rate, loss in losses.items()]
 
     def _loop(self, stage, n_items, rate, n_steps, name):
-        n_steps, parent = max(1, round(stage.share * n_steps)), os.getppid()
+        n_steps = max(1, round(stage.share * n_steps))
 
         def step(*args):
-            if os.getppid() != parent:
-                os._exit(1)             # the notebook was killed; its successor wants these checkpoints
+            end_if_orphaned()
             return stage.step(*args)
 
         p = self.p

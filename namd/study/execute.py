@@ -123,6 +123,7 @@ def _papermill(source, output, values, job):
     from nbclient.exceptions import DeadKernelError
     from papermill.engines import NBClientEngine, papermill_engines
     from papermill.exceptions import PapermillExecutionError
+    from papermill.iorw import write_ipynb
 
     logging.getLogger("papermill").setLevel(logging.ERROR)     # it calls a parameter it cannot parse unknown
     with tempfile.TemporaryFile("w+") as noise:
@@ -134,12 +135,17 @@ def _papermill(source, output, values, job):
             @classmethod
             def execute_managed_notebook(cls, nb_man, kernel_name, **kwargs):
                 nb_man.progress = client(nb_man, kernel_name=kernel_name, timeout=None, startup_timeout=120)
-                return nb_man.progress.execute(stdout=subprocess.DEVNULL, stderr=noise)     # prints come as messages
+                try:
+                    return nb_man.progress.execute(stdout=subprocess.DEVNULL, stderr=noise)  # prints come as messages
+                except DeadKernelError:
+                    write_ipynb(nb_man.nb, str(output))
+                    raise
 
         papermill_engines.register("namd", Engine)
         try:
             papermill.execute_notebook(source, output, parameters=values, engine_name="namd",
-                                       kernel_name="python3", progress_bar=False, cwd=source.parent)
+                                       kernel_name="python3", progress_bar=False, cwd=source.parent,
+                                       request_save_on_cell_execute=False)      # twice a cell, with all figures
         except PapermillExecutionError as error:
             raise UserError(_failure(job, error)) from None
         except DeadKernelError:
