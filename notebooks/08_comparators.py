@@ -85,7 +85,6 @@ from namd import workers
 
 workers.ready("namd.evaluation.table1", "namd.forecasters.namd")     # they import while we do
 
-# %%
 from functools import partial
 from types import SimpleNamespace
 
