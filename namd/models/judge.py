@@ -189,7 +189,7 @@ def train_judge(train, val, p, folder, device="cpu", key=""):
     history = loop.fit(step, judge, n_steps=p.judge_steps, n_items=len(train), batch_size=p.judge_batch,
                        lr=loop.one_cycle(p.judge_lr, p.judge_steps), stage="judge", seed=p.seed,
                        folder=Path(folder) / "checkpoints", key=key, validate=validate,
-                       val_every=max(1, p.judge_steps // 20))
+                       val_every=max(1, p.judge_steps // 20), log=lambda line: print(f"seed {p.seed}, {line}"))
     judge.save(folder)
     return judge, history
 

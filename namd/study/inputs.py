@@ -134,12 +134,16 @@ def compared(p) -> list[Missing]:
     if p.unet_path and not _whole(p.unet_path, "text_encoder", CLIP):
         clip = _weights("text encoder (08)", p.unet_path, "text_encoder", CLIP)
         lacking.append(Missing(clip.what, clip.how, optional=True))
-    if p.flux_path and not all(_whole(p.flux_path, part, DIFFUSERS) for part in FLUX):
+    absent = [part for part in FLUX if p.flux_path and not _whole(p.flux_path, part, DIFFUSERS)]
+    if absent:
         name, _ = hub.split(p.flux_path)
+        licence, _ = hub.SOURCES.get(name, ("licence on its page", True))
         includes = " ".join(f'--include "{part}/*"' for part in FLUX)
         fetch = (f"accept the licence at https://huggingface.co/{name},\n`hf auth login`, then\nhf download {name} \\\n"
-                 f"    {includes}\nor train a small transformer instead: -p flux_path=")
-        lacking.append(Missing(f"{name} (08; non-commercial licence)", fetch, optional=True))
+                 f"    {includes}\n")
+        what, how = ((f"Flux (08): {name} lacks {' and '.join(absent)}", "name another directory, ")
+                     if Path(name).is_dir() else (f"{name} (08; {licence})", fetch))
+        lacking.append(Missing(what, f"{how}or train a small transformer instead: -p flux_path=", optional=True))
     return lacking
 
 

@@ -149,6 +149,9 @@ def test_what_notebook_08_alone_reads_is_optional(tmp_path):
     assert inputs.compared(paper(flux_path="", unet_path="")) == []
     clip, flux = inputs.compared(paper())
     assert clip.optional and flux.optional and "text_encoder" in clip.how and '--include "vae/*"' in flux.how
+    assert "Non-Commercial" in flux.what
+    (there,) = inputs.compared(paper(unet_path="", flux_path=str(tmp_path)))
+    assert there.what.endswith("lacks transformer and vae") and "huggingface.co" not in there.how
     part = {"config.json": "{}", "diffusion_pytorch_model.safetensors": ""}
     store(tmp_path, PAPER["flux_path"], {f"transformer/{file}": text for file, text in part.items()})
     assert len(inputs.compared(paper())) == 2
