@@ -62,6 +62,7 @@ for job in DONE:
         name: f"run_{job.number}_{job.arm.replace('-', '_')}" if job.arm else f"run_{job.number}"
         input: [ancient(DONE[parent]) for parent in PLAN.waits_for(job)]
         output: DONE[job]
+        priority: PLAN.urgency(job)
         threads: 2 if job.number in ("01", "05", "08") else 1     # these spread over worker processes
         params: command=command(["run", job.number, "--done", DONE[job]], PLAN.files_of(job))
         shell: "{params.command}"

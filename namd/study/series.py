@@ -220,6 +220,10 @@ class Plan:
         """The jobs to finish before `job` starts: its parents, and its twin where it has one."""
         return [*self.parents(job), *{self.twin(job)} - {job}]
 
+    def urgency(self, job):
+        """Snakemake's priority: arms with most to train first, stage by stage; a long one last would train alone."""
+        return 10 * sum(self.twin(link) == link for link in (Job(n, job.arm) for n in PER_ARM)) - int(job.number)
+
     def parameters(self, job):
         """The declared parameters of `job` with their values in this run."""
         values = self.by_arm[job.arm or self.main]
