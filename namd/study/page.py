@@ -38,8 +38,8 @@ tr.group td{font-style:italic;background:#f4f6f9;text-align:left}tr.own td{font-
 .verdict{white-space:nowrap;font-weight:600;padding:.1rem .4rem;border-radius:.2rem;border:1px solid}
 .holds{color:#0b5d3b;background:#e3f4ea}.fails{color:#8f1d1d;background:#fbe6e4}
 .undecided{color:#5e4a00;background:#fff4d6}.not{color:#465061;background:#f4f6f9}
-.claims td,.claims th{text-align:left}.claims td:first-child{max-width:none;width:36%}
-.claims td.n,.claims th.n{text-align:right}.claims td:last-child{width:27%}
+.claims td,.claims th{text-align:left}.claims td:first-child{max-width:none;width:33%}
+.claims td.n,.claims th.n{text-align:right}.claims td:last-child{width:25%}.claims td:nth-child(3){width:17%}
 img{max-width:100%;display:block;margin:.6rem 0}figure{margin:0 0 1.4rem}
 pre{background:#f4f6f9;padding:.8rem;overflow:auto}
 a{color:#0b5cad}
