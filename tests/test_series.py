@@ -57,7 +57,7 @@ def test_the_artefacts_lie_where_the_layout_says(outputs, path):
 
 
 def test_table_1_has_a_row_per_arm_and_finite_numbers(outputs):
-    table = pd.read_csv(outputs / "smoke" / "metrics" / "table1.csv").set_index("row")
+    table = pd.read_csv(outputs / "smoke" / "metrics" / "table1.csv", dtype={"digest": str}).set_index("row")
     assert {"real baseline", "real follow-up", "namd", "no_align_no_pred", "oracle"} <= set(table.index)
     assert table.loc["namd", ["auroc_mean", "auprc_mean", "lpips_mean", "fid_mean"]].notna().all()
     assert (table["digest"].str.len() == 8).all()

@@ -16,7 +16,7 @@ from namd.study.params import REPO
 
 P = SimpleNamespace(vae_channels=[8, 8, 16, 16], vae_layers=1, unet_channels=[16, 32], unet_layers=1, unet_heads=2,
                     image_size=64)
-SD15, MEDGEMMA = hub.SOURCES
+SD15, MEDGEMMA, *_ = hub.SOURCES
 COMMITS = {"v1": "1" * 40, "main": "2" * 40}
 
 
