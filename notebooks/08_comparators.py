@@ -83,7 +83,7 @@ compare_arms: list = ["namd", "no_align_no_pred"]  # rows of notebook 05
 # %%
 from namd import workers
 
-workers.ready("namd.evaluation.table1", "namd.forecasters.namd")     # they import while we do
+workers.ready("namd.evaluation.table1", "namd.forecasters.namd")  # worker processes import beside us
 
 from functools import partial
 from types import SimpleNamespace

@@ -5,12 +5,11 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 FORKED = """
-import os, signal, joblib
+import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from namd import workers
 
@@ -58,7 +57,7 @@ def test_workers_are_forked_with_their_imports_done_and_replaced_when_they_die(t
 def test_workers_end_with_their_notebook(modules, tmp_path):
     (tmp_path / "draws.py").write_text(DRAWS)
     notebook = subprocess.Popen([sys.executable, tmp_path / "draws.py", tmp_path, *modules])
-    parts = Path(tmp_path / "a_row.parts")
+    parts = tmp_path / "a_row.parts"
     until = time.time() + 60
     while len(list(parts.glob("*.npy"))) < 3 and time.time() < until:
         time.sleep(.1)
