@@ -242,8 +242,8 @@ check("one token gets weight 1 from every place", torch.equal(one, torch.ones(3,
 # %%
 loudness = (ctx_train.std(dim=0).mean() / ctx_train.mean(dim=0).square().mean().sqrt()).item()
 if p.text_standardise:
-    prompts.fit_standardisation(lm, tokenizer, reports["train"])
-ctx_train = encode_all(lm, tokenizer, prompts, reports["train"])
+    prompts.fit_standardisation(ctx_train)
+ctx_train = prompts.standardise(ctx_train)
 round(loudness, 3), round(ctx_train.square().mean().sqrt().item(), 3)
 
 # %% [markdown]

@@ -12,7 +12,7 @@ from namd.data.report import report_texts
 from namd.models import llm, unet, vae
 from namd.models.diffusion import schedule
 from namd.models.judge import Judge
-from namd.models.prompts import SoftPrompts
+from namd.models.prompts import SoftPrompts, encode_all
 from namd.pipeline import NAMDPipeline
 from namd.training import seeding
 
@@ -38,7 +38,7 @@ def write_arm(root):
     with torch.no_grad():
         model.conv_in.weight[:, 4:] = 0.1 * seeding.noise((16, 4, 3, 3), "test")
     prompts = SoftPrompts.from_vocabulary(lm, 2, 2, 23)
-    prompts.fit_standardisation(lm, tokenizer, report_texts(ehr))
+    prompts.fit_standardisation(encode_all(lm, tokenizer, prompts, report_texts(ehr)))
     NAMDPipeline(vae.load_vae(root / "vae0").vae, model, schedule(P), prompts, root / "llm",
                  ddim_steps=P.ddim_steps).save_pretrained(folder / "namd")
     return folder

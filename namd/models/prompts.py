@@ -56,13 +56,15 @@ class SoftPrompts(ModelMixin, ConfigMixin):
         return (h_eos - self.mean) / self.std
 
     @torch.no_grad()
-    def fit_standardisation(self, lm, tokenizer, texts, batch_size: int = 64) -> None:
-        """Fix `mean` and `std` (D,) from the states of the N training reports under the prompts as they are.
+    def fit_standardisation(self, ctx) -> None:
+        """Fix `mean` and `std` (D,) from the contexts of the N training reports under the prompts as they are.
+
+        Args:
+            ctx: (N, m, D) from `encode_all`, before any fit.
 
         Source: ours, because in a small LLM the record moves the state by a tenth of its length only.
         """
-        self.mean.zero_(), self.std.fill_(1.0)
-        states = encode_all(lm, tokenizer, self, texts, batch_size).flatten(0, 1)
+        states = ctx.flatten(0, 1)
         self.mean.copy_(states.mean(0)), self.std.copy_(states.std(0))
 
     @classmethod

@@ -72,7 +72,7 @@ def test_encode_all_keeps_the_order_and_ignores_batch_size(frozen, prompts):
 
 def test_standardisation_has_zero_mean_and_unit_spread(frozen, prompts):
     texts = report_texts(records(30))
-    prompts.fit_standardisation(*frozen, texts)
+    prompts.fit_standardisation(encode_all(*frozen, prompts, texts))
     flat = torch.cat([encode_all(*frozen, prompts, [text]) for text in texts]).flatten(0, 1)
     assert torch.allclose(flat.mean(0), torch.zeros(32), atol=1e-4)
     assert torch.allclose(flat.std(0), torch.ones(32), atol=1e-3)
@@ -81,7 +81,7 @@ def test_standardisation_has_zero_mean_and_unit_spread(frozen, prompts):
 
 def test_saved_prompts_come_back_bit_equal(frozen, prompts, tmp_path):
     texts = report_texts(records(5))
-    prompts.fit_standardisation(*frozen, texts)
+    prompts.fit_standardisation(encode_all(*frozen, prompts, texts))
     prompts.save_pretrained(tmp_path)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["config.json", "diffusion_pytorch_model.safetensors"]
     back = SoftPrompts.open(tmp_path, frozen[0])

@@ -59,19 +59,26 @@ def encode(ds: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-def _slice_bytes(shared: tuple, sop_uid: str, number: int, position, pixels) -> bytes:
-    """One DICOM file: preamble, meta, and the slice's own elements between the encoded `shared` ones (tag order)."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, sop_uid
+@lru_cache
+def _named(n_characters: int) -> tuple[str, bytes, bytes]:
+    """A UID of that length, and what names a slice by it: preamble with meta, and SOPInstanceUID."""
+    some_uid, meta, name, buffer = "1" * n_characters, FileMetaDataset(), Dataset(), DicomBytesIO()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, some_uid
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    buffer = DicomBytesIO()
     buffer.write(b"\0" * 128 + b"DICM")
     write_file_meta_info(buffer, meta, enforce_standard=True)
-    name, place = Dataset(), Dataset()
-    name.SOPInstanceUID = sop_uid
+    name.SOPInstanceUID = some_uid
+    return some_uid, buffer.getvalue(), encode(name)
+
+
+def _slice_bytes(shared: tuple, sop_uid: str, number: int, position, pixels) -> bytes:
+    """One DICOM file: preamble, meta, and the slice's own elements between the encoded `shared` ones (tag order)."""
+    some_uid, *named = _named(len(sop_uid))
+    meta, name = (part.replace(some_uid.encode(), sop_uid.encode()) for part in named)
+    place = Dataset()
     place.InstanceNumber, place.ImagePositionPatient = number, [f"{v:.4f}" for v in position]
     pixel_data = b"\xe0\x7f\x10\x00OW\0\0" + len(pixels).to_bytes(4, "little") + pixels
-    return b"".join([buffer.getvalue(), shared[0], encode(name), shared[1], encode(place), shared[2], pixel_data])
+    return b"".join([meta, shared[0], name, shared[1], encode(place), shared[2], pixel_data])
 
 
 def write_series(folder: Path, scan, protocol, patient_id: str, year: int, keys) -> str:
