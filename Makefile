@@ -17,7 +17,8 @@ PY := .venv/bin/python
 .PHONY: study table1 ablations seeds alignment dial cohorts test lab course
 .DELETE_ON_ERROR:
 
-SNAKEMAKE = $(PY) -m snakemake --quiet all --nolock --rerun-incomplete --rerun-triggers mtime
+# the flag without a value stands last, so that a target may follow
+SNAKEMAKE = $(PY) -m snakemake --quiet all --rerun-triggers mtime --nolock --rerun-incomplete
 POINTS := $(basename $(notdir $(wildcard params/dial/*.yaml)))
 COHORTS := $(basename $(notdir $(wildcard params/cohorts/*.yaml)))
 

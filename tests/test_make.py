@@ -1,0 +1,28 @@
+"""The commands of the Makefile, as Snakemake's own parser reads them; none is run."""
+
+import shlex
+import subprocess
+
+import pytest
+from snakemake.cli import get_argument_parser
+
+from namd.study.params import REPO
+
+CALLS = {
+    "study": [[]],
+    "ablations": [[]],
+    "seeds": [[]],
+    "table1": [[], ["run_08"], ["page"]],
+    "dial": [[], *[["run_05"]] * len(list((REPO / "params/dial").glob("*.yaml"))), ["page"]],
+    "cohorts": [["run_05"]] * len(list((REPO / "params/cohorts").glob("*.yaml"))),
+}
+
+
+@pytest.mark.parametrize("command", CALLS)
+def test_each_command_asks_snakemake_for_its_notebooks(command):
+    printed = subprocess.run(["make", "-n", command, "PROFILE=smoke"], cwd=REPO, capture_output=True, text=True)
+    assert printed.returncode == 0, printed.stderr
+    words = [shlex.split(line) for line in printed.stdout.splitlines() if " -m snakemake " in line]
+    calls = [get_argument_parser().parse_args(line[line.index("snakemake") + 1:]) for line in words]
+    assert [sorted(call.targets) for call in calls] == CALLS[command]
+    assert all("params=params/smoke.yaml" in call.config[0] for call in calls)
