@@ -12,6 +12,7 @@ CALLS = {
     "study": [[]],
     "ablations": [[]],
     "seeds": [[]],
+    "alignment": [[]],
     "table1": [[], ["run_08"], ["page"]],
     "dial": [[], *[["run_05"]] * len(list((REPO / "params/dial").glob("*.yaml"))), ["page"]],
     "cohorts": [["run_05"]] * len(list((REPO / "params/cohorts").glob("*.yaml"))),
