@@ -24,7 +24,7 @@ class Attention(nn.Module):
 
     def __init__(self, dim, heads, head_dim, dropout):
         super().__init__()
-        self.heads = heads
+        self.heads, self.dropout = heads, dropout
         self.norm = nn.LayerNorm(dim)
         self.to_qkv = nn.Linear(dim, 3 * heads * head_dim, bias=False)
         self.to_out = nn.Sequential(nn.Linear(heads * head_dim, dim), nn.Dropout(dropout))
@@ -32,7 +32,8 @@ class Attention(nn.Module):
     def forward(self, x):
         """(B, n_tokens, dim) -> (B, n_tokens, dim)."""
         q, k, v = self.to_qkv(self.norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return self.to_out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        attended = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout if self.training else 0.0)
+        return self.to_out(attended.transpose(1, 2).flatten(2))
 
 
 class Block(nn.Module):
@@ -58,8 +59,10 @@ class Judge(nn.Module):
         dim, depth, heads, head_dim, mlp, dropout: transformer sizes.
         n_attributes: width of a second, linear head that predicts nodule attributes during training; 0 for none.
 
-    Source: Sec. 4.1.2 names a ViT only; the shape is that of the authors' code (64 px, patch 8, one channel,
-    class token, one logit). The attribute head is ours, because a small judge trained from scratch needs it.
+    Source: Sec. 4.1.2 names a ViT only; layers, their order and the places of the dropout are those of the authors'
+    code (64 px, patch 8, one channel, a LayerNorm before and one after the patch projection, class token, one logit;
+    75,686,017 weights at its sizes). Class token and positions start at .02 N(0, 1), theirs at N(0, 1). The attribute
+    head is ours, because a small judge trained from scratch needs it.
     """
 
     def __init__(self, image_size, patch, dim, depth, heads, head_dim, mlp, dropout, n_attributes=0):
@@ -69,7 +72,7 @@ class Judge(nn.Module):
         if image_size % patch:
             raise UserError(f"judge_patch: {patch} does not divide image_size {image_size}; choose a divisor.")
         n_tokens = (image_size // patch) ** 2 + 1
-        self.patches = nn.Conv2d(1, dim, kernel_size=patch, stride=patch)
+        self.patches = nn.Sequential(nn.LayerNorm(patch**2), nn.Linear(patch**2, dim), nn.LayerNorm(dim))
         self.cls = nn.Parameter(0.02 * torch.randn(1, 1, dim))
         self.position = nn.Parameter(0.02 * torch.randn(1, n_tokens, dim))
         self.dropout = nn.Dropout(dropout)
@@ -80,7 +83,9 @@ class Judge(nn.Module):
 
     def forward(self, x):
         """Class token after the last block: x (B, 1, S, S) in [-1, 1] -> (B, dim)."""
-        tokens = self.patches(x).flatten(2).transpose(1, 2)               # (B, n_patches, dim)
+        side = self.config["patch"]
+        pixels = F.unfold(x, side, stride=side).transpose(1, 2)           # (B, n_patches, patch^2)
+        tokens = self.patches(pixels)                                     # (B, n_patches, dim)
         tokens = torch.cat([self.cls.expand(len(x), -1, -1), tokens], 1)  # (B, n_patches + 1, dim)
         return self.norm(self.blocks(self.dropout(tokens + self.position))[:, 0])
 

@@ -1,6 +1,7 @@
 """The judge: its shape, its losses by hand, its files, and that it learns what is in the follow-up."""
 
 import json
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from namd.data.cohort import SCHEMA, Pairs
 from namd.errors import UserError
-from namd.models.judge import Judge, judge_loss, load_judge, train_judge, train_judges
+from namd.models.judge import Attention, Judge, judge_loss, load_judge, train_judge, train_judges
 
 
 def small_judge(n_attributes=0, dropout=0.0):
@@ -19,12 +20,45 @@ def small_judge(n_attributes=0, dropout=0.0):
                  n_attributes=n_attributes)
 
 
-def test_the_authors_shape_has_the_authors_size():
+def vision_transformer(dim, depth, inner, mlp, patch_pixels, n_tokens):
+    """Shapes of a ViT with a norm on both sides of the patch projection, as public ViT code has them."""
+    yield from ((patch_pixels,), (patch_pixels,), (dim, patch_pixels), (dim,), (dim,), (dim,))      # norm, linear, norm
+    yield from ((1, n_tokens, dim), (1, 1, dim))                                              # positions, class token
+    for _ in range(depth):
+        yield from ((dim,), (dim,), (3 * inner, dim), (dim, inner), (dim,))              # norm, q k v, output
+        yield from ((dim,), (dim,), (mlp, dim), (mlp,), (dim, mlp), (dim,))              # norm, two layers
+    yield from ((dim,), (dim,), (1, dim), (1,))                                          # norm, head
+
+
+def test_at_the_authors_sizes_the_judge_has_their_75_686_017_weights():
     with torch.device("meta"):
         judge = Judge(64, 8, 1024, 6, 32, 64, 2048, 0.5)
-    block = 1024 * 3 * 2048 + 2048 * 1024 + 1024 + 2 * 1024 * 2048 + 2048 + 1024 + 4 * 1024
-    outside = (64 + 1) * 1024 + 65 * 1024 + 1024 + 2 * 1024 + 1024 + 1
-    assert sum(w.numel() for w in judge.parameters()) == 6 * block + outside
+    theirs = list(vision_transformer(1024, 6, 32 * 64, 2048, 8 * 8, 8 * 8 + 1))
+    assert sum(math.prod(shape) for shape in theirs) == 75_686_017
+    assert sorted(tuple(w.shape) for w in judge.parameters()) == sorted(theirs)
+
+
+def test_a_patch_is_normalised_before_and_after_its_projection():
+    judge, pixels = small_judge(), torch.rand(3, 4, 64)
+    tokens = judge.patches(pixels)
+    assert torch.allclose(judge.patches(5 * pixels - 2), tokens, atol=1e-3)
+    assert torch.allclose(tokens.mean(-1), torch.zeros(3, 4), atol=1e-5)
+    assert torch.allclose(tokens.std(-1, correction=0), torch.ones(3, 4), atol=1e-3)
+
+
+def test_the_patches_are_those_of_the_image():
+    judge, x = small_judge(), torch.arange(256.0).view(1, 1, 16, 16)
+    seen = []
+    judge.patches.register_forward_hook(lambda module, given, out: seen.append(given[0]))
+    judge(x)
+    assert torch.equal(seen[0][0, 1].view(8, 8), x[0, 0, :8, 8:])
+
+
+def test_attention_itself_drops_out_in_training_only():
+    attention, x = Attention(12, 2, 8, dropout=0.5), torch.rand(2, 5, 12)
+    attention.to_out[1].p = 0.0
+    assert not torch.equal(attention(x), attention(x))
+    assert torch.equal(attention.eval()(x), attention(x))
 
 
 def test_features_and_prob_do_not_depend_on_the_batch():
