@@ -61,7 +61,8 @@ llm_dtype: str = "float32"               # App. B
 ema_decay: float = 0.995                 # as for NAMD
 grad_clip: float = 1.0                   # as for NAMD
 save_every: int = 200                    # steps between checkpoints
-systems: list = ["mcwgan", "corrflownet", "sd15", "flux", "ddl_cxr", "imageflownet", "brlp", "delta_lfm"]  # files
+systems: list = [                        # files of namd/forecasters/
+    "mcwgan", "corrflownet", "sd15", "flux", "ddl_cxr", "imageflownet", "brlp", "delta_lfm", "sd15_report"]
 system_arm: str = "no_align_no_pred"     # whose VAE they share
 system_steps: int = 640                  # of each system, all stages together
 system_tune_steps: int = 100             # for each learning rate that is tried

@@ -1,27 +1,9 @@
 """SD1.5: image-conditioned latent diffusion without alignment, prediction loss or record."""
 
 import torch
-from transformers import CLIPTextModel
 
 from namd.forecasters.trained import Latent, Sheet, Stage
-from namd.models import diffusion, hub, unet
-
-BEGIN, END, LENGTH = 49406, 49407, 77       # CLIP's tokens of the empty prompt: one begin, the rest end
-
-
-def empty_prompt(path) -> torch.Tensor:
-    """CLIP's states of the empty prompt, (1, 77, 768), from the folder text_encoder/ beside a published U-Net.
-
-    Args:
-        path: directory or hub id; empty (a small U-Net, which was never trained with prompts): zeros, (1, 1, 768).
-
-    Source: Stable Diffusion v1.5; zeros are ours, because a small run downloads nothing.
-    """
-    if not path:
-        return torch.zeros(1, 1, unet.CONTEXT_WIDTH)
-    encoder = hub.load(CLIPTextModel, path, "text_encoder", "unet_path")
-    with torch.no_grad():
-        return encoder(torch.tensor([[BEGIN] + [END] * (LENGTH - 1)])).last_hidden_state
+from namd.models import clip, diffusion, unet
 
 
 class System(Latent):
@@ -42,29 +24,45 @@ class System(Latent):
         net = unet.load_unet(self.p.unet_path or self.arm / "unet_start")
         unet.widen_input(net)
         self.scheduler = diffusion.schedule(self.p)
-        self.ctx = empty_prompt(self.p.unet_path).to(self.device)
-        return {"unet": net}
+        return {"unet": net} | self.build_text(net)
 
-    def predict(self, z1, z2_t, t):
+    def build_text(self, net):
+        """What learns beside the U-Net `net` so that `context` has something to say: nothing.
+
+        Source: zeros are ours, because a small U-Net was never trained with prompts and has no CLIP beside it.
+        """
+        path = self.p.unet_path
+        self.empty = (clip.empty_prompt(path) if path else torch.zeros(1, 1, unet.CONTEXT_WIDTH)).to(self.device)
+        return {}
+
+    def tokens(self, ehr):
+        """What `context` is told of B records, on self.device: nothing, (B, 0)."""
+        return torch.empty(len(ehr), 0, device=self.device)
+
+    def context(self, tokens):
+        """What the cross-attention reads of B rows of `tokens`: the empty prompt, (B, L, D)."""
+        return self.empty.expand(len(tokens), -1, -1)
+
+    def predict(self, z1, z2_t, t, ctx):
         """The U-Net's prediction, (B, 4, h, w)."""
-        ctx = self.ctx.expand(len(z1), -1, -1)
         return self.nets["unet"](torch.cat([z2_t, z1], 1), t, encoder_hidden_states=ctx).sample
 
-    def loss(self, z1, z2, eps, t):
+    def loss(self, z1, z2, eps, t, ctx):
         """Mean squared error of the prediction: ()."""
         z2_t = diffusion.q_sample(z2, eps, t, diffusion.alpha_bar(self.scheduler))
-        return (diffusion.target(z2, eps, t, self.scheduler) - self.predict(z1, z2_t, t)).square().mean()
+        return (diffusion.target(z2, eps, t, self.scheduler) - self.predict(z1, z2_t, t, ctx)).square().mean()
 
     def stages(self, train, val):
         latents, held_out = self.latents("train"), self.held_out()
+        tokens, tokens_val = self.tokens(train.ehr), self.tokens(val.ehr)
 
         def step(idx, g, step_no):
-            return {"loss": self.loss(*self.noised(latents, idx, g))}
+            return {"loss": self.loss(*self.noised(latents, idx, g), self.context(tokens[idx]))}
 
-        yield Stage("unet", dict(self.nets), step, lambda: self.loss(*held_out).item())
+        yield Stage("unet", dict(self.nets), step, lambda: self.loss(*held_out, self.context(tokens_val)).item())
 
     def draw(self, x1, ehr, noise):
-        z1 = self.vae.encode(x1)
-        z2 = diffusion.ddim_sample(lambda z2_t, t: self.predict(z1, z2_t, t), noise(z1.shape[1:]), self.scheduler,
+        z1, ctx = self.vae.encode(x1), self.context(self.tokens(ehr))
+        z2 = diffusion.ddim_sample(lambda z2_t, t: self.predict(z1, z2_t, t, ctx), noise(z1.shape[1:]), self.scheduler,
                                    self.p.ddim_steps)
         return self.vae.decode_scaled(z2)

@@ -4,6 +4,8 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+from diffusers import ConfigMixin
 from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError
 
@@ -43,7 +45,8 @@ def advice(path, part: str = "") -> str:
     """
     name, revision = split(path)
     if name not in SOURCES:
-        return "give a complete directory in the Hugging Face format, or a hub id that you can reach"
+        inside = f" ({part}/ in it, not its fp16 variant alone)" if part else ""
+        return f"give a complete directory in the Hugging Face format{inside}, or a hub id that you can reach"
     licence, gated = SOURCES[name]
     consent = f"accept its licence ({licence}) at https://huggingface.co/{name}, `hf auth login`, " if gated else ""
     command = f"hf download {name}" + (f" --revision {revision}" if revision else "")
@@ -96,26 +99,28 @@ def provenance(path, part: str = "") -> dict:
     )
 
 
-def load(kind, path, part: str, what: str):
-    """A diffusers model with every weight from safetensors, or a refusal.
+def load(kind, path, part: str, what: str, dtype=torch.float32):
+    """A model of diffusers or transformers with every weight from safetensors, or a refusal.
 
     Args:
         kind: the model's class, e.g. AutoencoderKL.
         path: directory (the model itself, or with a folder `part`), "org/name" or "org/name@revision".
         part: the folder of a pipeline, e.g. "vae".
         what: begins the sentences, e.g. "vae_path".
+        dtype: of the loaded weights, whatever the file has.
 
     Raises:
         UserError: nothing readable there, or weights missing from the file.
 
-    Source: ours, because diffusers fills what a file lacks with uninitialised memory and goes on.
+    Source: ours, because diffusers fills what a file lacks with uninitialised memory and goes on, and transformers
+    keeps the number format of the file.
     """
     name, revision = split(path)
     local = Path(name).is_dir()
     try:
         model, info = kind.from_pretrained(
-            name, revision=revision, subfolder=part if not local or (Path(name) / part).is_dir() else None,
-            use_safetensors=True, output_loading_info=True,
+            name, revision=revision, subfolder=part if not local or (Path(name) / part).is_dir() else "",
+            dtype=dtype, use_safetensors=True, output_loading_info=True,
         )
     except UNREADABLE as error:
         raise UserError(f"{what}: nothing can be loaded from '{path}' ({first_line(error)}); "
@@ -125,5 +130,13 @@ def load(kind, path, part: str, what: str):
         raise UserError(f"{what}: '{path}' lacks {len(missing)} weights, the first is {missing[0]}; the file is "
                         "incomplete or belongs to another architecture, so fetch or write it again.")
     if local:
-        model.register_to_config(_name_or_path=Path(name).name)  # an absolute path would travel with every copy
+        _name_alone(model, Path(name).name)
     return model
+
+
+def _name_alone(model, name) -> None:
+    """Let the configuration name the directory without its place, which would travel with every copy."""
+    if isinstance(model, ConfigMixin):
+        model.register_to_config(_name_or_path=name)
+    else:
+        model.name_or_path = model.config.name_or_path = name

@@ -7,7 +7,7 @@ from small_run import write_cohort
 from namd.forecasters.systems import system
 from namd.models import unet, vae
 
-ALL = ["mcwgan", "corrflownet", "sd15", "flux", "ddl_cxr", "imageflownet", "brlp", "delta_lfm"]
+ALL = ["mcwgan", "corrflownet", "sd15", "flux", "ddl_cxr", "imageflownet", "brlp", "delta_lfm", "sd15_report"]
 P = SimpleNamespace(
     seed=23, device="cpu", threads=1, precision="float32", image_size=64, window_low=-1000, window_high=400,
     augment="square", vae_path="", vae_channels=[8, 8, 8], vae_layers=1, unet_path="", unet_channels=[16, 32],

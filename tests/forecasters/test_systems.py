@@ -67,7 +67,8 @@ def test_a_new_object_opens_the_weights_and_draws_the_same(run, made):
 def test_training_again_gives_the_same_bytes_and_a_killed_one_goes_on(run, made, tmp_path):
     root, pairs = run
     first = (made.folder / "model.safetensors").read_bytes()
-    shutil.copytree(root / "arms", tmp_path / "arms")
+    for part in ("arms", "cohort"):
+        shutil.copytree(root / part, tmp_path / part)
     shutil.copytree(made.folder / "checkpoints", tmp_path / "systems" / made.name / "checkpoints")
     stages = sorted((tmp_path / "systems" / made.name / "checkpoints").iterdir())
     shutil.rmtree(stages[0])                            # as after a kill: some stages are there, some are not
