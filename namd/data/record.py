@@ -7,9 +7,11 @@ from namd.data.codes import CODES, MISSING
 from namd.data.report import DIAMETERS, EHR
 from namd.data.tables import MAX_DIAMETER_MM
 from namd.errors import UserError
+from namd.text import read_json, read_text
 
 MAX_AGE = 120
 UNABLE = "Unable to determine"
+MEND = 'Write e.g. {"age": 63, "gender": 1, "sct_long_dia": 12}, or leave --ehr out when nothing is known.'
 
 
 def read_record(path) -> tuple[dict, list[str]]:
@@ -42,15 +44,11 @@ def read_record(path) -> tuple[dict, list[str]]:
 def _json_object(path: Path) -> dict:
     """What the file holds, when it is one JSON object."""
     try:
-        given = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"The record {path} cannot be read ({error.strerror}): give a JSON file, or leave --ehr out "
-                        "when nothing is known.") from error
-    except ValueError as error:
-        raise UserError(f'{path} is not JSON ({error}): write e.g. {{"age": 63, "gender": 1, "sct_long_dia": 12}}.'
-                        ) from error
+        given = read_json(read_text(path, f"The record {path}"), str(path))
+    except UserError as error:
+        raise UserError(f"{error} {MEND}") from None
     if not isinstance(given, dict):
-        raise UserError(f'{path} holds no JSON object: write e.g. {{"age": 63, "gender": 1, "sct_long_dia": 12}}.')
+        raise UserError(f"{path} holds no JSON object. {MEND}")
     return given
 
 
@@ -67,5 +65,5 @@ def _checked(path, name: str, value):
     else:
         holds, allowed = is_number and value % 1 == 0 and 0 < value <= MAX_AGE, f"whole years, 1 to {MAX_AGE}"
     if not holds:
-        raise UserError(f"{path}: {name} is {json.dumps(value)}; allowed: {allowed}, or null when unknown.")
+        raise UserError(f"{path}: {name} is {json.dumps(value)[:60]}; allowed: {allowed}, or null when unknown.")
     return float(value) if name in DIAMETERS else int(value)

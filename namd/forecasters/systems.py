@@ -1,7 +1,6 @@
 """The compared systems by name: a system is the file namd/forecasters/<name>.py with a class `System`."""
 
 import importlib
-import importlib.util
 import json
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,7 @@ import joblib
 import pandas as pd
 
 from namd.errors import UserError
+from namd.forecasters import system_names
 from namd.models.cost import flops, parameters
 from namd.training.precision import prepare
 
@@ -26,12 +26,9 @@ def system(name):
     Raises:
         UserError: there is no such file, or no such class in it.
     """
-    found = importlib.util.find_spec(f"namd.forecasters.{name}")
-    kind = getattr(importlib.import_module(found.name), "System", None) if found else None
-    if kind is None:
-        here = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if "class System(" in file.read_text())
-        raise UserError(f"systems: there is no system {name!r}; choose from {', '.join(here)}.")
-    return kind
+    if name not in system_names():
+        raise UserError(f"systems: there is no system {name!r}; choose from {', '.join(system_names())}.")
+    return importlib.import_module(f"namd.forecasters.{name}").System
 
 
 def keys(run, names):

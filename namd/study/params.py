@@ -2,11 +2,12 @@
 
 import difflib
 import re
+import reprlib
 from pathlib import Path
 
-import yaml
-
 from namd.errors import UserError
+from namd.study import rules
+from namd.text import read_text, read_yaml
 
 REPO = Path(__file__).resolve().parents[2]
 BASE = REPO / "params" / "paper.yaml"
@@ -25,7 +26,7 @@ def text(meaning):
 
 
 def label(meaning):
-    return dict(type=str, pattern=r"[a-z0-9][a-z0-9_.-]*", meaning=meaning)
+    return dict(type=str, pattern=r"[a-z0-9][a-z0-9_.-]{0,99}", meaning=meaning)
 
 
 def one_of(choices, meaning):
@@ -38,6 +39,9 @@ def flag(meaning):
 
 def many(item, meaning):
     return dict(type=list, item=item, meaning=meaning)
+
+
+WIDTH = whole(1, 65536, "channels")
 
 
 MILLION = 10**6
@@ -53,8 +57,8 @@ TABLE = {
     "data_delivery": text("folder of the delivery; empty for the phantom's own"),
     "data_workers": whole(0, 256, "processes that read DICOM; 0 is one per core"),
     "data_label_days": whole(1, 10000, "days after the T0 scan within which a cancer counts"),
-    "data_val_share": num(0, 0.9, "share of the subjects outside test that validate"),
-    "data_test_share": num(0, 0.9, "share of all subjects held out for the test"),
+    "data_val_share": num(0.01, 0.9, "share of the subjects outside test that validate"),
+    "data_test_share": num(0.01, 0.9, "share of all subjects held out for the test"),
     "data_split_seed": whole(0, 2**31 - 1, "seed of the split by patient"),
     "image_size": whole(16, 512, "side of the image in pixels of 0.6 mm"),
     "window_low": whole(-1024, 3000, "HU shown as -1"),
@@ -66,7 +70,7 @@ TABLE = {
     "phantom_gmax": num(0, 3, "largest growth of the log diameter in a year"),
     "phantom_null": one_of("none growth_given_label no_record_effect", "a law without the effect"),
     "vae_path": text("VAE in Hugging Face format; empty builds a small one"),
-    "vae_channels": many(int, "channels of each level of a small VAE"),
+    "vae_channels": many(WIDTH, "channels of each level of a small VAE"),
     "vae_layers": whole(1, 8, "residual blocks per level of a small VAE"),
     "vae_steps": whole(1, 10 * MILLION, "optimiser steps"),
     "vae_batch": whole(2, 4096, "images per step"),
@@ -97,7 +101,7 @@ TABLE = {
     "text_standardise": flag("whether C has zero mean and unit spread over the training reports"),
     "text_prompt_steps": whole(-1, 10 * MILLION, "conditional steps that train the prompts; -1 all"),
     "unet_path": text("U-Net in Hugging Face format; empty builds a small one"),
-    "unet_channels": many(int, "channels of each level of a small U-Net"),
+    "unet_channels": many(WIDTH, "channels of each level of a small U-Net"),
     "unet_layers": whole(1, 8, "residual blocks per level of a small U-Net"),
     "unet_heads": whole(1, 64, "attention heads of a small U-Net"),
     "n_timesteps": whole(2, 10000, "T, the diffusion timesteps"),
@@ -142,14 +146,14 @@ TABLE = {
     "var_nodules": whole(1, 10000, "nodules whose running variance is drawn"),
     "var_runs": whole(2, 1000, "follow-ups drawn for each of them"),
     "n_boot": whole(10, MILLION, "bootstrap resamples"),
-    "compare_arms": many(str, "arms that become rows of Table 1"),
-    "systems": many(str, "compared systems, files of namd/forecasters/"),
+    "compare_arms": many(label("an arm"), "arms that become rows of Table 1"),
+    "systems": many(label("a system"), "compared systems, files of namd/forecasters/"),
     "system_arm": label("arm whose VAE the systems on latents share"),
     "system_steps": whole(1, 10 * MILLION, "optimiser steps of each system, all its stages together"),
     "system_tune_steps": whole(1, 10 * MILLION, "steps that each learning rate is tried for"),
-    "system_rates": many(float, "learning rates that are tried"),
+    "system_rates": many(num(1e-8, 1, "learning rate"), "learning rates that are tried"),
     "system_batch": whole(2, 4096, "pairs per step"),
-    "system_channels": many(int, "channels of each level of the networks a system brings along"),
+    "system_channels": many(WIDTH, "channels of each level of the networks a system brings along"),
     "system_flow_steps": whole(1, 1000, "Euler steps of a flow"),
     "flux_path": text("FLUX.1 in Hugging Face format; empty builds a small transformer"),
     "flux_rank": whole(1, 1024, "rank of the LoRA on a pretrained FLUX.1"),
@@ -171,35 +175,39 @@ def validate(key, value, where="the parameters"):
         raise UserError(f"{where}: there is no parameter {key!r};{suggest(key, TABLE)}"
                         " params/paper.yaml lists them all.")
     rule = TABLE[key]
+    if rule["type"] is not list:
+        return _checked(rule, value, f"{where}: {key}")
+    if not isinstance(value, list) or not value:
+        example = _EXAMPLES[rule["item"]["type"]]
+        raise UserError(f"{where}: {key}: {reprlib.repr(value)} is not a list: write {example}.")
+    return [_checked(rule["item"], each, f"{where}: {key}, in the list") for each in value]
+
+
+def _checked(rule, value, where):
+    """`value` in the type of `rule` and within its bounds."""
+    said = f"{where}: {reprlib.repr(value)}"
     wrong = _wrong_type(rule, value)
     if wrong:
-        raise UserError(f"{where}: {key}: {value!r} is {wrong}")
-    if rule["type"] is float:
-        value = float(value)
+        raise UserError(f"{said} is {wrong}")
     if "choices" in rule and value not in rule["choices"]:
-        raise UserError(f"{where}: {key}: {value!r} is not one of {', '.join(rule['choices'])}."
+        raise UserError(f"{said} is not one of {', '.join(rule['choices'])}."
                         + suggest(value, rule["choices"], "Did you mean {}?"))
     if "pattern" in rule and not re.fullmatch(rule["pattern"], value):
-        raise UserError(f"{where}: {key}: {value!r} names a folder: write lower-case letters, digits and _ only.")
+        raise UserError(f"{said} names a folder: write up to 100 lower-case letters, digits and _ only.")
     if "low" in rule and not rule["low"] <= value <= rule["high"]:
-        raise UserError(f"{where}: {key}: {value!r} is outside {rule['low']:g} .. {rule['high']:g}"
-                        f" ({rule['meaning']}).")
-    return value
+        raise UserError(f"{said} is outside {rule['low']:g} .. {rule['high']:g} ({rule['meaning']}).")
+    return float(value) if rule["type"] is float else value
 
 
 def _wrong_type(rule, value):
     """What is wrong with the type of `value`, and the mend; '' when nothing is."""
-    if rule["type"] is list:
-        if not isinstance(value, list) or not value:
-            return f"not a list: write [{'8, 16' if rule['item'] is int else 'namd'}]."
-        bad = [v for v in value if type(v) is not rule["item"]]
-        return f"a list with {bad[0]!r} in it: every item must be {_NAMES[rule['item']]}." if bad else ""
     if rule["type"] in (int, float) and isinstance(value, str):
         return f"text, not a number{_dotted(value)}."
     allowed = (int, float) if rule["type"] is float else (rule["type"],)
     return "" if type(value) in allowed else f"not {_NAMES[rule['type']]}: {_MEND[rule['type']]}"
 
 
+_EXAMPLES = {int: "[8, 16]", float: "[1.0e-4, 1.0e-3]", str: "[namd]"}
 _NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 _MEND = {int: "write it without dot and quotes.", float: "write it like 0.5 or 5.0e-5.",
          bool: "write true or false.", str: "put it in quotes."}
@@ -219,36 +227,37 @@ def _dotted(value):
 def read_layer(path):
     """Key-value pairs of one parameter file, not yet validated."""
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         names = sorted(str(f.relative_to(REPO)) for f in (REPO / "params").rglob("*.yaml"))
         shown = path.resolve().relative_to(REPO) if path.resolve().is_relative_to(REPO) else path
         raise UserError(f"There is no parameter file {shown}; choose one of {', '.join(names)}.")
-    try:
-        layer = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" at line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path.name} is not YAML{line}: write one `key: value` per line.") from None
-    if not isinstance(layer, dict):
+    layer = read_yaml(read_text(path, f"The parameter file {path.name}"), path.name)
+    if layer is not None and not isinstance(layer, dict):
         raise UserError(f"{path.name} holds no `key: value` lines.")
-    return layer
+    return layer or {}
+
+
+def read_pair(pair):
+    """{key: value} of one `-p key=value`, not yet validated; nothing behind the = is the empty text."""
+    key, mark, value = pair.partition("=")
+    if not mark:
+        raise UserError(f"-p {pair}: write -p key=value.")
+    return {key.strip(): read_yaml(value, f"-p {pair}") if value.strip() else ""}
 
 
 def load(files=(), pairs=(), ablations=()):
     """params/paper.yaml, each of `files`, each `key=value` of `pairs`, each of `ablations`: one dict, last wins.
 
+    Raises:
+        UserError: a file, a value, or what values are together; one sentence.
+
     Source: ours, because a file of differences is read as the list of departures from the paper.
     """
     layers = [(Path(f).name, read_layer(f)) for f in (BASE, *files)]
-    for pair in pairs:
-        key, mark, value = pair.partition("=")
-        if not mark:
-            raise UserError(f"-p {pair}: write -p key=value.")
-        layers.append((f"-p {pair}", {key: yaml.safe_load(value) if value else ""}))
+    layers += [(f"-p {pair}", read_pair(pair)) for pair in pairs]
     layers += [(Path(f).name, read_layer(f)) for f in ablations]
     merged = {}
     for where, layer in layers:
         merged.update({key: validate(key, value, where) for key, value in layer.items()})
-    if merged["window_low"] >= merged["window_high"]:
-        raise UserError("window_low must be smaller than window_high.")
+    rules.check(merged)
     return merged

@@ -17,7 +17,7 @@ from IPython.display import HTML, Code, display
 
 from namd.errors import UserError
 from namd.files import replacing
-from namd.study import params, process, ranks, series
+from namd.study import params, process, ranks, rules, series
 from namd.study.digest import git_state, outputs_root, write_json
 from namd.training import parallel, precision
 
@@ -37,7 +37,8 @@ def start(name, scope):
         scope: the notebook's globals(); every parameter of params/paper.yaml found there is taken.
 
     Raises:
-        UserError: a value of the parameters cell is of the wrong type or out of range, or a process failed.
+        UserError: a value of the parameters cell is of the wrong type, out of range or contradicts another, or a
+            process failed.
 
     Source: ours, because a result without its parameters, code and data source cannot be repeated.
     """
@@ -46,6 +47,7 @@ def start(name, scope):
     missing = {"run_name", "seed", "device", "threads"} - set(declared)
     if missing:
         raise UserError(f"The parameters cell of {name} lacks {', '.join(sorted(missing))}.")
+    rules.check(declared)
     run = Run(name, declared)
     print(run.stamp_text())
     if declared.get("processes", 1) > 1 and parallel.world() == 1:

@@ -1,0 +1,128 @@
+"""What parameters must be together: each rule with its keys, checked before anything runs."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from namd.errors import UserError
+from namd.forecasters import system_names
+
+CROP = 128                                  # pixels of a stored crop
+RESERVED = ("reference", "course")          # folders below outputs/ that are no run
+ABLATIONS = Path(__file__).resolve().parents[2] / "params" / "ablations"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Keys whose values `holds` takes in this order, and the sentence, with {key} for a value, where it is false."""
+
+    keys: str
+    holds: Callable
+    says: str
+
+
+def _not_above(first, second):
+    return Rule(f"{first} {second}", lambda low, high: low <= high,
+                f"{first} ({{{first}}}) is larger than {second} ({{{second}}}): lower it")
+
+
+def _no_twice(key):
+    return Rule(key, lambda values: len(set(values)) == len(values),
+                f"{key} ({{{key}}}) names one of them twice: keep one")
+
+
+def _divides(batch):
+    return Rule(f"processes {batch}", lambda n, size: size % n == 0,
+                f"processes ({{processes}}) does not divide {batch} ({{{batch}}}): choose a number that does")
+
+
+def _groups(widths):
+    """Groups of a small VAE's norms; its widths must be multiples of it."""
+    return 32 if widths[0] % 32 == 0 else 8
+
+
+def _halves(side, widths):
+    """Whether the latents of a `side` px image can be halved between all levels."""
+    return side // 8 % 2 ** (len(widths) - 1) == 0
+
+
+def _is_arm(main, name):
+    """Whether `name` is the main arm or made of files in params/ablations/."""
+    stems = [] if name == main else name.removeprefix(f"{main}-").split("-")
+    return all((ABLATIONS / f"{stem}.yaml").is_file() for stem in stems)
+
+
+RULES = (
+    Rule("run_name", lambda name: name not in RESERVED,
+         "run_name: outputs/{run_name} is no folder of a run: choose another name"),
+    Rule("window_low window_high", lambda low, high: low < high,
+         "window_low must be smaller than window_high, and {window_low} is not below {window_high}"),
+    Rule("image_size", lambda side: side % 8 == 0 and side <= CROP,
+         f"image_size ({{image_size}}) must be a multiple of 8, the factor between image and latent, up to {CROP}, the"
+         " pixels of a stored crop: use 64"),
+    Rule("augment image_size", lambda kind, side: kind != "rotations" or side * math.sqrt(2) <= CROP,
+         f"augment: {{augment}} turns a crop of {CROP} px by 45 degrees, which leaves empty corners in image_size"
+         " {image_size}: use 88 or less, or augment: square"),
+    Rule("image_size judge_patch", lambda side, patch: side % patch == 0,
+         "image_size ({image_size}) is no multiple of judge_patch ({judge_patch}): use 8"),
+    Rule("vae_path vae_channels", lambda path, widths: path or len(widths) in (3, 4),
+         "vae_channels {vae_channels}: a small VAE has 3 or 4 widths, for a latent of factor 8"),
+    Rule("vae_path vae_channels", lambda path, widths: path or not any(width % _groups(widths) for width in widths),
+         "vae_channels {vae_channels}: the norms need multiples of 32 throughout, or of 8 after a first width that is"
+         " no multiple of 32"),
+    Rule("unet_path unet_channels unet_heads", lambda path, widths, heads: path or not any(w % heads for w in widths),
+         "unet_channels {unet_channels} do not split into unet_heads ({unet_heads}): use multiples of it"),
+    Rule("unet_path image_size unet_channels", lambda path, side, widths: path or _halves(side, widths),
+         "unet_channels {unet_channels}: the latents of image_size {image_size} cannot be halved as often: use fewer"
+         " widths"),
+    Rule("system_channels image_size", lambda widths, side: _halves(side, widths),
+         "system_channels {system_channels}: the latents of image_size {image_size} cannot be halved as often: use"
+         " fewer widths"),
+    Rule("system_channels", lambda widths: not any(width % 8 for width in widths),
+         "system_channels {system_channels}: the norms need multiples of 8"),
+    Rule("llm_path llm_hidden", lambda path, width: path or width % 8 == 0,
+         "llm_hidden is {llm_hidden}: a small language model has four heads of even width; use 8, 16 ..."),
+    Rule("align_perplexity vae_batch", lambda wanted, batch: wanted == 0 or 1 < wanted < batch - 1,
+         "align_perplexity ({align_perplexity}) must lie above 1 and below vae_batch - 1 ({vae_batch} - 1), or be 0 for"
+         " sigma_f"),
+    _not_above("beta_start", "beta_end"),
+    Rule("ddim_steps n_timesteps", lambda steps, T: steps < T,
+         "ddim_steps ({ddim_steps}) must be smaller than n_timesteps ({n_timesteps})"),
+    Rule("zero_terminal_snr prediction_type", lambda zero, kind: not (zero and kind == "epsilon"),
+         "zero_terminal_snr is true and prediction_type is {prediction_type}: at t = T the input holds no image, so the"
+         " noise says nothing about it; set prediction_type: v_prediction or zero_terminal_snr: false"),
+    _not_above("uncond_lr_start", "uncond_lr"),
+    _not_above("uncond_lr_end", "uncond_lr"),
+    _not_above("uncond_warmup", "uncond_steps"),
+    _divides("vae_batch"),
+    _divides("uncond_batch"),
+    _divides("cond_batch"),
+    _no_twice("compare_arms"),
+    _no_twice("systems"),
+    _no_twice("system_rates"),
+    Rule("arm compare_arms", lambda arm, arms: arm in arms,
+         "compare_arms {compare_arms} lacks the run's own arm {arm}, which the others are compared with: add it"),
+    Rule("arm system_arm", _is_arm,
+         "system_arm: there is no arm {system_arm}; params/ablations/ holds the files of arms"),
+    Rule("systems", lambda names: set(names) <= set(system_names()),
+         f"systems {{systems}}: one of them does not exist; choose from {', '.join(system_names())}"),
+    _not_above("system_tune_steps", "system_steps"),
+)
+
+
+def check(values):
+    """Check every rule whose keys are all there.
+
+    Args:
+        values: {key: value}, each of them passed by params.validate.
+
+    Raises:
+        UserError: the sentence of the first rule that does not hold.
+
+    Source: ours, because a contradiction that shows in the fifth notebook has cost the four before it.
+    """
+    for rule in RULES:
+        keys = rule.keys.split()
+        if set(keys) <= set(values) and not rule.holds(*(values[key] for key in keys)):
+            raise UserError(rule.says.format(**values) + ".")

@@ -1,0 +1,100 @@
+"""What parameters must be together is refused before anything runs, by load, `check`, `run` and a notebook's start."""
+
+import re
+
+import pytest
+
+from namd.__main__ import main
+from namd.errors import UserError
+from namd.forecasters import system_names
+from namd.study import params, rules
+from namd.study.run import start
+
+QUICK = params.REPO / "params" / "quick.yaml"
+BROKEN = [
+    (["systems=[sd15, nosuch]"], "one of them does not exist; choose from brlp"),
+    (["systems=[trained]"], "does not exist"),
+    (["systems=[sd15, flux, sd15]"], "names one of them twice"),
+    (["data_val_share=0"], "outside 0.01"),
+    (["data_test_share=0"], "outside 0.01"),
+    (["compare_arms=[namd, no_pred, namd]"], "names one of them twice"),
+    (["compare_arms=[no_pred]"], "lacks the run's own arm namd"),
+    (["arm=mine"], "lacks the run's own arm mine"),
+    (["system_arm=no_aling"], "there is no arm no_aling"),
+    (["system_rates=[1.0e-3, 1.0e-3]"], "names one of them twice"),
+    (["system_rates=[0.0]"], "outside 1e-08"),
+    (["system_rates=[.nan]"], "outside 1e-08"),
+    (["system_tune_steps=641"], "larger than system_steps (640)"),
+    (["vae_channels=[0, 8, 8]"], "outside 1"),
+    (["vae_channels=[16, 32]"], "has 3 or 4 widths"),
+    (["vae_channels=[32, 48, 64]"], "multiples of 32"),
+    (["unet_channels=[-8, 16]"], "outside 1"),
+    (["unet_channels=[48, 98]"], "multiples of it"),
+    (["unet_channels=[8, 8, 8, 8, 8]"], "use fewer widths"),
+    (["system_channels=[8, 8, 8, 8, 8]"], "use fewer widths"),
+    (["system_channels=[30, 60]"], "multiples of 8"),
+    (["image_size=60"], "multiple of 8"),
+    (["image_size=136"], "128, the pixels of a stored crop"),
+    (["image_size=96", "augment=rotations"], "empty corners"),
+    (["judge_patch=7"], "no multiple of judge_patch"),
+    (["llm_hidden=60"], "four heads of even width"),
+    (["align_perplexity=30"], "below vae_batch - 1 (16 - 1)"),
+    (["align_perplexity=1"], "above 1"),
+    (["beta_start=0.02"], "larger than beta_end"),
+    (["ddim_steps=1000"], "smaller than n_timesteps"),
+    (["prediction_type=epsilon"], "set prediction_type: v_prediction"),
+    (["uncond_lr_start=0.5"], "larger than uncond_lr"),
+    (["uncond_lr_end=0.5"], "larger than uncond_lr"),
+    (["uncond_warmup=251"], "larger than uncond_steps"),
+    (["processes=3"], "does not divide vae_batch (16)"),
+    (["window_low=400"], "must be smaller than window_high"),
+    (["run_name=reference"], "outputs/reference is no folder of a run"),
+    (["run_name=course"], "is no folder of a run"),
+    (["run_name=" + "a" * 101], "up to 100 lower-case letters"),
+]
+
+
+@pytest.mark.parametrize(("pairs", "words"), BROKEN)
+def test_a_contradiction_is_refused_in_one_sentence_that_names_the_mend(pairs, words):
+    with pytest.raises(UserError, match=re.escape(words)) as caught:
+        params.load([QUICK], pairs)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_rule_is_broken_by_some_example_above():
+    said = set()
+    for pairs, _ in BROKEN:
+        try:
+            params.load([QUICK], pairs)
+        except UserError as error:
+            said |= {rule.says for rule in rules.RULES if str(error).startswith(rule.says.partition("{")[0])}
+    quiet = [rule.keys for rule in rules.RULES if rule.says not in said]
+    assert set(quiet) <= {"processes uncond_batch", "processes cond_batch"}     # as processes vae_batch
+
+
+def test_every_rule_speaks_of_keys_that_exist_and_that_its_sentence_can_print():
+    values = params.load([QUICK])
+    for rule in rules.RULES:
+        assert set(rule.keys.split()) <= set(params.TABLE)
+        assert rule.says.format(**values)
+
+
+@pytest.mark.parametrize("command", [["check"], ["run", "01"], ["page"]])
+def test_every_command_refuses_before_anything_is_written(command, monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("NAMD_OUTPUTS", str(tmp_path / "outputs"))
+    assert main([*command, "--params", str(QUICK), "-p", "systems=[sd15,nosuch]"]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "nosuch" in said
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_notebook_started_by_hand_refuses_too(monkeypatch, tmp_path):
+    monkeypatch.setenv("NAMD_OUTPUTS", str(tmp_path))
+    scope = {name: params.load([QUICK])[name] for name in ("run_name", "seed", "device", "threads", "beta_start")}
+    with pytest.raises(UserError, match="larger than beta_end"):
+        start("03_diffusion_pretraining", scope | {"beta_start": 0.5, "beta_end": 0.02})
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_names_of_the_systems_are_those_of_their_files():
+    assert {"sd15", "mcwgan", "flux"} <= set(system_names()) and "trained" not in system_names()
