@@ -22,9 +22,19 @@ def run(tmp_path_factory):
     return root, write_system_run(root)
 
 
+class Watched(SimpleNamespace):
+    """Parameters that remember which of them were read."""
+
+    read = set()
+
+    def __getattribute__(self, name):
+        type(self).read.add(name)
+        return super().__getattribute__(name)
+
+
 @pytest.fixture(scope="module", params=ALL)
 def made(request, run):
-    return fitted(request.param, *run)
+    return fitted(request.param, *run, p=Watched(**vars(P)))
 
 
 def inputs(run, n=5):
@@ -115,6 +125,13 @@ def test_side_by_side_or_one_after_the_other_trains_the_same(run, tmp_path):
         systems.fit_all(tmp_path, P, {"sd15": "k"}, pairs, 2, log=lambda line, flush: lines.append(line))
     assert "trained in" in lines[0] and "already" in lines[1]
     assert (tmp_path / "systems" / "sd15" / "model.safetensors").read_bytes() == first.read_bytes()
+
+
+def test_every_parameter_a_system_reads_is_in_its_key(run, made):
+    made.sample(*inputs(run), [1])
+    read = {name for name in Watched.read if hasattr(P, name) and not name.startswith("_")}
+    assert {"system_rates", "prediction_type", "grad_clip", "ddim_steps"} & read
+    assert not read - set(systems.DECIDES) - {"save_every", "eval_batch"}     # these two change no byte
 
 
 def test_a_key_names_the_budget_and_not_the_machine(run):

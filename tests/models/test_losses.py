@@ -33,6 +33,15 @@ def test_alignment_by_hand_and_not_symmetric():
     assert abs(by_hand - losses.alignment_loss(z, f, 1.0, 1.0)) > 0.1
 
 
+def test_the_temperature_divides_on_both_sides():
+    f, z = THREE, torch.tensor([[0.0, 0.0], [0.0, 2.0], [1.0, 0.0]])
+    warm = losses.alignment_loss(f, z, 1.0, 2.0, temperature=0.5)
+    torch.testing.assert_close(warm, losses.alignment_loss(f, z, math.sqrt(0.5), math.sqrt(2.0)))
+    assert abs(warm - losses.alignment_loss(f, z, math.sqrt(0.5), 2.0)) > 0.01
+    assert abs(warm - losses.alignment_loss(f, z, 1.0, math.sqrt(2.0))) > 0.01
+    assert losses.alignment_loss(f, f, 1.0, 1.0, temperature=0.5).item() == pytest.approx(0.0, abs=1e-6)
+
+
 def test_alignment_is_zero_when_the_orders_agree_and_ignores_a_shift():
     z = 5 * THREE + 7
     assert losses.alignment_loss(THREE, z, 1.0, 5.0).item() == pytest.approx(0.0, abs=1e-6)
