@@ -15,15 +15,20 @@ URL = ("https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
 
 
 def lacking(path):
-    """What is missing for `load`: [(what, page or command that provides it)]; empty where nothing is.
+    """What is missing for `load`: [(what, command that provides it)]; empty where nothing is.
 
     Args:
         path: the weights file, relative to the repository or absolute.
     """
     package = [] if find_spec("torch_fidelity") else [("the package torch-fidelity (eval_inception)",
                                                        'pip install -e ".[fidelity]"')]
-    file = [] if (REPO / path).is_file() else [(f"Inception weights {path} (eval_inception)", URL)]
+    file = [] if (REPO / path).is_file() else [(f"Inception weights {path} (eval_inception)", fetch(path))]
     return package + file
+
+
+def fetch(path):
+    """The command that puts the weights at `path`."""
+    return f"curl -L --create-dirs -o {path} {URL}"
 
 
 def load(path):
@@ -41,13 +46,13 @@ def load(path):
     Source: torchmetrics. The paper names no implementation; others resize by other rules, which moves an FID a little.
     """
     for what, how in lacking(path):
-        raise UserError(f"Missing: {what}; get it by {how}, or leave eval_inception empty.")
+        raise UserError(f"Missing: {what}; get it by `{how}`, or leave eval_inception empty.")
     try:
         torch.load(REPO / path, map_location="cpu", weights_only=True)      # torch-fidelity would run a file's code
         return NoTrainInceptionV3("inception-v3-compat", ["2048"], str(REPO / path)).requires_grad_(False)
     except (*UNREADABLE, UnpicklingError, EOFError, TypeError) as error:
         raise UserError(f"{path} (eval_inception) does not hold torch-fidelity's Inception weights "
-                        f"({first_line(error)}); get them by {URL}") from error
+                        f"({first_line(error)}); get them by `{fetch(path)}`.") from error
 
 
 @torch.no_grad()

@@ -11,8 +11,8 @@ from namd.evaluation.differences import BETTER
 from namd.evaluation.figures import COLOURS, finish
 from namd.study.paper import PAPER, ours
 
-NAMES = {"lpips": "LPIPS ↓", "fid_inception": "FID ↓, Inception", "kid_inception": "KID ↓, Inception", "fid": "FID ↓",
-         "kid": "KID ↓", "auroc": "AUROC ↑", "auprc": "AUPRC ↑", "delta_rmae": "Δ-RMAE ↓"}
+NAMES = {"lpips": "LPIPS ↓", "fid_inception": "FID ↓, Inception", "kid_inception": "KID ↓, Inception",
+         "fid": "FID ↓, judge", "kid": "KID ↓, judge", "auroc": "AUROC ↑", "auprc": "AUPRC ↑", "delta_rmae": "Δ-RMAE ↓"}
 PAPERS = ("lpips", "fid", "auroc", "auprc")
 RANKED = ("Deterministic methods", "Stochastic methods")
 CONTROLS = "Controls, ours"

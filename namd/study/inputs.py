@@ -163,7 +163,8 @@ def backbones(p) -> list[Missing]:
 
 def fid_features(p) -> list[Missing]:
     """Package and weights of Inception's FID, where `eval_inception` asks for it."""
-    return [Missing(*each) for each in inception.lacking(p.eval_inception)] if p.eval_inception else []
+    lacking = inception.lacking(p.eval_inception) if p.eval_inception else []
+    return [Missing(what, how.replace(" https", " \\\n    https")) for what, how in lacking]
 
 
 def disk(need_bytes: int) -> list[Missing]:

@@ -168,7 +168,8 @@ def _table(frame):
         rows.append(_line(name, paper, row, "" if row is not None else "not run here"))
     rows.append("<tr class=group><td colspan=9>Systems, controls and ceilings that the paper does not have</td></tr>")
     rows += [_line(row["row"], {}, row, "") for _, row in frame.iterrows() if not isinstance(row["paper_row"], str)]
-    heads = "".join(f"<th colspan=2>{title}</th>" for title, _ in METRICS.values())
+    whose = {"fid": ", judge&#39;s features" if ours("fid", frame) == "fid" else ", Inception"}
+    heads = "".join(f"<th colspan=2>{title}{whose.get(name, '')}</th>" for name, (title, _) in METRICS.items())
     subs = "<th>here</th><th class=paper>paper</th>" * len(METRICS)
     n, malignant = int(frame["n"].max()), int(frame["malignant"].max())
     unlike = "" if ours("fid", frame) != "fid" else (" FID is on the judge's features here and on Inception's in the"

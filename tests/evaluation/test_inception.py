@@ -1,11 +1,18 @@
 """Inception's features against torchmetrics' own FID, with random weights in torch-fidelity's network."""
 
+import ast
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from namd.errors import UserError
 from namd.evaluation import inception
+from namd.models.judge import Judge
+from namd.study import series
+from namd.training import seeding
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +61,22 @@ def test_other_weights_are_refused(tmp_path):
     torch.save({"weight": torch.zeros(2)}, tmp_path / "weights.pth")
     with pytest.raises(UserError, match="does not hold"):
         inception.load(tmp_path / "weights.pth")
+
+
+def test_notebook_08_scores_its_rows_with_the_file_that_is_named(weights, tmp_path):
+    """Its own cell, with the names that its first cells import."""
+    cells = series.code_of("08")
+    lines = [node for cell in cells for node in ast.parse(cell).body if isinstance(node, ast.ImportFrom)]
+    (scoring,) = [cell for cell in cells if "load_inception(" in cell]
+    with seeding.fresh_weights("judge"):
+        Judge(64, 16, 16, 1, 2, 8, 32, 0.0).save(tmp_path / "judge")
+    x1, x2 = seeding.noise((2, 4, 1, 64, 64), "x").clamp(-1, 1)
+    (tmp_path / "samples").mkdir()
+    np.save(tmp_path / "samples" / "namd.npy", x1[None, :, 0].half().numpy())
+    run = SimpleNamespace(root=tmp_path, device=torch.device("cpu"), need=lambda path, made_by: tmp_path / path)
+    names = dict(run=run, makers={}, x1=x1, x2=x2, seed=1, threads=1, eval_workers=1, lpips_weights="random",
+                 eval_lpips_net="squeeze", eval_inception=str(weights))
+    exec(compile(ast.Module(lines, []), "imports", "exec"), names)
+    exec(scoring, names)                                          
+    assert names["prob"]["namd"].shape == (1, 4)
+    assert np.isfinite(names["values"]["namd"]["fid_inception"]).all() and names["values"]["namd"]["fid_inception"] > 0

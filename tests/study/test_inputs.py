@@ -128,10 +128,11 @@ def test_inception_is_looked_for_when_it_is_asked_for(tmp_path, monkeypatch):
     monkeypatch.setattr("namd.evaluation.inception.find_spec", lambda name: None)
     package, weights = inputs.fid_features(paper(eval_inception=str(file)))
     assert "torch-fidelity" in package.what and "[fidelity]" in package.how
-    assert str(file) in weights.what and weights.how.startswith("https://")
+    assert str(file) in weights.what and weights.how.startswith(f"curl -L --create-dirs -o {file} ")
     monkeypatch.setattr("namd.evaluation.inception.find_spec", lambda name: name)
     file.touch()
-    assert inputs.fid_features(paper(eval_inception=str(file))) == inputs.fid_features(paper()) == []
+    assert inputs.fid_features(paper(eval_inception=str(file))) == inputs.fid_features(paper(eval_inception="")) == []
+    assert PAPER["eval_inception"] in whats(inputs.fid_features(paper()))
 
 
 def test_disk_and_gpu(monkeypatch):
