@@ -141,7 +141,7 @@ class System(Trained):
 
         yield Stage("unet", {"unet": unet}, rebuild, rebuild_val, 0.6, settings)
         unet.requires_grad_(False)
-        yield Stage("flow", {"flows": self.nets["flows"]}, flow, flow_val, 0.4, settings)
+        yield Stage("flow", {"flows": self.nets["flows"]}, flow, flow_val, 0.4, settings, seen=1 / PART)
         unet.requires_grad_(True)
 
     def draw(self, x1, ehr, noise):

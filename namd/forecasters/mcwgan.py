@@ -157,9 +157,10 @@ class System(Trained):
                 loss = loss + self.predictor_loss(seen, wanted, x2_hat)
             return {"loss": loss, "critic": of_critic}
 
-        return self._stage("gan", 1 - NODULE_SHARE, nets, step,
-                           lambda: self.distance(self.predict(x1_val), x2_val).item(),
-                           betas=BETAS, weight_decay=0.0, grad_clip=math.inf)
+        stage = self._stage("gan", 1 - NODULE_SHARE, nets, step,
+                            lambda: self.distance(self.predict(x1_val), x2_val).item(),
+                            betas=BETAS, weight_decay=0.0, grad_clip=math.inf)
+        return stage._replace(seen=1 / N_CRITIC)
 
     def _stage(self, name, share, nets, step, validate, **settings):
         """Stage that validates five times in its last training and once while a rate is tuned, as val is dear."""

@@ -19,6 +19,10 @@ DECIDES = ("seed", "device", "threads", "precision", "image_size", "window_low",
            "system_arm", "system_steps", "system_tune_steps", "system_rates", "system_batch", "system_channels",
            "system_flow_steps", "flux_path", "flux_rank")
 
+# notebook, stage, prefix of its parameters, what a step sees
+NAMD_STAGES = (("02", "VAE", "vae", "images"), ("03", "unconditional", "uncond", "images"),
+               ("04", "conditional", "cond", "pairs"))
+
 
 def system(name):
     """The class `System` of namd/forecasters/<name>.py.
@@ -69,6 +73,29 @@ def _fit(name, root, p, key, pairs):
         return name, 0
     made.fit(pairs, p)
     return name, made.seconds
+
+
+def budget(root, names, arm):
+    """What every system of a finished run was shown in its training, and NAMD and the shared VAE beside them.
+
+    Args:
+        root: of the run; names: trained systems; arm: whose VAE the systems on latents share.
+
+    Returns:
+        DataFrame system, stage, steps (optimiser), batch, item (pairs or images), seen (items that the forecaster
+        learnt from, each as often as it came), tuning_steps (of all rates that were tried; 0: set by hand).
+
+    Source: ours, because a budget of equal steps is not one of equal lessons.
+    """
+    root = Path(root)
+    spent = [pd.read_csv(root / "systems" / name / "budget.csv").assign(system=name) for name in names]
+    stages = [("namd", "namd", *stage) for stage in NAMD_STAGES] + [("shared VAE", arm, *NAMD_STAGES[0])]
+    for system_name, arm_name, number, stage, prefix, item in stages:
+        given = json.loads((root / f"arms/{arm_name}/runs/{number}.json").read_text())["parameters"]
+        steps, batch = given[f"{prefix}_steps"], given[f"{prefix}_batch"]
+        spent.append(pd.DataFrame([dict(system=system_name, stage=stage, steps=steps, batch=batch, item=item,
+                                        seen=steps * batch, tuning_steps=0)]))
+    return pd.concat(spent).set_index(["system", "stage"])
 
 
 def costs(makers, x1, ehr):

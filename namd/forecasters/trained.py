@@ -40,6 +40,11 @@ class Stage(NamedTuple):
     validate: Callable              # () -> float, lower is better
     share: float = 1.0              # of system_steps and system_tune_steps; those of one system sum to 1
     settings: dict = {}             # other keywords of loop.fit
+    seen: float = 1.0               # of the pairs in its batches, the share that moves the weights of the forecaster
+
+    def steps(self, budget):
+        """Its part of `budget` optimiser steps, at least one."""
+        return max(1, round(self.share * budget))
 
 
 class Trained(Forecaster):
@@ -115,14 +120,16 @@ class Trained(Forecaster):
         if self.fitted:
             return
         train, val = (Pairs(pairs.table[pairs.table.split == name], pairs._crops) for name in ("train", "val"))
-        tuned, began = [], time.time()
+        tuned, spent, began = [], [], time.time()
         for stage in self.stages(train, val):
             tuned += self._train(stage, len(train))
+            spent.append(self._spent(stage, len(train)))
         self.nets.eval()
         learnt = {n: w for n, w in self.nets.named_parameters() if w.requires_grad} | dict(self.nets.named_buffers())
         with files.replacing(self.folder / "model.safetensors") as aside:
             save_file({name: weight.detach().contiguous().cpu() for name, weight in learnt.items()}, aside)
         pd.DataFrame(tuned).to_csv(self.folder / "tuning.csv", index=False)
+        pd.DataFrame(spent).to_csv(self.folder / "budget.csv", index=False)
         with files.replacing(self.folder / "fit.json") as aside:
             aside.write_text(json.dumps(dict(seconds=time.time() - began)))
         with files.replacing(self.folder / "key") as aside:
@@ -148,8 +155,15 @@ class Trained(Forecaster):
         history.to_csv(self.folder / f"history_{stage.name}.csv", index=False)
         return [dict(stage=stage.name, lr=rate, val_loss=loss, chosen=rate == best) for rate, loss in losses.items()]
 
+    def _spent(self, stage, n_items):
+        """A row of budget.csv: the steps of a stage, the pairs of each, and the pairs learnt from in all of them."""
+        p, steps = self.p, stage.steps(self.p.system_steps)
+        batch = min(p.system_batch, n_items)
+        return dict(stage=stage.name, steps=steps, batch=batch, item="pairs", seen=round(steps * batch * stage.seen),
+                    tuning_steps=len(p.system_rates) * stage.steps(p.system_tune_steps))
+
     def _loop(self, stage, n_items, rate, n_steps, name):
-        n_steps = max(1, round(stage.share * n_steps))
+        n_steps = stage.steps(n_steps)
 
         def step(*args):
             end_if_orphaned()

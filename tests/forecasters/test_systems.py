@@ -1,5 +1,6 @@
 """What every compared system must keep, whatever it is: one class for each file, one contract for all."""
 
+import json
 import shutil
 from types import SimpleNamespace
 
@@ -99,6 +100,44 @@ def test_the_shares_of_the_stages_sum_to_the_budget(run, made):
     root, pairs = run
     shares = [stage.share for stage in made.stages(*(pairs, pairs))]
     assert sum(shares) == pytest.approx(1)
+
+
+def test_what_a_stage_says_it_sees_is_what_moves_its_weights(run, made):
+    """A pair of the batch counts when another in its place gives the forecaster another gradient."""
+    root, pairs = run
+    idx = torch.arange(4)
+    for stage in made.stages(pairs, pairs):
+        nets = [net for net in stage.trained.values() if net in set(made.used)] or list(stage.trained.values())
+        weights = [weight for net in nets for weight in net.parameters() if weight.requires_grad]
+
+        def gradient(idx, step_no, stage=stage, weights=weights):
+            torch.manual_seed(0)
+            loss = stage.step(idx, torch.Generator().manual_seed(0), step_no)["loss"]
+            found = torch.autograd.grad(loss, weights, allow_unused=True)
+            return torch.cat([part.flatten() for part in found if part is not None] or [torch.zeros(1)])
+
+        moved = []
+        for step_no in range(2):
+            before = gradient(idx, step_no)
+            moved += [not torch.equal(before, gradient(torch.where(idx == i, 9, idx), step_no)) for i in idx]
+        assert sum(moved) / len(moved) == stage.seen, stage.name
+
+
+def test_the_budget_is_what_was_spent_with_namds_beside_it(run, made):
+    root, pairs = run
+    for number, prefix in (("02", "vae"), ("03", "uncond"), ("04", "cond")):
+        for arm in ("namd", P.system_arm):
+            file = root / f"arms/{arm}/runs/{number}.json"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(dict(parameters={f"{prefix}_steps": 5, f"{prefix}_batch": 3})))
+    table = systems.budget(root, [made.name], P.system_arm)
+    own = table.loc[made.name]
+    assert own.steps.sum() == P.system_steps and (own.batch == P.system_batch).all()
+    assert all(len(pd.read_csv(made.folder / f"history_{stage}.csv")) == steps for stage, steps in own.steps.items())
+    tried = [int(max(folder.glob("step-*")).name[5:]) for folder in (made.folder / "checkpoints").glob("*-*")]
+    assert own.tuning_steps.sum() == sum(tried) > 0
+    assert table.loc[("namd", "conditional"), ["seen", "item"]].tolist() == [15, "pairs"]
+    assert table.loc["shared VAE"].index.tolist() == ["VAE"]
 
 
 def test_costs_count_every_row(run, made):
