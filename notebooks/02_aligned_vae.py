@@ -448,7 +448,7 @@ views, log_diameter = latent.views(z_raw[known]), np.log(diameter[known])
 found = []
 for view, points in views.items():
     for kind in ("knn", "linear"):
-        r2 = latent.r2(log_diameter, latent.out_of_fold(points, log_diameter, kind))
+        r2 = latent.r2(log_diameter, latent.out_of_fold(points, log_diameter, kind, patient=val.patient[known]))
         found.append({"view": view, "quantity": f"{kind}_r2", "value": r2, "n": len(points)})
     Q_val = losses.neighbour_rows(torch.tensor(points[:vae_batch]), sigma_z, align_temperature)
     neighbours = losses.perplexity(Q_val).median().item()

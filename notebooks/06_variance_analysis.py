@@ -62,7 +62,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, spearmanr
+from scipy.stats import spearmanr
 
 from namd.data.cohort import Cohort
 from namd.evaluation import boundary, figures, intervals, levels, metrics, referral, runs, section43, variance
@@ -72,7 +72,6 @@ from namd.forecasters.namd import NAMD
 from namd.models.judge import load_judge
 from namd.study.paper import PAPER
 from namd.study.run import check, show, start
-from namd.training.seeding import numpy_rng
 
 run = start("06_variance_analysis", globals())
 
@@ -92,7 +91,7 @@ run = start("06_variance_analysis", globals())
 # %%
 test = Cohort.open(run.need("cohort", made_by="01")).split("test")
 x1, x2 = test.images(image_size, window_low, window_high)
-label, pair_id = test.label, list(test.table.index)
+label, pair_id, patient = test.label, list(test.table.index), test.patient
 run.need("samples/namd.npy", made_by="05")
 x2_hat = load_row(run.root / "samples", "namd")
 x2_hat.shape
@@ -185,7 +184,7 @@ run.figure(fig, "fig3_error_and_variance")
 # of the middle one with the outer two. One table of patient resamples serves every interval below.
 
 # %%
-resamples = levels.resample(label, len(trained), n_boot, seed, "variance")
+resamples = levels.resample(label, len(trained), n_boot, seed, "variance", patient=patient)
 counts = resamples.counts                                             # (n_boot, N)
 third = np.minimum((table["error"] * 3).astype(int), 2).to_numpy()    # 0, 1, 2
 spread_of_p = table["prob_var"].to_numpy()
@@ -283,14 +282,15 @@ bins = boundary.profile(pixel_var, distance, edges)                  # (N, 14)
 within = boundary.share_within(pixel_var, distance, np.arange(0.6, 12.1, 0.6), counts)
 cuts = np.nanquantile(diameter_mm, [1 / 3, 2 / 3])
 sizes = [f"below {cuts[0]:.1f} mm", "between", f"{cuts[1]:.1f} mm and more"]
-profiles = {name: bins[np.digitize(diameter_mm, cuts) == i] for i, name in enumerate(sizes)}
+size_third = np.digitize(diameter_mm, cuts)                          # (N,) of 0, 1, 2
+profiles = {name: (bins[size_third == i], patient[size_third == i]) for i, name in enumerate(sizes)}
 fig = plots.boundary(profiles, edges, within, boundary.RING_MM, k_runs, synthetic=run.synthetic)
 run.figure(fig, "boundary")
 
 # %% [markdown]
 # **What to see.** Left: thirds of the nodules by diameter, because only large ones have a deep
 # interior. If the paper is right, each curve peaks in the shaded ring and falls on both sides; one
-# that is highest on the left means an undecided interior. Bars are 95 % over nodules. Right: how
+# that is highest on the left means an undecided interior. Bars are 95 % over patients. Right: how
 # far the solid line runs above the dashed one, and where it crosses one half.
 #
 # Within each nodule we subtract the mean inside the ring, and the mean outside it, from the ring's
@@ -354,12 +354,13 @@ check("k: pairs reach half of it", np.isclose(divided_by_k, four.var(ddof=1) / 2
 # With divisor k the expected curve is $(k - 1)/k$ of its limit: it rises for every nodule and
 # reaches 95 % at k = 20. With k - 1 it is flat, and only its noise shrinks.
 #
-# To see beyond the K of notebook 05 we draw more runs of a few nodules, with each trained model.
+# To see beyond the K of notebook 05 we draw more runs of a few nodules of different patients, with
+# each trained model.
 # Noise is keyed by (seed, nodule), so run 0, drawn once more, must be run 0 of notebook 05.
 
 # %%
-n_shown = min(var_nodules, len(label))
-chosen = np.sort(numpy_rng(seed, "figure 5").choice(len(label), n_shown, replace=False))
+chosen = section43.one_a_patient(patient, var_nodules, seed, "figure 5")
+n_shown = len(chosen)
 makers = {f"figure 5 {row}": partial(NAMD, run.need(f"arms/{row}/namd", made_by="04").parent, run.p) for row in trained}
 seeds = run_seeds(1) + run_seeds(max(var_runs, k_runs))[k_runs:]
 keys = {f"figure 5 {row}": runs.row_key(run, row, seeds, chosen.tolist()) for row in trained}
@@ -392,8 +393,7 @@ run.figure(fig, "fig5_running_variance")
 
 # %%
 is_settled = np.abs(running[k_at - 1] - running[-1]) <= tolerance * running[-1]
-settled_ci = binomtest(int(is_settled.sum()), n_shown).proportion_ci(method="wilson")
-majority = np.array([is_settled.mean(), *settled_ci]) - 0.5
+majority = np.array([is_settled.mean(), *intervals.wilson(is_settled.mean(), n_shown)]) - 0.5
 print(f"within 20 % at K = {k_at}:", "{:.2f} [{:.2f}, {:.2f}]".format(*(majority + 0.5)))
 
 # %% [markdown]
@@ -452,7 +452,8 @@ mean_var = np.array(variance.mean_interval(table["prob_var"], counts))       # v
 k_mean = np.ceil(mean_var / target**2).astype(int)
 k_auroc = ks_all[-1] * (panels[2]["measured"][-1] / panels[2]["target"]) ** 2
 k_text = "{} [{}, {}] / ".format(*k_mean) + f"{1 + 2 / tolerance**2:.0f} / {np.ceil(k_auroc):.0f}"
-one_run, all_runs = metrics.over_runs(metrics.auroc, label, prob)[0], intervals.delong(label, prob.mean(0))
+one_run, _ = metrics.over_runs(metrics.auroc, label, prob)
+all_runs = intervals.delong(label, prob.mean(0), patient=patient)
 print(f"K needed, mean p / Var(p) / AUROC: {k_text}")
 print(f"AUROC of one run {one_run:.3f}, of the mean of {k_runs} {all_runs[0]:.3f}; error of patients {all_runs[1]:.3f}")
 

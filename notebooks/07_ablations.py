@@ -149,7 +149,7 @@ ladder
 
 # %%
 test = Cohort.open(run.need("cohort", made_by="01")).split("test")
-label, pair_id = test.label, list(test.table.index)
+label, pair_id, patient = test.label, list(test.table.index), test.patient
 
 
 def names(row):
@@ -182,7 +182,7 @@ check("difference by hand and by the module agree", np.isclose(delta, by_hand[0]
 show(levels.estimate)
 
 # %% [markdown]
-# Now every arm, and beside the arms four controls of notebook 05.
+# Now every arm, and beside the arms five controls of notebook 05.
 
 # %%
 table1 = pd.read_csv(run.need("metrics/table1.csv", made_by="05")).set_index("row")
@@ -193,7 +193,7 @@ def diagnosis(row):
     """Reference - row in AUROC and AUPRC."""
     prob_a, prob_b = (runs.stack(probabilities, rows, pair_id) for rows in names(row))
     n_train = len(prob_a)
-    resamples = levels.resample(label, n_train, n_boot, seed, "effects")
+    resamples = levels.resample(label, n_train, n_boot, seed, "effects", patient=patient)
     for quantity, statistic in STATISTICS.items():
         value, low, high = levels.estimate(statistic, label, prob_a, resamples, minus=prob_b)
         yield dict(row=row, quantity=quantity, value=value, low=low, high=high, over=levels.covers(n_train),
@@ -228,7 +228,7 @@ def share(ceiling):
     rows = [["real baseline"], names(ceiling)[0], [ceiling]]
     prob = [runs.stack(probabilities, part, pair_id) for part in rows]
     n_train = len(prob[1])
-    resamples = levels.resample(label, n_train, n_boot, seed, "effects")
+    resamples = levels.resample(label, n_train, n_boot, seed, "effects", patient=patient)
     drawn = intervals.gap_closed(*(levels.draws(intervals.auroc_draws, label, part, resamples) for part in prob))
     means = [np.mean([metrics.auroc(label, p) for p in part.reshape(-1, len(label))]) for part in prob]
     value = intervals.gap_closed(*means)
@@ -255,14 +255,14 @@ def alignment(row, with_it, without):
         return []
     prob_a, prob_b = (np.concatenate([runs.stack(probabilities, arm[:n_train], pair_id) for arm in side], axis=1)
                       for side in sides)
-    resamples = levels.resample(label, n_train, n_boot, seed, "effects")
+    resamples = levels.resample(label, n_train, n_boot, seed, "effects", patient=patient)
     value, low, high = levels.estimate(intervals.auroc_draws, label, prob_a, resamples, minus=prob_b)
     return [dict(row=row, quantity="AUROC", value=value, low=low, high=high, over=levels.covers(n_train),
                  training_seeds=n_train)]
 
 
 # %%
-controls = ["real baseline", "direct", "permuted records", "permuted patients"]
+controls = ["real baseline", "direct", "Brock", "permuted records", "permuted patients"]
 found = [line for row in [*others, *controls] for line in diagnosis(row)]
 found += [line for row in [*others, "copy-baseline"] for line in image_quality(row)]
 found += [share(ceiling) for ceiling in ("real follow-up", "oracle") if ceiling in evaluated]
@@ -276,7 +276,7 @@ run.table(effects, "effects").round(4)
 compared = [*parts, *controls, "alignment", "alignment, epsilon"]
 shown = effects[effects["row"].isin(compared) & (effects["quantity"] == "AUROC")]
 n_malignant = int(label.sum())
-title = f"AUROC, {reference} - row; n = {len(label)} test nodules, {n_malignant} malignant, K = {k_runs}"
+title = f"AUROC, {reference} - row, 95 %; n = {len(label)} test nodules, {n_malignant} malignant, K = {k_runs}"
 run.figure(figures.forest(shown, "difference in AUROC", title, reference=0, synthetic=run.synthetic), "effects_auroc")
 
 # %% [markdown]
@@ -384,10 +384,10 @@ for arm in sorted({reference, *(name for each in pairs.values() for pair in each
 # %%
 def order(view, kind):
     """R2 of log diameter, and reference - arm with its paired interval, for every arm with a VAE of its own."""
-    y_hat = {arm: latent.out_of_fold(z[view], y, kind, seed=seed) for arm, z in latents.items()}
+    y_hat = {arm: latent.out_of_fold(z[view], y, kind, seed=seed, patient=patient[known]) for arm, z in latents.items()}
     score = {arm: latent.r2(y, values) for arm, values in y_hat.items()}
     for arm, each in pairs.items():
-        resamples = levels.resample(label[known], len(each), n_boot, seed, "order")
+        resamples = levels.resample(label[known], len(each), n_boot, seed, "order", patient=patient[known])
         drawn = {a: latent.r2_draws(y, y_hat[a], resamples.counts) for pair in each for a in pair}
         value, low, high = levels.interval(np.array([score[a] - score[b] for a, b in each]),
                                            np.array([drawn[a] - drawn[b] for a, b in each]), resamples.weights)
@@ -404,7 +404,7 @@ run.table(ordered, "ablation_order").round(3)
 # %%
 if len(lines := ordered[ordered["arm"].isin(parts)]):
     lines = lines.assign(row=lines["arm"] + ": " + lines["latent"] + ", " + lines["reader"])
-    title = f"R2 of log diameter, {reference} - arm, n = {len(y)} test nodules"
+    title = f"R2 of log diameter, {reference} - arm, 95 %; n = {len(y)} test nodules"
     run.figure(figures.forest(lines, "difference in R2", title, 0, synthetic=run.synthetic), "ablation_order")
 
 # %% [markdown]
@@ -450,7 +450,7 @@ def drawn(view):
     """t-SNE maps of one view, with a line of numbers for each."""
     maps = list(ThreadPoolExecutor().map(lambda arm: latent.tsne(latents[arm][view], seed), pictured))
     k = min(5, (len(y) - 1) // 2)
-    r2 = [latent.r2(y, latent.out_of_fold(m, y, "knn", seed=seed)) for m in maps]
+    r2 = [latent.r2(y, latent.out_of_fold(m, y, "knn", seed=seed, patient=patient[known])) for m in maps]
     trust = [trustworthiness(latents[arm][view], m, n_neighbors=k) for arm, m in zip(pictured, maps, strict=True)]
     scores = [f"map R2 {a:.2f}, trustworthiness {b:.2f}" for a, b in zip(r2, trust, strict=True)]
     return figures.latent_maps(maps, diameter_mm[known], pictured, scores,
@@ -580,7 +580,7 @@ check("shuffled diameters cannot be read", broken < 0.3, round(broken, 3))
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 mean_a, mean_b = (runs.stack(probabilities, [row], pair_id)[0].mean(0) for row in (reference, "real baseline"))
-_, se_here, *_ = intervals.delong_paired(label, mean_a, mean_b)
+_, se_here, *_ = intervals.delong_paired(label, mean_a, mean_b, patient=patient)
 n_paper, drop = PAPER["cohort"]["test_malignant"], with_it["auroc"][0] - without["auroc"][0]
 se_paper = se_here * np.sqrt(n_malignant / n_paper)
 print(f"here {se_here:.4f} with {n_malignant} malignant; with {n_paper} about {se_paper:.4f}")

@@ -299,7 +299,7 @@ if p.system_steps >= 200:
 
 # %%
 x1, x2 = test.images(*crop)                                # (N, 1, S, S) each
-label, pair_id = test.label, list(test.table.index)
+label, pair_id, patient = test.label, list(test.table.index), test.patient
 seeds = {row: runs.run_seeds(p.k_runs if make().stochastic else 1) for row, make in makers.items()}
 runs.draw_rows(makers, x1, test.ehr, seeds, run.root / "samples", eval_batch, threads, eval_workers, precision,
                compared.row_keys(keys, seeds, eval_batch))
@@ -338,12 +338,12 @@ beside = {"table1_digest": old.pop("digest").iloc[0]}      # the rows below stan
 readings = pd.read_parquet(run.need("metrics/probabilities.parquet", made_by="05"))
 apart = np.abs(runs.stack(readings, ["namd"], pair_id)[0] - prob["namd"]).max()
 check("the judge reads every image of NAMD as in notebook 05", apart < 0.01, float(apart))
-new = pd.DataFrame({row: table1.diagnosis_columns(label, prob[row]) for row in makers}).T.rename_axis("row")
+new = pd.DataFrame({row: table1.diagnosis_columns(label, prob[row], patient) for row in makers}).T.rename_axis("row")
 new = table1.image_columns({row: values[row] for row in makers}).join(new)
 new = new.assign(n=len(label), malignant=int(label.sum()), k=[len(prob[row]) for row in new.index])
 new = table1.beside_the_paper(new, run.synthetic, lpips_weights, paper_names)
 run.table(new.assign(**beside), "comparators")
-runs.probability_table({row: prob[row] for row in makers}, pair_id).to_parquet(
+runs.probability_table({row: prob[row] for row in makers}, pair_id, patient).to_parquet(
     run.root / "metrics" / "comparator_probabilities.parquet", index=False)
 
 # %%
@@ -356,12 +356,12 @@ layout.table1(whole, [*compare_arms, *makers])
 # patient:
 
 # %%
-counts = intervals.resample_counts(label, n_boot, seed, "table1")            # (n_boot, N), as in notebook 05
-found = run.table(differences.differences(label, prob, values, counts), "comparator_differences")
+counts = intervals.resample_counts(label, n_boot, seed, "table1", patient=patient)          # as in notebook 05
+found = run.table(differences.differences(label, prob, values, counts, patient), "comparator_differences")
 layout.difference_cells(found)
 
 # %%
-n_text = f"n = {len(label)}, {int(label.sum())} malignant, 95 % intervals over patients"
+n_text = f"n = {len(label)}, {int(label.sum())} malignant, 95 % intervals over {len(set(patient))} patients"
 run.figure(layout.difference_forests(found, "namd", n_text, run.synthetic), "comparator_forests")
 
 # %% [markdown]

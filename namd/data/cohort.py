@@ -100,6 +100,11 @@ class Pairs:
         return self.table.label.to_numpy(dtype=np.int64)
 
     @property
+    def patient(self) -> np.ndarray:
+        """(N,) patient_id; a patient may have several pairs, so intervals draw patients."""
+        return self.table.patient_id.to_numpy(dtype=object)
+
+    @property
     def ehr(self) -> pd.DataFrame:
         """(N, 13) the record e at T0 in the order of Table 2, indexed by pair_id, missing values kept."""
         return self.table[EHR]

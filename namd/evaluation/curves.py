@@ -8,6 +8,15 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from namd.evaluation import metrics
 from namd.evaluation.calibration import net_benefit
 from namd.evaluation.figures import COLOURS, finish
+from namd.evaluation.intervals import wilson
+from namd.evaluation.patients import numbered
+
+DASHES, MARKERS = ("-", (0, (6, 1.5)), "-.", (0, (1, 1))), "os^D"    # rows differ by more than colour
+
+
+def _look(i, lw=1.6):
+    """Colour and dashes of row i."""
+    return dict(color=COLOURS[i % len(COLOURS)], ls=DASHES[i % len(DASHES)], lw=lw)
 
 
 def roc_and_pr(label, scores, title="", synthetic=False):
@@ -18,7 +27,7 @@ def roc_and_pr(label, scores, title="", synthetic=False):
     """
     fig, (roc, pr) = plt.subplots(1, 2, figsize=(9.6, 4.4), layout="constrained")
     for i, (row, prob) in enumerate(scores.items()):
-        style = dict(color=COLOURS[i % len(COLOURS)], lw=1.6)
+        style = _look(i)
         false_positive, true_positive, _ = roc_curve(label, prob)
         precision, recall, _ = precision_recall_curve(label, prob)
         roc.plot(false_positive, true_positive, label=f"{row} ({metrics.auroc(label, prob):.3f})", **style)
@@ -34,40 +43,43 @@ def roc_and_pr(label, scores, title="", synthetic=False):
     return finish(fig, f"{title} ({n}; dashed: chance)" if title else n, synthetic)
 
 
-def reliability_bins(label, prob, n_bins=8):
-    """Mean probability, observed malignancy rate and its standard error in bins of equal size.
+def reliability_bins(label, prob, n_bins=8, patient=None):
+    """Mean probability and observed malignancy rate, with its 95 % interval, in bins of equal size.
 
     Args:
-        label: (N,) in {0, 1}; prob: (N,) in [0, 1]; n_bins: at most N.
+        label: (N,) in {0, 1}; prob: (N,) in [0, 1]; n_bins: at most N; patient: (N,), whose nodule each is.
 
     Returns:
-        (predicted, observed, se), each (n_bins,).
+        (predicted, observed, low, high), each (n_bins,).
 
-    Source: ours; equal mass, because equal-width bins leave the upper ones almost empty.
+    Source: ours; equal mass, because equal-width bins leave the upper ones almost empty. Wilson's interval, because a
+    bin without malignant nodules is not known to be free of them; as wide as for one nodule of each patient in the bin.
     """
     label, prob = np.asarray(label, dtype=float), np.asarray(prob, dtype=float)
+    number = numbered(patient, len(label))
     parts = np.array_split(np.argsort(prob, kind="stable"), min(n_bins, len(label)))
     predicted, observed = (np.array([values[i].mean() for i in parts]) for values in (prob, label))
-    return predicted, observed, np.sqrt(observed * (1 - observed) / [len(i) for i in parts])
+    return predicted, observed, *wilson(observed, np.array([len(np.unique(number[i])) for i in parts]))
 
 
-def reliability(label, scores, title="", n_bins=8, synthetic=False):
-    """Observed malignancy rate against predicted probability, one line a row, with standard errors.
+def reliability(label, scores, title="", n_bins=8, synthetic=False, patient=None):
+    """Observed malignancy rate against predicted probability, one line a row, with 95 % intervals over patients.
 
     Args:
-        label: (N,) in {0, 1}; scores: {row: (N,)} probabilities.
+        label: (N,) in {0, 1}; scores: {row: (N,)} probabilities; patient: as `reliability_bins`.
     """
     fig, ax = plt.subplots(figsize=(5.4, 4.6), layout="constrained")
     for i, (row, prob) in enumerate(scores.items()):
-        predicted, observed, se = reliability_bins(label, prob, n_bins)
-        ax.errorbar(predicted, observed, yerr=se, marker="o", ms=4, capsize=2, lw=1.2, color=COLOURS[i % len(COLOURS)],
-                    label=f"{row} (Brier {metrics.brier(label, prob):.3f})")
+        predicted, observed, low, high = reliability_bins(label, prob, n_bins, patient)
+        ax.errorbar(predicted, observed, yerr=(observed - low, high - observed), marker=MARKERS[i % len(MARKERS)], ms=4,
+                    capsize=2, elinewidth=0.8, label=f"{row} (Brier {metrics.brier(label, prob):.3f})", **_look(i, 1.2))
     ax.plot([0, 1], [0, 1], color="0.6", ls="--", lw=1)
     ax.set(xlabel="predicted probability of malignancy", ylabel="observed share of malignant nodules",
            xlim=(0, 1), ylim=(0, 1))
     ax.legend(fontsize=8, loc="upper left")
     sns.despine(ax=ax)
-    return finish(fig, title or f"n = {len(label)} test nodules in {n_bins} bins of equal size", synthetic)
+    bars = f"n = {len(label)} test nodules in {n_bins} bins of equal size, bars 95 % over patients"
+    return finish(fig, title or bars, synthetic)
 
 
 def decision_curves(label, scores, counts, reference, thresholds, title="", synthetic=False):
@@ -83,7 +95,7 @@ def decision_curves(label, scores, counts, reference, thresholds, title="", synt
     worth = {row: net_benefit(label, prob, t) for row, prob in scores.items()}
     drawn = {row: net_benefit(label, prob, t, counts) for row, prob in scores.items()}
     for i, row in enumerate(scores):
-        style = dict(color=COLOURS[i % len(COLOURS)], lw=1.6, label=row)
+        style = dict(**_look(i), label=row)
         benefit.plot(t, worth[row], **style)
         if row != reference:
             gain.plot(t, worth[row] - worth[reference], **style)

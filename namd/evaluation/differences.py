@@ -11,13 +11,13 @@ BETTER = {"auroc": 1, "auprc": 1} | dict.fromkeys(      # +1: higher is better
 WORDS = {"holds": "better", "fails": "worse", "undecided": "undecided"}
 
 
-def differences(label, prob, values, counts, against="namd"):
+def differences(label, prob, values, counts, patient, against="namd"):
     """Each row minus one row, on the same patients: diagnosis for every row, images for every generated one.
 
     Args:
         label: (N,); prob: {row: (K, N)}, K may differ from row to row; counts: (n_boot, N) of
             intervals.resample_counts; values: {row: {metric: (K, N)}} with lpips and delta_rmae, only of the rows that
-            have images; against: the row that is subtracted.
+            have images; patient: (N,), whose nodule each is; against: the row that is subtracted.
 
     Returns:
         DataFrame row, metric, statistic, difference (row - against), low, high (95 %), p (paired DeLong; else NaN),
@@ -30,7 +30,8 @@ def differences(label, prob, values, counts, against="namd"):
     scored = {row: _scores(label, prob[row], values.get(row, {}), counts) for row in prob}
     k_mean, rows = {row: np.mean(runs, axis=0) for row, runs in prob.items()}, []
     for row in [name for name in prob if name != against]:
-        difference, _, low, high, p = intervals.delong_paired(label, k_mean[row], k_mean[against])
+        difference, _, low, high, p = intervals.delong_paired(label, k_mean[row], k_mean[against],
+                                                                     patient=patient)
         found = [("auroc", "K-mean", difference, low, high, p)]
         for metric, (mean, draws) in scored[row].items():
             mean_0, draws_0 = scored[against][metric]
@@ -54,8 +55,8 @@ def _scores(label, prob_runs, values, counts):
     auprc_draws = np.mean([intervals.auprc_draws(label, prob, counts) for prob in prob_runs], axis=0)
     scores = dict(auroc=(auroc, intervals.auroc_draws(label, prob_runs, counts)), auprc=(auprc, auprc_draws))
     for metric in [name for name in ("lpips", "delta_rmae") if name in values]:
-        patient = np.mean(values[metric], axis=0, dtype=np.float64)                            # (N,)
-        scores[metric] = patient.mean(), counts @ patient / len(patient)
+        nodule = np.mean(values[metric], axis=0, dtype=np.float64)                             # (N,)
+        scores[metric] = nodule.mean(), counts @ nodule / counts.sum(1)
     return scores
 
 

@@ -1,10 +1,14 @@
-"""Intervals over test patients: DeLong for AUROC, a jackknife for AUPRC, a stratified bootstrap for the rest."""
+"""Intervals over test patients: DeLong for AUROC, a jackknife for AUPRC, a stratified bootstrap for the rest.
+
+`patient` names whose nodule each is (N,); None makes each nodule a patient of its own (namd.evaluation.patients).
+"""
 
 import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
 from namd.errors import UserError
+from namd.evaluation import patients
 from namd.training.seeding import numpy_rng
 
 
@@ -32,65 +36,76 @@ def placements(label, prob):
     return (rank[label] - rankdata(positive)) / n0, 1 - (rank[~label] - rankdata(negative)) / n1
 
 
-def delong(label, prob, level=0.95):
+def delong(label, prob, level=0.95, patient=None):
     """AUROC with its DeLong standard error and interval over test patients.
 
     Args:
-        label: (N,) in {0, 1}, at least two of each; prob: (N,) scores; level: coverage.
+        label: (N,) in {0, 1}, from at least two patients each; prob: (N,) scores; level: coverage; patient: (N,).
 
     Returns:
         (auc, se, low, high), dimensionless; the interval is cut at 0 and 1. se is 0 when all scores are equal.
 
-    Source: DeLong et al. 1988; ours, because the paper's spread is over sampling seeds only.
+    Source: DeLong et al. 1988, clustered as in Obuchowski 1997 (Biometrics 53:567); ours, because the paper's spread is
+    over sampling seeds only.
     """
     v1, v0 = placements(label, prob)
-    auc, se = v1.mean(), np.sqrt(_variance(v1) + _variance(v0))
+    auc, se = v1.mean(), _auroc_error(label, v1, v0, patient)
     half = norm.ppf((1 + level) / 2) * se
     return float(auc), float(se), float(max(0, auc - half)), float(min(1, auc + half))
 
 
-def delong_paired(label, prob_a, prob_b, level=0.95):
+def delong_paired(label, prob_a, prob_b, level=0.95, patient=None):
     """Difference of two AUROCs on the same patients, with a paired DeLong interval and test.
 
     Args:
-        label: (N,); prob_a, prob_b: (N,) scores of the same nodules.
+        label: (N,); prob_a, prob_b: (N,) scores of the same nodules; patient: (N,).
 
     Returns:
         (difference a - b, se, low, high, two-sided p value); p is 1 when se is 0.
 
-    Source: DeLong et al. 1988; ours, because the rows of Table 1 share their patients.
+    Source: as `delong`; ours, because the rows of Table 1 share their patients.
     """
     (a1, a0), (b1, b0) = placements(label, prob_a), placements(label, prob_b)
-    diff, se = a1.mean() - b1.mean(), np.sqrt(_variance(a1 - b1) + _variance(a0 - b0))
+    diff, se = a1.mean() - b1.mean(), _auroc_error(label, a1 - b1, a0 - b0, patient)
     half = norm.ppf((1 + level) / 2) * se
     p_value = 2 * norm.sf(abs(diff) / se) if se > 0 else 1.0
     return float(diff), float(se), float(diff - half), float(diff + half), float(p_value)
 
 
-def _variance(v):
-    """Variance of the mean of v; 0 for a single value."""
-    return v.var(ddof=1) / len(v) if len(v) > 1 else 0.0
+def _auroc_error(label, v1, v0, patient):
+    """Standard error of an AUROC, or of a difference of two, from its placements (Obuchowski 1997)."""
+    label = np.asarray(label).astype(bool)
+    number = patients.numbered(patient, len(label))
+    n_patients, variance, sums = number.max() + 1, 0.0, []
+    for of_class, v in ((label, v1), (~label, v0)):
+        sums.append(np.bincount(number[of_class], v - v.mean(), n_patients))
+        variance += patients.variance_of_mean(sums[-1][np.unique(number[of_class])], len(v))
+    both = sums[0] @ sums[1] / len(v1) / len(v0)            # 0 unless a patient has nodules of both classes
+    return np.sqrt(max(0.0, variance + 2 * both * n_patients / max(n_patients - 1, 1)))
 
 
-def resample_counts(label, n_boot, *keys):
-    """How often each patient is drawn in each bootstrap resample, malignant and benign apart.
+def resample_counts(label, n_boot, *keys, patient=None):
+    """How often each nodule is drawn in each bootstrap resample of the patients, malignant and benign apart.
 
     Args:
         label: (N,) in {0, 1}; zeros for everyone leave the resamples' prevalence free, as calibration needs.
         n_boot: number of resamples; keys: name the draw, e.g. (seed, "bootstrap").
+        patient: (N,); a patient is drawn with all nodules.
 
     Returns:
-        (n_boot, N) int64; each row holds as many malignant and as many benign draws as the test set.
+        (n_boot, N) int64; each row holds as many malignant and as many benign patients as the test set
+        (`patients.labels`). Where patients have several nodules, their number differs from row to row.
 
     Source: ours. One table serves every row of Table 1, so that differences between rows are paired.
     """
-    label = np.asarray(label)
+    number = patients.numbered(patient, len(label))
+    label = patients.labels(label, number)
     rng, counts = numpy_rng(*keys), np.zeros((n_boot, len(label)), dtype=np.int64)
     for value in np.unique(label)[::-1]:
         stratum = label == value
         n = int(stratum.sum())
         counts[:, stratum] = rng.multinomial(n, np.full(n, 1 / n), size=n_boot)
-    return counts
+    return counts if len(label) == len(number) else np.take(counts, number, axis=1)
 
 
 def auroc_draws(label, prob_runs, counts):
@@ -133,14 +148,14 @@ def auprc_draws(label, prob, counts):
     return (np.diff(recall, axis=1, prepend=0) * hits / np.maximum(called, 1)).sum(1)
 
 
-def auprc_interval(label, prob, level=0.95):
+def auprc_interval(label, prob, level=0.95, patient=None):
     """AUPRC with its jackknife standard error and interval over test patients.
 
     Each patient is left out once; the spread of the results gives the standard error, and the interval is symmetric for
     the logit of AUPRC, so it stays in (0, 1).
 
     Args:
-        label: (N,) in {0, 1}, at least two of each; prob: (N,) scores; level: coverage.
+        label: (N,) in {0, 1}, from at least two patients each; prob: (N,) scores; level: coverage; patient: (N,).
 
     Returns:
         (auprc, se, low, high), dimensionless; low = high where se is 0, as for equal scores or perfect ones.
@@ -148,14 +163,29 @@ def auprc_interval(label, prob, level=0.95):
     Source: ours; the stratified jackknife, as DeLong's is for AUROC, on the scale that Boyd et al. 2013 advise. Average
     precision is biased upwards; the percentile bootstrap lies too high more often (outputs/reference/coverage.csv).
     """
-    label = np.asarray(label).astype(bool)
-    left_out = auprc_draws(label, prob, 1 - np.eye(len(label), dtype=np.int64))
-    value = auprc_draws(label, prob, np.ones((1, len(label)), dtype=np.int64))[0]
-    se = np.sqrt(sum((stratum.sum() - 1) ** 2 * _variance(left_out[stratum]) for stratum in (label, ~label)))
+    number = patients.numbered(patient, len(label))
+    malignant = patients.labels(label, number) == 1
+    left_out = auprc_draws(label, prob, (np.arange(len(malignant))[:, None] != number).astype(np.int64))
+    value = auprc_draws(label, prob, np.ones((1, len(number)), dtype=np.int64))[0]
+    strata = [drawn - drawn.mean() for drawn in (left_out[malignant], left_out[~malignant])]
+    se = np.sqrt(sum((len(part) - 1) ** 2 * patients.variance_of_mean(part, len(part)) for part in strata))
     if se < 1e-12:
         return float(value), 0.0, float(value), float(value)
     half = norm.ppf((1 + level) / 2) * se / (value * (1 - value))
     return float(value), float(se), float(expit(logit(value) - half)), float(expit(logit(value) + half))
+
+
+def wilson(share, n, level=0.95):
+    """Interval of a share of n independent nodules, wide also where all or none are counted: (low, high).
+
+    Args:
+        share: float or array in [0, 1]; n: as many nodules; of a patient's several, count one.
+
+    Source: Wilson 1927.
+    """
+    z = norm.ppf((1 + level) / 2)
+    centre, half = 2 * n * share + z**2, z * np.sqrt(4 * n * share * (1 - share) + z**2)
+    return (centre - half) / (2 * (n + z**2)), (centre + half) / (2 * (n + z**2))
 
 
 def percentile_interval(draws, level=0.95):

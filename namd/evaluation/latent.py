@@ -9,6 +9,8 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from namd.evaluation.patients import splits
+
 
 def views(z) -> dict:
     """The two readings of a latent: `pooled` (N, C), the mean over height and width, and `flat` (N, C h w).
@@ -22,13 +24,14 @@ def views(z) -> dict:
     return {"pooled": z.mean((2, 3)), "flat": z.reshape(len(z), -1)}
 
 
-def out_of_fold(z, y, kind: str, n_neighbours: int = 15, n_folds: int = 5, seed: int = 0) -> np.ndarray:
-    """Prediction of y from z for nodules the reader was not fitted on: (N,), in the unit of y.
+def out_of_fold(z, y, kind: str, n_neighbours: int = 15, n_folds: int = 5, seed: int = 0, patient=None):
+    """Prediction of y from z for nodules of patients the reader was not fitted on: (N,), in the unit of y.
 
     Args:
         z: (N, D) float.
         y: (N,) float, e.g. the logarithm of the longest diameter in mm.
         kind: `knn` averages the nearest nodules, `linear` fits a ridge regression on standardised columns.
+        patient: (N,), whose nodules share a fold; None: each nodule is a patient of its own.
 
     Source: ours, because a t-SNE picture has no scale; R2 of a held-out reading has one.
     """
@@ -36,8 +39,9 @@ def out_of_fold(z, y, kind: str, n_neighbours: int = 15, n_folds: int = 5, seed:
         "knn": KNeighborsRegressor(min(n_neighbours, len(z) // 2)),
         "linear": make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 4, 13))),
     }
-    folds = KFold(min(n_folds, len(z)), shuffle=True, random_state=seed)
-    return cross_val_predict(readers[kind], z, y, cv=folds)
+    n_patients = len(z) if patient is None else len(np.unique(patient))
+    folds = KFold(min(n_folds, n_patients), shuffle=True, random_state=seed)
+    return cross_val_predict(readers[kind], z, y, cv=splits(folds, len(z), patient))
 
 
 def r2(y, y_hat) -> float:

@@ -151,6 +151,7 @@ def forests(panels, title="", synthetic=False):
             ax.errorbar(value, where, xerr=reach, fmt="os"[i], color=COLOURS[i], capsize=2, ms=4, lw=1.2, label=name)
         ax.axvline(reference, color="0.3", ls="--", lw=1)
         ax.set(yticks=-np.arange(len(rows)), yticklabels=rows, xlabel=label, ylim=(0.6 - len(rows), 0.6))
+        ax.locator_params(axis="x", nbins=4)                                # three decimals side by side would touch
         if len(parts) > 1:
             ax.legend(fontsize=7, loc="best")
     sns.despine(fig)

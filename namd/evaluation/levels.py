@@ -15,7 +15,7 @@ class Resamples(NamedTuple):
     weights: np.ndarray
 
 
-def resample(label, n_train, n_boot, *keys) -> Resamples:
+def resample(label, n_train, n_boot, *keys, patient=None) -> Resamples:
     """Resamples of patients and training seeds; one set serves every row, so that differences are paired.
 
     The weights times the R trained runs' deviations from their mean are draws of the error of that mean: t with
@@ -23,6 +23,7 @@ def resample(label, n_train, n_boot, *keys) -> Resamples:
 
     Args:
         label: (N,) in {0, 1}, the strata; n_train: R; n_boot: number of resamples; keys: name the draw.
+        patient: (N,), whose nodules stay together; None: each nodule is a patient of its own.
 
     Source: ours, because R runs drawn with replacement show (R - 1) / R of the variance, and R is 3 or so.
     """
@@ -30,7 +31,7 @@ def resample(label, n_train, n_boot, *keys) -> Resamples:
     if n_train > 1:
         scale = np.sqrt(rng.chisquare(n_train - 1, n_boot) / (n_train - 1) * n_train * (n_train - 1))
         weights = rng.normal(size=(n_boot, n_train)) / scale[:, None]
-    return Resamples(resample_counts(label, n_boot, *keys), weights)
+    return Resamples(resample_counts(label, n_boot, *keys, patient=patient), weights)
 
 
 def by_training(statistic, label, prob, counts):

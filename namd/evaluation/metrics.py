@@ -12,6 +12,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
+from namd.evaluation.patients import numbered
 from namd.training.seeding import fresh_weights, generator
 
 
@@ -139,20 +140,22 @@ def kid(features_a, features_b) -> float:
         return float(metric.compute()[0])
 
 
-def floor(distance, features, *keys) -> float:
-    """What a perfect generator scores: `distance` between two random halves of the real follow-up images.
+def floor(distance, features, *keys, patient=None) -> float:
+    """What a perfect generator scores: `distance` between the real follow-ups of two random halves of the patients.
 
     Args:
-        distance: `fid` or `kid`; features: (N, dim) float tensor; keys: name the random split.
+        distance: `fid` or `kid`; features: (N, dim) float tensor; keys: name the random split; patient: (N,), None
+            makes each image a patient of its own.
 
     Returns:
         Units of `distance`. Halves have N/2 images, so the FID floor is a little too high.
 
     Source: ours, because an FID without its floor cannot be read.
     """
-    order = torch.randperm(len(features), generator=generator(*keys, "floor"))
-    half = len(features) // 2
-    return distance(features[order[:half]], features[order[half:2 * half]])
+    number = numbered(patient, len(features))
+    place = torch.randperm(number.max() + 1, generator=generator(*keys, "floor")).argsort().numpy()[number]
+    half, order = (number.max() + 1) // 2, place.argsort(kind="stable")
+    return distance(*(features[order[place[order] // half == i]] for i in (0, 1)))
 
 
 def disc(size, share=0.375):

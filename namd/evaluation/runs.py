@@ -154,13 +154,14 @@ def load_row(folder, row):
     return torch.from_numpy(np.load(row_file(folder, row)).astype(np.float32))[:, :, None]
 
 
-def probability_table(prob, pair_id):
-    """Long table of every probability the judge gave: columns row, run, seed, pair_id, prob.
+def probability_table(prob, pair_id, patient):
+    """Long table of every probability the judge gave: columns row, run, seed, pair_id, patient_id, prob.
 
     Args:
-        prob: {row: (K, N) array}; pair_id: N identifiers. Deterministic rows have the single run 0.
+        prob: {row: (K, N) array}; pair_id, patient: N identifiers. Deterministic rows have the single run 0.
     """
-    parts = [pd.DataFrame(dict(row=row, run=k, seed=seed, pair_id=list(pair_id), prob=np.asarray(values[k], float)))
+    of_pair = dict(pair_id=list(pair_id), patient_id=list(patient))
+    parts = [pd.DataFrame(dict(row=row, run=k, seed=seed, **of_pair, prob=np.asarray(values[k], float)))
              for row, values in prob.items() for k, seed in enumerate(run_seeds(len(values)))]
     return pd.concat(parts, ignore_index=True)
 

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from namd.evaluation import boundary, levels
 from namd.evaluation.claims import declared
-from namd.evaluation.intervals import auroc_draws, rank_correlation_draws, with_itself
+from namd.evaluation.intervals import auroc_draws, rank_correlation_draws, wilson, with_itself
+from namd.evaluation.patients import first_nodules
 from namd.evaluation.referral import kept_draws
 from namd.evaluation.variance import REGIMES, contrast_draws, mean_draws, regimes, running_variance, spread, verdict
+from namd.training.seeding import numpy_rng
 
 ERROR_CUT = 0.5         # an error at or above it is a wrong answer
 UNSURE = 0.25           # share of the test nodules, largest Var(p) first, that are called unsure
@@ -134,11 +135,23 @@ def settled_at(prob, k, tolerance=TOLERANCE):
     return np.abs(running[k - 1] - running[-1]) <= tolerance * running[-1]
 
 
+def one_a_patient(patient, n, *keys):
+    """Nodules of Figure 5, at random and no two of one patient: sorted positions, `n` or as many as there are patients.
+
+    Args:
+        patient: (N,), whose nodule each is; keys: name the draw.
+
+    Source: Appendix D takes 50 nodules; of different patients is ours, as Wilson's interval needs independent ones.
+    """
+    first = first_nodules(patient)
+    return np.sort(numpy_rng(*keys).choice(first, min(n, len(first)), replace=False))
+
+
 def plateau(settled, n_boot, *keys):
     """Share of nodules that have settled, minus one half, over R trained runs: (value, low, high), 95 %.
 
     Args:
-        settled: (R, N) bool of `settled_at`; n_boot: number of resamples; keys: name the draw.
+        settled: (R, N) bool of `settled_at`, one nodule a patient; n_boot: number of resamples; keys: name the draw.
 
     Returns:
         Wilson's interval for R = 1, else a bootstrap of the nodules and the training seeds (`levels.interval`).
@@ -147,7 +160,7 @@ def plateau(settled, n_boot, *keys):
     """
     settled = np.asarray(settled)
     if len(settled) == 1:
-        ends = binomtest(int(settled.sum()), settled.size).proportion_ci(method="wilson")
-        return settled.mean() - 0.5, ends.low - 0.5, ends.high - 0.5
+        low, high = wilson(settled.mean(), settled.size)
+        return settled.mean() - 0.5, low - 0.5, high - 0.5
     counts, weights = levels.resample(np.zeros(settled.shape[1]), len(settled), n_boot, *keys)
-    return levels.interval(settled.mean(1) - 0.5, settled @ counts.T / settled.shape[1] - 0.5, weights)
+    return levels.interval(settled.mean(1) - 0.5, settled @ counts.T / counts.sum(1) - 0.5, weights)

@@ -13,11 +13,11 @@ PAPER_ROWS = {"real baseline": "Real baseline LDCT", "real follow-up": "Real fol
               "no_align_no_pred": "NAMD (w/o L_align)"}         # Sec. 4.2.2: both losses are omitted
 
 
-def diagnosis_columns(label, prob_runs):
+def diagnosis_columns(label, prob_runs, patient):
     """AUROC and AUPRC of one row, with the spread over runs and the interval over patients.
 
     Args:
-        label: (N,) in {0, 1}; prob_runs: (K, N).
+        label: (N,) in {0, 1}; prob_runs: (K, N); patient: (N,), whose nodule each is.
 
     Returns:
         dict: auroc_mean, auroc_sd, auprc_mean, auprc_sd over the K runs (the paper's statistic); auroc_kmean,
@@ -29,8 +29,8 @@ def diagnosis_columns(label, prob_runs):
     prob = np.mean(prob_runs, axis=0)
     auroc_mean, auroc_sd = metrics.over_runs(metrics.auroc, label, prob_runs)
     auprc_mean, auprc_sd = metrics.over_runs(metrics.auprc, label, prob_runs)
-    auroc, _, auroc_low, auroc_high = intervals.delong(label, prob)
-    auprc, _, auprc_low, auprc_high = intervals.auprc_interval(label, prob)
+    auroc, _, auroc_low, auroc_high = intervals.delong(label, prob, patient=patient)
+    auprc, _, auprc_low, auprc_high = intervals.auprc_interval(label, prob, patient=patient)
     return dict(auroc_mean=auroc_mean, auroc_sd=auroc_sd, auroc_kmean=auroc, auroc_low=auroc_low, auroc_high=auroc_high,
                 auprc_mean=auprc_mean, auprc_sd=auprc_sd, auprc_kmean=auprc, auprc_low=auprc_low, auprc_high=auprc_high,
                 brier=metrics.brier(label, np.clip(prob, 0, 1)))

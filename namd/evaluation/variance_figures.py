@@ -7,6 +7,7 @@ import seaborn as sns
 from matplotlib.ticker import LogLocator, NullLocator
 
 from namd.evaluation.figures import COLOURS, LABEL_COLOURS, LABELS, finish, picture
+from namd.evaluation.patients import error_of_mean
 from namd.evaluation.variance import REGIMES
 
 REGIME_COLOURS = dict(zip(REGIMES, (COLOURS[2], COLOURS[4], COLOURS[3]), strict=True))
@@ -82,16 +83,18 @@ def boundary(profiles, edges, within, ring_mm, k_runs, synthetic=False):
     """Pixel variance by distance from the nodule's boundary; beside it the share of all variance near it.
 
     Args:
-        profiles: {name: (N, len(edges) - 1)} of `boundary.profile`; a bin is drawn where half of the nodules have
-            pixels in it, mean and 95 % interval over nodules. within: table of `boundary.share_within`.
+        profiles: {name: ((N, len(edges) - 1) of `boundary.profile`, (N,) patients)}; a bin is drawn where half of the
+            nodules have pixels in it, mean and 95 % interval over patients. within: table of `boundary.share_within`.
     """
     fig, (ax, side) = plt.subplots(1, 2, figsize=(9.4, 3.9), width_ratios=[3, 2], layout="constrained")
     centre = (np.asarray(edges[1:]) + np.asarray(edges[:-1])) / 2
-    for i, (name, values) in enumerate(profiles.items()):
-        values = pd.DataFrame(values).dropna(how="all")
-        drawn = (values.notna().mean() >= 0.5).to_numpy()
-        ax.errorbar(centre[drawn], values.mean()[drawn], yerr=1.96 * values.sem()[drawn], marker="o", ms=4, capsize=2,
-                    color=COLOURS[i], label=f"{name} (n = {len(values)})")
+    for i, (name, (values, patient)) in enumerate(profiles.items()):
+        values = pd.DataFrame(values, index=patient).dropna(how="all")
+        values = values.loc[:, values.notna().mean() >= 0.5]
+        known = [column.dropna() for _, column in values.items()]
+        half = [1.96 * error_of_mean(column, column.index) for column in known]
+        ax.errorbar(centre[values.columns], values.mean(), yerr=half, marker="o", ms=4, capsize=2, color=COLOURS[i],
+                    label=f"{name} (n = {len(values)})")
     ax.axvspan(-ring_mm, ring_mm, color="0.92", zorder=0, label=f"ring, {ring_mm:g} mm on each side")
     ax.set(xlabel="distance from the boundary (mm), inside < 0", ylabel="pixel-wise variance", ylim=(0, None))
     side.plot(within["width"], within["share"], color=COLOURS[0], marker=".", label="share of the variance")
@@ -104,7 +107,7 @@ def boundary(profiles, edges, within, ring_mm, k_runs, synthetic=False):
     for axes in (ax, side):
         axes.legend(fontsize=8)
     sns.despine(fig)
-    return finish(fig, f"Where K = {k_runs} runs disagree", synthetic)
+    return finish(fig, f"Where K = {k_runs} runs disagree; bars and band 95 % over patients", synthetic)
 
 
 def running_variance(running, share, k_paper=20, title="", synthetic=False):
@@ -171,4 +174,5 @@ def referral(curves, n, synthetic=False):
     for ax in axes:
         ax.legend(fontsize=8)
     sns.despine(fig)
-    return finish(fig, f"What is left when the most uncertain are referred, n = {n} test nodules", synthetic)
+    title = f"What is left when the most uncertain are referred, n = {n} test nodules; band 95 % over patients"
+    return finish(fig, title, synthetic)

@@ -1,6 +1,7 @@
 """Rows that need no training run but tell what the other rows are worth."""
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -70,14 +71,14 @@ class PermutedRecords(Forecaster):
     """A forecaster whose subjects got each other's records: what is left is what it reads from the image.
 
     Args:
-        inner: any Forecaster; ehr: records of all subjects, exchanged once; keys, fields: as of `exchange`.
+        inner: any Forecaster; ehr: records of all subjects, exchanged once; keys, patient, fields: as of `exchange`.
 
     Source: ours, because a generator that ignores its text scores the same with wrong text. With the patient's fields
     alone exchanged it scores the same on any phantom whose patients do not matter, however well images are read.
     """
 
-    def __init__(self, inner, ehr, *keys, fields=None):
-        self.inner, self.exchanged = inner, exchange(ehr, *keys, fields=fields)
+    def __init__(self, inner, ehr, *keys, patient=None, fields=None):
+        self.inner, self.exchanged = inner, exchange(ehr, *keys, patient=patient, fields=fields)
 
     def fit(self, pairs, params):
         """Fit the forecaster inside, with the right records."""
@@ -88,18 +89,23 @@ class PermutedRecords(Forecaster):
         return self.inner.sample(x1, self.exchanged.loc[ehr.index], seeds)
 
 
-def exchange(ehr, *keys, fields=None):
-    """Records handed round a random circle of all subjects, so that none keeps its own; index unchanged.
+def exchange(ehr, *keys, patient=None, fields=None):
+    """Records handed round a random circle of all patients, so that none keeps its own; index unchanged.
 
     Args:
         ehr: DataFrame of N records, indexed by pair_id; keys: name the permutation.
+        patient: (N,), whose record each is; None: each a patient of its own. A patient's n-th record comes from the
+            donor's n-th, counted round where the donor has fewer.
         fields: the columns handed round, all by default; the others stay with their subject.
 
     Source: ours; a circle, because a plain permutation leaves one subject with its own record on average.
     """
-    circle = numpy_rng(*keys, "exchange").permutation(len(ehr))
+    whose = np.asarray(ehr.index if patient is None else patient)
+    places = [part.to_numpy() for _, part in pd.Series(np.arange(len(ehr))).groupby(whose, sort=False)]
+    circle = numpy_rng(*keys, "exchange").permutation(len(places))
     donor = np.empty(len(ehr), dtype=np.int64)
-    donor[circle] = np.roll(circle, 1)
+    for receiver, giver in zip(circle, np.roll(circle, 1), strict=True):
+        donor[places[receiver]] = np.resize(places[giver], len(places[receiver]))
     moved = ehr.iloc[donor].set_axis(ehr.index)
     return moved if fields is None else ehr.assign(**moved[fields])
 

@@ -28,7 +28,8 @@ def write_dial(plan):
                       ignore_index=True)
     n, malignant = table["n"].max(), table["malignant"].max()
     _write(root, "dial", table,
-           dial.figure(table, f"n = {n} test nodules, up to {malignant} malignant; one cohort and model a point"))
+           dial.figure(table, f"n = {n} test nodules, up to {malignant} malignant; one cohort and model a point; "
+                              "bars 95 % over patients"))
 
 
 def write_cohorts(plan):
@@ -44,7 +45,7 @@ def write_cohorts(plan):
     shown = table[table["quantity"].isin(("namd - baseline", "oracle - baseline"))]
     shown = shown.assign(row=shown["run_name"].str.removeprefix(f"{root.name}_") + ": " + shown["quantity"])
     _write(root, "cohorts", table, figures.forest(
-        shown, "difference in AUROC", f"other patients, {table['n'].max()} test nodules each", 0, synthetic=True))
+        shown, "difference in AUROC", f"other patients, {table['n'].max()} test nodules each, bars 95 %", 0, True))
     share = table.loc[table["quantity"] == "oracle's gap closed", "value"]
     print(f"NAMD closes {share.mean():.2f} of the oracle's gap on average ({', '.join(f'{v:.2f}' for v in share)})")
 
@@ -77,7 +78,7 @@ def _read(folder, n_boot, command):
     test = Cohort.open(folder / "cohort").split("test")
     table = pd.read_parquet(probabilities)
     prob = {row: runs.stack(table, [row], test.table.index)[0] for row in dial.ROWS}
-    counts = intervals.resample_counts(test.label, n_boot, "dial", folder.name)
+    counts = intervals.resample_counts(test.label, n_boot, "dial", folder.name, patient=test.patient)
     return dial.position(test.label, prob, counts).assign(
         phantom_seed=made["phantom_seed"], eps=made["phantom_eps"], null=made["phantom_null"],
         n=len(test.label), malignant=int(test.label.sum()),

@@ -52,6 +52,16 @@ def test_attributes_follow_the_law():
     assert (drawn["longest_mm"] == rows["longest_mm"]).all() and (drawn["diagemph"] == rows["diagemph"]).all()
 
 
+def test_another_seed_is_another_fate_of_the_same_patients():
+    rows = draw_cohort(600, 9, .45, .8, "none").reset_index().set_index("patient_id")
+    one, two = (oracle.draw_attributes(rows, Law(), seed) for seed in (4, 5))
+    for fate in ("u", "growth", "t1_longest_mm"):
+        assert (one[fate] != two[fate]).mean() > .95                         # diameters end at the law's limits
+    assert .05 < (one["label"] != two["label"]).mean() < .3
+    rest = [(drawn["u"] - drawn["eta"])[rows["record_known"]] for drawn in (one, two)]
+    assert abs(np.corrcoef(*rest)[0, 1]) < .15                              # what the seed decides shares nothing
+
+
 def test_an_unknown_record_is_drawn_anew():
     """With the record known a patient's draws of u centre on eta; unknown, they spread as the population does."""
     rows = draw_cohort(1, 9, .45, .8, "none").reset_index().iloc[[0] * 400].assign(diagemph=1, famfather=1)

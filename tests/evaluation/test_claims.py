@@ -7,7 +7,7 @@ from namd.evaluation import claims
 
 NEEDED = {"gain", "nearness", "lpips_best", "fid_best", "rise", "fall", "benign_confident", "boundary_inside",
           "error_maps", "plateau", "pixel_diagnosis", "no_align_no_pred_auroc", "no_align_no_pred_order_pooled",
-          "no_align_no_pred_order_flat", "no_align_auroc", "direct", "oracle"}
+          "no_align_no_pred_order_flat", "no_align_auroc", "direct", "brock", "oracle"}
 
 
 def test_every_claim_is_declared_once_and_the_paper_comes_first():

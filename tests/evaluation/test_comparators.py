@@ -45,6 +45,20 @@ def test_the_best_system_is_chosen_anew_in_every_resample():
     assert equal["value"] == 0 and equal["high"] <= 0 + 1e-12
 
 
+def test_the_interval_knows_that_the_best_was_chosen():
+    rng = np.random.default_rng(1)
+    label = np.repeat([0, 1], 60)
+    prob = {row: label + 1.5 * rng.permuted(np.tile(np.linspace(-2, 2, 60), (1, 2, 1)), axis=2).reshape(1, 120)
+            for row in ("namd", "a", "b", "c")}                             # four rows of much the same worth
+    counts = intervals.resample_counts(label, 400, "t")
+    found = comparators.against_best(label, prob, ["a", "b", "c"], counts).iloc[0]
+    drawn = {row: intervals.auroc_draws(label, prob[row], counts) for row in prob}
+    best = [max(drawn[row][i] for row in "abc") for i in range(400)]
+    assert (found["low"], found["high"]) == pytest.approx(intervals.percentile_interval(drawn["namd"] - best))
+    fixed = intervals.percentile_interval(drawn["namd"] - drawn[found["row"]])
+    assert found["low"] < fixed[0] - 0.005 and found["high"] < fixed[1] - 0.005, fixed
+
+
 def test_every_stage_gets_a_panel_with_its_validation_points():
     table = pd.DataFrame(dict(step=[1, 2, 3], val_loss=[3.0, np.nan, 1.0]))
     fig = comparators.histories({f"system, {i}": table for i in range(6)}, "title", True)

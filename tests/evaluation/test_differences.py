@@ -21,7 +21,7 @@ def line(table, row, metric, statistic="mean over runs"):
 def test_rows_are_better_worse_or_undecided():
     label, rows, counts = scores()
     rows["again"] = rows["namd"]
-    table = differences.differences(label, rows, {}, counts)
+    table = differences.differences(label, rows, {}, counts, None)
     assert set(table["metric"]) == {"auroc", "auprc"}                        # no images, no image metrics
     verdicts = table.groupby("row")["verdict"].agg(set)
     assert verdicts.to_dict() == {"real baseline": {"worse"}, "real follow-up": {"better"}, "again": {"undecided"}}
@@ -32,7 +32,7 @@ def test_rows_are_better_worse_or_undecided():
 def test_each_statistic_is_the_one_it_says():
     label, rows, counts = scores()
     rows["one run"] = rows["real baseline"][:1]
-    table = differences.differences(label, rows, {}, counts)
+    table = differences.differences(label, rows, {}, counts, None)
     auroc = {row: metrics.over_runs(metrics.auroc, label, prob)[0] for row, prob in rows.items()}
     mean = line(table, "one run", "auroc")
     assert mean["difference"] == pytest.approx(auroc["one run"] - auroc["namd"]) and mean["k"] == 1
@@ -48,7 +48,7 @@ def test_image_differences_are_paired_by_patient_and_point_the_right_way():
     label, rows, counts = scores()
     own = np.random.default_rng(1).normal(5, 1, size=(2, 400))               # patients differ far more than rows do
     values = {"namd": dict(lpips=own, delta_rmae=own), "real baseline": dict(lpips=own - 0.01, delta_rmae=own + 0.01)}
-    table = differences.differences(label, rows, values, counts)
+    table = differences.differences(label, rows, values, counts, None)
     lpips, rmae = (line(table, "real baseline", metric) for metric in ("lpips", "delta_rmae"))
     assert lpips[["difference", "low", "high"]].to_numpy(float) == pytest.approx(-0.01)
     assert (lpips["verdict"], rmae["verdict"]) == ("better", "worse")        # lower is better

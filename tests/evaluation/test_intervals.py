@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from MLstatkit import Delong_test
-from scipy.stats import spearmanr
+from scipy.stats import binomtest, spearmanr
 
 from namd.errors import UserError
 from namd.evaluation import intervals, metrics
@@ -117,6 +117,12 @@ def test_auprc_interval_leaves_each_patient_out():
     odds = lambda p: p / (1 - p)                                                # noqa: E731
     assert 0 < low < value < high < 1 and odds(low) * odds(high) == pytest.approx(odds(value) ** 2)
     assert intervals.auprc_interval([1, 1, 0, 0], [0.5] * 4) == (0.5, 0.0, 0.5, 0.5)
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 6), (6, 6), (17, 50), (1, 450)])
+def test_wilsons_interval_is_scipys(k, n):
+    theirs = binomtest(k, n).proportion_ci(method="wilson")
+    assert intervals.wilson(k / n, n) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
 
 
 def test_rank_correlation_of_every_resample_is_scipys():

@@ -125,8 +125,9 @@ def test_a_batch_smaller_than_k_draws_one_subject_at_a_time(tmp_path):
 
 def test_probability_table_is_long_and_keeps_the_order():
     table = runs.probability_table({"namd": np.array([[0.1, 0.2], [0.3, 0.4]]), "direct": np.array([[0.5, 0.6]])},
-                                   ["a", "b"])
-    assert len(table) == 6 and list(table.columns) == ["row", "run", "seed", "pair_id", "prob"]
+                                   ["a", "b"], ["one", "one"])
+    assert len(table) == 6 and list(table.columns) == ["row", "run", "seed", "pair_id", "patient_id", "prob"]
+    assert set(table["patient_id"]) == {"one"}
     assert table.query("row == 'namd' and run == 1 and pair_id == 'b'")["prob"].item() == 0.4
     assert table.query("run == 1")["seed"].unique() == [115]
 
@@ -134,7 +135,7 @@ def test_probability_table_is_long_and_keeps_the_order():
 def test_training_seeds_are_stacked_with_their_runs_and_patients():
     rows = {"namd": 0.1, "namd-seed25": 0.3, "namd-seed24": 0.2, "namd_else": 0.9, "no_align": 0.8}
     table = runs.probability_table({row: base + np.array([[0.0, 0.01], [0.02, 0.03]]) for row, base in rows.items()},
-                                   ["a", "b"])
+                                   ["a", "b"], ["one", "two"])
     found = runs.training_seeds(table["row"], "namd")
     assert found == ["namd", "namd-seed24", "namd-seed25"] and runs.training_seeds(rows, "no_align") == ["no_align"]
     p = runs.stack(table.sample(frac=1, random_state=0), found, ["b", "a"])

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import binomtest
 
 from namd.evaluation import curves, inception, metrics, runs, table1
 from namd.forecasters.controls import CopyBaseline
@@ -26,7 +27,7 @@ class Coarse(torch.nn.Module):
 def test_diagnosis_columns_report_both_spreads():
     rng, label = np.random.default_rng(0), np.array([1] * 80 + [0] * 320)
     prob = 1 / (1 + np.exp(-(rng.normal(size=(2, 400)) + 1.5 * label)))
-    row = table1.diagnosis_columns(label, prob)
+    row = table1.diagnosis_columns(label, prob, np.arange(400))
     one, two = (metrics.auroc(label, p) for p in prob)
     assert row["auroc_mean"] == pytest.approx((one + two) / 2) and row["auroc_sd"] == pytest.approx(abs(one - two) / 2)
     assert row["auroc_kmean"] == pytest.approx(metrics.auroc(label, prob.mean(0)))
@@ -37,9 +38,19 @@ def test_diagnosis_columns_report_both_spreads():
 
 
 def test_reliability_bins_by_hand():
-    predicted, observed, se = curves.reliability_bins([0, 1, 0, 1], [0.1, 0.3, 0.8, 0.6], n_bins=2)
+    predicted, observed, low, high = curves.reliability_bins([0, 1, 0, 1], [0.1, 0.3, 0.8, 0.6], n_bins=2)
     assert predicted == pytest.approx([0.2, 0.7]) and observed == pytest.approx([0.5, 0.5])
-    assert se == pytest.approx([np.sqrt(0.125)] * 2)
+    wilson = binomtest(1, 2).proportion_ci(method="wilson")
+    assert low == pytest.approx([wilson.low] * 2) and high == pytest.approx([wilson.high] * 2)
+
+
+def test_a_bin_without_malignant_nodules_is_not_known_to_be_free_of_them():
+    label, prob = np.repeat([0, 1], [30, 10]), np.linspace(0, 1, 40)
+    _, observed, low, high = curves.reliability_bins(label, prob, n_bins=4)
+    assert observed[0] == low[0] == 0 and high[0] == pytest.approx(0.2775, abs=1e-4)         # 0 of 10
+    fig = curves.reliability(label, {"row": prob}, n_bins=4)
+    bars = fig.axes[0].containers[0][2][0].get_segments()
+    assert bars[0][:, 1] == pytest.approx([0, high[0]]) and "95 %" in fig.get_suptitle()
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")          # the PSNR of equal images is infinite

@@ -45,8 +45,10 @@ def test_boundary_draws_a_bin_that_half_of_the_nodules_have():
     values = np.array([[np.nan, 1.0, 5.0], [np.nan, np.nan, 7.0], [2.0, 2.0, 6.0]])
     distance = boundary.signed_distance([4.0, 6.0], 21)
     within = boundary.share_within(RNG.random((2, 21, 21)), distance, [0.6, 1.8], np.ones((3, 2)))
-    fig = variance_figures.boundary({"all": values}, [-3, -1, 1, 3], within, 1.8, k_runs=4)
+    fig = variance_figures.boundary({"all": (values, ["a", "b", "b"])}, [-3, -1, 1, 3], within, 1.8, k_runs=4)
     profile, share = fig.axes
+    bar = profile.containers[0][2][0].get_segments()[1][:, 1]
+    assert bar == pytest.approx([6 - 1.96 * 2 / 3, 6 + 1.96 * 2 / 3])        # deviations of a and b: -1 and 1
     line = profile.containers[0].lines[0]
     assert line.get_xdata().tolist() == [0, 2] and line.get_ydata() == pytest.approx([1.5, 6])
     assert share.lines[0].get_ydata() == pytest.approx(within["share"])

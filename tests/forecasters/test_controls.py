@@ -74,6 +74,16 @@ def test_exchange_leaves_nobody_their_own_record_and_loses_none(n):
     assert moved.equals(exchange(ehr, 7))
 
 
+def test_no_patient_gets_a_record_of_their_own_from_another_nodule():
+    who = np.repeat(list("abcde"), [1, 2, 3, 1, 2])
+    ehr = pd.DataFrame(dict(owner=who, age=np.arange(9)), index=[f"pair{i}" for i in range(9)])
+    moved = exchange(ehr, 7, patient=who)
+    assert (moved["owner"] != who).all() and moved["owner"].groupby(who).nunique().eq(1).all()
+    assert moved.equals(exchange(ehr, 7, patient=who)) and list(moved.index) == list(ehr.index)
+    alone = exchange(ehr, 7)
+    assert alone.equals(exchange(ehr, 7, patient=np.arange(9))) and sorted(alone["age"]) == list(range(9))
+
+
 def test_permuted_records_changes_the_record_and_not_the_image():
     x1, ehr = torch.zeros(5, 1, 2, 2), records(5)
     x2_hat = PermutedRecords(AgeAsBrightness(), ehr, 3).sample(x1, ehr, [1, 2])

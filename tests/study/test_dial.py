@@ -26,7 +26,7 @@ def finished_run(root, eps, null="none", source="phantom"):
     (root / "runs" / "05.json").write_text(json.dumps(dict(parameters=dict(k_runs=2), digest="0123abcd")))
     rng = numpy_rng(root.name)
     prob = {row: rng.random((2 if row == "namd" else 1, 40)) + LABEL * i / 4 for i, row in enumerate(ROWS)}
-    probability_table(prob, PAIRS).to_parquet(root / "metrics" / "probabilities.parquet")
+    probability_table(prob, PAIRS, PAIRS).to_parquet(root / "metrics" / "probabilities.parquet")
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def outputs(tmp_path, monkeypatch):
     monkeypatch.setenv("NAMD_OUTPUTS", str(tmp_path))
     monkeypatch.setattr(dial, "POINTS", tmp_path / "points")
     monkeypatch.setattr(dial, "COHORTS", tmp_path / "cohorts")
-    test = SimpleNamespace(label=LABEL, table=pd.DataFrame(index=PAIRS))
+    test = SimpleNamespace(label=LABEL, patient=PAIRS, table=pd.DataFrame(index=PAIRS))
     monkeypatch.setattr(Cohort, "open", lambda folder: SimpleNamespace(split=lambda name: test))
     for file in ("points/null_growth.yaml", "cohorts/cohort1.yaml", "cohorts/cohort2.yaml"):
         (tmp_path / file).parent.mkdir(exist_ok=True)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, ndtri
 
+from namd.data import brock
 from namd.errors import UserError
 from namd.training.seeding import numpy_rng
 
@@ -25,7 +26,6 @@ SHARE_ATTENUATION = {1: .72, 2: .16, 3: .12}                          # soft tis
 SHARE_LOBE = {1: .31, 2: .09, 3: .20, 4: .22, 5: .04, 6: .14}         # RUL RML RLL LUL lingula LLL
 SOFT, GROUND_GLASS, PART_SOLID = 1, 2, 3
 SPICULATED, SMOOTH, POORLY_DEFINED = 1, 2, 3
-UPPER_LOBES = (1, 4)
 DOUBLING_DAYS = {SOFT: 180., GROUND_GLASS: 700., PART_SOLID: 350.}
 
 
@@ -90,24 +90,25 @@ def draw_nodule(u) -> pd.DataFrame:
 def patient_terms(rows) -> np.ndarray:
     """Log odds that the record adds before any image is seen, dimensionless, (N,).
 
-    Source: female .6011 McWilliams 2013 (Brock full model); age .0778 a year and relative .587 (two at most) Tammemagi
+    Source: female McWilliams 2013 (data.brock); age .0778 a year and relative .587 (two at most) Tammemagi
     2013 (PLCOm2012); emphysema 1.14 = ln 3.1, between the crude 3.3 and the adjusted 2.5 of de Torres 2007. The factor
     1.3 is ours, because it puts the follow-up where the paper's is; declared, as it favours text-conditioned forecasts.
     """
     relatives = np.minimum(rows[list(FAMILY)].sum(axis=1), 2)
-    return np.asarray(1.3 * (.0778 * (rows["age"] - 62) + .6011 * (rows["gender"] == 2) + .587 * relatives
+    return np.asarray(1.3 * (.0778 * (rows["age"] - 62) + brock.FEMALE * (rows["gender"] == 2) + .587 * relatives
                              + 1.14 * rows["diagemph"]), float)
 
 
 def nodule_terms(rows, lobe: bool = True) -> np.ndarray:
     """Log odds that the nodule at T0 adds, dimensionless, (N,); `lobe=False` leaves its place out.
 
-    Source: McWilliams 2013 (Brock full model): size, attenuation, spiculation, upper lobe.
+    Source: McWilliams 2013 (data.brock): size, attenuation, spiculation, upper lobe.
     """
-    size = -5.3854 * ((rows["longest_mm"] / 10) ** -.5 - 1.5811)
-    kind = -.1276 * (rows["sct_pre_att"] == GROUND_GLASS) + .377 * (rows["sct_pre_att"] == PART_SOLID)
-    upper = .6581 * rows["sct_epi_loc"].isin(UPPER_LOBES) * lobe
-    return np.asarray(size + kind + .7729 * (rows["sct_margins"] == SPICULATED) + upper, float)
+    kind = (brock.NONSOLID * (rows["sct_pre_att"] == GROUND_GLASS)
+            + brock.PART_SOLID * (rows["sct_pre_att"] == PART_SOLID))
+    upper = brock.UPPER_LOBE * rows["sct_epi_loc"].isin(brock.UPPER_LOBES) * lobe
+    spiculated = brock.SPICULATED * (rows["sct_margins"] == SPICULATED)
+    return np.asarray(brock.size_term(rows["longest_mm"]) + kind + spiculated + upper, float)
 
 
 def uncentred_eta(rows, null: str) -> np.ndarray:
