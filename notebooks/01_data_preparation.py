@@ -466,23 +466,31 @@ run.panel([{**row, "n": counts["patients"], "comparable": False, "why": why} for
 
 # %% [markdown]
 # ## Exercises
-# **1 · Predict.** A scanner stores pixels of 0.80 mm in one year and 0.60 mm in the next. By what
-# factor does an unchanged nodule grow in a crop of 64 native pixels? What growth in log diameter
-# would a network have to explain?
+# ### 1 · Predict
+# A scanner stores pixels of 0.80 mm in one year and 0.60 mm in the next. By what factor does an
+# unchanged nodule grow in a crop of 64 native pixels? What growth in log diameter would a network
+# have to explain?
 
 # %%
 # your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 factor = 0.80 / 0.60
 print(f"x {factor:.2f}, log ratio {np.log(factor):.2f}: as much as a fast malignant nodule")
 
 # %% [markdown]
-# **2 · Change a parameter.** How many nodules stay malignant if a cancer must be found within one
-# year of the baseline screen? What happens to the others: do they become benign?
+# ### 2 · Change a parameter
+# How many nodules stay malignant if a cancer must be found within one year of the baseline
+# screen? What happens to the others: do they become benign?
 
 # %%
 # your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 year, left = link_nodules(tables, 365)
@@ -490,11 +498,14 @@ print(sum(x["label"] for x in year), "malignant instead of", sum(x["label"] for 
 print(len(left) - len(refused_links), "more are refused (E14); none becomes benign")
 
 # %% [markdown]
-# **3 · Break it.** Read the comparison table with the usual mistake, 1 as yes and 2 as no. How many
-# pairs survive?
+# ### 3 · Break it
+# Read the comparison table with the usual mistake, 1 as yes and 2 as no. How many pairs survive?
 
 # %%
 # your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 right = tables.kept["comparison"]
@@ -503,9 +514,14 @@ print(len(link_nodules(tables, data_label_days)[0]), "of", len(linked))
 tables.kept["comparison"] = right
 
 # %% [markdown]
-# **4 · Derive.** A crop of side S is turned by 45 degrees. How wide must the stored crop be, so
-# that no corner of the turned image is empty, and does 128 suffice for S = 64?
-#
+# ### 4 · Derive
+# A crop of side S is turned by 45 degrees. How wide must the stored crop be, so that no corner of
+# the turned image is empty, and does 128 suffice for S = 64?
+
+# %%
+# your turn
+
+# %% [markdown]
 # <details><summary>Solution</summary>
 #
 # The diagonal of the image must fit: $S \sqrt 2 = 90.5$ pixels for S = 64. The stored crop has

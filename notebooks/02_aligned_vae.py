@@ -529,22 +529,30 @@ run.panel([
 # training and the perceptual backbone; nothing of it is evidence about NLST.
 #
 # ## Exercises
-# **1 · Predict.** What do the rows of P become when $\sigma_f$ is very small, and when it is very
-# large? Say which perplexity you expect for three nodules, then compute it.
+# ### 1 · Predict
+# What do the rows of P become when $\sigma_f$ is very small, and when it is very large? Say which
+# perplexity you expect for three nodules, then compute it.
 
 # %%
 # your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 for sigma in (0.05, 100.0):
     print(sigma, losses.perplexity(losses.neighbour_rows(f_3, sigma)))  # 1: nearest only; 2: all alike
 
 # %% [markdown]
-# **2 · Derive.** Show that $\mathcal L_{\text{align}}$ does not change when every latent is moved
-# by the same vector or turned by the same rotation. What follows for the axes of the latent?
+# ### 2 · Derive
+# Show that $\mathcal L_{\text{align}}$ does not change when every latent is moved by the same
+# vector or turned by the same rotation. What follows for the axes of the latent?
 
 # %%
 # your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 rotation = torch.linalg.qr(torch.randn(2, 2, generator=generator(seed, "rotation")))[0]
@@ -559,23 +567,32 @@ check("only distances matter", torch.allclose(
 # difference, a rotation keeps the norm. Eq. 4 therefore fixes no axis: size may lie along any
 # direction, and it is the other terms that decide which.
 # </details>
-#
-# **3 · Break it on purpose.** Forget $P_{ii} = 0$ and keep the diagonal. How many neighbours do the
-# rows of three nodules report, and how many of them are other nodules?
+
+# %% [markdown]
+# ### 3 · Break it on purpose
+# Forget $P_{ii} = 0$ and keep the diagonal. How many neighbours do the rows of three nodules
+# report, and how many of them are other nodules?
 
 # %%
 # your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 with_self = (-(f_3[:, None] - f_3[None]).square().sum(-1) / 2).softmax(1)
 print("perplexity", losses.perplexity(with_self), "share spent on itself", with_self.diagonal())
 
 # %% [markdown]
-# **4 · Extend.** Which attribute decides who is whose neighbour? Compute each column's share of the
-# mean squared distance between two nodules (twice its variance), once for the raw table.
+# ### 4 · Extend
+# Which attribute decides who is whose neighbour? Compute each column's share of the mean squared
+# distance between two nodules (twice its variance), once for the raw table.
 
 # %%
 # your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 raw = train.attributes(1).astype("Float64").var()
@@ -584,15 +601,21 @@ print((raw / raw.sum()).astype(float).round(2).to_dict())
 print(f"standardised: both diameters {standardised[:2].sum() / standardised.sum():.2f}")
 
 # %% [markdown]
-# **5 · Change a parameter.** The feasibility run divided the KL sum by its 256 values and weighted
-# it with 3e-3. Which `lambda_kl` is the same objective here?
-#
+# ### 5 · Change a parameter
+# The feasibility run divided the KL sum by its 256 values and weighted it with 3e-3. Which
+# `lambda_kl` is the same objective here?
+
+# %%
+# your turn
+
+# %% [markdown]
 # <details><summary>Solution</summary>
 #
 # 3e-3 / 256 = 1.2e-5, the quick value. With SD1.5 at 512 px a latent has 16,384 values, and the
 # same number would weigh 64 times more: a weight belongs to its sum.
 # </details>
-#
+
+# %% [markdown]
 # ## In practice
 # - The paper's label for its last row names $\mathcal L_{\text{align}}$ only, its text omits
 #   $\mathcal L_{\text{pred}}$ too. `params/ablations/` holds both readings.

@@ -543,9 +543,14 @@ run.panel([
 
 # %% [markdown]
 # ## Exercises
-# **1 · Predict.** With `prediction_type: epsilon` the yardstick is the average of $\bar\alpha_t$.
-# At which steps is the noise easy to predict, and what does averaging over t hide?
-#
+# ### 1 · Predict
+# With `prediction_type: epsilon` the yardstick is the average of $\bar\alpha_t$. At which steps
+# is the noise easy to predict, and what does averaging over t hide?
+
+# %%
+# your turn
+
+# %% [markdown]
 # <details><summary>Solution</summary>
 #
 # At large t the input is almost all noise: repeating it scores near 0. The average is low before
@@ -554,40 +559,51 @@ run.panel([
 # </details>
 
 # %% [markdown]
-# **2 · Compute.** An aligned latent has one direction that carries the diameter with a spread of 3.
-# How much of one standard deviation of the noise does it still move the input at t = T, for each
-# schedule of section 3?
+# ### 2 · Compute
+# An aligned latent has one direction that carries the diameter with a spread of 3. How much of
+# one standard deviation of the noise does it still move the input at t = T, for each schedule of
+# section 3?
 
 # %%
 # your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
-leaked = {name: 3 * values[-1].sqrt().item() for name, values in hand.items()}
-check("only zero terminal SNR leaks nothing", min(leaked.values()) == 0)
-{name: round(value, 2) for name, value in leaked.items()}
+leaked = {name: round(3 * values[-1].sqrt().item(), 2) for name, values in hand.items()}
+check("zero terminal SNR leaks nothing", min(leaked.values()) == 0, leaked)
 
 # %% [markdown]
-# **3 · Derive.** Show that an error of the noise prediction reaches $\hat{\mathbf z}$ multiplied by
-# $\sqrt{1 - \bar\alpha_t} / \sqrt{\bar\alpha_t}$, an error of v only by $\sqrt{1 - \bar\alpha_t}$.
-# Check it at the middle step with an error of 0.1.
+# ### 3 · Derive
+# Show that an error of the noise prediction reaches $\hat{\mathbf z}$ multiplied by $\sqrt{1 -
+# \bar\alpha_t} / \sqrt{\bar\alpha_t}$, an error of v only by $\sqrt{1 - \bar\alpha_t}$. Check it
+# at the middle step with an error of 0.1.
 
 # %%
 # your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 a = alpha_bar[T // 2]
 z_mid = a.sqrt() * z + (1 - a).sqrt() * eps
 v_mid = a.sqrt() * eps - (1 - a).sqrt() * z
-off = {kind: diffusion.clean_and_noise(z_mid, right + 0.1, a, kind)[0] - z
-       for kind, right in (("epsilon", eps), ("v_prediction", v_mid))}
-grown = {kind: error.abs().mean().item() / 0.1 for kind, error in off.items()}
+grown = {kind: (diffusion.clean_and_noise(z_mid, right + 0.1, a, kind)[0] - z).abs().mean().item() / 0.1
+         for kind, right in (("epsilon", eps), ("v_prediction", v_mid))}
 check("noise errors grow by the ratio of roots", abs(grown["epsilon"] - (1 / a - 1).sqrt()) < 0.01)
 check("v errors never grow", abs(grown["v_prediction"] - (1 - a).sqrt()) < 0.01)
 
 # %% [markdown]
-# **4 · Break it.** Decode the samples without undoing the latent scale, `vae.decode(z_new)`. What
-# image do you expect if the scale is above 1, and why does no check of this notebook notice?
-#
+# ### 4 · Break it
+# Decode the samples without undoing the latent scale, `vae.decode(z_new)`. What image do you
+# expect if the scale is above 1, and why does no check of this notebook notice?
+
+# %%
+# your turn
+
+# %% [markdown]
 # <details><summary>Solution</summary>
 #
 # The decoder gets latents that are too large and exaggerates contrast. Our checks live in the
@@ -596,11 +612,15 @@ check("v errors never grow", abs(grown["v_prediction"] - (1 - a).sqrt()) < 0.01)
 # </details>
 
 # %% [markdown]
-# **5 · Extend.** How many DDIM steps are enough? Sample eight latents with 2, 5, 10 and 20 steps
-# from the same noise and measure their distance from the walk with 40.
+# ### 5 · Extend
+# How many DDIM steps are enough? Sample eight latents with 2, 5, 10 and 20 steps from the same
+# noise and measure their distance from the walk with 40.
 
 # %%
 # your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 z_start = seeding.noise((8, *z.shape[1:]), p.seed, "how many steps").to(run.device)

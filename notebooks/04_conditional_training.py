@@ -495,11 +495,15 @@ run.panel([
 
 # %% [markdown]
 # ## Exercises
-# **1 · Predict.** Shuffle the m tokens of C. Does the U-Net's answer change? Decide before you run
-# it, then say what the index j of Eq. 8 can mean.
+# ### 1 · Predict
+# Shuffle the m tokens of C. Does the U-Net's answer change? Decide before you run it, then say
+# what the index j of Eq. 8 can mean.
 
 # %%
 # your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 x_in = torch.cat([z2_t, z1], dim=1).to(run.device)
@@ -508,11 +512,15 @@ with torch.no_grad():
 check("the order of the sets means nothing", torch.allclose(said, shuffled, atol=1e-4))
 
 # %% [markdown]
-# **2 · Derive.** Which states of the language model depend on the report at all? Compare the state
-# at `<bos>` for two patients, then at `<eos>`.
+# ### 2 · Derive
+# Which states of the language model depend on the report at all? Compare the state at `<bos>` for
+# two patients, then at `<eos>`.
 
 # %%
 # your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 with torch.no_grad():
@@ -521,24 +529,33 @@ check("<bos> has seen nothing of the report", torch.allclose(states[0][0], state
 check("the end of the report has", not torch.allclose(states[0][-1], states[1][-1], atol=1e-4))
 
 # %% [markdown]
-# **3 · Change a word.** Make the first patient 20 years older, in the record, and measure how far C
-# moves, in units of the spread between patients. Does emphysema move it more?
+# ### 3 · Change a word
+# Move the age in the first patient's record by 20 years: up, or down if it is above 65. How far
+# does C move, in units of the spread between patients? Does emphysema move it more?
 
 # %%
 # your turn
 
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
+
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 patient = val.ehr.iloc[:1]
-older = patient.assign(age=patient.age - 20 if patient.age.iloc[0] > 65 else patient.age + 20)
+aged = patient.assign(age=patient.age - 20 if patient.age.iloc[0] > 65 else patient.age + 20)
 lungs = patient.assign(diagemph=1 - patient.diagemph)
-versions = encode_all(lm, tokenizer, prompts, report_texts(pd.concat([patient, older, lungs])))
+versions = encode_all(lm, tokenizer, prompts, report_texts(pd.concat([patient, aged, lungs])))
 far = (versions[1:] - versions[0]).flatten(1).norm(dim=1) / (ctx_val - ctx_val.mean(0)).flatten(1).norm(dim=1).mean()
 {name: round(value, 2) for name, value in zip(("age", "emphysema"), far.tolist(), strict=True)}
 
 # %% [markdown]
-# **4 · Break it.** Give the two images of a pair different augmentations in `step`. What does the
-# U-Net learn about the baseline, and which figure of this notebook shows it?
-#
+# ### 4 · Break it
+# Give the two images of a pair different augmentations in `step`. What does the U-Net learn about
+# the baseline, and which figure of this notebook shows it?
+
+# %%
+# your turn
+
+# %% [markdown]
 # <details><summary>Solution</summary>
 #
 # The baseline no longer says where things are, only what is in the picture: size, density, texture.

@@ -581,10 +581,14 @@ run.panel([table1.panel_row(table, *pair, run.synthetic, lpips_weights) for pair
 # evidence about the method.
 #
 # ## Exercises
-# **1 · Predict.** Every probability is squared. What happens to AUROC, AUPRC and the Brier score?
+# ### 1 · Predict
+# Every probability is squared. What happens to AUROC, AUPRC and the Brier score?
 
 # %%
 # your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 p_namd = prob["namd"].mean(0)
@@ -596,12 +600,17 @@ p_namd = prob["namd"].mean(0)
 #
 # Squaring keeps the order, so AUROC and AUPRC stay. The Brier score reads the values and moves.
 # </details>
-#
-# **2 · Change a parameter.** Compute the FID floor with fewer and fewer images. What would you ask
-# an author whose FID comes from another N?
+
+# %% [markdown]
+# ### 2 · Change a parameter
+# Compute the FID floor with fewer and fewer images. What would you ask an author whose FID comes
+# from another N?
 
 # %%
 # your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 {n: round(metrics.floor(metrics.fid, features_x2[:n], seed, patient=patient[:n]), 3)
@@ -612,19 +621,30 @@ p_namd = prob["namd"].mean(0)
 #
 # The floor rises as N falls, though the images are the same. Ask for the floor at that N, or KID.
 # </details>
-#
-# **3 · Derive.** Why does a copied baseline score exactly 2 in Δ-RMAE, whatever the follow-up?
-#
+
+# %% [markdown]
+# ### 3 · Derive
+# Why does a copied baseline score exactly 2 in Δ-RMAE, whatever the follow-up?
+
+# %%
+# your turn
+
+# %% [markdown]
 # <details><summary>Solution</summary>
 #
 # A copy predicts $\hat d = 0$. The numerator is $\sum |d|$, the denominator $\tfrac12 \sum |d|$.
 # </details>
-#
-# **4 · Break it on purpose.** Compare the K-mean probability of NAMD with *one run* of itself.
-# Which is higher, and why would it be unfair to set one row's K-mean beside another row's run?
+
+# %% [markdown]
+# ### 4 · Break it on purpose
+# Compare the K-mean probability of NAMD with *one run* of itself. Which is higher, and why would
+# it be unfair to set one row's K-mean beside another row's run?
 
 # %%
 # your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 table.loc[compare_arms, ["auroc_mean", "auroc_kmean"]].round(4)
@@ -635,7 +655,8 @@ table.loc[compare_arms, ["auroc_mean", "auroc_kmean"]].round(4)
 # The mean averages sampling noise away and usually ranks better than a single run. Mean against
 # run compares K = 4 with K = 1, not two methods.
 # </details>
-#
+
+# %% [markdown]
 # ## In practice
 # - This is one judge. On NLST a second reader would show how much of an AUROC is the reader's.
 # - With 53 malignant test nodules the DeLong half-width is about 0.06. Differences of 0.02 between

@@ -581,9 +581,14 @@ run.panel([
 # regimes.
 #
 # ## Exercises
-# **1 · Derive.** Show that K numbers in [0, 1] with mean $\bar p$ have
-# $\mathrm{Var}(p) \le \frac{K}{K-1}\bar p (1 - \bar p)$, and say when they are equal.
-#
+# ### 1 · Derive
+# Show that K numbers in [0, 1] with mean $\bar p$ have $\mathrm{Var}(p) \le \frac{K}{K-1}\bar p
+# (1 - \bar p)$, and say when they are equal.
+
+# %%
+# your turn
+
+# %% [markdown]
 # <details><summary>Solution</summary>
 #
 # For $0 \le p \le 1$ we have $p^2 \le p$, so $\frac1K\sum p_k^2 \le \bar p$. Subtract $\bar p^2$:
@@ -591,43 +596,55 @@ run.panel([
 # equal when every $p_k$ is 0 or 1.
 #
 # </details>
-#
-# **2 · Change a parameter.** Call a nodule unsure when the standard deviation of its probability
-# exceeds 0.1. How many nodules change their regime?
+
+# %% [markdown]
+# ### 2 · Change a parameter
+# Call a nodule unsure when the standard deviation of its probability exceeds 0.1. How many
+# nodules change their regime?
 
 # %%
 # your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 fixed = variance.regimes(table["error"], table["prob_var"], error_cut, 0.1**2)
 pd.crosstab(pd.Series(regime, name="top quarter"), pd.Series(fixed, name="sd above 0.1"))
 
 # %% [markdown]
-# **3 · Break it on purpose.** Draw the median running variance with divisor k. Predict first where
-# it reaches 95 % of the median with divisor k - 1.
+# ### 3 · Break it on purpose
+# Draw the median running variance with divisor k. Predict first where it reaches 95 % of the
+# median with divisor k - 1.
 
 # %%
 # your turn
 
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
+
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
-broken = variance.running_variance(prob_shown, ddof=0)
-ratio_of_means = broken[1:].mean(1) / running[1:].mean(1)             # (k - 1) / k, exactly
-first = int(np.argmax(ratio_of_means >= 0.95)) + 2
-check("the rise is (k - 1) / k", np.allclose(ratio_of_means, 1 - 1 / np.arange(2, k_max + 1)))
-print(f"95 % from k = {first}" if ratio_of_means[-1] >= 0.95 else "95 % needs k = 20")
+k, broken = np.arange(2, k_max + 1), variance.running_variance(prob_shown, ddof=0)
+medians = pd.DataFrame({"k - 1": np.median(running[1:], axis=1), "k": np.median(broken[1:], axis=1)}, index=k)
+ax = medians.plot(figsize=(5, 3), xlabel="runs k", ylabel="median Var(p)", title=f"n = {n_shown} test nodules")
+figures.finish(ax.figure, synthetic=run.synthetic)
+check("the ratio is (k - 1) / k: 95 % at k = 20", np.allclose(medians["k"] / medians["k - 1"], 1 - 1 / k))
 
 # %% [markdown]
-# **4 · Extend.** Are benign nodules more confident at *equal* $\bar p$? Compare the labels within
-# five bins of the mean probability and average the differences.
+# ### 4 · Extend
+# Are benign nodules more confident at *equal* $\bar p$? Compare the labels within five bins of
+# the mean probability and average the differences.
 
 # %%
 # your turn
 
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
+
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
-bins = pd.qcut(table["prob_mean"], 5, labels=False, duplicates="drop")
-within = table.assign(confident=confident, bins=bins).pivot_table(index="bins", columns="label", values="confident")
-print(within.round(2))
-print("benign - malignant at equal mean p:", round((within[0] - within[1]).mean(), 3))
+fifth = pd.qcut(table["prob_mean"], 5, labels=False, duplicates="drop")
+within = pd.crosstab(fifth, table["label"], confident, aggfunc="mean")
+print(within.round(2), "\nbenign - malignant at equal mean p:", round((within[0] - within[1]).mean(), 3))
 
 # %% [markdown]
 # <details><summary>What to expect</summary>
@@ -636,7 +653,8 @@ print("benign - malignant at equal mean p:", round((within[0] - within[1]).mean(
 # are less often confident because their probabilities are larger.
 #
 # </details>
-#
+
+# %% [markdown]
 # ## In practice
 # - Recorded diameters have reading errors, and a nodule is no disc: both widen the peak. With a
 #   mask, measure the distance from its edge.

@@ -542,21 +542,31 @@ run.panel(entries)
 # spread can be as large as the difference. `make seeds` trains three.
 #
 # ## Exercises
-# **1 · Predict.** In `paper.yaml` the loss acts on the pooled latent. Which of the two views of
-# Section 6 will then be better ordered, and why can the other one stay tangled?
-#
+# ### 1 · Predict
+# In `paper.yaml` the loss acts on the pooled latent. Which of the two views of Section 6 will
+# then be better ordered, and why can the other one stay tangled?
+
+# %%
+# your turn
+
+# %% [markdown]
 # <details><summary>Solution</summary>
 #
 # The pooled view: Eq. 4 sees four means and nothing else. The remaining 252 directions of the flat
 # latent carry the picture, are not touched by the loss, and dominate its distances.
 #
 # </details>
-#
-# **2 · Break it on purpose.** Shuffle the diameters between nodules. What must R2 become? Which
-# part of Figure 2 would still look orderly?
+
+# %% [markdown]
+# ### 2 · Break it on purpose
+# Shuffle the diameters between nodules. What must R2 become? Which part of Figure 2 would still
+# look orderly?
 
 # %%
 # your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 shuffled = np.random.default_rng(seed).permutation(y)
@@ -570,13 +580,18 @@ check("shuffled diameters cannot be read", broken < 0.3, round(broken, 3))
 # diameters: islands alone are no sign of order.
 #
 # </details>
-#
-# **3 · Derive.** The standard error of a paired difference, here NAMD and real baseline, shrinks
-# with the square root of the number of malignant nodules, the rarer class. How large would it be
-# with the paper's 53, and what is the smallest difference an interval could separate from 0?
+
+# %% [markdown]
+# ### 3 · Derive
+# The standard error of a paired difference, here NAMD and real baseline, shrinks with the square
+# root of the number of malignant nodules, the rarer class. How large would it be with the paper's
+# 53, and what is the smallest difference an interval could separate from 0?
 
 # %%
 # your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 mean_a, mean_b = (runs.stack(probabilities, [row], pair_id)[0].mean(0) for row in (reference, "real baseline"))
@@ -587,15 +602,25 @@ print(f"here {se_here:.4f} with {n_malignant} malignant; with {n_paper} about {s
 print(f"smallest separable difference: {1.96 * se_paper:.3f}; the paper reports {drop:.3f}")
 
 # %% [markdown]
-# **4 · Extend.** Write a claim of your own and settle it: "the prediction loss alone carries the
-# gain". Which arms does it need, and which side of which limit must the interval lie on?
+# ### 4 · Extend
+# Write a claim of your own and settle it: "the prediction loss alone carries the gain". Which
+# arms does it need, and which side of which limit must the interval lie on?
 
 # %%
 # your turn
 
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
+
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
-print(f"make ablations PROFILE={run_name}   # trains no_align (prediction alone) and no_align_no_pred (neither)")
 print("claim: AUROC, no_align - no_align_no_pred, above 0;", settle("above", 0, 0.002, 0.021), "for [0.002, 0.021]")
+
+# %% [markdown]
+# <details><summary>Solution in words</summary>
+#
+# It needs `no_align` (the prediction loss alone) and `no_align_no_pred` (neither): `make ablations`
+# trains both. The whole interval must lie on the claim's side of its limit.
+# </details>
 
 # %% [markdown]
 # ## In practice

@@ -404,11 +404,15 @@ run.panel([table1.panel_row(whole, row, "auroc", run.synthetic, lpips_weights, k
 # networks and minutes of training. It says nothing about their order on NLST.
 #
 # ## Exercises
-# **1 · Predict.** Double the steps of the flow that starts at the baseline. Does the forecast change
-# much? Decide, then run it.
+# ### 1 · Predict
+# Double the steps of the flow that starts at the baseline. Does the forecast change much? Decide,
+# then run it.
 
 # %%
 # your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 slow, six_of = SimpleNamespace(**{**vars(p), "system_flow_steps": 2 * p.system_flow_steps}), (x1[:6], test.ehr[:6], [0])
@@ -419,8 +423,9 @@ for name in {"corrflownet", "delta_lfm", "flux"} & set(keys):
 moved
 
 # %% [markdown]
-# **2 · Derive.** BrLP averages m latents. By what factor does the variance between its runs fall, and
-# what becomes of the coverage of its K draws (notebook 05)?
+# ### 2 · Derive
+# BrLP averages m latents. By what factor does the variance between its runs fall, and what
+# becomes of the coverage of its K draws (notebook 05)?
 
 # %%
 # your turn
@@ -431,12 +436,17 @@ moved
 # By m, if the draws are independent. K draws that are too alike cover the truth less often: the
 # spread now describes the mean, not the patient.
 # </details>
-#
-# **3 · Change a parameter.** Look at `comparator_tuning`: did a system choose the largest or the
-# smallest rate? What would you try, and on which split?
+
+# %% [markdown]
+# ### 3 · Change a parameter
+# Look at `comparator_tuning`: did a system choose the largest or the smallest rate? What would
+# you try, and on which split?
 
 # %%
 # your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 edge = tuned[tuned.chosen & tuned.lr.isin([min(p.system_rates), max(p.system_rates)])]
@@ -448,7 +458,8 @@ edge[["system", "stage", "lr", "val_loss"]]
 # A choice at the edge asks for one more rate beyond it, for every system alike, on the validation
 # split.
 # </details>
-#
+
+# %% [markdown]
 # ## In practice
 # - **Equal budgets are not equal chances.** A GAN needs more steps than a regression; a transformer
 #   more data than a U-Net. The paper's rows ran at their authors' settings, ours at one budget.

@@ -152,20 +152,32 @@ def test_every_declared_parameter_is_used(source):
     refuse([f"{name} is declared and never used" for name in series.declared(source.stem[:2]) if name not in used])
 
 
+def part_of(cell):
+    """What a cell of an exercise is, or its first characters when it is nothing an exercise has."""
+    if cell.cell_type == "code":
+        hidden = tagged(cell, "hide-cell") and cell.metadata.get("jupyter", {}).get("source_hidden")
+        if tagged(cell, "solution") and hidden:
+            return "code"
+        return "turn" if cell.source == "# your turn" else cell.source[:40]
+    folds = tagged(cell, "solution") and cell.metadata.get("jp-MarkdownHeadingCollapsed")
+    words = re.fullmatch(r"<details><summary>[^<]+</summary>\n\n.+\n</details>", cell.source, re.S)
+    return "fold" if folds and cell.source == "#### Solution" else "words" if words else cell.source[:40]
+
+
 def test_every_exercise_has_room_for_an_answer_and_a_folded_solution(source):
     cells = read(source)
     first, last = (next(i for i, c in enumerate(cells) if re.search(f"^## {title}", c.source, re.M))
                    for title in ("Exercises", "In practice"))
-    part = cells[first:last]
-    answers = sum(c.cell_type == "code" and c.source.startswith("# your turn") for c in part)
-    solutions = [c for c in part if tagged(c, "solution")]
-    folded = sum("<details>" in c.source for c in part)
-    problems = [] if 3 <= answers <= 5 else [f"{answers} cells `# your turn`, allowed 3 to 5"]
-    if max(len(solutions), folded, len(solutions) + folded) < answers:
-        problems.append(f"{len(solutions)} solution cells and {folded} folded texts for {answers} exercises")
-    problems += [f"`{c.source[:50]}`: fold it: tags solution, hide-cell and jupyter.source_hidden" for c in solutions
-                 if c.cell_type == "code" and not (c.metadata.get("jupyter", {}).get("source_hidden")
-                                                   and "hide-cell" in c.metadata["tags"])]
+    starts = [i for i in range(first, last) if re.search(r"^### \d · .+\n\S", cells[i].source, re.M)]
+    numbers = re.findall(r"^### (\d) · ", "\n".join(c.source for c in cells[first:last]), re.M)
+    problems = [] if numbers == [str(n + 1) for n in range(len(starts))] and 3 <= len(starts) <= 5 else [
+        f"exercises {numbers} in {len(starts)} cells: 3 to 5, counted from 1, each in a cell of its own"]
+    for number, (begin, end) in enumerate(pairwise([*starts, last]), start=1):
+        parts = " ".join(part_of(cell) for cell in cells[begin + 1:end])
+        if not re.fullmatch("turn (fold( code)+|fold( code)+ words|words)", parts):
+            problems.append(f"exercise {number} has {parts}: room (`# your turn`), then a folded solution")
+    problems += [f"`{c.source[:50]}` is a solution of no exercise" for c in cells[:first] + cells[last:]
+                 if tagged(c, "solution") or "<details>" in c.source]
     refuse(problems)
 
 

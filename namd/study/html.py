@@ -1,11 +1,12 @@
-"""Executed notebooks as pages that need no network: images embedded, equations as MathML, no remote script."""
+"""Executed notebooks as pages that need no network: images embedded, equations as MathML, solutions folded."""
 
 import re
 from html import unescape
 
 from jinja2 import pass_context
-from latex2mathml.converter import convert
 from nbconvert import HTMLExporter
+
+from namd.study.mathml import mathml
 
 MATH = re.compile(r"<code>.*?</code>|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", re.DOTALL)
 TEMPLATE = """{%- extends 'lab/index.html.j2' -%}
@@ -13,28 +14,49 @@ TEMPLATE = """{%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js_mathjax -%}{%- endblock -%}
 {%- block html_head_js_mermaidjs -%}{%- endblock -%}
 {%- block notebook_css -%}{{ super() }}
-<style>.jp-OutputArea-output .highlight pre {font: 13px/1.35 var(--jp-code-font-family, monospace)}</style>
+<style>
+:root {--jp-mirror-editor-comment-color: #2d6a6a; --jp-mirror-editor-number-color: #067006;
+  --jp-mirror-editor-operator-color: #8a14d6; --jp-cell-prompt-not-active-opacity: 1}
+math {font-family: "Cambria Math", "STIX Two Math", "Latin Modern Math", "DejaVu Math TeX Gyre", math}
+.jp-OutputArea-output .highlight pre {font: 13px/1.35 var(--jp-code-font-family, monospace)}
+.jp-MarkdownCell .jp-Cell-inputWrapper {overflow-x: auto}
+.jp-MarkdownCell .jp-InputArea, .jp-MarkdownOutput.jp-RenderedMarkdown {overflow: visible}
+summary {cursor: pointer; color: #0b5cad}
+.solution > summary {padding: 5px 5px 5px calc(var(--jp-cell-prompt-width) + 15px)}
+</style>
 {%- endblock -%}
+{%- block any_cell scoped -%}
+{%- if 'solution' not in cell.metadata.get('tags', []) -%}{{ super() }}
+{%- elif cell.cell_type == 'code' -%}
+<details class="solution"><summary>Solution in code</summary>{{ super() }}</details>
+{%- endif -%}
+{%- endblock -%}
+{%- block data_png scoped -%}
+{%- set alt = output | get_metadata('alt', 'image/png') or 'figure' -%}
+{{ super() | replace('<img', '<img alt="' ~ alt | escape_html ~ '"') }}
+{%- endblock -%}
+{%- block data_html scoped -%}{{ super() | replace('<th></th>', '<td></td>') }}{%- endblock -%}
 """
 
 
 class PageExporter(HTMLExporter):
-    """nbconvert's lab page without its remote scripts.
+    """nbconvert's lab page without its remote scripts, with every solution folded.
 
-    Source: ours, because a page of equations that needs a server shows LaTeX on a laptop without one.
+    Source: ours, because a page of equations that needs a server shows LaTeX on a laptop without one, and a question
+        whose answer stands open below it is no question.
     """
 
     def __init__(self, **kwargs):
-        super().__init__(raw_template=TEMPLATE, embed_images=True, **kwargs)
+        super().__init__(raw_template=TEMPLATE, **kwargs)       # embed_images would close <details> at once
 
     @pass_context
     def markdown2html(self, context, source):
         """HTML of a markdown cell."""
-        return MATH.sub(_mathml, super().markdown2html(context, source))
+        return MATH.sub(_formula, super().markdown2html(context, source))
 
 
-def _mathml(match) -> str:
+def _formula(match) -> str:
     """One equation as a MathML element; code keeps its dollars."""
     if match["block"]:
-        return convert(unescape(match["block"]), display="block")
-    return convert(unescape(match["inline"])) if match["inline"] else match[0]
+        return mathml(unescape(match["block"]), "block")
+    return mathml(unescape(match["inline"])) if match["inline"] else match[0]

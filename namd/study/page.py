@@ -196,7 +196,7 @@ def _figures(root, plan):
     for title, pattern, text in FIGURES:
         folders = (root / "figures", root / "arms" / plan.main / "figures")
         found = next((hits for f in folders if (hits := sorted(f.glob(f"{pattern}.png")))), [])
-        images = "".join(f'<img alt="{escape(p.stem)}" src="data:image/png;base64,'
+        images = "".join(f'<img alt="{escape(alt.of_file(p))}" src="data:image/png;base64,'
                          f'{base64.b64encode(p.read_bytes()).decode()}">' for p in found)
         yield f"<h2>{title}</h2><figure><figcaption class=quiet>{text}</figcaption>{images}</figure>" if found else ""
 

@@ -11,13 +11,14 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 from IPython.display import HTML, Code, display
 
 from namd.errors import UserError
 from namd.files import replacing
-from namd.study import params, process, ranks, rules, series
+from namd.study import alt, params, process, ranks, rules, series
 from namd.study.digest import git_state, outputs_root, write_json
 from namd.training import parallel, precision
 
@@ -167,13 +168,15 @@ class Run:
         return series.part_key(modules, {name: getattr(self.p, name) for name in using}, record["key"], given)
 
     def figure(self, fig, name):
-        """Save `fig` as figures/<name>.png (150 dpi) with run name and digest in its metadata."""
+        """Show `fig` and save it as figures/<name>.png (150 dpi) with run name, digest and alternative text inside."""
         if parallel.world() > 1:    # the notebook draws it, once
             return
-        path = self.dir / "figures" / f"{name}.png"
+        path, text = self.dir / "figures" / f"{name}.png", alt.describe(fig, name)
+        about = {"Title": name, "Description": text, "Source": f"run {self.p.run_name}, digest {self.digest}"}
         with replacing(path) as aside:
-            fig.savefig(aside, dpi=150, bbox_inches="tight",
-                        metadata={"Title": name, "Source": f"run {self.p.run_name}, digest {self.digest}"})
+            fig.savefig(aside, dpi=150, bbox_inches="tight", metadata=about)
+        display(fig, metadata={"image/png": {"alt": text}})
+        plt.close(fig)
 
     def table(self, df, name):
         """Write `df` as metrics/<name>.csv with columns run_name and digest; returns `df`."""
