@@ -576,9 +576,9 @@ check("zero terminal SNR leaks nothing", min(leaked.values()) == 0, leaked)
 
 # %% [markdown]
 # ### 3 · Derive
-# Show that an error of the noise prediction reaches $\hat{\mathbf z}$ multiplied by $\sqrt{1 -
-# \bar\alpha_t} / \sqrt{\bar\alpha_t}$, an error of v only by $\sqrt{1 - \bar\alpha_t}$. Check it
-# at the middle step with an error of 0.1.
+# Show that an error of the noise prediction reaches $\hat{\mathbf z}$ multiplied by
+# $\sqrt{1 - \bar\alpha_t} / \sqrt{\bar\alpha_t}$, an error of v only by $\sqrt{1 - \bar\alpha_t}$.
+# Check it at the middle step with an error of 0.1.
 
 # %%
 # your turn

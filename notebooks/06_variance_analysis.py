@@ -582,8 +582,8 @@ run.panel([
 #
 # ## Exercises
 # ### 1 · Derive
-# Show that K numbers in [0, 1] with mean $\bar p$ have $\mathrm{Var}(p) \le \frac{K}{K-1}\bar p
-# (1 - \bar p)$, and say when they are equal.
+# Show that K numbers in [0, 1] with mean $\bar p$ have
+# $\mathrm{Var}(p) \le \frac{K}{K-1}\bar p (1 - \bar p)$, and say when they are equal.
 
 # %%
 # your turn

@@ -39,8 +39,8 @@ def letter(char, style):
         style: value of `mathvariant`, e.g. "script", "double-struck", "bold-italic".
     """
     words = [word for word in unicodedata.name(char).split() if word not in ("LATIN", "GREEK", "LETTER", "LUNATE")]
-    name = " ".join([style.upper().replace("BOLD-", "BOLD "), *words])
-    for name in (f"MATHEMATICAL {name}", name):
+    styled = " ".join([style.upper().replace("BOLD-", "BOLD "), *words])
+    for name in (f"MATHEMATICAL {styled}", styled):
         try:
             return unicodedata.lookup(name)
         except KeyError:

@@ -10,6 +10,7 @@ import pandas as pd
 from namd.errors import UserError
 from namd.evaluation.ledger import ledger
 from namd.files import replacing
+from namd.study import alt
 from namd.study.digest import outputs_root, short
 from namd.study.paper import PAPER, ours
 from namd.study.series import AFTER, Job
@@ -29,21 +30,26 @@ CSS = """
 body{font:16px/1.5 system-ui,sans-serif;color:#1c2430;max-width:1240px;margin:2rem auto;padding:0 1.2rem}
 h1{font-size:1.7rem;margin:0}h2{font-size:1.2rem;margin:2.2rem 0 .6rem;border-bottom:1px solid #d5dae1}
 .banner{background:#fff4d6;border-left:5px solid #d99a00;padding:.6rem 1rem;margin:1rem 0}
-table{border-collapse:collapse;width:100%;font-size:.82rem}th{font-weight:600}td.n{white-space:nowrap}
+table{border-collapse:collapse;width:100%;font-size:.86rem}th{font-weight:600}td.n{white-space:nowrap}
 th,td{padding:.3rem .45rem;text-align:right;border-bottom:1px solid #e4e8ee;vertical-align:top}
 thead tr:first-child th:first-child,td:first-child{text-align:left;max-width:13rem}
 thead th{border-bottom:2px solid #1c2430;vertical-align:bottom}
 tr.group td{font-style:italic;background:#f4f6f9;text-align:left}tr.own td{font-weight:600}
-.paper{color:#5b6675;border-right:1px solid #d5dae1}.ci,.quiet{color:#5b6675;font-size:.82em;font-weight:400}
+.paper{color:#5b6675;border-right:1px solid #d5dae1}.ci,.quiet{color:#5b6675;font-size:.88em;font-weight:400}
 .verdict{white-space:nowrap;font-weight:600;padding:.1rem .4rem;border-radius:.2rem;border:1px solid}
 .holds{color:#0b5d3b;background:#e3f4ea}.fails{color:#8f1d1d;background:#fbe6e4}
 .undecided{color:#5e4a00;background:#fff4d6}.not{color:#465061;background:#f4f6f9}
 .claims td,.claims th{text-align:left}.claims td:first-child{max-width:none;width:33%}
 .claims td.n,.claims th.n{text-align:right}.claims td:last-child{width:25%}.claims td:nth-child(3){width:17%}
-img{max-width:100%;display:block;margin:.6rem 0}figure{margin:0 0 1.4rem}
+img{max-width:100%;display:block;margin:.6rem 0}figure{margin:0 0 1.4rem}.scroll{overflow-x:auto}
 pre{background:#f4f6f9;padding:.8rem;overflow:auto}
+@media (max-width:640px){.claims thead{display:none}.claims tr,.claims td{display:block}
+.claims tr{border-bottom:1px solid #e4e8ee;padding:.4rem 0}
+.claims td,.claims td.n,.claims td:nth-child(n){border:0;padding:.1rem .45rem;width:auto;text-align:left}
+.claims td.n br{display:none}}
 a{color:#0b5cad}
 """
+SCROLL = '<div class=scroll role=region tabindex=0 aria-label="{}">'
 
 
 def write_page(plan):
@@ -63,7 +69,8 @@ def write_page(plan):
                       *_figures(root, plan), _notebooks(root, plan), _stamp(stamp)])
     page = ('<!doctype html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width,initial-scale=1">'
-            f"<title>NAMD · {escape(root.name)}</title><style>{CSS}</style></head><body>\n{body}\n</body></html>\n")
+            f"<title>NAMD · {escape(root.name)}</title><style>{CSS}</style></head>\n"
+            f"<body><main>\n{body}\n</main></body></html>\n")
     aside = root / f".index.{os.getpid()}"
     aside.write_text(page, encoding="utf-8")
     os.replace(aside, root / "index.html")
@@ -104,8 +111,9 @@ def _claims(frame):
     counts = frame["verdict"].value_counts()
     known = " · ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
     return (f"<h2>Claims, settled on {escape(frame['data'].iloc[0])} data</h2><p>{known}</p>"
-            "<table class=claims><thead><tr><th>claim</th><th class=n>effect [95 %]</th><th>measured over</th>"
-            f"<th>verdict</th><th>why</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+            f"{SCROLL.format('Claims')}<table class=claims><thead><tr><th>claim</th><th class=n>effect [95 %]</th>"
+            "<th>measured over</th><th>verdict</th><th>why</th></tr></thead>"
+            f"<tbody>{''.join(rows)}</tbody></table></div>"
             "<p class=quiet>A verdict concerns this run and its data; none says that the paper was reproduced. The"
             " intervals are not adjusted for their number.</p>")
 
@@ -174,8 +182,8 @@ def _table(frame):
     n, malignant = int(frame["n"].max()), int(frame["malignant"].max())
     unlike = "" if ours("fid", frame) != "fid" else (" FID is on the judge's features here and on Inception's in the"
                                                      " paper: the two columns are not on one scale.")
-    return (f"<h2>Table 1</h2><table><thead><tr><th rowspan=2>Method</th>{heads}</tr>"
-            f"<tr>{subs}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return (f"<h2>Table 1</h2>{SCROLL.format('Table 1')}<table><thead><tr><th rowspan=2>Method</th>{heads}</tr>"
+            f"<tr>{subs}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
             f"<p class=quiet>Here: {n} test subjects, {malignant} malignant. mean ± sd over K runs (the paper's"
             " statistic), and below it the 95 % interval over patients of the K-mean probability (DeLong for AUROC,"
             f" jackknife for AUPRC).{unlike}</p>")
@@ -211,8 +219,9 @@ def _notebooks(root, plan):
             link = f"{(job.folder / 'notebooks' / found['notebook']).as_posix()}.html"
             rows.append(f'<tr><td><a href="{link}">{escape(job.label)}</a></td><td>{found["seconds"]:.0f} s</td>'
                         f'<td>{found["memory_gib"]:.1f} GiB</td><td>{found["digest"]}</td></tr>')
-    return ("<h2>The notebooks, executed</h2><table><thead><tr><th>notebook</th><th>wall time</th><th>peak memory</th>"
-            f"<th>digest</th></tr></thead><tbody>{''.join(rows)}</tbody></table>")
+    return (f"<h2>The notebooks, executed</h2>{SCROLL.format('Notebooks')}<table><thead><tr><th>notebook</th>"
+            "<th>wall time</th><th>peak memory</th><th>digest</th></tr></thead>"
+            f"<tbody>{''.join(rows)}</tbody></table></div>")
 
 
 def _stamp(stamp):
@@ -221,4 +230,4 @@ def _stamp(stamp):
     lines = [f"run       {stamp['run_name']}, digest {stamp['digest']}", f"code      commit {stamp['commit']}{state}",
              f"versions  {versions}", f"device    {stamp['device']}, {stamp['threads']} thread(s), {stamp['dtype']}",
              f"data      {'synthetic: phantom data' if stamp['synthetic'] else 'NLST delivery'}"]
-    return "<h2>Stamp</h2><pre>" + escape("\n".join(lines)) + "</pre>"
+    return "<h2>Stamp</h2><pre tabindex=0>" + escape("\n".join(lines)) + "</pre>"
