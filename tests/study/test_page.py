@@ -3,7 +3,9 @@ import re
 
 import pandas as pd
 import pytest
-from PIL import Image
+from browser import ask, needs_browser
+from bs4 import BeautifulSoup
+from PIL import Image, PngImagePlugin
 
 from namd.errors import UserError
 from namd.study import params
@@ -104,6 +106,37 @@ def test_the_page_is_one_file_with_its_figures(root):
     html = (root / "index.html").read_text()
     assert html.count("data:image/png;base64,") == 1 and "Figure 2" in html and "Figure 5" not in html
     assert not re.search(r'(src|href)="(https?:|/)', html)
+
+
+def test_whatever_may_be_wide_scrolls_in_a_box_that_keys_reach(root):
+    write_page(Plan([SMOKE]))
+    soup = BeautifulSoup((root / "index.html").read_text(), "html.parser")
+    boxes = [element.find_parent(class_="scroll") for element in soup("table")] + soup("pre")
+    assert len(boxes) == 4 and all(box["tabindex"] == "0" for box in boxes)
+    assert all(box["aria-label"] for box in boxes[:3])
+    assert soup.find("meta", attrs={"name": "viewport"}) and len(soup("main")) == 1
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [360, 390, 1400])
+def test_the_page_fits_the_screen_with_every_verdict_on_it(root, width, tmp_path):
+    Image.new("L", (2400, 4)).save(root / "figures" / "fig2_latent_space.png")
+    write_page(Plan([SMOKE]))
+    whole, verdict, outside = ask((root / "index.html").read_text(), width, """[page.documentElement.scrollWidth,
+        Math.max(...[...page.querySelectorAll('.verdict')].map(e => e.getBoundingClientRect().right)),
+        [...page.querySelectorAll('body *')].filter(e => !e.parentElement.closest('.scroll')
+            && e.getBoundingClientRect().right > page.documentElement.clientWidth).length]""", tmp_path)
+    assert whole <= width and 0 < verdict <= width and outside == 0
+
+
+def test_a_figure_is_described_by_what_was_written_into_it_or_by_its_name(root):
+    about = PngImagePlugin.PngInfo()
+    about.add_text("Description", 'latent "space", n < 9')
+    Image.new("L", (4, 4)).save(root / "figures" / "fig2_latent_space.png", pnginfo=about)
+    Image.new("L", (4, 4)).save(root / "figures" / "fig3_cases.png")
+    write_page(Plan([SMOKE]))
+    soup = BeautifulSoup((root / "index.html").read_text(), "html.parser")
+    assert [image["alt"] for image in soup("img")] == ['latent "space", n < 9', "fig3 cases"]
 
 
 def test_without_table_1_the_page_names_the_notebook_that_writes_it(home):

@@ -4,14 +4,19 @@ import sys
 import warnings
 
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.pylabtools import select_figure_formats
+from IPython.utils.capture import capture_output
 from matplotlib.figure import Figure
 from PIL import Image
 
 from namd.errors import UserError
+from namd.study import alt
 from namd.study import run as study
 from namd.training import precision
 
@@ -145,6 +150,26 @@ def test_figures_and_tables_carry_run_and_digest(home):
     assert run.table(df, "t") is df
     written = pd.read_csv(run.dir / "metrics" / "t.csv")
     assert written.to_dict("list") == {"row": ["NAMD"], "auroc": [0.5], "run_name": ["smoke"], "digest": [run.digest]}
+
+
+def test_a_figure_is_shown_once_with_words_for_what_it_shows(home, monkeypatch):
+    monkeypatch.setenv("IPYTHONDIR", str(home / "ipython"))
+    run = study.start("01_data", scope())
+    shell = InteractiveShell.instance()
+    select_figure_formats(shell, {"png"})
+    fig, axes = plt.subplots(1, 2)
+    axes[0].set(title="P", xlabel="nodule i", ylabel="nodule j")
+    fig.suptitle("Neighbours, n = 3")
+    with capture_output() as seen:
+        run.figure(fig, "fig0_rows")
+    InteractiveShell.clear_instance()
+    text = "fig0 rows: Neighbours, n = 3; P; nodule j against nodule i"
+    assert [shown.metadata["image/png"]["alt"] for shown in seen.outputs] == [text]
+    with Image.open(run.dir / "figures" / "fig0_rows.png") as image:
+        assert image.text["Description"] == text
+    assert not plt.get_fignums()
+    axes[0].set_title("long " * 99)
+    assert len(alt.describe(fig, "fig0_rows")) <= alt.LONGEST
 
 
 def test_a_phantom_run_never_calls_itself_comparable(home):
