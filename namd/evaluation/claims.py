@@ -113,6 +113,12 @@ def _nearly(id, claim, quantity):
                  dict(quantity=quantity.lower()), "05", "below", 0.1, "runs", unless=_alone)
 
 
+def _step(id, claim, row, beside):
+    """One of the two steps from a system without the record to NAMD."""
+    return Claim(id, claim, "ours", f"AUROC, {row.replace('namd', 'NAMD')} - {beside}", "AUROC", "record_controls",
+                 dict(row=row, beside=beside), "08", absent="make table1 PROFILE={run}")
+
+
 def _spread(id, claim, place, statistic, unit, **other):
     """A line of notebook 06, which counts so that above 0 the claim holds."""
     return Claim(id, claim, place, statistic, unit, "claims_variance", dict(id=id), "06", **other)
@@ -188,6 +194,9 @@ OURS = (
              "permuted records"),
     _against("patient", "The patient matters: NAMD beats itself with another patient's age, sex, emphysema and family",
              "ours", "permuted patients"),
+    _step("sd15_report", "NAMD is worth more than its record: it beats SD1.5 that reads the same report", "namd",
+          "sd15_report"),
+    _step("sd15_record", "The record is worth something by itself: SD1.5 gains by its report", "sd15_report", "sd15"),
     _against("copy", "NAMD's images are nearer to the follow-up than a copied baseline", "ours", "copy-baseline",
              "LPIPS", rule="below", over="runs", unless=_random_lpips),
     _spread("ring_lead", "The boundary ring holds more variance than its share of the area", "ours",

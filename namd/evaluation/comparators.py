@@ -9,6 +9,8 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from namd.evaluation import intervals, metrics
 from namd.evaluation.figures import COLOURS, finish
 
+RECORD_CONTROLS = {"sd15_report": "sd15"}       # a row with the record and nothing else of NAMD: the row without
+
 
 def change_on_validation(makers, x1, x2, ehr, seeds):
     """How well each row forecasts the change, before any test image is opened.
@@ -49,6 +51,32 @@ def against_best(label, prob, systems, counts):
     best = max(systems, key=mean.get)
     low, high = intervals.percentile_interval(draws["namd"] - np.max([draws[row] for row in systems], axis=0))
     return pd.DataFrame([dict(quantity="AUROC", row=best, value=mean["namd"] - mean[best], low=low, high=high)])
+
+
+def record_controls(label, prob, counts):
+    """Is it the record or is it NAMD? Both steps from a system without the record to NAMD, for the ledger.
+
+    Args:
+        label: (N,); prob: {row: (K, N)}; counts: (n_boot, N); controls whose rows are missing are left out.
+
+    Returns:
+        DataFrame row, beside, quantity (AUROC), value (row - beside, each the mean over runs), low, high (95 %): NAMD
+        beside each control of RECORD_CONTROLS, then the control beside the system that it was made from.
+
+    Source: ours, because a row without the record cannot tell what the record is worth from what NAMD is worth.
+    """
+    there = {control: without for control, without in RECORD_CONTROLS.items() if {control, without} <= prob.keys()}
+    steps = [step for control, without in there.items() for step in (("namd", control), (control, without))]
+    return pd.DataFrame([_difference(label, prob, counts, *step) for step in steps],
+                        columns=["row", "beside", "quantity", "value", "low", "high"])
+
+
+def _difference(label, prob, counts, row, beside):
+    """One line of `record_controls`."""
+    means = [metrics.over_runs(metrics.auroc, label, prob[name])[0] for name in (row, beside)]
+    draws = [intervals.auroc_draws(label, prob[name], counts) for name in (row, beside)]
+    low, high = intervals.percentile_interval(draws[0] - draws[1])
+    return dict(row=row, beside=beside, quantity="AUROC", value=means[0] - means[1], low=low, high=high)
 
 
 def histories(tables, title="", synthetic=False):

@@ -14,8 +14,8 @@ COLUMNS = ["id", "claim", "place", "statistic", "effect", "low", "high", "unit",
            "data", "verdict", "why"]
 COUNTS = dict.fromkeys(("n", "k", "training_seeds"), "Int64")
 REAL = ("real baseline", "real follow-up")
-SYSTEMS = ("comparators", "best_system")                    # tables of notebook 08
-BESIDE = ("table1", "regimes", *SYSTEMS)                    # tables that a reason or a comparison reads
+SYSTEMS = ("comparators", "best_system", "record_controls")     # tables of notebook 08
+BESIDE = ("table1", "regimes", *SYSTEMS)                        # tables that a reason or a comparison reads
 
 
 def near_best(table1):

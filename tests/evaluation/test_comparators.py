@@ -59,6 +59,18 @@ def test_the_interval_knows_that_the_best_was_chosen():
     assert found["low"] < fixed[0] - 0.005 and found["high"] < fixed[1] - 0.005, fixed
 
 
+def test_the_way_from_a_system_to_namd_is_the_record_and_the_rest():
+    rng = np.random.default_rng(0)
+    label = np.repeat([0, 1], 60)
+    prob = {row: label + s * rng.normal(size=(2, 120)) for row, s in dict(namd=0.5, sd15_report=0.9, sd15=3.0).items()}
+    counts = intervals.resample_counts(label, 400, "t")
+    rest, record = comparators.record_controls(label, prob, counts).itertuples()
+    assert (rest.row, rest.beside, record.row, record.beside) == ("namd", "sd15_report", "sd15_report", "sd15")
+    whole = comparators.against_best(label, prob, ["sd15"], counts).iloc[0]
+    assert rest.value + record.value == pytest.approx(whole["value"]) and 0 < record.low < record.value < record.high
+    assert comparators.record_controls(label, {row: prob[row] for row in ("namd", "sd15")}, counts).empty
+
+
 def test_every_stage_gets_a_panel_with_its_validation_points():
     table = pd.DataFrame(dict(step=[1, 2, 3], val_loss=[3.0, np.nan, 1.0]))
     fig = comparators.histories({f"system, {i}": table for i in range(6)}, "title", True)
