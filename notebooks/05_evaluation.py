@@ -415,12 +415,12 @@ if known_law:
 # $P(L = 1 \mid X^{(1)}, e)$, which no predictor can beat. *Brock* is the published PanCan model
 # (full, with spiculation), with nothing fitted:
 #
-# $$\begin{aligned} \mathrm{logit}\, P = {} & 0.0287\,(\text{age} - 62) + 0.6011\,[\text{female}] +
+# $$\begin{array}{l} \mathrm{logit}\, P = 0.0287\,(\text{age} - 62) + 0.6011\,[\text{female}] +
 # 0.2961\,[\text{family}] + 0.2953\,[\text{emphysema}] \\
-# & - 5.3854\,\big((d / 10)^{-1/2} - 1.58113883\big) - 0.1276\,[\text{nonsolid}] +
+# \quad - 5.3854\,\big((d / 10)^{-1/2} - 1.58113883\big) - 0.1276\,[\text{nonsolid}] +
 # 0.3770\,[\text{part-solid}] \\
-# & + 0.7729\,[\text{spiculated}] + 0.6581\,[\text{upper lobe}] - 0.0824\,(n - 4) - 6.7892
-# \end{aligned}$$
+# \quad + 0.7729\,[\text{spiculated}] + 0.6581\,[\text{upper lobe}] - 0.0824\,(n - 4) - 6.7892
+# \end{array}$$
 #
 # d is the longest diameter in mm. The record does not hold the number n of nodules, so n = 4;
 # whatever else is missing takes the value at which its term is 0. Brock ranks, but its risks are
