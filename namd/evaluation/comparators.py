@@ -108,6 +108,7 @@ def cost_against_auroc(table, costs, title="", synthetic=False, reference="real 
         table: DataFrame of table1.diagnosis_columns, indexed by row, with the row `reference` (dashed).
         costs: DataFrame of systems.costs, indexed by row: the rows to draw.
     """
+    colours = sns.color_palette("dark")             # each at least 3 : 1 against white, the thin lines too
     names = {"flop": "FLOP a follow-up", "parameters": "parameters", "train_seconds": "training, s"}
     fig, axes = plt.subplots(1, 3, figsize=(11, 4.4), sharey=True, layout="constrained")
     costs, shown = costs.assign(flop=costs["gflops"] * 1e9), table.loc[costs.index]
@@ -115,8 +116,8 @@ def cost_against_auroc(table, costs, title="", synthetic=False, reference="real 
     reach = np.abs(shown[["auroc_low", "auroc_high"]].to_numpy().T - value)
     for ax, (column, label) in zip(axes, names.items(), strict=True):
         for i, row in enumerate(costs.index):
-            ax.errorbar(costs.loc[row, column], value[i], yerr=reach[:, [i]], fmt="os^Dv<>pP*X"[i % 11], ms=6,
-                        color=COLOURS[i % len(COLOURS)], lw=1, label=row)
+            ax.errorbar(costs.loc[row, column], value[i], yerr=reach[:, [i]], fmt="os^Dv<>pP*X"[i % 11], ms=7,
+                        mfc="none", color=colours[i % len(colours)], lw=1, label=row)   # open: none hides another
         ax.axhline(table.loc[reference, "auroc_kmean"], color="0.3", ls="--", lw=1)
         ax.set(xscale="log", xlabel=label)
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -16,6 +16,8 @@ REGIME_COLOURS = dict(zip(REGIMES, (COLOURS[2], COLOURS[4], COLOURS[3]), strict=
 def error_and_variance(table, regime, error_cut, var_cut, k_runs, synthetic=False):
     """Figure 3, left: error against variance with regimes and ceiling; beside it variance by label, same axis.
 
+    The axis is a square root: the ceiling is an arch above the cloud, and what lies near 0 keeps apart.
+
     Args:
         table: columns label, prob_mean, prob_var, error (`variance.spread`). regime: (N,) of REGIMES.
     """
@@ -30,12 +32,15 @@ def error_and_variance(table, regime, error_cut, var_cut, k_runs, synthetic=Fals
     ceiling = k_runs / (k_runs - 1) * grid * (1 - grid)
     ax.plot(grid, ceiling, color="0.4", lw=1, ls=":", label="ceiling, error (1 - error) K / (K - 1)")
     ax.plot([error_cut, error_cut], [0, var_cut], color="0.6", lw=0.8, ls="--")
-    ax.set(xlabel="prediction error |L - mean p|", ylabel="predictive variance Var(p)", xlim=(-0.02, 1.02),
-           ylim=(-0.02 * table["prob_var"].max(), 1.08 * table["prob_var"].max() + 1e-9))
     _variance_by_label(side, table)
+    ax.set_yscale("function", functions=(np.sqrt, np.square))
+    ax.set(xlabel="prediction error |L - mean p|", ylabel="predictive variance Var(p), square-root axis",
+           xlim=(-0.02, 1.02), ylim=(0, 1.1 * ceiling.max()), yticks=[0, 0.001, 0.01, 0.03, 0.1, 0.2, 0.3])
+    ax.yaxis.set_major_formatter("{x:g}")
     for axes in (ax, side):
         axes.axhline(var_cut, color="0.6", lw=0.8, ls="--")
-    fig.legend(*ax.get_legend_handles_labels(), fontsize=8, loc="outside lower left", ncols=3, frameon=False)
+    fig.legend(*ax.get_legend_handles_labels(), fontsize=8, loc="outside lower left", ncols=4, frameon=False,
+               columnspacing=1)
     sns.despine(fig)
     return finish(fig, f"Error and variance over K = {k_runs} runs, n = {len(table)} test nodules", synthetic)
 

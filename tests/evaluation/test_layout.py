@@ -1,5 +1,7 @@
 """Table 1 and its neighbours as a reader sees them."""
 
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -102,6 +104,19 @@ def test_forests_share_their_rows_and_leave_out_what_a_panel_lacks(closing):
     assert [tick.get_text() for tick in left.get_yticklabels()] == ["a", "b"]
     assert list(left.get_yticks()) == list(left.containers[0].lines[0].get_ydata()) == [0, -1]
     assert right.containers[0].lines[0].get_ydata() == [-1]                  # row b lies where it lies on the left
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.103, 0.028), (-0.0037, 0.0068), (0.581, 0.833), (-0.4, 0.02),
+                                           (-12.5, 3.1), (0.0001, 0.0004), (-0.051, 0.049)])
+def test_labels_of_a_forest_keep_apart(low, high, closing):
+    one = pd.DataFrame(dict(row=["a"], value=[(low + high) / 2], low=[low], high=[high]))
+    fig = layout.forests({name: (one, 0) for name in "abcd"})
+    fig.canvas.draw()
+    for ax in fig.axes:
+        x0, x1 = ax.get_xlim()
+        ends = [label.get_window_extent() for tick, label in zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)
+                if x0 <= tick <= x1]
+        assert len(ends) > 1 and all(left.x1 + 3 < right.x0 for left, right in pairwise(ends))
 
 
 def test_difference_forests_show_both_statistics_of_auroc(closing):

@@ -26,6 +26,8 @@ def test_error_and_variance_draws_every_nodule_twice_on_one_axis(table):
         drawn = np.concatenate([c.get_offsets()[:, 1] for c in ax.collections])
         assert sorted(drawn) == pytest.approx(sorted(table["prob_var"]))
     assert cloud.get_ylim() == labels.get_ylim()
+    ceiling = next(line for line in cloud.lines if line.get_label().startswith("ceiling"))
+    assert cloud.get_ylim()[0] <= 0 and cloud.get_ylim()[1] > ceiling.get_ydata().max() > 0.33
     assert "Var(p)" in cloud.get_ylabel() and "error" in cloud.get_xlabel()
     assert [t.get_text() for t in labels.get_xticklabels()] == ["benign\n(n = 8)", "malignant\n(n = 4)"]
 
