@@ -649,8 +649,8 @@ print(within.round(2), "\nbenign - malignant at equal mean p:", round((within[0]
 # %% [markdown]
 # <details><summary>What to expect</summary>
 #
-# When the difference shrinks inside the bins, the label had little to do with it: malignant nodules
-# are less often confident because their probabilities are larger.
+# If the difference shrinks inside the bins, malignant nodules are less often confident because
+# their probabilities are larger.
 #
 # </details>
 
