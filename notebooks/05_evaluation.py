@@ -591,8 +591,8 @@ run.panel([table1.panel_row(table, *pair, run.synthetic, lpips_weights) for pair
 # #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
-p_namd, of = prob["namd"].mean(0), (metrics.auroc, metrics.auprc, metrics.brier)
-{f.__name__: [round(f(label, p), 4) for p in (p_namd, p_namd**2)] for f in of}
+p_namd, measures = prob["namd"].mean(0), (metrics.auroc, metrics.auprc, metrics.brier)
+{f.__name__: [round(f(label, p), 4) for p in (p_namd, p_namd**2)] for f in measures}
 
 # %% [markdown]
 # <details><summary>Solution</summary>

@@ -1,7 +1,9 @@
+import re
+
 import nbformat
 import pytest
 
-from namd.study import series
+from namd.study import params, series
 from namd.study.course import WithoutSolutions
 
 v4 = nbformat.v4
@@ -14,6 +16,16 @@ def test_answers_go_and_questions_stay():
         v4.new_markdown_cell("<details><summary>Solution</summary>\nSo.\n</details>")])
     student, _ = WithoutSolutions().preprocess(nb, {})
     assert [cell.source for cell in student.cells] == ["Why?\n\n**2** How?", "# your turn"]
+
+
+def test_whatever_names_a_notebook_names_one_that_exists():
+    there = {series.notebook(number).stem for number in series.AFTER} | set(series.AFTER)
+    files = [file for file in params.REPO.glob("*") if file.name in ("README.md", "Makefile", "Snakefile")]
+    files += [file for folder in ("namd", "notebooks", "params", "outputs/reference")
+              for file in (params.REPO / folder).rglob("*.*") if file.suffix in (".py", ".ipynb", ".md", ".yaml")]
+    named = {(file.name, name) for file in files for name in re.findall(
+        r"\b\d\d_[a-z]+(?:_[a-z0-9]+)*|(?<=\bnotebook )\d\d\b", file.read_text(encoding="utf-8"))}
+    assert len(named) > 50 and not [line for line in sorted(named) if line[1] not in there]
 
 
 @pytest.mark.parametrize("number", sorted(series.AFTER))
