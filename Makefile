@@ -53,9 +53,7 @@ lab: .venv/.ready
 	@$(PY) -m jupyter lab notebooks
 
 course: .venv/.ready
-	@$(PY) -m jupyter nbconvert --log-level WARN --to notebook --output-dir outputs/course \
-	  --NotebookExporter.preprocessors=namd.study.course.WithoutSolutions notebooks/*.ipynb
-	@echo "The notebooks without solutions are in outputs/course"
+	@$(PY) -m namd course
 
 .venv/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"NAMD needs Python 3.11 or newer, and this is {v[0]}.{v[1]}: make PYTHON=python3.11")'

@@ -12,10 +12,13 @@ from pathlib import Path
 
 from snakemake.logging import logger
 
+from namd.console import settle
 from namd.errors import UserError
+from namd.marks import begin
 from namd.study.digest import outputs_root, short
 from namd.study.series import LATER, Plan
 
+settle()
 try:
     FILES = [str(Path(f).resolve()) for f in config.get("params", "params/quick.yaml").split(",")]
     PLAN = Plan(FILES, [f"run_name={config['run_name']}"] if "run_name" in config else [])
@@ -23,7 +26,7 @@ try:
     PLAN = PLAN.with_trained(ROOT)
     DONE = {job: str(PLAN.done_file(job)) for job in PLAN.jobs()}
     SERIES = [file for job, file in DONE.items() if job.number not in LATER]
-    finished, total = PLAN.finished(ROOT)
+    finished, total = PLAN.finished(begin(ROOT))
 except UserError as error:
     sys.exit(str(error))
 

@@ -1,8 +1,9 @@
-"""python -m namd run 04 --params params/quick.yaml | page | dial | cohorts | check | predict | benchmark"""
+"""python -m namd run 04 --params params/quick.yaml | page | dial | cohorts | check | predict | course | benchmark"""
 
 import argparse
 import sys
 
+from namd import console
 from namd.errors import UserError
 
 
@@ -31,6 +32,7 @@ def _arguments(argv):
     predict.add_argument("--ehr", metavar="JSON", help="record of the 13 features; absent ones are unknown")
     predict.add_argument("-k", type=int, default=20, dest="k_runs", metavar="K", help="follow-ups to draw")
     predict.add_argument("--out", required=True, metavar="DIR", help="folder for images, maps and report")
+    commands.add_parser("course", help="the notebooks without their solutions (make course)")
     benchmark = commands.add_parser("benchmark", help="our way against the common way, side by side")
     benchmark.add_argument("names", nargs="*", help="which of them; all when none is named")
     benchmark.add_argument("--repeats", type=int, default=7, help="interleaved repeats of each pair")
@@ -51,6 +53,9 @@ def _go(asked):
     if asked.command == "benchmark":
         from namd.study.benchmark import run_benchmarks
         return run_benchmarks(asked.names, asked.repeats)
+    if asked.command == "course":
+        from namd.study.course import write_course
+        return write_course()
     from namd.study.series import PER_ARM, Job, Plan
     plan = Plan(asked.params, asked.pairs)
     if asked.command == "check":
@@ -76,10 +81,19 @@ def main(argv=None):
     except UserError as error:
         print(error, file=sys.stderr)
         return 1
+    except ImportError as error:
+        print(f"This environment lacks something ({error}): use .venv/bin/python, which `make study` sets up, or"
+              " install requirements.lock.", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{error.filename or 'A file'} cannot be used ({error.strerror or error}): see that it is there, that you"
+              " may read and write it, and start again.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("Interrupted; the same command goes on from the last checkpoint.", file=sys.stderr)
         return 130
 
 
 if __name__ == "__main__":
+    console.settle()
     sys.exit(main())

@@ -10,3 +10,7 @@ class UserError(Exception):
     def _render_traceback_(self):
         """Jupyter's hook: the lines a notebook shows in place of a traceback."""
         return [str(self)]
+
+
+class DamagedError(UserError):
+    """A file of a run that cannot be used as it is; the message names the notebook that makes it."""

@@ -1,49 +1,61 @@
 """Files and folders that are whole or not there, whatever a kill or a full disk does to their writer."""
 
+import ctypes
 import errno
+import fcntl
+import json
 import os
+import platform
 import re
+import secrets
 import shutil
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 
 from safetensors import SafetensorError
 
-from namd.errors import UserError
+from namd import marks
+from namd.errors import DamagedError, UserError
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+MANY = 100
+LONG_DEAD = 7 * 24 * 3600       # seconds after which another machine's writer is taken for dead
+HERE, EXCHANGE = -100, 2        # AT_FDCWD and RENAME_EXCHANGE of renameat2
 
 
 @contextmanager
 def replacing(path):
     """Yield a path beside `path`; the file or folder that the block writes there is synced and renamed to `path`.
 
-    A reader sees the old file or the whole new one; a folder is missing for the instant between two renames.
+    A reader sees the old one or the whole new one. (Where the system cannot exchange two folders in one step, the
+    folder is missing for an instant; the next writer puts back the old one if that instant was the last.)
 
     Args:
         path: its folder is made when it is missing.
 
     Raises:
-        UserError: the disk is full; what was at `path` stays.
+        UserError: what is at `path` is not this program's (`marks.only_ours`), or the disk is full; it stays.
 
     Source: ours, because a killed writer must not leave half a file that looks like a whole one.
     """
     path = Path(path)
-    aside, before = (path.with_name(f".{word}-{os.getpid()}-{path.name}") for word in ("tmp", "old"))
     with or_disk_full(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path.parent)
-        remove(aside)
-        try:
-            yield aside
-            sync(aside)
-        except BaseException:
-            remove(aside)
-            raise
-        if path.is_dir():
-            os.replace(path, before)
-        os.replace(aside, path)
-        remove(before)
+        marks.only_ours(path)
+        with _name(path.parent) as name:
+            aside, before = (path.with_name(f".{word}-{name}-{path.name}") for word in ("tmp", "old"))
+            try:
+                yield aside
+                _sign(aside, path)
+                sync(aside)
+                marks.only_ours(path)           # the block may have taken hours
+                _put(aside, path, before)
+            finally:
+                remove(aside)
         _fsync(path.parent)
 
 
@@ -71,27 +83,57 @@ def says_full(error):
     return getattr(error, "errno", None) in FULL or (said is not None and int(said[1]) in FULL)
 
 
+@contextmanager
+def reading(path, number):
+    """Turn whatever goes wrong while the block reads `path` into one sentence; a changed file is not read at all.
+
+    Args:
+        path: a file or folder of a run; number: of the notebook that makes it.
+
+    Raises:
+        DamagedError: it is damaged, incomplete or out of reach.
+
+    Source: ours, because what reads a damaged file (JSON, parquet, safetensors, a model's own code) may raise anything.
+    """
+    try:
+        changed = marks.changed(path)
+        if changed:
+            raise ValueError(f"{changed.name} is not as it was written")
+        yield
+    except DamagedError:
+        raise
+    except Exception as error:
+        said = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise DamagedError(f"{path} is damaged, incomplete or out of reach ({said.rstrip('.')}): delete it and run"
+                           f" notebook {number} again (`python -m namd run {number}`).") from error
+
+
+def read_json(path, number, *keys) -> dict:
+    """The object in a JSON file of a run, with at least `keys`; `number` and errors as in `reading`."""
+    with reading(path, number):
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        lacking = [key for key in keys if key not in found]
+        if lacking or not isinstance(found, dict):
+            raise ValueError(f"it lacks {', '.join(lacking)}" if lacking else "no JSON object")
+        return found
+
+
 def remove(path):
-    """Delete a file or a folder with all it holds, if it is there."""
-    if path.is_dir():
+    """Delete a file or a folder with all it holds, if it is there. Only for what this program made."""
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
 
 
 def sync(path):
-    """Flush a file, or a folder and all below it, to the disk."""
-    for inner in path.iterdir() if path.is_dir() else ():
-        sync(inner)
-    _fsync(path)
-
-
-def _sweep(folder):
-    """Delete what killed writers left in `folder`; the name holds the number of its process."""
-    for stray in folder.glob(".*"):
-        name = re.fullmatch(r"\.(?:tmp|old)-(\d+)-.*", stray.name)
-        if name and not alive(int(name[1])):
-            remove(stray)
+    """Flush a file, or a folder and all below it, to the disk; many files together, which is many times faster."""
+    parts = [path, *path.rglob("*")]
+    if len(parts) > MANY:
+        os.sync()
+        return
+    for part in reversed(parts):
+        _fsync(part)
 
 
 def alive(pid):
@@ -103,6 +145,94 @@ def alive(pid):
     except PermissionError:
         pass
     return True
+
+
+def _sign(aside, path):
+    """Enter what is about to be renamed to `path` in the list that says it is ours."""
+    if aside.is_dir():
+        marks.sign_folder(aside)
+    else:
+        marks.sign_file(path, aside)
+
+
+def _put(aside, path, before):
+    """Rename `aside` to `path`; what was at `path` is removed when the new one is there."""
+    if not (path.is_dir() or aside.is_dir() and path.exists()):
+        os.replace(aside, path)
+    elif not _exchange(aside, path):
+        os.replace(path, before)
+        try:
+            os.replace(aside, path)
+        except BaseException:
+            os.replace(before, path)
+            raise
+        remove(before)
+
+
+def _exchange(one, other):
+    """Swap two names in one step; False where the system cannot."""
+    try:
+        swap = ctypes.CDLL(None).renameat2
+    except AttributeError:
+        return False
+    return swap(HERE, os.fsencode(one), HERE, os.fsencode(other), EXCHANGE) == 0
+
+
+@contextmanager
+def _name(folder):
+    """Yield a name for temporary files in `folder` that is a live writer's as long as its lock file is locked.
+
+    Source: ours: a process number names nothing on another host or in another container, and the system frees a
+    lock when its process dies.
+    """
+    name = f"{_machine()}-{secrets.token_hex(4)}"
+    lock = folder / f".lock-{name}"
+    with open(lock, "w") as handle:
+        with suppress(OSError):                         # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            yield name
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def _machine():
+    """Eight letters that all processes share that share a kernel, those of other containers too."""
+    told = BOOT.read_text() if BOOT.is_file() else platform.node()
+    return sha256(told.encode()).hexdigest()[:8]
+
+
+def _sweep(folder):
+    """Delete what killed writers left in `folder`; a folder they had taken away for its successor is put back."""
+    for lock in folder.glob(".lock-*"):
+        if not marks.ASIDE.fullmatch(lock.name):
+            continue
+        name = lock.name.removeprefix(".lock-")
+        strays = [lock, *folder.glob(f".tmp-{name}-*"), *folder.glob(f".old-{name}-*")]
+        if _is_dead(lock, name, strays):
+            _clear(strays, name)
+
+
+def _is_dead(lock, name, strays):
+    """Whether the writer who locked `lock` is gone; one of another machine only after it wrote nothing for a week."""
+    try:
+        with open(lock) as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if name.startswith(_machine()):
+            return True
+        last = max(file.lstat().st_mtime for stray in strays for file in (stray, *stray.rglob("*")))
+        return time.time() - last > LONG_DEAD
+    except OSError:         # it is held, or another process sweeps too
+        return False
+
+
+def _clear(strays, name):
+    for stray in reversed(strays):                      # the lock last: without it the others would not be found
+        successor = stray.with_name(stray.name.removeprefix(f".old-{name}-"))
+        if successor != stray and not successor.exists():
+            os.replace(stray, successor)
+        with suppress(FileNotFoundError):
+            remove(stray)
 
 
 def _fsync(path):

@@ -9,6 +9,7 @@ from diffusers.utils import logging
 
 from namd.data.report import report_texts
 from namd.errors import UserError
+from namd.files import reading
 from namd.models import hub
 from namd.models.diffusion import ddim_sample
 from namd.models.llm import load_llm
@@ -53,20 +54,20 @@ class NAMDPipeline(DiffusionPipeline):
             kwargs: other values than the folder's for llm_path, llm_dtype or ddim_steps.
 
         Raises:
-            UserError: no pipeline there, or one with missing weights.
+            UserError: no pipeline there, or a damaged one.
         """
         folder = Path(path)
-        try:
+        if not (folder / "model_index.json").is_file():
+            raise UserError(f"{folder} holds no NAMD pipeline: run notebook 04 for this run and arm.")
+        with reading(folder, "04"):
             llm_path = cls.load_config(folder)["llm_path"]
-        except (OSError, KeyError) as error:
-            raise UserError(f"{folder} holds no NAMD pipeline: run notebook 04 for this run and arm.") from error
-        if (folder / llm_path).is_dir():
-            llm_path = os.path.normpath(folder / llm_path)
-        models = {"vae": load_vae(folder).vae, "unet": load_unet(folder),
-                  "soft_prompts": hub.load(SoftPrompts, folder, "soft_prompts", "soft prompts")}
-        logging.disable_progress_bar()
-        models = {name: model.eval().requires_grad_(False) for name, model in models.items()}
-        pipe = super().from_pretrained(folder, **models, **{"llm_path": llm_path, **kwargs})
+            if (folder / llm_path).is_dir():
+                llm_path = os.path.normpath(folder / llm_path)
+            models = {"vae": load_vae(folder).vae, "unet": load_unet(folder),
+                      "soft_prompts": hub.load(SoftPrompts, folder, "soft_prompts", "soft prompts")}
+            logging.disable_progress_bar()
+            models = {name: model.eval().requires_grad_(False) for name, model in models.items()}
+            pipe = super().from_pretrained(folder, **models, **{"llm_path": llm_path, **kwargs})
         pipe.register_to_config(_name_or_path=folder.name)  # an absolute path would travel with every copy
         pipe.opened_llm = llm
         return pipe

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from namd import marks
 from namd.data.cohort import Cohort, centre_crop, window
 from namd.data.dicom import MM_PER_PX
 from namd.data.nodule import Nodule, read_nodule_at
@@ -21,13 +22,14 @@ from namd.data.secondary import RESEARCH_ONLY, SYNTHETIC, write_secondary
 from namd.errors import UserError
 from namd.evaluation.prediction import follow_up_grid, spread_maps, to_hu
 from namd.evaluation.runs import run_seeds
-from namd.files import replacing
+from namd.files import read_json, replacing
 from namd.models.judge import Judge, load_judge
 from namd.pipeline import NAMDPipeline
 from namd.training import precision
 
 NEEDED = {"cohort/manifest.json": "01", "arms/{arm}/namd/model_index.json": "04", "arms/{arm}/runs/04.json": "04",
           "judge/config.json": "05", "runs/05.json": "05"}
+WRITTEN = ("follow_up.png", "variance.png", "follow_up", "prediction.json")
 AIR_HU, CORE_MM = -700, 3
 NOT_A_PATIENT = ("the models were trained on synthetic phantom data, so the images and the probability show how the "
                  "program works and mean nothing for a patient")
@@ -62,14 +64,15 @@ def predict(run, series, center, ehr, k_runs, out, arm="namd") -> int:
         0, the exit status.
 
     Raises:
-        UserError: any of the inputs cannot be used; one sentence.
+        UserError: any of the inputs cannot be used, or `out` holds files of these names that are not ours.
 
     Source: Sec. 3.3.2 and 4.1.2 (samples, judged by a classifier of real follow-ups).
     """
     if k_runs < 1:
         raise UserError(f"-k is {k_runs}: draw at least one follow-up (the paper draws 20).")
     point, (record, missing) = _point(center), read_record(ehr)
-    nodule, trained, out = read_nodule_at(series, point), open_run(run, arm), _folder(out)
+    out = _folder(out, series)
+    nodule, trained = read_nodule_at(series, point), open_run(run, arm)
     p, seeds = trained.p, run_seeds(k_runs)
     x1 = torch.from_numpy(window(centre_crop(nodule.crop, p.image_size), p.window_low, p.window_high))[None, None]
     name = f"{nodule.series.uid} {' '.join(f'{value:.2f}' for value in point)}"
@@ -90,13 +93,18 @@ def _point(center) -> tuple[float, float, float]:
     return tuple(float(word) for word in found.groups())
 
 
-def _folder(out) -> Path:
-    """`out`, made when it is missing."""
+def _folder(out, series) -> Path:
+    """`out`, made when it is missing, outside `series` and with nothing of a user's under the names to be written."""
+    out = Path(out)
+    if Path(series).is_dir() and out.resolve().is_relative_to(Path(series).resolve()):
+        raise UserError(f"--out {out} lies in the folder of the scan, which stays as it is: name another folder.")
     try:
-        Path(out).mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--out {out} cannot be made ({error.strerror}): name another folder.") from error
-    return Path(out)
+    for name in WRITTEN:
+        marks.only_ours(out / name)
+    return out
 
 
 def open_run(run, arm) -> Trained:
@@ -116,8 +124,8 @@ def open_run(run, arm) -> Trained:
         if not (root / file).is_file():
             raise UserError(f"Run {root.name} is not finished: {file} is missing; run notebook {number} first "
                             f"(`python -m namd run {number}`).")
-    stamp, judged_by = (json.loads((root / folder / "runs" / file).read_text(encoding="utf-8"))
-                        for folder, file in ((f"arms/{arm}", "04.json"), ("", "05.json")))
+    stamp = read_json(root / f"arms/{arm}/runs/04.json", "04", "arm", "digest", "key", "commit", "parameters")
+    judged_by = read_json(root / "runs/05.json", "05", "key")
     p, cohort = SimpleNamespace(**stamp["parameters"]), Cohort.open(root / "cohort")
     precision.settle(p.precision)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -199,7 +207,7 @@ def _write(out: Path, trained, nodule: Nodule, x1, x2_hat, found) -> list[str]:
         write_secondary(aside, x2_hu, hu_window, entropy)
     with replacing(out / "prediction.json") as aside:
         aside.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    return [str(out / name) for name in ("follow_up.png", "variance.png", "follow_up/", "prediction.json")]
+    return [str(out / name) for name in WRITTEN]
 
 
 def _say(found, written) -> None:

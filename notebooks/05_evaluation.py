@@ -464,7 +464,7 @@ shown = [row for row in prob if "-seed" not in row]        # other training seed
 
 # %%
 run.table(table.round(6), "table1")
-runs.probability_table(prob, pair_id, patient).to_parquet(run.root / "metrics" / "probabilities.parquet", index=False)
+runs.save_probabilities(run.root / "metrics" / "probabilities.parquet", prob, pair_id, patient)
 layout.table1(table.loc[shown], compare_arms)
 
 # %% [markdown]

@@ -358,8 +358,8 @@ new = table1.image_columns({row: values[row] for row in makers}).join(new)
 new = new.assign(n=len(label), malignant=int(label.sum()), k=[len(prob[row]) for row in new.index])
 new = table1.beside_the_paper(new, run.synthetic, lpips_weights, paper_names)
 run.table(new.assign(**beside), "comparators")
-runs.probability_table({row: prob[row] for row in makers}, pair_id, patient).to_parquet(
-    run.root / "metrics" / "comparator_probabilities.parquet", index=False)
+by_row = {row: prob[row] for row in makers}
+runs.save_probabilities(run.root / "metrics" / "comparator_probabilities.parquet", by_row, pair_id, patient)
 
 # %%
 whole = pd.concat([old.drop(columns="run_name"), new]).fillna({"paper_row": "", "comparable": ""})

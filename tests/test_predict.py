@@ -57,7 +57,7 @@ def asked(run, series, tmp_path):
 
 def draws(folder):
     """HU of the drawn images of an output folder, bands cut off: (K, S, S)."""
-    files = [pydicom.dcmread(file) for file in sorted((folder / "follow_up").iterdir())]
+    files = [pydicom.dcmread(file) for file in sorted((folder / "follow_up").glob("*.dcm"))]
     return np.stack([ds.pixel_array[8:-8] * float(ds.RescaleSlope) + float(ds.RescaleIntercept) for ds in files])
 
 
@@ -97,7 +97,7 @@ def test_every_output_says_research_only_and_the_training_is_synthetic(asked, tm
     assert RESEARCH_ONLY.upper() in said and "mean nothing for a patient" in said
     found = json.loads((out / "prediction.json").read_text())
     assert found["use"] == RESEARCH_ONLY and found["model"]["synthetic_training"]
-    files = sorted(f for f in out.rglob("*") if f.is_file())
+    files = sorted(f for f in out.rglob("[!.]*") if f.is_file())
     assert len(files) == 3 + 3
     for file in files:
         if file.suffix == ".png":
@@ -120,7 +120,7 @@ def test_no_figure_cuts_its_warning(k_runs):
 
 
 def test_a_run_on_patients_is_not_called_phantom(asked, run, tmp_path, capsys):
-    shutil.copytree(run, tmp_path / "real", ignore=shutil.ignore_patterns("delivery"))
+    shutil.copytree(run, tmp_path / "real", ignore=shutil.ignore_patterns("delivery", ".namd"))
     manifest = tmp_path / "real" / "cohort" / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"synthetic": true', '"synthetic": false'))
     assert main(asked(run=tmp_path / "real", k=1)) == 0
@@ -131,7 +131,7 @@ def test_a_run_on_patients_is_not_called_phantom(asked, run, tmp_path, capsys):
 
 def test_dicom_files_are_marked_anonymous_repeatable_and_no_scan(asked, tmp_path):
     main(asked())
-    first = {f.name: f.read_bytes() for f in (tmp_path / "out" / "follow_up").iterdir()}
+    first = {f.name: f.read_bytes() for f in (tmp_path / "out" / "follow_up").glob("*.dcm")}
     ds = pydicom.dcmread(tmp_path / "out" / "follow_up" / "draw_01.dcm")
     assert ds.SOPClassUID.name == "Secondary Capture Image Storage" and ds.Modality == "OT"
     assert list(ds.ImageType[:2]) == ["DERIVED", "SECONDARY"] and ds.BurnedInAnnotation == ds.SyntheticData == "YES"
@@ -141,7 +141,7 @@ def test_dicom_files_are_marked_anonymous_repeatable_and_no_scan(asked, tmp_path
     with pytest.raises(RefusedError, match="E15"):                            # our own reader does not take it for a CT
         read_series(tmp_path / "out" / "follow_up")
     assert main(asked(out=tmp_path / "again")) == 0
-    assert {f.name: f.read_bytes() for f in (tmp_path / "again" / "follow_up").iterdir()} == first
+    assert {f.name: f.read_bytes() for f in (tmp_path / "again" / "follow_up").glob("*.dcm")} == first
 
 
 def test_simpleitk_reads_the_same_hu(asked, tmp_path):
@@ -154,7 +154,7 @@ def test_simpleitk_reads_the_same_hu(asked, tmp_path):
 
 def test_a_second_prediction_leaves_no_draw_of_the_first(asked, tmp_path):
     assert main(asked()) == main(asked(k=1, ehr=None)) == 0
-    assert [f.name for f in (tmp_path / "out" / "follow_up").iterdir()] == ["draw_01.dcm"]
+    assert [f.name for f in (tmp_path / "out" / "follow_up").glob("*.dcm")] == ["draw_01.dcm"]
     found = json.loads((tmp_path / "out" / "prediction.json").read_text())
     assert found["probability_of_malignancy"]["sd"] is None and len(found["missing"]) == 13
 

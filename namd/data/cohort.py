@@ -1,7 +1,6 @@
 """The prepared cohort: the one contract between the data and everything downstream."""
 
 import hashlib
-import json
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from scipy import ndimage
 from namd.data.dicom import HU_LOW, PIXELS
 from namd.data.report import EHR, NODULE
 from namd.errors import UserError
+from namd.files import read_json, reading
 
 SCHEMA_VERSION = 1
 AUGMENTATIONS = {"square": 8, "rotations": 5}
@@ -140,14 +140,16 @@ class Cohort:
         path = Path(path)
         if not (path / "manifest.json").exists():
             raise UserError(f"{path} holds no prepared cohort; run notebook 01 first")
-        manifest = json.loads((path / "manifest.json").read_text())
-        if manifest["schema_version"] > SCHEMA_VERSION:
-            raise _broken(path, f"schema {manifest['schema_version']} is newer than this reader ({SCHEMA_VERSION})")
+        schema = read_json(path / "manifest.json", "01", "schema_version")["schema_version"]
+        if schema != SCHEMA_VERSION:
+            raise _broken(path, f"schema {schema} is newer than this reader ({SCHEMA_VERSION})")
+        manifest = read_json(path / "manifest.json", "01", "sha256", "synthetic")
         for name, digest in manifest["sha256"].items():
             if not (path / name).exists() or sha256(path / name) != digest:
                 raise _broken(path, f"{name} is absent or differs from its checksum")
-        crops = np.load(path / "crops.npy", mmap_mode="r", allow_pickle=False)
-        pairs = pd.read_parquet(path / "pairs.parquet").set_index("pair_id")
+        with reading(path, "01"):
+            crops = np.load(path / "crops.npy", mmap_mode="r", allow_pickle=False)
+            pairs = pd.read_parquet(path / "pairs.parquet").set_index("pair_id")
         _verify(path, pairs, crops)
         return cls(path, manifest, pairs, crops)
 

@@ -1,7 +1,6 @@
 """A delivery (NLST tables and DICOM series) to the prepared cohort."""
 
 import json
-import shutil
 import time
 from collections import Counter
 from pathlib import Path
@@ -18,6 +17,7 @@ from namd.data.links import link_nodules
 from namd.data.refused import REASONS
 from namd.data.report import EHR, NODULE
 from namd.data.tables import read_delivery
+from namd.files import replacing
 
 PARAMETERS = ("data_label_days", "data_val_share", "data_test_share", "data_split_seed")
 
@@ -35,14 +35,20 @@ def build_cohort(delivery, out, p, progress=print) -> Path:
         `out`. Every nodule at T0 is in pairs.parquet or in refused.csv; the manifest holds the sums.
 
     Raises:
-        UserError: tables that cannot be used at all, or no pair left.
+        UserError: tables that cannot be used at all, no pair left, or `out` holds what this program did not write.
 
     Source: paper 4.1.1 (pairs of one nodule, one year apart, split by patient).
     """
-    say, delivery, out = _stopwatch(progress), Path(delivery), Path(out)
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    say, out = _stopwatch(progress), Path(out)
+    with replacing(out) as partial:
+        partial.mkdir()
+        pairs, refused = _build(Path(delivery), partial, p, say)
+    say(f"cohort: {len(pairs)} pairs ({(pairs.label == 1).sum()} malignant), {len(refused)} nodules refused")
+    return out
+
+
+def _build(delivery, partial, p, say):
+    """Read a delivery and write the files of its cohort to the folder `partial`; the pairs and the refused nodules."""
     tables = read_delivery(delivery)
     for kind, count in tables.counts.items():
         say(f"{kind}: {count['kept']} rows kept, {count['refused']} refused")
@@ -58,10 +64,7 @@ def build_cohort(delivery, out, p, progress=print) -> Path:
             rows.append(_row(link, crops, scans, synthetic, p))
     pairs = _pairs(rows, p)
     _write(partial, delivery, tables, pairs, refused, n_nodules, synthetic, p)
-    shutil.rmtree(out, ignore_errors=True)
-    partial.rename(out)
-    say(f"cohort: {len(pairs)} pairs ({(pairs.label == 1).sum()} malignant), {len(refused)} nodules refused")
-    return out
+    return pairs, refused
 
 
 def is_current(out, delivery, p) -> bool:

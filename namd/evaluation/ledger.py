@@ -1,12 +1,11 @@
 """The claims ledger: each claim of namd.evaluation.claims with its number, interval and verdict in a finished run."""
 
-import json
-
 import numpy as np
 import pandas as pd
 
 from namd.evaluation.claims import COMMAND, declared
 from namd.evaluation.variance import verdict
+from namd.files import read_json, reading
 from namd.study.paper import ours
 from namd.study.series import LATER
 
@@ -15,7 +14,7 @@ COLUMNS = ["id", "claim", "place", "statistic", "effect", "low", "high", "unit",
 COUNTS = dict.fromkeys(("n", "k", "training_seeds"), "Int64")
 REAL = ("real baseline", "real follow-up")
 SYSTEMS = ("comparators", "best_system", "record_controls")     # tables of notebook 08
-BESIDE = ("table1", "regimes", *SYSTEMS)                        # tables that a reason or a comparison reads
+BESIDE = {"table1": "05", "regimes": "06", **dict.fromkeys(SYSTEMS, "08")}  # read for a reason; which notebook's
 
 
 def near_best(table1):
@@ -43,24 +42,31 @@ def near_best(table1):
     return pd.DataFrame(rows)
 
 
-def read_tables(folder, names):
-    """The tables `names` of a run, as far as they are there, with its parameters and data source.
+def read_tables(folder, makers):
+    """The tables of a run, as far as they are there, with its parameters and data source.
 
     Args:
         folder: Path of the run; notebooks 02 and 05 must have finished there.
+        makers: {table: number of the notebook that writes it}.
     """
-    files = {name: folder / "metrics" / f"{name}.csv" for name in {*names, *BESIDE}}
-    tables = {name: pd.read_csv(file) for name, file in files.items() if file.is_file()}
-    vae, record = (json.loads((folder / file).read_text(encoding="utf-8"))
-                   for file in ("arms/namd/runs/02.json", "runs/05.json"))
+    files = {name: folder / "metrics" / f"{name}.csv" for name in {**makers, **BESIDE}}
+    tables = {name: read_table(file, {**makers, **BESIDE}[name]) for name, file in files.items() if file.is_file()}
+    vae = read_json(folder / "arms/namd/runs/02.json", "02", "parameters")
+    record = read_json(folder / "runs/05.json", "05", "parameters", "run_name", "synthetic")
     for name in SYSTEMS:        # of another Table 1 than this one: other patients, judge or arms
         if name in tables and set(tables[name]["table1_digest"]) != set(tables["table1"]["digest"]):
             del tables[name]
     rows = pd.concat([tables[name] for name in ("table1", "comparators") if name in tables])
     return tables | dict(
-        probabilities=pd.read_parquet(folder / "metrics" / "probabilities.parquet"), run=record["run_name"],
+        probabilities=read_table(folder / "metrics" / "probabilities.parquet", "05"), run=record["run_name"],
         parameters=vae["parameters"] | record["parameters"], data="phantom" if record["synthetic"] else "NLST",
         near_best=near_best(rows))
+
+
+def read_table(file, number):
+    """A CSV or parquet file of a run; `number` and errors as in files.reading."""
+    with reading(file, number):
+        return pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file)
 
 
 def settle(rule, limit, low, high):
@@ -87,7 +93,7 @@ def ledger(folder, arms=(), notebooks=None):
     Source: ours. A verdict concerns this run and its data; none says that the paper was reproduced.
     """
     claims = [claim for claim in declared(arms) if notebooks is None or claim.made_by in notebooks]
-    tables = read_tables(folder, {claim.table for claim in claims})
+    tables = read_tables(folder, {claim.table: claim.made_by for claim in claims})
     return pd.DataFrame([_decide(claim, tables) for claim in claims], columns=COLUMNS).astype(COUNTS)
 
 

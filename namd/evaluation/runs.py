@@ -151,7 +151,9 @@ def _save(path, array):
 
 def load_row(folder, row):
     """Images of one row, float32 tensor (K, N, 1, S, S) in [-1, 1]."""
-    return torch.from_numpy(np.load(row_file(folder, row)).astype(np.float32))[:, :, None]
+    file = row_file(folder, row)
+    with files.reading(file, "05"):
+        return torch.from_numpy(np.load(file).astype(np.float32))[:, :, None]
 
 
 def probability_table(prob, pair_id, patient):
@@ -164,6 +166,12 @@ def probability_table(prob, pair_id, patient):
     parts = [pd.DataFrame(dict(row=row, run=k, seed=seed, **of_pair, prob=np.asarray(values[k], float)))
              for row, values in prob.items() for k, seed in enumerate(run_seeds(len(values)))]
     return pd.concat(parts, ignore_index=True)
+
+
+def save_probabilities(path, prob, pair_id, patient):
+    """Write the `probability_table` of the other arguments to the parquet file `path`."""
+    with files.replacing(path) as aside:
+        probability_table(prob, pair_id, patient).to_parquet(aside, index=False)
 
 
 def training_seeds(rows, arm):

@@ -1,7 +1,6 @@
 """The compared systems by name: a system is the file namd/forecasters/<name>.py with a class `System`."""
 
 import importlib
-import json
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import joblib
 import pandas as pd
 
 from namd.errors import UserError
+from namd.files import read_json
 from namd.forecasters import system_names
 from namd.models.cost import flops, parameters
 from namd.training.precision import prepare
@@ -120,7 +120,7 @@ def costs_of_namd(make, root, x1, ehr):
         make: () -> NAMD; root: of the run; x1, ehr: as in `costs`.
     """
     one = make()
-    stamps = [json.loads((Path(root) / f"arms/namd/runs/{n}.json").read_text()) for n in ("02", "03", "04")]
+    stamps = [read_json(Path(root) / f"arms/namd/runs/{n}.json", n, "seconds") for n in ("02", "03", "04")]
     line = _cost(one, [one.pipe.vae, one.unet, one.prompts, one.lm], sum(s["seconds"] for s in stamps), x1, ehr)
     return pd.DataFrame([line], index=pd.Index(["namd"], name="row"))
 

@@ -72,7 +72,8 @@ class Trained(Forecaster):
         with seeding.fresh_weights(p.seed, "system", self.name):
             self.nets = nn.ModuleDict(self.build()).to(self.device)
         if self.fitted:
-            self.nets.load_state_dict(load_file(self.folder / "model.safetensors"), strict=False)
+            with files.reading(self.folder / "model.safetensors", "08"):
+                self.nets.load_state_dict(load_file(self.folder / "model.safetensors"), strict=False)
         self.nets.eval()
 
     @abstractmethod
@@ -106,7 +107,7 @@ class Trained(Forecaster):
     @property
     def seconds(self) -> float:
         """Wall time of the process that finished the training, tuning included."""
-        return json.loads((self.folder / "fit.json").read_text())["seconds"]
+        return files.read_json(self.folder / "fit.json", "08", "seconds")["seconds"]
 
     def fit(self, pairs, params) -> None:
         """Tune and train every stage on train, by val; a killed fit goes on from its newest checkpoint.
@@ -128,8 +129,9 @@ class Trained(Forecaster):
         learnt = {n: w for n, w in self.nets.named_parameters() if w.requires_grad} | dict(self.nets.named_buffers())
         with files.replacing(self.folder / "model.safetensors") as aside:
             save_file({name: weight.detach().contiguous().cpu() for name, weight in learnt.items()}, aside)
-        pd.DataFrame(tuned).to_csv(self.folder / "tuning.csv", index=False)
-        pd.DataFrame(spent).to_csv(self.folder / "budget.csv", index=False)
+        for name, rows in (("tuning", tuned), ("budget", spent)):
+            with files.replacing(self.folder / f"{name}.csv") as aside:
+                pd.DataFrame(rows).to_csv(aside, index=False)
         with files.replacing(self.folder / "fit.json") as aside:
             aside.write_text(json.dumps(dict(seconds=time.time() - began)))
         with files.replacing(self.folder / "key") as aside:
@@ -152,7 +154,8 @@ class Trained(Forecaster):
                         weight.copy_(first[name])
         best = min(losses, key=losses.get)
         history = self._loop(stage, n_items, best, self.p.system_steps, stage.name)
-        history.to_csv(self.folder / f"history_{stage.name}.csv", index=False)
+        with files.replacing(self.folder / f"history_{stage.name}.csv") as aside:
+            history.to_csv(aside, index=False)
         return [dict(stage=stage.name, lr=rate, val_loss=loss, chosen=rate == best) for rate, loss in losses.items()]
 
     def _spent(self, stage, n_items):

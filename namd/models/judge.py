@@ -13,7 +13,7 @@ from torch import nn
 from namd.data.cohort import AUGMENTATIONS
 from namd.data.report import nodule_features
 from namd.errors import UserError
-from namd.files import replacing
+from namd.files import read_json, reading, replacing
 from namd.training import loop
 from namd.training.precision import prepare
 from namd.training.seeding import fresh_weights
@@ -127,15 +127,18 @@ def load_judge(folder) -> Judge:
     """Judge saved by `Judge.save`, in evaluation mode.
 
     Raises:
-        UserError: the folder holds no judge.
+        UserError: the folder holds no judge, or a damaged one.
 
     Source: ours, because 06 and 07 read the judge that 05 trained.
     """
     folder = Path(folder)
     if not (folder / "model.safetensors").exists():
         raise UserError(f"{folder}: no judge here; make it with `python -m namd run 05`.")
-    judge = Judge(**json.loads((folder / "config.json").read_text()))
-    judge.load_state_dict(load_file(folder / "model.safetensors"))
+    with reading(folder / "model.safetensors", "05"):
+        weights = load_file(folder / "model.safetensors")
+    with reading(folder / "config.json", "05"):
+        judge = Judge(**read_json(folder / "config.json", "05"))
+        judge.load_state_dict(weights)
     return judge.eval()
 
 

@@ -24,6 +24,7 @@ from transformers.utils import logging
 
 from namd.data.report import EMPTY_REPORT, report_texts
 from namd.errors import UserError
+from namd.files import replacing
 from namd.models import hub
 from namd.models.prefix import states_at
 from namd.training import loop, seeding
@@ -104,8 +105,9 @@ def build_llm(path, texts, p, device="cpu") -> None:
         lm = model.model.language_model.to(device)
         pretrain(lm, tokenizer, texts, p, path.parent / "checkpoints" / "llm", key)
     logging.disable_progress_bar()
-    model.save_pretrained(path)
-    tokenizer.save_pretrained(path)
+    with replacing(path) as aside:
+        model.save_pretrained(aside)
+        tokenizer.save_pretrained(aside)
 
 
 def pretrain(lm, tokenizer, texts, p, folder, key):

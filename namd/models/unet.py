@@ -8,6 +8,7 @@ from diffusers import UNet2DConditionModel
 from torch import nn
 
 from namd.errors import UserError
+from namd.files import replacing
 from namd.models import hub
 from namd.training import parallel, precision
 from namd.training.seeding import fresh_weights, generator
@@ -54,7 +55,8 @@ def build_unet(path, p) -> Path:
     """
     with fresh_weights(p.seed, "unet"):
         unet = UNet2DConditionModel(**small_config(p))
-    unet.save_pretrained(path)
+    with replacing(path) as aside:
+        unet.save_pretrained(aside)
     return Path(path)
 
 

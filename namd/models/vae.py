@@ -11,7 +11,7 @@ from torch import nn
 
 from namd.data.cohort import AUGMENTATIONS
 from namd.errors import UserError
-from namd.files import replacing
+from namd.files import reading, replacing
 from namd.models import hub
 from namd.training import parallel, precision
 from namd.training.seeding import fresh_weights
@@ -138,9 +138,10 @@ def load_vae(path, image_size: int = 64, seed: int = 23) -> NoduleVAE:
     stored = Path(path) / PROBE_FILE
     if not stored.is_file():
         return NoduleVAE(vae, _new_probe(image_size, seed)).eval()
-    weights = load_file(stored)
-    probe = nn.Linear(weights["weight"].shape[1], 1)
-    probe.load_state_dict(weights)
+    with reading(stored, "02"):
+        weights = load_file(stored)
+        probe = nn.Linear(weights["weight"].shape[1], 1)
+        probe.load_state_dict(weights)
     return NoduleVAE(vae, probe).eval()
 
 
@@ -199,4 +200,5 @@ def cache_latents(vae: NoduleVAE, pairs, p, path) -> None:
 
 def load_latents(path) -> dict[str, torch.Tensor]:
     """What `cache_latents` wrote: z1_mean, z1_std, z2_mean, z2_std, each (N, A, 4, h, w), scaled."""
-    return load_file(path)
+    with reading(path, "02"):
+        return load_file(path)

@@ -17,6 +17,7 @@ import torch
 from scipy.stats import bootstrap
 
 from namd.errors import UserError
+from namd.files import replacing
 from namd.models import cost
 from namd.study.digest import outputs_root
 from namd.study.params import REPO, suggest
@@ -60,8 +61,8 @@ def run_benchmarks(names=(), repeats: int = 7) -> int:
     print(f"{where}, float32; a large matmul reaches {peak / 1e12:.3f} TFLOP/s; {repeats} interleaved repeats")
     rows = [measure(pair, repeats, device, peak) for module in modules for pair in module.pairs(device)]
     print(table(rows))
-    outputs_root().mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(rows).to_csv(outputs_root() / "benchmarks.csv", index=False, float_format="%.6g")
+    with replacing(outputs_root() / "benchmarks.csv") as aside:
+        pd.DataFrame(rows).to_csv(aside, index=False, float_format="%.6g")
     return 0
 
 

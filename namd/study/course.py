@@ -2,7 +2,13 @@
 
 import re
 
+import nbformat
 from nbconvert.preprocessors import Preprocessor
+
+from namd.files import replacing
+from namd.marks import only_ours
+from namd.study.digest import outputs_root, short
+from namd.study.series import NOTEBOOKS
 
 
 class WithoutSolutions(Preprocessor):
@@ -18,3 +24,20 @@ class WithoutSolutions(Preprocessor):
                 cell.source = re.sub(r"<details>.*?</details>\n*", "", cell.source, flags=re.S).strip()
         nb.cells = [cell for cell in nb.cells if cell.source and "solution" not in cell.metadata.get("tags", [])]
         return nb, resources
+
+
+def write_course() -> int:
+    """Write outputs/course/: every notebook without its solutions; returns 0.
+
+    Raises:
+        UserError: one of them was edited there, or is somebody's own; then none is written.
+    """
+    folder, sources = outputs_root() / "course", sorted(NOTEBOOKS.glob("*.ipynb"))
+    for source in sources:
+        only_ours(folder / source.name)
+    for source in sources:
+        notebook, _ = WithoutSolutions().preprocess(nbformat.read(source, as_version=4), {})
+        with replacing(folder / source.name) as aside:
+            nbformat.write(notebook, aside)
+    print(f"The notebooks without solutions are in {short(folder)}")
+    return 0

@@ -1,13 +1,12 @@
 """`python -m namd dial | cohorts`: one table and one figure from a run's neighbours, other phantoms of its profile."""
 
-import json
-
 import pandas as pd
 
 from namd.data.cohort import Cohort
 from namd.errors import UserError
 from namd.evaluation import dial, figures, intervals, runs
-from namd.files import or_disk_full
+from namd.evaluation.ledger import read_table
+from namd.files import read_json, replacing
 from namd.study.digest import outputs_root, short
 from namd.study.params import REPO
 
@@ -58,11 +57,10 @@ def _neighbours(root, folder, plan, command):
 
 def _write(root, name, table, fig):
     """metrics/<name>.csv and figures/<name>.png of a run."""
-    for folder in ("metrics", "figures"):
-        (root / folder).mkdir(exist_ok=True)
-    with or_disk_full(root):
-        table.to_csv(root / "metrics" / f"{name}.csv", index=False)
-        fig.savefig(root / "figures" / f"{name}.png", dpi=150, bbox_inches="tight")
+    with replacing(root / "metrics" / f"{name}.csv") as aside:
+        table.to_csv(aside, index=False)
+    with replacing(root / "figures" / f"{name}.png") as aside:
+        fig.savefig(aside, dpi=150, bbox_inches="tight")
     print(f"{short(root / 'figures' / f'{name}.png')} and metrics/{name}.csv")
 
 
@@ -71,12 +69,12 @@ def _read(folder, n_boot, command):
     record, probabilities = folder / "runs" / "05.json", folder / "metrics" / "probabilities.parquet"
     if not (record.is_file() and probabilities.is_file()):
         raise UserError(f"Run {folder.name} has no metrics/probabilities.parquet yet; `make {command}` makes it.")
-    made = json.loads((folder / "runs" / "01.json").read_text(encoding="utf-8"))["parameters"]
+    made = read_json(folder / "runs" / "01.json", "01", "parameters")["parameters"]
     if made["data_source"] != "phantom":
         raise UserError(f"Run {folder.name} is no phantom and has no oracle; use a profile with data_source: phantom.")
-    stamp = json.loads(record.read_text(encoding="utf-8"))
+    stamp = read_json(record, "05", "parameters", "digest")
     test = Cohort.open(folder / "cohort").split("test")
-    table = pd.read_parquet(probabilities)
+    table = read_table(probabilities, "05")
     prob = {row: runs.stack(table, [row], test.table.index)[0] for row in dial.ROWS}
     counts = intervals.resample_counts(test.label, n_boot, "dial", folder.name, patient=test.patient)
     return dial.position(test.label, prob, counts).assign(

@@ -6,6 +6,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+from namd.files import replacing
 from namd.study.params import REPO
 
 
@@ -32,11 +33,9 @@ def git_state():
 
 
 def write_json(path, record):
-    """Write `record` aside, then rename: a reader sees the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(json.dumps(record, indent=1, default=_plain) + "\n", encoding="utf-8")
-    os.replace(aside, path)
+    """Write `record` as JSON: a reader sees the old file or the new one, never a part."""
+    with replacing(path) as aside:
+        aside.write_text(json.dumps(record, indent=1, default=_plain) + "\n", encoding="utf-8")
 
 
 def _plain(value):

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import yaml
 
-from namd import files
+from namd import files, marks
 from namd.errors import UserError
 from namd.study.digest import git_state, outputs_root, short, write_json
 from namd.study.series import notebook
@@ -36,6 +36,7 @@ def run_job(plan, job, expected=None):
     if expected not in (None, str(plan.done_file(job))):
         raise UserError(f"{job.label}: a notebook, a module or a parameter changed while the study ran;"
                         " start it again.")
+    marks.begin(root)
     for name in ("notebooks", "done", "runs"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     with _only_one(folder / "runs" / f".{job.number}.lock", job) as waited:
@@ -82,9 +83,8 @@ def _only_one(path, job):
 
 def _write_parameters(plan, root):
     """params.yaml of the run: the merged values, so that any stage can be repeated by hand."""
-    aside = root / f".params.{os.getpid()}"
-    aside.write_text(yaml.safe_dump(plan.by_arm[plan.main], sort_keys=False), encoding="utf-8")
-    os.replace(aside, root / "params.yaml")
+    with files.replacing(root / "params.yaml") as aside:
+        aside.write_text(yaml.safe_dump(plan.by_arm[plan.main], sort_keys=False), encoding="utf-8")
 
 
 def kernel_environment(threads):
@@ -101,16 +101,19 @@ def _execute(plan, job, target):
     """Execute into a temporary file beside `target`, then rename; a failed run keeps `.failed.ipynb`."""
     values = plan.parameters(job)
     kernel_environment(values.get("threads", 0))
-    failed, aside = target.with_suffix(".failed.ipynb"), target.with_name(f".{target.name}")
-    try:
-        _papermill(notebook(job.number), aside, values, job)
-    except UserError as error:
-        if aside.is_file():
-            os.replace(aside, failed)
+    failed, page = target.with_suffix(".failed.ipynb"), target.with_suffix(".html")
+    for path in (failed, page):
+        marks.only_ours(path)
+    with files.replacing(target) as aside:
+        try:
+            _papermill(notebook(job.number), aside, values, job)
+        except UserError as error:
+            if not aside.is_file():
+                raise
+            with files.replacing(failed) as kept:
+                os.replace(aside, kept)
             raise UserError(f"{error}\nThe executed notebook: {short(failed)}") from None
-        raise
-    _write_html(aside, target.with_suffix(".html"))
-    os.replace(aside, target)
+        _write_html(aside, page)
     failed.unlink(missing_ok=True)
 
 
@@ -205,10 +208,10 @@ def _last_lines(noise):
 
 
 def _write_html(source, target):
-    """Self-contained HTML of an executed notebook, written aside and renamed."""
+    """Self-contained HTML of an executed notebook."""
     from namd.study.html import PageExporter
 
-    body, _ = PageExporter().from_filename(str(source))
-    aside = target.with_name(f".{target.name}")
-    aside.write_text(body, encoding="utf-8")
-    os.replace(aside, target)
+    with open(source, encoding="utf-8") as notebook:
+        body, _ = PageExporter().from_file(notebook, resources={"metadata": {"name": target.stem}})
+    with files.replacing(target) as aside:
+        aside.write_text(body, encoding="utf-8")

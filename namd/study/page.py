@@ -1,15 +1,13 @@
 """index.html of a run: the claims ledger, Table 1 beside the paper's, the figures, the notebooks, the stamp."""
 
 import base64
-import json
-import os
 from html import escape
 
 import pandas as pd
 
 from namd.errors import UserError
-from namd.evaluation.ledger import ledger
-from namd.files import replacing
+from namd.evaluation.ledger import ledger, read_table
+from namd.files import read_json, replacing
 from namd.study import alt
 from namd.study.digest import outputs_root, short
 from namd.study.paper import PAPER, ours
@@ -25,6 +23,8 @@ FIGURES = (
     ("The dial", "dial*", "AUROC along the phantom's predictability: when a virtual follow-up can help at all."),
     ("Other patients", "cohorts*", "NAMD's and the oracle's gain on cohorts that no setting was chosen on."),
 )
+STAMP = ("run_name", "digest", "key", "commit", "uncommitted_changes", "versions", "device", "threads", "dtype",
+         "synthetic")
 VERDICTS = ("holds", "fails", "undecided", "not comparable", "not run here")
 CSS = """
 body{font:16px/1.5 system-ui,sans-serif;color:#1c2430;max-width:1240px;margin:2rem auto;padding:0 1.2rem}
@@ -64,16 +64,15 @@ def write_page(plan):
     table, record = root / "metrics" / "table1.csv", root / "runs" / "05.json"
     if not (table.is_file() and record.is_file()):
         raise UserError(f"Run {root.name} has no metrics/table1.csv yet; notebook 05 writes it.")
-    stamp = json.loads(record.read_text(encoding="utf-8"))
+    stamp = read_json(record, "05", *STAMP)
     body = "\n".join([_head(root.name, stamp), _claims(_settle(root, stamp)), _table(_rows(root, plan, table)),
                       *_figures(root, plan), _notebooks(root, plan), _stamp(stamp)])
     page = ('<!doctype html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width,initial-scale=1">'
             f"<title>NAMD · {escape(root.name)}</title><style>{CSS}</style></head>\n"
             f"<body><main>\n{body}\n</main></body></html>\n")
-    aside = root / f".index.{os.getpid()}"
-    aside.write_text(page, encoding="utf-8")
-    os.replace(aside, root / "index.html")
+    with replacing(root / "index.html") as aside:
+        aside.write_text(page, encoding="utf-8")
     print(f"The results: {short(root / 'index.html')}")
 
 
@@ -88,7 +87,8 @@ def _head(name, stamp):
 
 def _settle(root, stamp):
     """The claims ledger from the tables of every notebook that has run, written to metrics/claims.csv."""
-    records = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in root.glob("runs/0[67].json")}
+    records = {file.stem: read_json(file, file.stem, "notebook", "upstream", "numbers")
+               for file in root.glob("runs/0[67].json")}
     stale = [number for number, record in records.items() if stamp["key"] not in record["upstream"].values()]
     for number in stale:
         print(f"{records[number]['notebook']} was run before this 05: its claims are left out until it is run again.")
@@ -135,9 +135,9 @@ def _claim(row):
 
 def _rows(root, plan, table):
     """Rows of notebook 05 and, where notebook 08 has finished on the same cohort and judge, the compared systems."""
-    frame = pd.read_csv(table)
+    frame = read_table(table, "05")
     if (root / plan.done_file(Job("08", None))).is_file():
-        frame = pd.concat([frame, pd.read_csv(root / "metrics" / "comparators.csv")], ignore_index=True)
+        frame = pd.concat([frame, read_table(root / "metrics" / "comparators.csv", "08")], ignore_index=True)
     return frame
 
 
@@ -215,7 +215,7 @@ def _notebooks(root, plan):
     for job in plan.jobs():
         record = root / job.folder / "runs" / f"{job.number}.json"
         if record.is_file():
-            found = json.loads(record.read_text(encoding="utf-8"))
+            found = read_json(record, job.number, "notebook", "seconds", "memory_gib", "digest")
             link = f"{(job.folder / 'notebooks' / found['notebook']).as_posix()}.html"
             rows.append(f'<tr><td><a href="{link}">{escape(job.label)}</a></td><td>{found["seconds"]:.0f} s</td>'
                         f'<td>{found["memory_gib"]:.1f} GiB</td><td>{found["digest"]}</td></tr>')

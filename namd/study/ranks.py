@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 from accelerate import PartialState
 
+from namd import console
 from namd.errors import UserError
 from namd.study import series
 from namd.training import loop, parallel
@@ -42,11 +43,12 @@ def launch(run) -> None:
     words = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(n),
              "--num_machines", "1", "--main_process_port", "0", "--mixed_precision", "no", "--dynamo_backend", "no",
              "-m", "namd.study.ranks", run.number, json.dumps(vars(run.p))]
-    surroundings = {**os.environ, "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg", "NCCL_DEBUG": "ERROR"}
+    surroundings = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "MPLBACKEND": "Agg",
+                    "NCCL_DEBUG": "ERROR"}
     print(f"{n} processes train together", flush=True)
-    with tempfile.TemporaryFile("w+") as noise:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as noise:
         with subprocess.Popen(words, env=surroundings, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                              stderr=noise, text=True) as launcher:
+                              stderr=noise, encoding="utf-8", errors="replace") as launcher:
             for line in launcher.stdout:
                 print(line, end="", flush=True)
         noise.seek(0)
@@ -110,4 +112,5 @@ def _end_with_the_notebook():
 
 
 if __name__ == "__main__":
+    console.settle()
     sys.exit(main(*sys.argv[1:]))

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import inspect
-import json
 import platform
 import resource
 import sys
@@ -16,8 +15,9 @@ import pandas as pd
 import torch
 from IPython.display import HTML, Code, display
 
-from namd.errors import UserError
-from namd.files import replacing
+from namd import marks
+from namd.errors import DamagedError, UserError
+from namd.files import read_json, replacing
 from namd.study import alt, params, process, ranks, rules, series
 from namd.study.digest import git_state, outputs_root, write_json
 from namd.training import parallel, precision
@@ -66,6 +66,7 @@ class Run:
         self.arm = declared.get("arm") if self.number in series.PER_ARM else None
         self.root = outputs_root() / self.p.run_name
         self.dir = self.root / "arms" / self.arm if self.arm else self.root
+        marks.begin(self.root)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.device = process.device(self.p.device)
         process.settle(self.p.seed, self.p.threads, name)
@@ -80,7 +81,7 @@ class Run:
         """True when the cohort of this run is phantom data."""
         manifest = self.root / "cohort" / "manifest.json"
         if manifest.is_file():
-            return bool(json.loads(manifest.read_text(encoding="utf-8"))["synthetic"])
+            return bool(read_json(manifest, "01", "synthetic")["synthetic"])
         return getattr(self.p, "data_source", "phantom") == "phantom"
 
     def _upstream(self, declared):
@@ -91,7 +92,7 @@ class Run:
         """
         found = {}
         for file in sorted([*self.root.glob("runs/*.json"), *self.root.glob("arms/*/runs/*.json")]):
-            record = json.loads(file.read_text(encoding="utf-8"))
+            record = read_json(file, file.stem, "arm", "job", "key", "notebook", "parameters")
             arms = [self.arm] if self.arm else declared.get("compare_arms", [record["arm"]])
             if file.stem >= self.number or record["arm"] not in (None, *arms):
                 continue
@@ -141,13 +142,14 @@ class Run:
             f"upstream  {upstream}"])
 
     def need(self, path, made_by="01"):
-        """`path` (absolute, or below run.root) when it exists.
+        """`path` (absolute, or below run.root) when it exists and is as it was written.
 
         Raises:
-            UserError: it does not; the sentence holds the command that makes it.
+            UserError: it does not, or was changed or damaged; the sentence holds the command that makes it.
         """
         path = self.root / path
-        if path.exists():
+        changed = marks.changed(path)
+        if path.exists() and not changed:
             return path
         profile = params.REPO / "params" / f"{self.p.run_name}.yaml"
         files = [f"params/{profile.name}" if profile.is_file() else "<your parameter file>"]
@@ -155,6 +157,9 @@ class Run:
                   if (series.ABLATIONS / f"{stem}.yaml").is_file()]
         command = " ".join([f"python -m namd run {made_by}", *(f"--params {f}" for f in files)])
         shown = path.relative_to(self.root) if path.is_relative_to(self.root) else path.name
+        if changed:
+            raise DamagedError(f"{shown} of run {self.p.run_name} is not as notebook {made_by} wrote it ({changed.name}"
+                               f" was changed or damaged): delete it and make it again: {command}")
         raise UserError(f"Run {self.p.run_name} has no {shown} yet; notebook {made_by} makes it: {command}")
 
     def part_key(self, modules, using, made_from, *given):
@@ -164,7 +169,8 @@ class Run:
             modules: dotted names of those that do it; using: names of the parameters that decide it.
             made_from: the stamp of what it reads, below run.root, e.g. "runs/01.json"; given: what else decides it.
         """
-        record = json.loads(self.need(made_from, made_by=Path(made_from).stem).read_text(encoding="utf-8"))
+        number = Path(made_from).stem
+        record = read_json(self.need(made_from, made_by=number), number, "key")
         return series.part_key(modules, {name: getattr(self.p, name) for name in using}, record["key"], given)
 
     def figure(self, fig, name):

@@ -1,9 +1,8 @@
 """Two arms that share a stage: the second takes over what the first has trained."""
 
-import json
 import shutil
 
-from namd import files
+from namd.files import read_json, replacing
 from namd.study.digest import write_json
 
 LEFT_OUT = ("checkpoints", "done")      # a finished stage needs no checkpoint; its mark is written by the runner
@@ -26,15 +25,15 @@ def take_over(plan, job, root):
     """
     twin = plan.twin(job)
     done = root / plan.done_file(twin)
-    names = json.loads(done.read_text(encoding="utf-8")).get("files", []) if twin != job and done.is_file() else []
+    names = read_json(done, job.number).get("files", []) if twin != job and done.is_file() else []
     theirs, ours = root / twin.folder, root / job.folder
     if not names or not all((theirs / name).is_file() for name in names):
         return False
     for name in names:
-        with files.replacing(ours / name) as aside:
+        with replacing(ours / name) as aside:
             shutil.copyfile(theirs / name, aside)
     stamp = f"runs/{job.number}.json"
-    record = json.loads((theirs / stamp).read_text(encoding="utf-8"))
+    record = read_json(theirs / stamp, job.number)
     key = plan.work_key(job)
     write_json(ours / stamp, record | dict(
         arm=job.arm, job=job.label, key=key, digest=key[:8], parameters=plan.parameters(job), made_by=twin.label,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
@@ -9,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from namd import files
 
 MANIFEST = "MANIFEST.json"
+NAME = re.compile(r"step-\d{8}")
 
 
 def save(folder: Path, step: int, tensors: dict[str, dict], state: dict, keep: int = 2) -> Path:
@@ -24,6 +26,7 @@ def save(folder: Path, step: int, tensors: dict[str, dict], state: dict, keep: i
     Source: ours, because no long training should depend on luck (written aside, fsynced, renamed).
     """
     final = Path(folder) / f"step-{step:08d}"
+    files.remove(final)                         # of another key, or it does not verify: we would have gone on from it
     with files.replacing(final) as aside:
         aside.mkdir()
         for stem, group in tensors.items():
@@ -52,7 +55,7 @@ def latest(folder: Path, key: str | None = None) -> tuple[int, dict[str, dict], 
 
 def complete(folder: Path) -> list[Path]:
     """The renamed (not necessarily sound) checkpoints below `folder`, oldest first."""
-    return sorted(Path(folder).glob("step-*"))
+    return sorted(path for path in Path(folder).glob("step-*") if NAME.fullmatch(path.name))
 
 
 def _key(path):
@@ -64,11 +67,11 @@ def _key(path):
 
 
 def verifies(path: Path) -> bool:
-    """True when every file named in the manifest is there with its sha256."""
+    """True when the state and every other file named in the manifest are there with their sha256."""
     try:
         manifest = json.loads((path / MANIFEST).read_text())
-        return all(sha256(path / name) == digest for name, digest in manifest.items())
-    except (OSError, ValueError):
+        return "state.json" in manifest and all(sha256(path / name) == digest for name, digest in manifest.items())
+    except (OSError, ValueError, AttributeError):
         return False
 
 

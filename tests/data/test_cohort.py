@@ -20,7 +20,7 @@ def built(tmp_path_factory):
 
 @pytest.fixture
 def copy(built, tmp_path):
-    for file in built.iterdir():
+    for file in built.glob("[!.]*"):
         (tmp_path / file.name).write_bytes(file.read_bytes())
     return tmp_path
 

@@ -129,7 +129,7 @@ def test_a_delivery_says_that_it_is_synthetic(delivery):
 
 def test_a_foreign_folder_is_left_alone(tmp_path):
     (tmp_path / "prsn.csv").write_text("pid\n")
-    with pytest.raises(UserError, match="no synthetic delivery"):
+    with pytest.raises(UserError, match="not written by this program"):
         write(tmp_path)
     assert (tmp_path / "prsn.csv").exists()
 

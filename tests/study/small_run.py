@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from safetensors.torch import save_file
 
+from namd import marks
 from namd.data import cohort
 from namd.data.report import NODULE
 from namd.models import unet
@@ -33,7 +34,8 @@ def write_cohort(folder, n=32):
     for name in (name for name in [*NODULE, *(f"t1_{name}" for name in NODULE)] if name.endswith("_dia")):
         table[name] = rng.uniform(4, 20, n).round()
     table["age"] = rng.integers(55, 75, n)
-    folder.mkdir(parents=True)
+    marks.begin(folder.parent)
+    folder.mkdir()
     table.astype(cohort.SCHEMA).to_parquet(folder / "pairs.parquet")
     np.save(folder / "crops.npy", rng.integers(-1000, 400, (2 * n, 128, 128), dtype=np.int16))
     digests = {name: cohort.sha256(folder / name) for name in ("pairs.parquet", "crops.npy")}

@@ -15,6 +15,7 @@ from namd.data.phantom.law import Law, draw_follow_up, draw_subjects, risk_witho
 from namd.data.phantom.render import Nodule
 from namd.data.phantom.scanner import acquire, draw_place, draw_protocol, next_place, next_protocol, slice_offsets
 from namd.errors import UserError
+from namd.files import replacing
 from namd.training.seeding import numpy_rng
 
 SHARE_UNUSABLE = .03
@@ -108,23 +109,18 @@ def write_delivery(path, n_subjects: int, seed: int, eps: float, gmax: float, nu
         `path`: five tables and nodule_centres.csv, dicom/<patient_id>/<study_yr>/*.dcm, truth/, README.txt.
 
     Raises:
-        UserError: an unknown null, n_subjects < 1, or `path` holds something that is no synthetic delivery.
+        UserError: an unknown null, n_subjects < 1, or `path` holds something that this program did not write.
 
     Source: ours, because the one reader of NLST should read the phantom too.
     """
     path, workers = Path(path), workers or os.cpu_count()
     if n_subjects < 1:
         raise UserError(f"phantom_subjects is {n_subjects}; write at least 1.")
-    if path.exists() and any(path.iterdir()) and not (path / "truth" / "law.json").exists():
-        raise UserError(f"{path} is not empty and holds no synthetic delivery; empty it or choose another run_name.")
     cohort = draw_cohort(n_subjects, seed, eps, gmax, null)
-    part = path.with_name(path.name + ".partial")
-    shutil.rmtree(part, ignore_errors=True)
-    scans = _scan_all(cohort, seed, part / "dicom", workers, progress)
-    _write_tables(part, cohort, scans)
-    _write_truth(part / "truth", cohort, dict(n_subjects=n_subjects, seed=seed, eps=eps, gmax=gmax, null=null))
-    shutil.rmtree(path, ignore_errors=True)
-    part.rename(path)
+    with replacing(path) as part:
+        scans = _scan_all(cohort, seed, part / "dicom", workers, progress)
+        _write_tables(part, cohort, scans)
+        _write_truth(part / "truth", cohort, dict(n_subjects=n_subjects, seed=seed, eps=eps, gmax=gmax, null=null))
     progress(f"phantom: {n_subjects} usable participants and {len(cohort) - n_subjects} others in {path.name}/")
     return path
 

@@ -1,6 +1,5 @@
 """What only the phantom can tell: the truth behind a delivery, and follow-ups drawn from p(x2 | x1, record)."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from namd.data.phantom.law import (
 from namd.data.phantom.registry import CDAS_ONLY
 from namd.data.phantom.scanner import acquire, next_protocol
 from namd.errors import UserError
+from namd.files import read_json, reading
 from namd.training.seeding import numpy_rng
 
 MARGIN_MM = 5.                      # around the picture: the nodule's place in the matrix, half a pixel of its box
@@ -43,7 +43,8 @@ def read_truth(truth_dir) -> pd.DataFrame:
     path = Path(truth_dir) / "truth.parquet"
     if not path.exists():
         raise UserError(f"{path} does not exist; the truth is known for phantom data only (data_source: phantom).")
-    return pd.read_parquet(path)
+    with reading(path, "01"):
+        return pd.read_parquet(path)
 
 
 def draw_attributes(rows, law: Law, seed: int) -> pd.DataFrame:
@@ -78,7 +79,8 @@ def oracle_follow_up(truth_dir, patient_ids, seed: int, image_size: int, low: fl
 
     Source: ours; the perfect posterior sampler of the feasibility study.
     """
-    truth, settings = read_truth(truth_dir), json.loads((Path(truth_dir) / "law.json").read_text())
+    truth = read_truth(truth_dir)
+    settings = read_json(Path(truth_dir) / "law.json", "01", "seed", "eps", "gmax", "null")
     unknown = [i for i in patient_ids if i not in truth.index]
     if unknown:
         raise UserError(f"{unknown[0]} is not in {truth_dir}; ask for patients of the same delivery.")
