@@ -17,7 +17,7 @@ from namd.data.links import link_nodules
 from namd.data.refused import REASONS
 from namd.data.report import EHR, NODULE
 from namd.data.tables import read_delivery
-from namd.files import replacing
+from namd.files import read_json, replacing
 
 PARAMETERS = ("data_label_days", "data_val_share", "data_test_share", "data_split_seed")
 
@@ -72,7 +72,7 @@ def is_current(out, delivery, p) -> bool:
     manifest = Path(out) / "manifest.json"
     if not manifest.exists():
         return False
-    manifest = json.loads(manifest.read_text())
+    manifest = read_json(manifest, "01", "parameters", "inputs")
     return manifest["parameters"] == _parameters(p) and manifest["inputs"] == _inputs(Path(delivery))
 
 

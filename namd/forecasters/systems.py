@@ -91,7 +91,7 @@ def budget(root, names, arm):
     spent = [pd.read_csv(root / "systems" / name / "budget.csv").assign(system=name) for name in names]
     stages = [("namd", "namd", *stage) for stage in NAMD_STAGES] + [("shared VAE", arm, *NAMD_STAGES[0])]
     for system_name, arm_name, number, stage, prefix, item in stages:
-        given = json.loads((root / f"arms/{arm_name}/runs/{number}.json").read_text())["parameters"]
+        given = read_json(root / f"arms/{arm_name}/runs/{number}.json", number, "parameters")["parameters"]
         steps, batch = given[f"{prefix}_steps"], given[f"{prefix}_batch"]
         spent.append(pd.DataFrame([dict(system=system_name, stage=stage, steps=steps, batch=batch, item=item,
                                         seen=steps * batch, tuning_steps=0)]))
