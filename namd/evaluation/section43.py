@@ -163,4 +163,4 @@ def plateau(settled, n_boot, *keys):
         low, high = wilson(settled.mean(), settled.size)
         return settled.mean() - 0.5, low - 0.5, high - 0.5
     counts, weights = levels.resample(np.zeros(settled.shape[1]), len(settled), n_boot, *keys)
-    return levels.interval(settled.mean(1) - 0.5, settled @ counts.T / counts.sum(1) - 0.5, weights)
+    return levels.interval(settled.mean(1) - 0.5, settled @ counts.T / settled.shape[1] - 0.5, weights)

@@ -142,6 +142,16 @@ def test_a_patient_is_drawn_with_all_nodules_and_is_malignant_with_one():
     assert patients.labels(label, patients.numbered(who, 6)).tolist() == [1, 0, 0, 1]
 
 
+def test_a_mean_is_over_the_nodules_drawn_however_many_a_patient_has():
+    who = np.repeat(np.arange(20), RNG.integers(1, 8, 20))
+    label, flat = (who < 6).astype(int), np.full((1, len(who)), 0.3)
+    counts = intervals.resample_counts(label, 40, "t", patient=who)
+    values = {row: dict(lpips=flat + lead, delta_rmae=flat) for row, lead in (("namd", 0), ("other", 0.1))}
+    found = differences.differences(label, {row: RNG.random((1, len(who))) for row in values}, values, counts, who)
+    found = found.set_index("metric").loc["lpips", ["difference", "low", "high"]]
+    assert found.to_numpy(float) == pytest.approx(0.1) and counts.sum(1).std() > 1
+
+
 def test_the_error_of_a_mean_is_the_usual_one_for_one_nodule_each():
     assert patients.error_of_mean(PROB[0]) == pytest.approx(sem(PROB[0])) and patients.error_of_mean([3.0]) == 0
     assert patients.error_of_mean([1.0, 2.0, 5.0], list("aaa")) == 0
@@ -163,10 +173,10 @@ def test_no_patient_is_on_both_sides_of_a_fold():
 
 
 def test_a_second_nodule_of_the_patient_does_not_tell_the_first():
-    y, who = np.repeat(RNG.normal(size=60), 2), np.repeat(np.arange(60), 2)
-    z = np.repeat(RNG.normal(size=(60, 2)), 2, axis=0)                      # says nothing about y, but who it is
-    assert latent.r2(y, latent.out_of_fold(z, y, "knn", n_neighbours=1)) > 0.5
-    assert latent.r2(y, latent.out_of_fold(z, y, "knn", n_neighbours=1, patient=who)) < 0.2
+    rng, who = np.random.default_rng(5), np.repeat(np.arange(300), 2)
+    y, z = rng.normal(size=300)[who], rng.normal(size=(300, 2))[who]        # z says nothing about y, but who it is
+    assert latent.r2(y, latent.out_of_fold(z, y, "knn", n_neighbours=1)) > 0.4
+    assert latent.r2(y, latent.out_of_fold(z, y, "knn", n_neighbours=1, patient=who)) < 0
 
 
 def test_the_halves_of_the_floor_share_no_patient():
