@@ -76,7 +76,7 @@ def calibration(label, prob, counts):
 
 
 def net_benefit(label, prob, thresholds, counts=None):
-    """Net benefit of working up every nodule whose probability reaches a threshold, per patient.
+    """Net benefit of working up every nodule whose probability reaches a threshold, per nodule.
 
     True positives minus false positives, these weighted with the odds t / (1 - t): who acts at probability t holds
     one cancer found to be worth (1 - t) / t needless work-ups. Nobody gives 0; everybody is prob = 1.
@@ -86,7 +86,7 @@ def net_benefit(label, prob, thresholds, counts=None):
             `intervals.resample_counts`.
 
     Returns:
-        (T,), or (n_boot, T) with counts; in true positives per patient, at most the prevalence.
+        (T,), or (n_boot, T) with counts; in true positives per nodule, at most the prevalence.
 
     Source: ours; Vickers and Elkin 2006.
     """

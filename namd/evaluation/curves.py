@@ -105,9 +105,9 @@ def decision_curves(label, scores, counts, reference, thresholds, title="", synt
     benefit.axhline(0, color="0.3", ls=":", lw=1, label="work up nobody")
     gain.axhline(0, color="0.6", ls="--", lw=1)
     top = max(map(np.max, worth.values()))
-    benefit.set(xlabel="threshold probability", ylabel="net benefit (true positives per patient)",
+    benefit.set(xlabel="threshold probability", ylabel="net benefit (true positives per nodule)",
                 ylim=(-0.25 * top, 1.1 * top), title="net benefit")
-    gain.set(xlabel="threshold probability", ylabel="difference in net benefit", title=f"gain over {reference}, 95 %")
+    gain.set(xlabel="threshold probability", ylabel="difference in net benefit", title=f"gain over {reference}, 95 % over patients")
     for ax in (benefit, gain):
         ax.legend(fontsize=8, loc="upper right")
         sns.despine(ax=ax)

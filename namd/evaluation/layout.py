@@ -154,6 +154,8 @@ def forests(panels, title="", synthetic=False):
         ax.locator_params(axis="x", nbins=4)                                # three decimals side by side would touch
         if len(parts) > 1:
             ax.legend(fontsize=7, loc="best")
+    for name in axes[0, 0].get_yticklabels():
+        name.set_fontweight("bold" if name.get_text() == "namd" else "normal")
     sns.despine(fig)
     return finish(fig, title, synthetic)
 

@@ -80,7 +80,7 @@ def test_a_nodule_seen_twice_says_no_more_than_once(name):
 
 @pytest.mark.parametrize("name", ALONE)
 def test_patients_with_one_nodule_each_change_no_bit(name):
-    named = every_interval(np.arange(N), [f"patient {i}" for i in RNG.permutation(N)])[name]
+    named = every_interval(np.arange(N), [f"patient {i}" for i in np.random.default_rng(11).permutation(N)])[name]
     assert np.array_equal(np.asarray(named, float), np.asarray(ALONE[name], float), equal_nan=True)
 
 
@@ -106,7 +106,7 @@ def obuchowski(label, prob, patient):
 
 
 def test_delong_of_patients_with_nodules_of_both_labels_is_obuchowskis():
-    patient = RNG.integers(0, 25, N).astype(str)                            # 1 to 7 nodules, many of both labels
+    patient = np.random.default_rng(12).integers(0, 25, N).astype(str)   # many with nodules of both labels
     assert pd.Series(LABEL).groupby(patient).nunique().gt(1).sum() > 5
     auc, square = obuchowski(LABEL, PROB[0], patient)
     got = intervals.delong(LABEL, PROB[0], patient=patient)
@@ -143,11 +143,12 @@ def test_a_patient_is_drawn_with_all_nodules_and_is_malignant_with_one():
 
 
 def test_a_mean_is_over_the_nodules_drawn_however_many_a_patient_has():
-    who = np.repeat(np.arange(20), RNG.integers(1, 8, 20))
+    who = np.repeat(np.arange(20), np.random.default_rng(13).integers(1, 8, 20))
     label, flat = (who < 6).astype(int), np.full((1, len(who)), 0.3)
     counts = intervals.resample_counts(label, 40, "t", patient=who)
     values = {row: dict(lpips=flat + lead, delta_rmae=flat) for row, lead in (("namd", 0), ("other", 0.1))}
-    found = differences.differences(label, {row: RNG.random((1, len(who))) for row in values}, values, counts, who)
+    prob = dict.fromkeys(values, np.random.default_rng(14).random((1, len(who))))
+    found = differences.differences(label, prob, values, counts, who)
     found = found.set_index("metric").loc["lpips", ["difference", "low", "high"]]
     assert found.to_numpy(float) == pytest.approx(0.1) and counts.sum(1).std() > 1
 
@@ -163,7 +164,7 @@ def test_patients_must_be_as_many_as_nodules():
 
 
 def test_no_patient_is_on_both_sides_of_a_fold():
-    who = RNG.integers(0, 20, N)
+    who = np.random.default_rng(15).integers(0, 20, N)
     parts = patients.splits(KFold(5, shuffle=True, random_state=0), N, who)
     assert np.array_equal(np.sort(np.concatenate([test for _, test in parts])), np.arange(N))
     assert all(set(who[train]).isdisjoint(who[test]) and len(train) + len(test) == N for train, test in parts)
