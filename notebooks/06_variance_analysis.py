@@ -290,7 +290,7 @@ run.figure(fig, "boundary")
 # %% [markdown]
 # **What to see.** Left: thirds of the nodules by diameter, because only large ones have a deep
 # interior. If the paper is right, each curve peaks in the shaded ring and falls on both sides; one
-# that is highest on the left means an undecided interior. Bars are 95 % over patients. Right: how
+# that is highest on the left means an undecided interior. Right: how
 # far the solid line runs above the dashed one, and where it crosses one half.
 #
 # Within each nodule we subtract the mean inside the ring, and the mean outside it, from the ring's
@@ -493,7 +493,7 @@ run.figure(fig, "referral")
 # %% [markdown]
 # **What to see.** If Var(p) marks bad answers, the left curve rises above the dotted line. The
 # right one falls in any case when malignant nodules are referred more often: only below the grey
-# line would the judge beat calling each kept nodule benign. Band: 95 % over patients.
+# line would the judge beat calling each kept nodule benign.
 
 # %%
 quarter = referred["largest Var(p) first"].iloc[5]                           # 25 %: the unsure

@@ -107,7 +107,8 @@ def decision_curves(label, scores, counts, reference, thresholds, title="", synt
     top = max(map(np.max, worth.values()))
     benefit.set(xlabel="threshold probability", ylabel="net benefit (true positives per nodule)",
                 ylim=(-0.25 * top, 1.1 * top), title="net benefit")
-    gain.set(xlabel="threshold probability", ylabel="difference in net benefit", title=f"gain over {reference}, 95 % over patients")
+    gain.set(xlabel="threshold probability", ylabel="difference in net benefit",
+             title=f"gain over {reference}, 95 % over patients")
     for ax in (benefit, gain):
         ax.legend(fontsize=8, loc="upper right")
         sns.despine(ax=ax)
