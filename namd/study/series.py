@@ -188,7 +188,7 @@ class Plan:
         """
         first, *others = self.values["compare_arms"]
         there = [folder.name for folder in root.glob("arms/*") if all(map(Path.is_file, self._layers(folder.name)))]
-        wide = self._comparing([first, *others, *there])
+        wide = self._comparing([*dict.fromkeys([first, *others, *there])])
         ready = {arm for arm in wide.by_arm if all((root / wide.done_file(Job(n, arm))).is_file() for n in PER_ARM)}
         return self._comparing([first, *sorted({*others, *ready} - {first})])
 
