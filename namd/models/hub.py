@@ -65,12 +65,21 @@ def config_file(path, part: str = "") -> Path | None:
         path: directory, "org/name" or "org/name@revision".
         part: folder inside (vae, unet), where the repository has one for each model.
     """
+    found = file_of(path, f"{part}/config.json".lstrip("/"))
+    return found or (file_of(path, "config.json") if Path(split(path)[0]).is_dir() else None)
+
+
+def file_of(path, file: str) -> Path | None:
+    """One file of a directory or of this machine's copy of a hub repository; None where there is none yet.
+
+    Args:
+        path: as in `config_file`; file: its name inside, e.g. "tokenizer/vocab.json".
+    """
     name, revision = split(path)
     if Path(name).is_dir():
-        found = [file for file in (Path(name) / part / "config.json", Path(name) / "config.json") if file.is_file()]
-        return found[0] if found else None
+        return Path(name) / file if (Path(name) / file).is_file() else None
     try:
-        cached = try_to_load_from_cache(name, f"{part}/config.json".lstrip("/"), revision=revision)
+        cached = try_to_load_from_cache(name, file, revision=revision)
     except ValueError:  # neither a directory nor the form of a hub id
         return None
     return Path(cached) if isinstance(cached, str) else None

@@ -28,6 +28,7 @@ TABLES = {"participant": "one row a person: age, gender, family history", "abnor
 BACKBONES = {"vgg": ("vgg16", models.VGG16_Weights), "alex": ("alexnet", models.AlexNet_Weights),
              "squeeze": ("squeezenet1_1", models.SqueezeNet1_1_Weights)}
 CLIP = ("model.safetensors",)
+TOKENIZER = ("vocab.json", "merges.txt")
 FLUX = ("transformer", "vae")
 DIFFUSERS = ("diffusion_pytorch_model.safetensors",)
 TRANSFORMERS = ("model.safetensors", "tokenizer.json", "tokenizer_config.json")
@@ -116,24 +117,33 @@ def _whole(path, part, files) -> bool:
 
 def _weights(what, path, part, files) -> Missing:
     """One pretrained model that is not here."""
-    name, revision = hub.split(path)
+    name, _ = hub.split(path)
     if Path(name).is_dir():
         return Missing(f"{what}: {name} lacks config.json or {' or '.join(files)}",
                        "write it, or name another directory")
     licence, gated = hub.SOURCES.get(name, ("licence on its page", False))
     picks = [f"{part}/config.json", f"{part}/{files[0]}"] if part else ["*.json", "*.safetensors"]
+    visit = f"accept the licence at https://huggingface.co/{name}, `hf auth login`, then\n" if gated else ""
+    return Missing(f"{what} {name} ({licence})", visit + _download(path, picks))
+
+
+def _download(path, picks) -> str:
+    """The command that fetches the files `picks` of a hub repository, in short lines."""
+    name, revision = hub.split(path)
     lines = [f"hf download {name}", f"--revision {revision}" if revision else "",
              " ".join(f'--include "{pick}"' for pick in picks)]
-    visit = f"accept the licence at https://huggingface.co/{name}, `hf auth login`, then\n" if gated else ""
-    return Missing(f"{what} {name} ({licence})", visit + " \\\n    ".join(filter(None, lines)))
+    return " \\\n    ".join(filter(None, lines))
 
 
 def compared(p) -> list[Missing]:
-    """Weights that notebook 08 alone reads: CLIP's text encoder beside the U-Net, and FLUX.1."""
+    """What notebook 08 alone reads: CLIP's text encoder and tokenizer beside the U-Net, and FLUX.1."""
     lacking = []
     if p.unet_path and not _whole(p.unet_path, "text_encoder", CLIP):
         clip = _weights("text encoder (08)", p.unet_path, "text_encoder", CLIP)
         lacking.append(Missing(clip.what, clip.how, optional=True))
+    words = [name for name in TOKENIZER if hub.file_of(p.unet_path, f"tokenizer/{name}") is None] if p.unet_path else []
+    if words:
+        lacking.append(_tokenizer(p.unet_path, words))
     absent = [part for part in FLUX if p.flux_path and not _whole(p.flux_path, part, DIFFUSERS)]
     if absent:
         name, _ = hub.split(p.flux_path)
@@ -145,6 +155,13 @@ def compared(p) -> list[Missing]:
                      if Path(name).is_dir() else (f"{name} (08; {licence})", fetch))
         lacking.append(Missing(what, f"{how}or train a small transformer instead: -p flux_path=", optional=True))
     return lacking
+
+
+def _tokenizer(path, lacking) -> Missing:
+    """CLIP's tokenizer, of which the files `lacking` are not here."""
+    name, _ = hub.split(path)
+    how = "write it, or name another directory" if Path(name).is_dir() else _download(path, ["tokenizer/*"])
+    return Missing(f"tokenizer of {name} (08): {', '.join(lacking)}", how, optional=True)
 
 
 def backbones(p) -> list[Missing]:

@@ -148,13 +148,27 @@ def test_a_header_is_read_as_the_reader_reads_it(tmp_path):
 
 def test_what_notebook_08_alone_reads_is_optional(tmp_path):
     assert inputs.compared(paper(flux_path="", unet_path="")) == []
-    clip, flux = inputs.compared(paper())
-    assert clip.optional and flux.optional and "text_encoder" in clip.how and '--include "vae/*"' in flux.how
+    clip, words, flux = inputs.compared(paper())
+    assert clip.optional and words.optional and flux.optional
+    assert "text_encoder" in clip.how and "vocab.json, merges.txt" in words.what and '--include "vae/*"' in flux.how
     assert "Non-Commercial" in flux.what
     (there,) = inputs.compared(paper(unet_path="", flux_path=str(tmp_path)))
     assert there.what.endswith("lacks transformer and vae") and "huggingface.co" not in there.how
     part = {"config.json": "{}", "diffusion_pytorch_model.safetensors": ""}
     store(tmp_path, PAPER["flux_path"], {f"transformer/{file}": text for file, text in part.items()})
-    assert len(inputs.compared(paper())) == 2
+    assert len(inputs.compared(paper())) == 3
     store(tmp_path, PAPER["flux_path"], {f"vae/{file}": text for file, text in part.items()})
     assert inputs.compared(paper(unet_path="")) == []
+
+
+def test_the_text_path_is_looked_for_in_a_folder_as_in_the_cache(tmp_path):
+    files = {name: "{}" for name in ("text_encoder/config.json", "text_encoder/model.safetensors",
+                                     "tokenizer/vocab.json", "tokenizer/merges.txt")}
+    store(tmp_path, "org/sd", files)
+    assert inputs.compared(paper(unet_path="org/sd", flux_path="")) == []
+    folder = tmp_path / "hub" / "models--org--sd" / "snapshots" / COMMIT
+    assert inputs.compared(paper(unet_path=str(folder), flux_path="")) == []
+    (folder / "tokenizer" / "merges.txt").unlink()
+    for path in ("org/sd", str(folder)):
+        (words,) = inputs.compared(paper(unet_path=path, flux_path=""))
+        assert words.what.endswith("(08): merges.txt") and words.optional
