@@ -9,6 +9,7 @@ from nbconvert import HTMLExporter
 from namd.study.mathml import mathml
 
 MATH = re.compile(r"<code>.*?</code>|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$<]+?)\$", re.DOTALL)
+EMPTY_HEADER = re.compile("<th([^>]*)></th>")
 TEMPLATE = """{%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js_requirejs -%}{%- endblock -%}
 {%- block html_head_js_mathjax -%}{%- endblock -%}
@@ -22,7 +23,8 @@ math {font-family: "Cambria Math", "STIX Two Math", "Latin Modern Math", "DejaVu
 .jp-MarkdownCell .jp-Cell-inputWrapper {overflow-x: auto}
 .jp-MarkdownCell .jp-InputArea, .jp-MarkdownOutput.jp-RenderedMarkdown {overflow: visible}
 summary {cursor: pointer; color: #0b5cad}
-.solution > summary {padding: 5px 5px 5px calc(var(--jp-cell-prompt-width) + 15px)}
+.solution > summary {font: var(--jp-content-font-size1)/1.6 var(--jp-content-font-family);
+  padding: 5px 5px 5px calc(var(--jp-cell-prompt-width) + 21px)}
 </style>
 {%- endblock -%}
 {%- block any_cell scoped -%}
@@ -35,7 +37,6 @@ summary {cursor: pointer; color: #0b5cad}
 {%- set alt = output | get_metadata('alt', 'image/png') or 'figure' -%}
 {{ super() | replace('<img', '<img alt="' ~ alt | escape_html ~ '"') }}
 {%- endblock -%}
-{%- block data_html scoped -%}{{ super() | replace('<th></th>', '<td></td>') }}{%- endblock -%}
 """
 
 
@@ -48,6 +49,11 @@ class PageExporter(HTMLExporter):
 
     def __init__(self, **kwargs):
         super().__init__(raw_template=TEMPLATE, **kwargs)       # embed_images would close <details> at once
+
+    def from_notebook_node(self, nb, resources=None, **kw):
+        """(page, resources) of a notebook; the empty corner of a table heads nothing."""
+        html, resources = super().from_notebook_node(nb, resources, **kw)
+        return EMPTY_HEADER.sub(r"<td\1></td>", html), resources
 
     @pass_context
     def markdown2html(self, context, source):
