@@ -75,16 +75,16 @@ import seaborn as sns
 from IPython.display import display
 
 from namd.data import report
-from namd.data.codes import CANCER_SITE, CODES, MISSING
+from namd.data.codes import CANCER_SITE, CODES
 from namd.data.cohort import Cohort, centre_crop, window
-from namd.data.dicom import read_hu, resample_crop
+from namd.data.dicom import HU_HIGH, HU_LOW, read_hu, resample_crop
 from namd.data.labels import label_nodule
 from namd.data.links import Book, link_nodules
 from namd.data.nlst import build_cohort, is_current
 from namd.data.phantom.delivery import write_delivery
 from namd.data.refused import REASONS
 from namd.data.series import find_instance, find_position, find_series, read_series, series_uid
-from namd.data.tables import read_delivery, recognise
+from namd.data.tables import is_missing, read_delivery, read_files
 from namd.evaluation import figures
 from namd.models.llm import build_llm, pretraining_texts
 from namd.study.paper import PAPER
@@ -102,6 +102,8 @@ run = start("01_data_preparation", globals())
 #
 # Three things are slow to make: the delivery, the cohort and the language model. Each is kept
 # with the key of the work that made it (parameters and code), and made again when the key changes.
+# The cohort is built here, before we look at anything: the sections below take its making apart on
+# nodules that could be read, and a file that cannot be read costs its nodule, not the notebook.
 
 
 # %%
@@ -129,14 +131,21 @@ if data_source == "phantom" and not made("delivery"):
 # %% [markdown]
 # File names of NLST tables differ between releases: `participant_d040722.csv`,
 # `nlst_780_prsn_idc_20210527.csv`, `sctabn.csv`. The reader never looks at them. It knows a table
-# by its columns, in upper or lower case, and a series by what its DICOM headers say.
+# by its columns, in upper or lower case, and a series by what its DICOM headers say. A file that is
+# no table is passed over by name; a needed one that cannot be read stops here, with the reason.
 
 # %%
-tables = read_delivery(delivery)
-files = sorted(file for file in delivery.glob("*") if file.suffix.lower() == ".csv")
-heads = {file: pd.read_csv(file, nrows=0).columns.str.lower() for file in files}
-pd.DataFrame([dict(file=file.name, columns=len(head), recognised=recognise(head))
-              for file, head in heads.items()])
+tables, files = read_delivery(delivery), read_files(delivery)
+pd.DataFrame([dict(file=file.name, rows=None if file.refusal else len(file.text), recognised=file.kind,
+                   passed_over=str(file.refusal or "")) for file in files])
+
+# %%
+# papermill_description=read every series
+if not (made("cohort") and is_current(run.root / "cohort", delivery, run.p)):
+    build_cohort(delivery, run.root / "cohort", run.p)
+    sign("cohort")
+cohort = Cohort.open(run.root / "cohort")
+counts = cohort.manifest["counts"]
 
 # %% [markdown]
 # ## 2 · Read three rows and their codes
@@ -144,9 +153,10 @@ pd.DataFrame([dict(file=file.name, columns=len(head), recognised=recognise(head)
 # matters: a non-calcified nodule or mass of at least 4 mm. As text, three such rows look like this:
 
 # %%
-file = next(file for file, head in heads.items() if recognise(head) == "abnormalities")
-raw = pd.read_csv(file, dtype=str, keep_default_na=False).rename(columns=str.lower)
-rows = raw[(raw.sct_ab_desc == "51") & (raw.study_yr == "0")].head(3)
+text = {kind: pd.concat([file.text for file in files if file.kind == kind and not file.refusal])
+        for kind in ("abnormalities", "participant")}
+kept = tables.kept["abnormalities"]
+rows = text["abnormalities"].loc[kept[(kept.sct_ab_desc == 51) & (kept.study_yr == 0)]._row.head(3)]
 rows[["pid", "sct_ab_num", "sct_epi_loc", "sct_pre_att", "sct_margins", "sct_long_dia", "sct_slice_num"]]
 
 # %% [markdown]
@@ -157,7 +167,7 @@ rows[["pid", "sct_ab_num", "sct_epi_loc", "sct_pre_att", "sct_margins", "sct_lon
 # %%
 decoded = rows[["pid"]].copy()
 for name in ("sct_epi_loc", "sct_pre_att", "sct_margins"):
-    decoded[name] = rows[name].astype(int).map(CODES[name])
+    decoded[name] = pd.to_numeric(rows[name], errors="coerce").map(CODES[name]).fillna("missing")
 decoded
 
 # %% [markdown]
@@ -169,8 +179,9 @@ decoded
 
 # %% [markdown]
 # Missing values have reasons: `.N` not applicable, `.M` missing, `.S` unable to determine. Slice
-# number 999 is missing too. The reader keeps each reason and never fills a gap. A code outside
-# its list, a word where a code belongs or an impossible diameter refuses the row, not the table.
+# number 999 is missing too, and so is an empty cell, also where a program wrote `NA` or `NULL` into
+# it. The reader keeps each reason and never fills a gap. A code outside its list, a word where a
+# code belongs or an impossible diameter refuses the row, not the table.
 
 # %%
 pd.DataFrame(tables.counts).T
@@ -178,15 +189,14 @@ pd.DataFrame(tables.counts).T
 # %%
 people = tables.kept["participant"]
 name = "diagemph" if "diagemph" in people else "scr_days1"           # the open tables lack diagemph
-text = pd.concat([pd.read_csv(file, dtype=str, keep_default_na=False).rename(columns=str.lower)[name]
-                  for file, head in heads.items() if recognise(head) == "participant"])
 people[name + "__why"].replace("", "known").value_counts().rename(name).to_frame()
 
 # %%
 check("rows kept and rows refused add up",
       all(count["kept"] + count["refused"] == count["rows"] for count in tables.counts.values()))
 check("a value is missing exactly where the text holds a missing code",
-      people[name].isna().sum() == text.str.strip().isin(MISSING).sum(), people[name].isna().sum())
+      people[name].isna().sum() == is_missing(text["participant"].loc[people._row, name]).sum(),
+      people[name].isna().sum())
 
 # %% [markdown]
 # ## 3 · Link the years and give a label
@@ -217,19 +227,21 @@ links.groupby(["tier", "same_number"]).label.agg(nodules="size", malignant="sum"
 #   the nodule's lobe, and the nodule is the largest there or annotated malignant;
 # - **everything else is refused** (E13, E14), such as the other nodules of a cancer patient.
 #
-# By hand, for one malignant and two benign nodules (outside the left upper lobe, where the rule
-# also accepts the lingula):
+# By hand, for one malignant nodule (outside the left upper lobe, where the rule also accepts the
+# lingula) and two benign ones, the first of each that is in the cohort:
 
 # %%
-plain = [x for x in linked if x["before"]["sct_epi_loc"] in (1, 2, 3, 6)]
-three = [x for x in plain if x["label"] == 1][:1] + [x for x in plain if x["label"] == 0][:2]
+in_cohort = set(cohort.pairs.nodule_id)
+read = [x for x in linked if f"{x['pid']:06d}-{x['number']}" in in_cohort]
+three = [x for x in read if x["label"] == 1 and x["before"]["sct_epi_loc"] in (1, 2, 3, 6)][:1]
+three += [x for x in read if x["label"] == 0][:2]
 book, by_hand = Book(tables), []
 for x in three:
     day, screened = book.diagnosis_day.get(x["pid"]), x["person"]["scr_days0"]
-    site = CANCER_SITE[x["before"]["sct_epi_loc"]]
-    days = None if day is None else day - screened
-    by_hand.append(dict(pid=x["pid"], days_to_cancer=days, site=site, cancer_there=x["person"][site],
-                        label=int(days is not None and 1 <= days <= data_label_days and x["person"][site] == 1)))
+    site = CANCER_SITE.get(x["before"]["sct_epi_loc"])
+    days, there = None if day is None else day - screened, x["person"].get(site)
+    by_hand.append(dict(pid=x["pid"], days_to_cancer=days, site=site, cancer_there=there,
+                        label=int(days is not None and 1 <= days <= data_label_days and there == 1)))
 pd.DataFrame(by_hand)
 
 # %%
@@ -247,7 +259,7 @@ check("no participant has a benign and a malignant nodule",
 # along the slice normal, for file names promise nothing.
 
 # %%
-link = three[0]
+link = (three + read)[0]
 centre = link["start"]
 folder = next(folder for folder in find_series(delivery) if series_uid(folder) == centre.uid)
 series = read_series(folder)
@@ -272,7 +284,7 @@ else:
     i, pixel = find_position(series, centre.point)
 file = pydicom.dcmread(series.slices[i].path)
 stored = file.pixel_array                                          # (H, W)
-hu = stored * float(file.RescaleSlope) + float(file.RescaleIntercept)
+hu = stored * float(file.RescaleSlope) + float(file.RescaleIntercept)    # float64
 print(f"stored {stored.min()} to {stored.max()}, intercept {file.RescaleIntercept}: "
       f"{hu.min():.0f} to {hu.max():.0f} HU")
 
@@ -293,8 +305,8 @@ x = pixel[0] + (u - 63.5) * 0.6 / spacing                          # native colu
 y = pixel[1] + (v - 63.5) * 0.6 / spacing                          # native row
 x0, y0 = int(x), int(y)
 a, b = x - x0, y - y0                                              # weights of the far neighbours
-top = (1 - a) * hu[y0, x0] + a * hu[y0, x0 + 1]
-bottom = (1 - a) * hu[y0 + 1, x0] + a * hu[y0 + 1, x0 + 1]
+near = hu[y0:y0 + 2, x0:x0 + 2].clip(HU_LOW, HU_HIGH)              # (2, 2)
+top, bottom = (1 - a) * near[:, 0] + a * near[:, 1]
 value = (1 - b) * top + b * bottom                                 # HU
 print(f"crop pixel ({u}, {v}) lies at native ({x:.2f}, {y:.2f}): {value:.1f} HU")
 
@@ -303,7 +315,7 @@ show(resample_crop)
 
 # %%
 crop = resample_crop(read_hu(series.slices[i].path), spacing, pixel)     # (128, 128) int16
-check("pixels to HU by hand is the module's", np.array_equal(hu.astype(np.float32), read_hu(series.slices[i].path)))
+check("pixels to HU by hand is the module's", np.allclose(hu, read_hu(series.slices[i].path), atol=0.01))
 check("the crop pixel by hand is the module's, to the rounding", abs(crop[v, u] - value) <= 0.51, crop[v, u])
 
 # %% [markdown]
@@ -327,17 +339,9 @@ run.figure(figures.image_grid([steps], ["native slice", "crop, 76.8 mm", f"image
 # patient's back, columns to the patient's left.
 
 # %% [markdown]
-# ## 5 · Build the cohort
-# Now the same for every nodule, in several processes, with the crops streamed to one file. The
-# split comes last: by patient, with the same share of malignant patients in each part.
-
-# %%
-# papermill_description=read every series
-if not (made("cohort") and is_current(run.root / "cohort", delivery, run.p)):
-    build_cohort(delivery, run.root / "cohort", run.p)
-    sign("cohort")
-cohort = Cohort.open(run.root / "cohort")
-counts = cohort.manifest["counts"]
+# ## 5 · Account for every nodule
+# `build_cohort` did the same for every nodule, in several processes, with the crops streamed to one
+# file. The split came last: by patient, with the same share of malignant patients in each part.
 
 # %%
 refused = pd.read_csv(run.root / "cohort/refused.csv")
@@ -373,12 +377,14 @@ run.figure(figures.image_grid([x1[order, 0], x2[order, 0]], titles, ["T0, x1", "
 # %%
 growth = pd.DataFrame({"longest diameter at T0 (mm)": long_1,
                        "growth (log ratio of diameters)": np.log(long_2 / long_1),
-                       "label": [figures.LABELS[value] for value in train.label]})
+                       "label": [figures.LABELS[value] for value in train.label]}).dropna()
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 2.9), layout="constrained")
 for ax, name, width in zip(axes, growth.columns[:2], (1, 0.08), strict=True):
+    low, high = growth[name].agg(["min", "max"]).fillna(0)
     sns.histplot(growth, x=name, hue="label", hue_order=figures.LABELS, stat="density", common_norm=False,
-                 binwidth=width, element="step", palette=figures.LABEL_COLOURS, ax=ax)
-run.figure(figures.finish(fig, f"Size and growth, n = {len(train)} training pairs", run.synthetic), "size_and_growth")
+                 binwidth=width, binrange=(low, max(high, low + width)), element="step",
+                 palette=figures.LABEL_COLOURS, legend=not growth.empty, ax=ax)
+run.figure(figures.finish(fig, f"Size and growth, n = {len(growth)} training pairs", run.synthetic), "size_and_growth")
 
 # %% [markdown]
 # **What to see.** Malignant nodules are larger at T0 and grow more, and both histograms overlap:

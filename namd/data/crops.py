@@ -7,7 +7,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from namd.data.dicom import PIXELS
-from namd.data.refused import RefusedError
+from namd.data.refused import RefusedError, only_refusals
 from namd.data.series import find_instance, find_position, find_series, read_crop, read_series, series_uid, slice_gap
 
 PAIRS_PER_WORKER = 100                  # fewer than this and another process costs more than it saves
@@ -20,13 +20,14 @@ def n_workers(wanted: int, n_pairs: int) -> int:
 
 
 def index_series(root, parallel: Parallel, n_batches: int) -> dict[str, list[str]]:
-    """SeriesInstanceUID -> folders below `root` (more than one folder is refused later)."""
+    """SeriesInstanceUID -> folders below `root` (more than one folder is refused later); nameless ones are left out."""
     folders = find_series(root)
     size = max(1, -(-len(folders) // n_batches))
     uids = parallel(delayed(_uids)(folders[i:i + size]) for i in range(0, len(folders), size))
     index: dict[str, list[str]] = {}
     for folder, uid in zip(folders, (uid for batch in uids for uid in batch), strict=True):
         index.setdefault(uid, []).append(folder)
+    index.pop("", None)
     return index
 
 
@@ -70,11 +71,15 @@ def read_nodule(folders, pid: int, year: int, centre) -> tuple[np.ndarray, dict]
 
 
 def read_pairs(jobs) -> list[tuple]:
-    """For each (number, T0 request, T1 request): number, crops (2, 128, 128) or None, two dicts or a refusal."""
+    """For each (number, T0 request, T1 request): number, crops (2, 128, 128) or None, two dicts or a refusal.
+
+    Source: ours; whatever one file makes a library raise costs one nodule, never the cohort.
+    """
     done = []
     for number, *requests in jobs:
         try:
-            (x1, scan1), (x2, scan2) = (read_nodule(*request) for request in requests)
+            with only_refusals("the series of the nodule"):
+                (x1, scan1), (x2, scan2) = (read_nodule(*request) for request in requests)
             done.append((number, np.stack([x1, x2]), (scan1, scan2)))
         except RefusedError as error:
             done.append((number, None, error))

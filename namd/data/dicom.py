@@ -1,10 +1,9 @@
 """One DICOM file to Hounsfield units (HU), and the crop around a nodule."""
 
-from pathlib import Path
 
 import numpy as np
-import pydicom
 
+from namd.data.header import Header
 from namd.data.refused import RefusedError
 
 PIXELS, MM_PER_PX = 128, 0.6
@@ -15,12 +14,6 @@ DECODERS = {".50": LIBJPEG, ".51": LIBJPEG, ".57": LIBJPEG, ".70": LIBJPEG, ".80
             ".90": OPENJPEG, ".91": OPENJPEG, ".201": OPENJPEG, ".202": OPENJPEG, ".203": OPENJPEG}
 
 
-def is_dicom(path: Path) -> bool:
-    """Whether the file carries the DICM mark of DICOM part 10."""
-    with open(path, "rb") as file:
-        return file.read(132)[128:] == b"DICM"
-
-
 def read_hu(path) -> np.ndarray:
     """(H, W) float32 HU of one file by its own slope and intercept: pixel * slope + intercept.
 
@@ -29,26 +22,49 @@ def read_hu(path) -> np.ndarray:
 
     Source: ours; 279 NLST series mix signed and unsigned files, so nothing is carried from file to file.
     """
-    header, name = pydicom.dcmread(path), Path(path).name
-    if "PixelData" not in header:
-        raise RefusedError("E23", f"{name} holds no PixelData; copy the file again")
-    slope, intercept = header.get("RescaleSlope"), header.get("RescaleIntercept")
-    if slope is None or intercept is None or float(slope) == 0:
-        raise RefusedError("E21", f"{name} has RescaleSlope {slope} and RescaleIntercept {intercept}")
-    try:
-        stored = header.pixel_array
-    except Exception as error:                                        # every decoder raises its own kind
-        raise RefusedError("E23", _undecodable(name, header, error)) from error
-    ends = sorted(float(slope) * float(value) + float(intercept) for value in (stored.min(), stored.max()))
-    if stored.ndim != 2 or ends[0] < -4096 or ends[1] > 32767:
-        raise RefusedError("E21", f"{name} gives HU from {ends[0]:.0f} to {ends[1]:.0f} in {stored.ndim} dimensions")
+    header = Header(path, pixels=True)
+    if "PixelData" not in header.dataset:
+        raise RefusedError("E23", f"{header.name} holds no PixelData; copy the file again")
+    slope, = header.numbers("RescaleSlope", 1, "E21")
+    intercept, = header.numbers("RescaleIntercept", 1, "E21")
+    if slope == 0:
+        raise RefusedError("E21", f"{header.name} has RescaleSlope 0")
+    stored = _decode(header)
+    ends = sorted(slope * float(value) + intercept for value in (stored.min(), stored.max()))
+    if not -4096 <= ends[0] <= ends[1] <= 32767:
+        raise RefusedError("E21", f"{header.name} gives HU from {ends[0]:.4g} to {ends[1]:.4g}")
     return stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
 
 
-def _undecodable(name, header, error) -> str:
+def _decode(header: Header) -> np.ndarray:
+    """(H, W) stored values of a file; its sizes are checked first, because a decoder believes them."""
+    rows, columns = header.shape
+    if header.number("NumberOfFrames", 1):
+        raise RefusedError("E23", f"{header.name} holds several frames; export the series as one file a slice")
+    try:
+        stored = header.dataset.pixel_array
+        missing = rows * columns * stored.itemsize - len(header.dataset.PixelData)
+    except Exception as error:                                        # every decoder raises its own kind
+        raise RefusedError("E23", _undecodable(header, error)) from error
+    if stored.shape != (rows, columns):
+        raise RefusedError("E23", f"{header.name} decodes to {' x '.join(map(str, stored.shape))}, not to one grey "
+                                  f"image of {rows} x {columns}")
+    if _syntax(header) and not _syntax(header).is_encapsulated and -missing >= columns * stored.itemsize:
+        raise RefusedError("E23", f"{header.name} has more PixelData than {rows} Rows and {columns} Columns hold")
+    return stored
+
+
+def _syntax(header: Header):
+    """Transfer syntax of a file, a pydicom UID; None where its file meta names none."""
+    return getattr(header.dataset.file_meta, "TransferSyntaxUID", None)
+
+
+def _undecodable(header: Header, error) -> str:
     """One sentence that names the transfer syntax and the package that decodes it."""
-    syntax = header.file_meta.TransferSyntaxUID
-    if not syntax.is_encapsulated:
+    syntax, name = _syntax(header), header.name
+    if not syntax:
+        return f"{name} does not say in which transfer syntax it is written; export or copy the series again"
+    if syntax.is_transfer_syntax and not syntax.is_encapsulated:
         return f"{name} ({syntax.name}) has damaged pixels ({error}); copy the file again"
     package = DECODERS.get(syntax.removeprefix("1.2.840.10008.1.2.4"))
     mend = f"`pip install {package}` decodes it" if package else "no package decodes it: export the series uncompressed"

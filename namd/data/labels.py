@@ -20,8 +20,9 @@ def merged_lobe(code) -> int | None:
 def label_nodule(book, pid: int, nodule: dict, marks: set[bool], label_days: int) -> int:
     """0 benign or 1 malignant for one nodule at T0, or a refusal; nothing is guessed.
 
-    Benign: the participant is in no row of the cancer table. Malignant: the first cancer was found 1 to `label_days`
-    days after the baseline screen, in the nodule's lobe, and the nodule is the largest there or annotated.
+    Benign: no row of the cancer table names the participant, and the participant's own row names no cancer.
+    Malignant: the first cancer was found 1 to `label_days` days after the baseline screen, in the nodule's lobe, and
+    the nodule is the largest there or annotated.
 
     Args:
         book: look-ups of a delivery (`links.Book`).
@@ -37,6 +38,8 @@ def label_nodule(book, pid: int, nodule: dict, marks: set[bool], label_days: int
     if pid not in book.cancer:
         if True in marks:
             raise RefusedError("E14", "annotated malignant, but the participant has no cancer on record")
+        if book.people[pid].get("candx_days") is not None or (book.people[pid].get("can_scr") or 0) > 0:
+            raise RefusedError("E14", "the participant table tells of a cancer that the cancer table lacks")
         return 0
     day, screened = book.diagnosis_day.get(pid), book.people[pid]["scr_days0"]
     if pd.isna(day) or pd.isna(screened):

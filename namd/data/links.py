@@ -27,6 +27,7 @@ class Book:
             self.nodules[row["pid"], row["study_yr"]][row["sct_ab_num"]] = row
         people = tables.kept["participant"]
         self.people = {row["pid"]: row for row in _records(people[people.pid.isin(rows.pid)])}
+        self.named_people = tables.named["participant"]
         comparison = tables.kept["comparison"]
         comparison = comparison[comparison.study_yr == 1]
         self.preexist = dict(zip(zip(comparison.pid, comparison.sct_ab_num, strict=True),
@@ -60,9 +61,11 @@ class Book:
             key = row["patientid"], row["studydate"] // 10000 - 1999
             numbers = list(self.nodules.get(key, {}))
             alone = len(numbers) == 1 and len(lesions[key]) == 1
+            point = row["coordx"], row["coordy"], row["coordz"]
             self.centres[key].append(Centre(
                 "luna25", row["lesionid"], numbers[0] if alone else None, row["seriesinstanceuid"].strip(),
-                row["label"] == 1, row["repeated"], point=(row["coordx"], row["coordy"], row["coordz"])))
+                {1: True, 0: False}.get(row["label"]), row["repeated"],
+                point=None if None in point else point))
 
 
 def link_nodules(tables: Tables, label_days: int) -> tuple[list[dict], list[dict]]:
@@ -98,9 +101,11 @@ def link_nodules(tables: Tables, label_days: int) -> tuple[list[dict], list[dict
 def _link(book: Book, pid: int, number: int, label_days: int) -> dict:
     """One nodule through all rules, in the order of the reasons."""
     person, before = book.people.get(pid), book.nodules[pid, 0][number]
-    if person is None or person.get("rndgroup") == 2:
-        raise RefusedError("E08", f"participant {pid} is " + ("not in the participant table" if person is None
-                                                              else "in the X-ray arm (rndgroup 2)"))
+    if person is None:
+        raise RefusedError("E08", f"participant {pid} is not in the participant table" + (
+            ", for its row was refused" if pid in book.named_people else ""))
+    if person.get("rndgroup") == 2:
+        raise RefusedError("E08", f"participant {pid} is in the X-ray arm (rndgroup 2)")
     start, end, after, tier = _follow_up(book, pid, before)
     if before["repeated"] or after["repeated"] or person["repeated"] or start.repeated or end.repeated:
         raise RefusedError("E03", f"two differing rows name {pid} nodule {number}; only one of them can be right")
@@ -124,6 +129,8 @@ def _centres(book: Book, pid: int, year: int, number: int) -> list[Centre]:
     whole = [item for item in found if item.point is not None or item.instance is not None]
     if not whole:
         raise RefusedError("E06", f"the slice number or box of abnormality {number} at T{year} is blank or 999")
+    if not whole[0].uid:
+        raise RefusedError("E06", f"the centre list names no series for abnormality {number} at T{year}")
     return whole
 
 

@@ -11,12 +11,14 @@ from joblib import Parallel, delayed
 from namd.data.codes import MISSING
 from namd.data.cohort import SCHEMA, SCHEMA_VERSION, sha256
 from namd.data.crops import CropFile, index_series, n_workers, read_pairs
+from namd.data.csv_file import csv_files
 from namd.data.dicom import HU_HIGH, HU_LOW, MM_PER_PX, PIXELS
 from namd.data.labels import rule_name, split_patients
 from namd.data.links import link_nodules
-from namd.data.refused import REASONS
+from namd.data.refused import REASONS, causes
 from namd.data.report import EHR, NODULE
 from namd.data.tables import read_delivery
+from namd.errors import UserError
 from namd.files import read_json, replacing
 
 PARAMETERS = ("data_label_days", "data_val_share", "data_test_share", "data_split_seed")
@@ -52,6 +54,8 @@ def _build(delivery, partial, p, say):
     tables = read_delivery(delivery)
     for kind, count in tables.counts.items():
         say(f"{kind}: {count['kept']} rows kept, {count['refused']} refused")
+    for row in tables.unread:
+        say(f"{row['source_id']}: passed over, {row['code']}: {row['message']}")
     linked, refused = link_nodules(tables, p.data_label_days)
     n_nodules = len(linked) + len(refused)
     say(f"links: {n_nodules} nodules at T0, {len(linked)} linked to T1, {len(refused)} refused")
@@ -62,6 +66,9 @@ def _build(delivery, partial, p, say):
                                 message=scans.message))
         else:
             rows.append(_row(link, crops, scans, synthetic, p))
+    if not rows:
+        raise UserError(f"{delivery.name} gives no pair: its {n_nodules} nodules at T0 are refused: {causes(refused)}"
+                        if refused else f"{delivery.name} names no nodule at T0 (code 51, study_yr 0)")
     pairs = _pairs(rows, p)
     _write(partial, delivery, tables, pairs, refused, n_nodules, synthetic, p)
     return pairs, refused
@@ -132,6 +139,8 @@ def _pairs(rows, p) -> pd.DataFrame:
     """Rows with their split, in the columns and types of the contract."""
     table = pd.DataFrame(rows).reindex(columns=list(SCHEMA))
     split = split_patients(table.patient_id, table.label, p.data_test_share, p.data_val_share, p.data_split_seed)
+    if "train" not in split.values():
+        raise UserError(f"none of {len(split)} patients is left to train on; lower data_test_share or data_val_share")
     return table.assign(split=table.patient_id.map(split)).astype(SCHEMA)
 
 
@@ -168,4 +177,4 @@ def _parameters(p) -> dict:
 
 def _inputs(delivery: Path) -> dict:
     """Checksums of the tables of a delivery."""
-    return {file.name: sha256(file) for file in sorted(delivery.glob("*")) if file.suffix.lower() == ".csv"}
+    return {file.name: sha256(file) for file in csv_files(delivery)}

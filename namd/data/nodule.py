@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pydicom
 
-from namd.data.refused import RefusedError
+from namd.data.header import Header
+from namd.data.refused import RefusedError, one_line, only_refusals
 from namd.data.series import Series, find_position, find_series, read_crop, read_series, slice_gap
 from namd.errors import UserError
 
@@ -42,7 +42,12 @@ def read_nodule_at(folder, point) -> Nodule:
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}: give the folder that holds the DICOM files of one CT series.")
-    series = _series(folder)
+    with only_refusals(f"the series in {folder.name}"):
+        return _nodule(_series(folder), point)
+
+
+def _nodule(series: Series, point) -> Nodule:
+    """The crop of a checked series around a point inside it."""
     low, high = extent(series)
     if (np.asarray(point) < low).any() or (np.asarray(point) > high).any():
         reach = ", ".join(f"{axis} {a:.1f} to {b:.1f}" for axis, a, b in zip("xyz", low, high, strict=True))
@@ -60,8 +65,8 @@ def _series(folder: Path) -> Series:
     try:
         return read_series(folder)
     except RefusedError as error:
-        below = [str(Path(found).relative_to(folder)) for found in find_series(folder)]
-        if error.code != "E15" or below in ([], ["."]):
+        below = [one_line(Path(found).relative_to(folder)) for found in find_series(folder) if Path(found) != folder]
+        if error.code != "E15" or not below:
             raise
         raise UserError(f"{folder} holds no CT image itself; name one folder below it: {', '.join(below[:5])}"
                         f"{' ...' if len(below) > 5 else ''}.") from error
@@ -70,10 +75,10 @@ def _series(folder: Path) -> Series:
 def extent(series: Series) -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest x, y, z (mm) of the volume, to the outer faces of its voxels."""
     first, last = series.slices[0], series.slices[-1]
-    header = pydicom.dcmread(first.path, stop_before_pixels=True, specific_tags=["Rows", "Columns"])
     along = [item.along for item in series.slices]
     thick = np.diff(along).max() if len(along) > 1 else series.thickness or 0.0
     half = 0.5 * (first.spacing * first.axes.sum(0) + thick * np.cross(*first.axes))
-    far = last.origin + first.spacing * (np.array([header.Columns - 1, header.Rows - 1]) @ first.axes)
+    rows, columns = Header(first.path).shape
+    far = last.origin + first.spacing * (np.array([columns - 1, rows - 1]) @ first.axes)
     corners = np.stack([first.origin - half, far + half])
     return corners.min(0), corners.max(0)

@@ -1,5 +1,8 @@
 """The twenty-five reasons for which an input is refused, and the exception that carries one of them."""
 
+from collections import Counter
+from contextlib import contextmanager
+
 from namd.errors import UserError
 
 REASONS = {
@@ -23,9 +26,40 @@ class RefusedError(UserError):
     """
 
     def __init__(self, code: str, message: str):
+        message = one_line(message)
         super().__init__(f"{code} {REASONS[code]}: {message}")
         self.code, self.message = code, message
 
     def __reduce__(self):
         """Pickle by its two parts, so that it survives the way back from a worker process."""
         return RefusedError, (self.code, self.message)
+
+
+def one_line(text) -> str:
+    """`text` without line breaks and control characters; bytes of a name that are no UTF-8 are written as escapes."""
+    text = str(text)
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+@contextmanager
+def only_refusals(what: str):
+    """Turn every surprise of the block into a refusal (E23), so that it costs one nodule.
+
+    Source: ours, because no list of what a damaged file can make a library raise is complete.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise RefusedError("E23", f"{what} cannot be read ({type(error).__name__}: {error}); copy it again") from error
+
+
+def causes(refused: list[dict]) -> str:
+    """Refused rows by code, the commonest first, each with its first example: `3 x E15 no CT series (e.g. ...)`."""
+    first = {row["code"]: row for row in reversed(refused)}
+    return "; ".join(f"{n} x {code} {REASONS[code]} (e.g. {first[code]['source_id']}: {first[code]['message']})"
+                     for code, n in Counter(row["code"] for row in refused).most_common())

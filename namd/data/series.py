@@ -5,18 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pydicom
-from pydicom.errors import InvalidDicomError
 
-from namd.data.dicom import is_dicom, read_hu, resample_crop
+from namd.data.dicom import read_hu, resample_crop
+from namd.data.header import Header, is_dicom, regular_files
 from namd.data.refused import RefusedError
 
 MAX_GAP_SPREAD_MM, MIN_AXIAL_COSINE = 0.1, 0.999
-HEADER = [
-    "SOPInstanceUID", "SeriesInstanceUID", "SeriesDescription", "PatientID", "StudyDate", "Modality", "ImageType",
-    "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness",
-    "ConvolutionKernel", "Manufacturer",
-]
+SPACING_MM, MAX_THICKNESS_MM, MAX_POSITION_MM = (0.01, 10), 1000, 100_000      # what a CT scanner can mean
 
 
 @dataclass(frozen=True)
@@ -60,35 +55,33 @@ class Series:
     slices: list[Slice]
 
 
-def read_header(path) -> pydicom.Dataset:
-    """The attributes of `HEADER`, without the pixels."""
-    try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER)
-    except (InvalidDicomError, EOFError, OSError, ValueError) as error:
-        raise RefusedError("E23", f"the header of {Path(path).name} is damaged ({error}); copy it again") from error
-    if "SOPInstanceUID" not in header:
-        raise RefusedError("E23", f"the header of {Path(path).name} is cut off; copy it again")
-    return header
-
-
 def find_series(root) -> list[str]:
     """Folders below `root` that hold DICOM files, sorted; folder and file names mean nothing."""
-    return sorted(folder for folder, _, names in os.walk(root) if _first_dicom(folder, names))
+    return sorted(folder for folder, _, _ in os.walk(root) if next(_dicom_files(folder), None))
 
 
-def _first_dicom(folder, names) -> str | None:
-    """First DICOM file of a folder in the order of names."""
-    return next((path for name in sorted(names) if is_dicom(path := os.path.join(folder, name))), None)
+def _dicom_files(folder):
+    """DICOM files of a folder in the order of names; what cannot be opened is passed over."""
+    for path in regular_files(folder):
+        try:
+            if is_dicom(path):
+                yield path
+        except OSError:
+            continue
 
 
 def series_uid(folder) -> str:
-    """SeriesInstanceUID of the first DICOM file of a folder; empty where it cannot be read."""
-    first = _first_dicom(folder, os.listdir(folder))
-    try:
-        header = pydicom.dcmread(first, stop_before_pixels=True, specific_tags=["SeriesInstanceUID"])
-    except (InvalidDicomError, EOFError, OSError, ValueError):
-        return ""
-    return str(header.get("SeriesInstanceUID", ""))
+    """SeriesInstanceUID of the first axial CT image of a folder, else of the first DICOM file that can be read."""
+    other = ""
+    for path in _dicom_files(folder):
+        try:
+            header = Header(path)
+        except RefusedError:
+            continue
+        if header.is_axial_ct:
+            return header.stored("SeriesInstanceUID")
+        other = other or header.stored("SeriesInstanceUID")
+    return other
 
 
 def read_series(folder) -> Series:
@@ -99,49 +92,48 @@ def read_series(folder) -> Series:
 
     Source: ours, because neither file names nor InstanceNumber give the order of slices in space.
     """
-    paths = [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
-    headers = [(path, read_header(path)) for path in paths if os.path.isfile(path) and is_dicom(path)]
-    headers = [(path, header) for path, header in headers if _is_axial_ct(header)]
+    headers = [header for header in _headers(folder) if header.is_axial_ct]
     if not headers:
         raise RefusedError("E15", f"{Path(folder).name} holds no axial CT image (localizers are not read)")
-    uids = sorted({str(header.get("SeriesInstanceUID", "")) for _, header in headers})
+    uids = sorted({header.stored("SeriesInstanceUID") for header in headers})
     if len(uids) > 1 or not uids[0]:
         raise RefusedError("E16", f"{Path(folder).name} holds {len(uids)} SeriesInstanceUIDs ({', '.join(uids[:3])}); "
                              "give each series a folder of its own")
-    slices = sorted((_slice(path, header) for path, header in headers), key=lambda item: item.along)
+    slices = sorted((_slice(header) for header in headers), key=lambda item: item.along)
     _check_slices(slices)
-    first = headers[0][1]
-    thickness = first.get("SliceThickness")
-    return Series(uids[0], str(first.get("PatientID", "")), str(first.get("StudyDate", "")),
-                  str(first.get("ConvolutionKernel", "")), str(first.get("Manufacturer", "")),
-                  None if thickness in (None, "") else float(thickness), slices)
+    first = headers[0]
+    return Series(uids[0], *(first.text(name) for name in ("PatientID", "StudyDate", "ConvolutionKernel",
+                                                           "Manufacturer")),
+                  first.number("SliceThickness", 0, MAX_THICKNESS_MM), slices)
 
 
-def _is_axial_ct(header) -> bool:
-    """A CT image that is neither a localizer nor computed from other images."""
-    fields = str(header.get("SeriesDescription", "")).split(",")
-    kind = [str(word) for word in header.get("ImageType") or []]
-    return (header.get("Modality") == "CT" and "LOCALIZER" not in kind and "SECONDARY" not in kind
-            and (len(fields) < 11 or fields[1].startswith("OPA")))
+def _headers(folder) -> list[Header]:
+    """The header of every DICOM file of a folder."""
+    try:
+        return [Header(path) for path in regular_files(folder) if is_dicom(path)]
+    except OSError as error:                                          # a slice left out would pass unnoticed
+        raise RefusedError("E23", f"{Path(error.filename or folder).name} cannot be opened ({error.strerror})"
+                           ) from error
 
 
-def _slice(path, header) -> Slice:
+def _slice(header: Header) -> Slice:
     """Geometry of one file."""
-    name = Path(path).name
-    orientation, origin = header.get("ImageOrientationPatient"), header.get("ImagePositionPatient")
-    if not orientation or not origin:
-        raise RefusedError("E20", f"{name} has no ImageOrientationPatient or ImagePositionPatient")
-    axes = np.array(orientation, dtype=float).reshape(2, 3)
-    origin, normal = np.array(origin, dtype=float), np.cross(*axes)
+    if header.number("NumberOfFrames", 1):
+        raise RefusedError("E23", f"{header.name} holds several frames; export the series as one file a slice")
+    axes = header.numbers("ImageOrientationPatient", 6, "E20").reshape(2, 3)
+    origin, normal = header.numbers("ImagePositionPatient", 3, "E20"), np.cross(*axes)
+    if np.abs(origin).max() > MAX_POSITION_MM or np.abs((axes**2).sum(1) - 1).max() > 0.02:
+        raise RefusedError("E20", f"{header.name} lies at {origin} mm along {axes.tolist()}, which is no position")
     if min(abs(normal[2]), abs(axes[0, 0])) < MIN_AXIAL_COSINE:
         angle = np.degrees(np.arccos(min(abs(normal[2]), abs(axes[0, 0]), 1)))
-        raise RefusedError("E20", f"{name} is turned by {angle:.1f} degrees; only axial slices are read")
-    spacing = [float(value) for value in header.get("PixelSpacing") or []]
-    if len(spacing) != 2 or spacing[0] <= 0 or abs(spacing[0] - spacing[1]) > 1e-4:
-        raise RefusedError("E22", f"{name} has PixelSpacing {spacing or 'missing'}, not two equal positive numbers")
-    instance = header.get("InstanceNumber")
-    return Slice(path, str(header.get("SOPInstanceUID", "")), None if instance is None else int(instance),
-                 origin, axes, spacing[0], float(origin @ normal))
+        raise RefusedError("E20", f"{header.name} is turned by {angle:.1f} degrees; only axial slices are read")
+    spacing = header.numbers("PixelSpacing", 2, "E22")
+    low, high = SPACING_MM
+    if not low <= min(spacing) <= high or abs(spacing[0] - spacing[1]) > 1e-4:
+        raise RefusedError("E22", f"{header.name} has PixelSpacing {spacing.tolist()}, not two equal numbers of "
+                                  f"{low} to {high} mm")
+    return Slice(header.path, header.stored("SOPInstanceUID"), header.instance, origin, axes,
+                 float(spacing[0]), float(origin @ normal))
 
 
 def _check_slices(slices) -> None:

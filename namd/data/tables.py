@@ -1,5 +1,7 @@
 """CSV tables of a delivery: recognised by their columns, checked against closed codes, every row kept or refused."""
 
+import re
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -7,12 +9,14 @@ import pandas as pd
 import pandera.pandas as pa
 
 from namd.data.codes import CANCER_YEARS, CENTRE_LISTS, CODES, MISSING, NEEDED, SHAPES
-from namd.data.refused import REASONS
+from namd.data.csv_file import RAGGED, csv_files, guess_columns, read_table
+from namd.data.refused import REASONS, RefusedError, one_line
 from namd.errors import UserError
 
 INTEGERS = {"pid", "patientid", "study_yr", "sct_ab_num", "lc_order", "studydate", "lesionid", "abnormality uid",
-            "label"}
-MAX_DIAMETER_MM = 200
+            "label", "age", "scr_days0", "scr_days1", "candx_days", "sct_slice_num", "slice number"}
+MAX_DIAMETER_MM, MAX_AGE, MAX_NUMBER = 200, 120, 1e9
+EXPONENT = re.compile(r"[-+]?\d+(?:\.(\d*))?E\+?(\d+)")
 
 
 @dataclass
@@ -24,6 +28,7 @@ class Tables:
     counts: dict[str, dict] = field(default_factory=dict)
     named: dict[str, set] = field(default_factory=dict)         # participants of each kind
     versions: set[str] = field(default_factory=set)             # values of dataset_version
+    unread: list[dict] = field(default_factory=list)            # files that are no table, refused too
 
 
 def recognise(columns) -> str | None:
@@ -36,35 +41,56 @@ def recognise(columns) -> str | None:
     return max(found, key=lambda kind: len(SHAPES[kind].required & columns), default=None)
 
 
+@dataclass
+class File:
+    """One CSV file: the kind and text of its table, or why it is refused."""
+
+    name: str
+    kind: str | None                    # of a refused file, what its header looks like
+    text: pd.DataFrame | None           # of `csv_file.read_table`
+    refusal: RefusedError | None = None
+
+
+def read_files(path) -> list[File]:
+    """All CSV files directly below a folder, as text; what is no table of NLST is refused (E01, E02), not raised."""
+    return [_file(file) for file in csv_files(path)]
+
+
+def _file(file: Path) -> File:
+    name = one_line(file.name)
+    try:
+        text = read_table(file)
+    except RefusedError as error:
+        return File(name, recognise(guess_columns(file)), None, error)
+    kind = recognise(text.columns)
+    if kind is None:
+        return File(name, None, None, RefusedError("E01", _nearest(text.columns)))
+    lacking = sorted(SHAPES[kind].required - set(text.columns))
+    if lacking:
+        return File(name, kind, None, RefusedError("E02", f"{name} looks like the {kind} table but lacks "
+                                                          f"{', '.join(lacking)}; export it again with all columns"))
+    return File(name, kind, text)
+
+
 def read_delivery(path) -> Tables:
     """All CSV files directly below `path`, as checked tables.
 
     Raises:
-        UserError: no folder, a needed table absent (E01 names the nearest file), a required column absent (E02).
+        UserError: no folder, a needed table absent (E01 names the nearest file), unreadable or without a required
+            column (E02), without rows, or refused for the most part.
 
     Source: ours; one reader serves CDAS, IDC and synthetic deliveries.
     """
-    folder = Path(path)
-    files = sorted(file for file in folder.glob("*") if file.suffix.lower() == ".csv")
+    files, tables = read_files(path), Tables()
     if not files:
-        raise UserError(f"{folder} holds no CSV table; set data_delivery to the folder with the NLST tables")
-    tables, raw = Tables(), {}
-    for file in files:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-        table.columns = table.columns.str.strip().str.lower()
-        kind = recognise(table.columns)
-        if kind is None:
-            tables.refused.append({"source_id": file.name, "stage": "tables", "code": "E01",
-                                   "message": _nearest(table.columns)})
-            continue
-        lacking = sorted(SHAPES[kind].required - set(table.columns))
-        if lacking:
-            raise UserError(f"E02 {REASONS['E02']}: {file.name} looks like the {kind} table but lacks "
-                            f"{', '.join(lacking)}; export it again with all columns")
-        raw.setdefault(kind, []).append(table.assign(_row=[f"{file.name} line {n + 2}" for n in range(len(table))]))
-    _need(raw, tables, folder)
-    for kind, parts in raw.items():
-        tables.kept[kind] = check_table(kind, pd.concat(parts, ignore_index=True), tables)
+        raise UserError(f"{path} holds no CSV table; set data_delivery to the folder with the NLST tables")
+    _need(files, path)
+    tables.unread = [dict(source_id=file.name, stage="tables", code=file.refusal.code, message=file.refusal.message)
+                     for file in files if file.refusal]
+    tables.refused += tables.unread
+    for kind in dict.fromkeys(file.kind for file in files if not file.refusal):
+        text = pd.concat([file.text for file in files if file.kind == kind and not file.refusal]).fillna("")
+        tables.kept[kind] = check_table(kind, text.rename_axis("_row").reset_index(), tables)
     return tables
 
 
@@ -75,15 +101,20 @@ def _nearest(columns) -> str:
     return f"columns match none of {', '.join(SHAPES)}; nearest: {kind}, lacking {lacking}"
 
 
-def _need(raw, tables, folder) -> None:
-    """Stop early where a needed table is absent."""
-    absent = [kind for kind in NEEDED if kind not in raw]
-    unknown = "; ".join(f"{row['source_id']}: {row['message']}" for row in tables.refused)
+def _need(files: list[File], folder) -> None:
+    """Stop early where a needed table is absent, or where one of its files cannot be used."""
+    needed = [file for file in files if file.refusal and file.kind in (*NEEDED, *CENTRE_LISTS)]
+    if needed:
+        raise UserError("; ".join(f"{file.refusal} (the {file.kind} table)" for file in needed))
+    kinds = {file.kind for file in files}
+    absent = [kind for kind in NEEDED if kind not in kinds]
+    unknown = "; ".join(f"{file.name}: {file.refusal.message}" for file in files if file.refusal)
+    unknown = f" (not recognised: {unknown})" if unknown else ""
     if absent:
-        raise UserError(f"{folder} lacks the {', '.join(absent)} table; add its CSV"
-                        + (f" (not recognised: {unknown})" if unknown else ""))
-    if not any(kind in raw for kind in CENTRE_LISTS):
-        raise UserError(f"{folder} has no list of nodule centres, and NLST recorded none; add the NLSTx or LUNA25 CSV")
+        raise UserError(f"{folder} lacks the {', '.join(absent)} table; add its CSV{unknown}")
+    if not kinds & set(CENTRE_LISTS):
+        raise UserError(f"{folder} has no list of nodule centres, and NLST recorded none; add the NLSTx or LUNA25 CSV"
+                        f"{unknown}")
 
 
 def check_table(kind: str, raw: pd.DataFrame, tables: Tables) -> pd.DataFrame:
@@ -91,23 +122,25 @@ def check_table(kind: str, raw: pd.DataFrame, tables: Tables) -> pd.DataFrame:
 
     Missing codes become missing values; their reason stays in `<column>__why`. The first row of a repeated key is
     kept and marked `repeated` (its nodules are refused later, for nobody knows which row is right).
+
+    Raises:
+        UserError: most rows of a needed table are refused, or it has none.
     """
-    shape = SHAPES[kind]
+    shape, raw = SHAPES[kind], raw.reset_index(drop=True)
     numeric = [name for name in dict.fromkeys((*shape.key, *shape.numbers, *shape.optional))
                if name in raw and name not in shape.texts]
-    table = raw[["_row", *shape.texts]].copy()
-    bad: dict[int, tuple[str, str]] = {}
+    table = raw[["_row"]].assign(**{name: raw[name].mask(is_missing(raw[name]), "") for name in shape.texts})
+    bad = {i: ("E02", why) for i, why in raw[RAGGED].items() if why} if RAGGED in raw else {}
     for name in numeric:
         table[name], table[name + "__why"] = _numbers(raw[name], name)
-        text = raw[name].str.strip()
-        broken = table[name].isna() & ~text.isin(MISSING) & (table[name + "__why"] == "")
-        code = "E05" if name in CODES else "E04"
-        for i in table.index[broken]:
-            bad.setdefault(i, ("E09" if name in shape.key[:1] else code, f"{name} = '{text[i]}' is not a number"))
+        code = "E09" if name in shape.key[:1] else "E05" if name in CODES else "E04"
+        for i in table.index[table[name].isna() & (table[name + "__why"] == "")]:
+            bad.setdefault(i, (code, f"{name} = '{raw.at[i, name]}' is not a number{_hint(raw.at[i, name])}"))
     for i, failure in _rule_failures(kind, table).items():
         bad.setdefault(i, failure)
     tables.named[kind] = set(table[shape.key[0]].dropna())
     tables.versions |= set(raw["dataset_version"]) if "dataset_version" in raw else set()
+    _stop_at_a_fault_of_the_whole(kind, raw["_row"], bad)
     table = table.drop(index=list(bad))
     repeats = table.duplicated(list(shape.key), keep="first")
     clash = table[~table.drop(columns="_row").duplicated(keep="first")].duplicated(list(shape.key), keep=False)
@@ -120,18 +153,55 @@ def check_table(kind: str, raw: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     return table[~repeats].reset_index(drop=True)
 
 
+def _stop_at_a_fault_of_the_whole(kind: str, rows: pd.Series, bad: dict[int, tuple[str, str]]) -> None:
+    """Stop where a needed table has no row, or where most of them are `bad`; repeats of a row are not counted.
+
+    Source: ours, because a wrong export would else show as hundreds of missing pairs.
+    """
+    if kind not in (*NEEDED, *CENTRE_LISTS):
+        return
+    if rows.empty and kind not in ("comparison", "cancer"):           # nobody new, nobody ill: a table without rows
+        raise UserError(f"The {kind} table has a header and no row; export it again.")
+    if 2 * len(bad) > len(rows):
+        code, n = Counter(code for code, _ in bad.values()).most_common(1)[0]
+        first = next(i for i in sorted(bad) if bad[i][0] == code)
+        raise UserError(f"{len(bad)} of {len(rows)} rows of the {kind} table cannot be used, {n} of them for "
+                        f"{code} {REASONS[code]} (e.g. {rows[first]}: {bad[first][1]}); export it again.")
+
+
+def is_missing(text: pd.Series) -> pd.Series:
+    """Whether each cell says that its value is missing."""
+    return text.str.strip().str.upper().isin(MISSING)
+
+
 def _numbers(text: pd.Series, name: str) -> tuple[pd.Series, pd.Series]:
     """Values of a column of text, and the reason of each missing one ('' elsewhere)."""
-    text = text.str.strip()
-    values = pd.to_numeric(text, errors="coerce").astype("Float64")
-    why = text.where(text.isin(MISSING), "").where(text != "", "empty")
+    text = text.str.strip().str.upper()
+    gone = text.isin(MISSING)
+    values = pd.to_numeric(text.mask(gone), errors="coerce").astype("Float64")
+    values = values.where(values.abs() <= MAX_NUMBER)
+    why = text.where(gone, "").where(text != "", "empty")
     if name in ("sct_slice_num", "slice number"):
         why = why.mask(values == 999, "999")
         values = values.mask(values == 999)
-    whole = name in CODES or name in INTEGERS
-    if whole:
-        values = values.where(values.isna() | (values % 1 == 0)).astype("Int64")
+    if name in CODES or name in INTEGERS:
+        values = values.where(values % 1 == 0).astype("Int64")
+        powers = text[text.str.contains("E", regex=False) & values.notna()]
+        values[powers.index[[_is_rounded(power) for power in powers]]] = pd.NA
     return values, why
+
+
+def _is_rounded(text: str) -> bool:
+    """Whether a whole number lost digits to a spreadsheet: 1.0E+05 has, 1.00001E+05 has not."""
+    found = EXPONENT.fullmatch(text)
+    return found is not None and len(found[1] or "") < int(found[2])
+
+
+def _hint(text: str) -> str:
+    """What to write instead, where it can be told."""
+    if "," in text:
+        return "; write a decimal point and no thousands separator"
+    return "; a spreadsheet rounded it, export it as text" if EXPONENT.fullmatch(text.upper()) else ""
 
 
 def _rule_failures(kind: str, table: pd.DataFrame) -> dict[int, tuple[str, str]]:
@@ -143,6 +213,8 @@ def _rule_failures(kind: str, table: pd.DataFrame) -> dict[int, tuple[str, str]]
             checks = [pa.Check.in_range(100000, 299999, error="E09|is not six digits that begin with 1 or 2")]
         elif allowed:
             checks = [pa.Check.isin(list(allowed), error=f"E04|is not one of {' '.join(map(str, allowed))}")]
+        elif name == "age":
+            checks = [pa.Check.in_range(0, MAX_AGE, error=f"E04|is not in 0 to {MAX_AGE} years")]
         elif name in ("sct_long_dia", "sct_perp_dia"):
             checks = [pa.Check.in_range(0, MAX_DIAMETER_MM, include_min=False, error="E07|is not in (0, 200] mm")]
         columns[name] = pa.Column(checks=checks, nullable=name not in shape.key)

@@ -89,8 +89,10 @@ def _memory(found, card) -> list[str]:
 
 
 def _verdict(lacking, need) -> list[str]:
-    needed, space = sum(not item.optional for item in lacking), f"The run takes about {_size(need)} of disk."
-    lines = [f"Not ready: {needed} missing. {space}" if needed else f"Ready: nothing is missing. {space}"]
+    needed, space = [item for item in lacking if not item.optional], f"The run takes about {_size(need)} of disk."
+    counts = {"missing": sum(not item.unreadable for item in needed), "unusable": sum(i.unreadable for i in needed)}
+    said = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
+    lines = [f"Not ready: {said}. {space}" if needed else f"Ready: nothing is missing. {space}"]
     for how, items in groupby(lacking, key=lambda item: item.how):
         lines += [f"  {'- optional: ' if item.optional else '✗ '}{item.what}" for item in items]
         lines += [f"      {line}" for line in how.splitlines()]

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import joblib
-import pandas as pd
 import torch
 from torchvision import models
 
 from namd.data.codes import CENTRE_LISTS, FAMILY, NEEDED
 from namd.data.crops import index_series, n_workers
 from namd.data.links import link_nodules
+from namd.data.refused import causes
 from namd.data.series import find_series
-from namd.data.tables import read_delivery, recognise
+from namd.data.tables import read_delivery, read_files
 from namd.errors import UserError
 from namd.evaluation import inception
 from namd.models import hub
@@ -41,6 +41,7 @@ class Missing:
     what: str
     how: str
     optional: bool = False
+    unreadable: bool = False    # it is there, and cannot be used
 
 
 def missing(p, need_bytes: int) -> list[Missing]:
@@ -55,27 +56,29 @@ def delivery(p) -> list[Missing]:
     if not p.data_delivery:
         return [Missing("a delivery: data_delivery is empty", "-p data_delivery=<folder>, or -p data_source=phantom")]
     folder = REPO / p.data_delivery
-    heads = [_columns(file) for file in folder.glob("*") if file.suffix.lower() == ".csv"]
-    kinds = {recognise(columns): columns for columns in heads}
-    lacking = []
+    files = read_files(folder)
+    kinds = {file.kind: file.text for file in files}
+    lacking = [_unreadable(file) for file in files if file.refusal]
     if not folder.is_dir():
         lacking.append(Missing(f"folder {p.data_delivery} (data_delivery)", "make it, for the files below"))
-    lacking += [Missing(f"NLST table `{kind}`: {TABLES[kind]}", CDAS) for kind in NEEDED if kind not in kinds]
+    perhaps = " or ".join(file.name for file in files if file.kind is None)
+    perhaps = f" (if it is not {perhaps})" if perhaps else ""
+    lacking += [Missing(f"NLST table `{kind}`: {TABLES[kind]}{perhaps}", CDAS) for kind in NEEDED if kind not in kinds]
     if not kinds.keys() & set(CENTRE_LISTS):
         lacking.append(Missing("list of nodule centres, for NLST recorded none", "NLSTx: https://github.com/benVZ/NLSTx"
                                " or LUNA25: https://luna25.grand-challenge.org"))
-    unknown = [name for name in ASKED if name not in kinds.get("participant", ASKED)]
+    people = kinds.get("participant")
+    unknown = [] if people is None else [name for name in ASKED if name not in people]
     asked = [Missing(f"{', '.join(unknown)} of the participants (reports say: unknown)", CDAS, True)] if unknown else []
-    return lacking + _images(folder, p, complete=not lacking) + asked
+    return lacking + _images(folder, p, complete=all(item.optional for item in lacking)) + asked
 
 
-def _columns(file) -> list[str]:
-    """Column names of a CSV file, as `recognise` wants them; none of a file that is no table."""
-    try:
-        head = pd.read_csv(file, nrows=0, dtype=str, encoding="utf-8-sig")
-    except ValueError:
-        return []
-    return [str(name).strip().lower() for name in head.columns]
+def _unreadable(file) -> Missing:
+    """A CSV file that is there and cannot be used; the run goes without one that is no needed table."""
+    needed = file.kind in (*NEEDED, *CENTRE_LISTS)
+    what = f"{file.name}, the `{file.kind}` table" if needed else f"{file.name}, passed over"
+    return Missing(f"{what}: {file.refusal}", "mend or export it again" if needed else "nothing to do, if it is no "
+                   "table of the trial", optional=not needed, unreadable=True)
 
 
 def _images(folder, p, complete) -> list[Missing]:
@@ -86,14 +89,13 @@ def _images(folder, p, complete) -> list[Missing]:
     try:
         linked, refused = link_nodules(read_delivery(folder), p.data_label_days)
     except UserError as error:
-        return [Missing(f"usable tables: {error}", CDAS)]
+        return [Missing(f"the tables: {error}", "mend or export them again", unreadable=True)]
     wanted = {centre.uid for link in linked for centre in (link["start"], link["end"])}
     workers = n_workers(p.data_workers, len(linked))
     with joblib.Parallel(n_jobs=workers) as parallel:
         absent = wanted - set(index_series(folder, parallel, 4 * workers))
     if not wanted:
-        return [Missing(f"a nodule at T0 and T1: {len(refused)} are named, none can be linked",
-                        "python -m namd run 01 writes the reasons to cohort/refused.csv")]
+        return [Missing(f"a nodule at T0 and T1: {len(refused)} are named, none can be linked", causes(refused))]
     return [Missing(f"{len(absent)} of {len(wanted)} CT series, e.g. {min(absent)}", fetch)] if absent else []
 
 

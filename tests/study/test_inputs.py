@@ -1,7 +1,6 @@
 import json
 from types import SimpleNamespace
 
-import pandas as pd
 import pytest
 from huggingface_hub import constants
 from small_delivery import tables, write_delivery
@@ -141,9 +140,19 @@ def test_disk_and_gpu(monkeypatch):
     assert "GPU" in whats(inputs.gpu(paper(device="cuda"))) and inputs.gpu(paper(device="auto")) == []
 
 
-def test_a_header_is_read_as_the_reader_reads_it(tmp_path):
-    pd.DataFrame({" PID ": [1], "Age": [60]}).to_csv(tmp_path / "x.csv", index=False)
-    assert inputs._columns(tmp_path / "x.csv") == ["pid", "age"]
+def test_a_table_that_is_there_is_unreadable_and_not_missing(tmp_path):
+    made = tables()
+    made["cancer"] = made["cancer"].assign(note="caf\u00e9")
+    folder = write_delivery(tmp_path / "nlst", made)
+    made["cancer"].to_csv(folder / "file3.csv", index=False, encoding="latin-1")
+    (folder / "notes.csv").write_bytes(b"PK\x03\x04 a workbook")
+    needed, passed_over = inputs.delivery(paper(data_delivery=str(folder), data_workers=1))
+    assert "the `cancer` table" in needed.what and "not in the encoding UTF-8" in needed.what
+    assert needed.unreadable and not needed.optional
+    assert passed_over.what.startswith("notes.csv") and "Excel" in passed_over.what and passed_over.optional
+    (folder / "file3.csv").write_bytes(b"PK\x03\x04 a workbook")                # which table it is cannot be told
+    assert "NLST table `cancer`: confirmed lung cancers (if it is not file3.csv or notes.csv)" in whats(
+        inputs.delivery(paper(data_delivery=str(folder), data_workers=1)))
 
 
 def test_what_notebook_08_alone_reads_is_optional(tmp_path):
