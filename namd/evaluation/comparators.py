@@ -9,7 +9,8 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from namd.evaluation import intervals, metrics
 from namd.evaluation.figures import COLOURS, finish
 
-RECORD_CONTROLS = {"sd15_report": "sd15"}       # a row with the record and nothing else of NAMD: the row without
+# a row with the record and nothing else of NAMD: the row without
+RECORD_CONTROLS = {"sd15_report": "sd15", "imageflownet_record": "imageflownet"}
 
 
 def change_on_validation(makers, x1, x2, ehr, seeds):

@@ -73,7 +73,9 @@ class System(Latent):
         conditions="z1 and the baseline's age, by a ControlNet; the follow-up's covariates, by cross-attention",
         noise=f"z_T, the start of DDIM; {M} latents are averaged: 1/{M} of the variance between seeds",
         optimises="denoising loss on both visits, then of the ControlNet alone on the frozen U-Net",
-        left_open=f"covariates: the record with each visit's age and diameters; follow-up: one year on; m = {M}")
+        left_open=f"covariates: the record with each visit's age and diameters; follow-up: one year on; m = {M}. Not "
+                  "as the source: it starts from SD1.5's U-Net where unet_path names it, under NAMD's betas (source: "
+                  "from scratch, .0015 to .0205), and diameters grow linearly, not along a logistic course")
 
     def build(self):
         net = unet.load_unet(self.p.unet_path or self.arm / "unet_start")

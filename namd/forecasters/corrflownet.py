@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from namd.data.dicom import MM_PER_PX
 from namd.forecasters import flow
 from namd.forecasters.trained import Sheet, Stage, Trained
 
@@ -12,7 +13,7 @@ LAMBDA_CORR = 0.1       # ours, of the 0.1 to 1 that CorrNet's users take
 LAMBDA_CROSS = 0.1      # ours; below 1, an L1 to both visits is still least at the visit itself
 LAMBDA_PRED = 0.2       # peers: of the auxiliary malignancy classifier
 SIGMA = 0.1             # ours; in standard deviations of a latent channel, over the whole flow
-DISC = 0.25             # ours: radius of the nodule's disc over the image's side; 12.5 mm of a 50 mm crop
+RADIUS_MM = 9.6         # ours: of the disc that may hold the nodule
 DECODED, CROSSED = 2, 8  # ours: one pair in so many is decoded, or cross-decoded: unbiased, at a fraction of the cost
 CODES = 0.7             # ours: the autoencoder's share of the training
 
@@ -27,12 +28,12 @@ def correlation_loss(h1, h2):
 
 
 def align_background(x1, x2):
-    """x2 (..., S, S) with mean and spread of x1 outside the central disc, in [-1, 1].
+    """x2 (..., S, S) with mean and spread of x1 outside the central disc of RADIUS_MM, in [-1, 1].
 
     Source: ours; the abstract says that the flow is background-aligned, and nothing more.
     """
     axis = torch.arange(x1.shape[-1], device=x1.device) - (x1.shape[-1] - 1) / 2
-    outside = axis.square() + axis.square().unsqueeze(1) > (DISC * x1.shape[-1]) ** 2
+    outside = axis.square() + axis.square().unsqueeze(1) > (RADIUS_MM / MM_PER_PX) ** 2
     (std1, mean1), (std2, mean2) = (torch.std_mean(x[..., outside], -1) for x in (x1, x2))
     gain, offset = std1.clamp(min=0.01) / std2.clamp(min=0.01), mean1[..., None, None]
     return ((x2 - mean2[..., None, None]) * gain[..., None, None] + offset).clamp(-1, 1)
@@ -54,7 +55,8 @@ class System(Trained):
         conditions="z1, the start of the flow",
         noise="none (ODE); sigma dW along the flow (SDE)",
         optimises="L1 of self and cross reconstruction, correlation, malignancy; then z2 - z1 along the line",
-        left_open="all weights, the alignment (mean and spread outside a 25 mm disc), sigma 0.1, v sees z_t and t only")
+        left_open=f"all weights, the alignment (mean and spread outside a {2 * RADIUS_MM:g} mm disc), sigma {SIGMA}, v "
+                  "sees z_t and t only")
     sigma = SIGMA
 
     def build(self):

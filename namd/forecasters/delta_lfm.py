@@ -2,10 +2,9 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from namd.forecasters import flow
-from namd.forecasters.record import N_NUMBERS, RecordNumbers
+from namd.forecasters.record import RecordEmbedding
 from namd.forecasters.trained import Sheet, Stage, Trained
 
 CHANNELS = 4            # the matrix of the SVD is 4 x 64
@@ -53,18 +52,6 @@ def arc_rank(z1, z2):
     return (u2 * sign - u1).abs().mean(), (F.relu(MARGIN - growth) + F.relu(-growth)).mean()
 
 
-class Record(RecordNumbers):
-    """The record as an embedding that modulates every block of the velocity net, beside its time."""
-
-    def __init__(self, width):
-        super().__init__()
-        self.layers = nn.Sequential(nn.Linear(N_NUMBERS, width), nn.SiLU(), nn.Linear(width, width))
-
-    def forward(self, numbers):
-        """(B, width) of (B, 39)."""
-        return self.layers(numbers)
-
-
 class System(Trained):
     """v(z_t, t, e) carries z1 along each patient's own line, one year of it.
 
@@ -84,7 +71,7 @@ class System(Trained):
     def build(self):
         width = 4 * self.p.system_channels[0]       # of the U-Net's own embedding of time
         return {"encoder": flow.encoder(self.p, CHANNELS), "decoder": flow.decoder(self.p, CHANNELS),
-                "standard": flow.Standard(CHANNELS), "record": Record(width),
+                "standard": flow.Standard(CHANNELS), "record": RecordEmbedding(width),
                 "flow": flow.velocity_net(self.p, CHANNELS, class_embed_type="identity",
                                           resnet_time_scale_shift="scale_shift")}
 

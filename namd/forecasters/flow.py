@@ -29,14 +29,14 @@ def _fold(p):
     return 2 ** (4 - len(p.vae_channels))
 
 
-def _groups(widths):
+def groups(widths):
     """Groups of at least four channels, as SD1.5 has: one channel alone would lose its level to the norm."""
     return math.gcd(*widths, 128) // 4
 
 
 def _size(p):
     return dict(block_out_channels=p.vae_channels, layers_per_block=p.vae_layers,
-                norm_num_groups=_groups(p.vae_channels), mid_block_add_attention=len(p.vae_channels) == 4)
+                norm_num_groups=groups(p.vae_channels), mid_block_add_attention=len(p.vae_channels) == 4)
 
 
 class Standard(nn.Module):
@@ -70,7 +70,7 @@ def velocity_net(p, channels, **other) -> UNet2DModel:
     widths = p.system_channels
     net = UNet2DModel(p.image_size // 8, channels, channels, block_out_channels=widths,
                       down_block_types=["DownBlock2D"] * len(widths), up_block_types=["UpBlock2D"] * len(widths),
-                      attention_head_dim=math.gcd(8, *widths), norm_num_groups=_groups(widths), **other)
+                      attention_head_dim=math.gcd(8, *widths), norm_num_groups=groups(widths), **other)
     nn.init.zeros_(net.conv_out.weight), nn.init.zeros_(net.conv_out.bias)
     return net
 

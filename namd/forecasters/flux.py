@@ -3,7 +3,6 @@
 import torch
 import torch.nn.functional as F
 from diffusers import FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
-from diffusers.training_utils import compute_density_for_timestep_sampling
 from peft import LoraConfig
 from torch import nn
 
@@ -14,8 +13,9 @@ from namd.training import precision, seeding
 ROPE = (4, 14, 14)                  # a quarter of FLUX.1-dev's (16, 56, 56); their sum is the width of one head
 BLOCKS = 2                          # small: of each kind; FLUX.1-dev has 19 double and 38 single ones
 GUIDANCE = 30.0                     # what diffusers' flux-control tells FLUX.1-dev in training; the same when drawing
-ATTENTION = [f"attn.{name}" for name in ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj",
-                                         "to_add_out")]     # flux-control's LoRA without the two feed-forwards
+LORA = ["x_embedder", *(f"attn.{name}" for name in ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj",
+                                                    "add_v_proj", "to_add_out")),
+        *(f"{block}.net.{layer}" for block in ("ff", "ff_context") for layer in ("0.proj", "2"))]   # flux-control's
 
 
 def pack(z) -> torch.Tensor:
@@ -29,8 +29,8 @@ def unpack(tokens, shape) -> torch.Tensor:
 
 
 def times(n, g) -> torch.Tensor:
-    """Logit-normal sigma in (0, 1), (n,). Source: Esser et al. 2024, mean 0 and deviation 1."""
-    return compute_density_for_timestep_sampling("logit_normal", n, logit_mean=0.0, logit_std=1.0, generator=g)
+    """Uniform sigma in [0, 1), (n,). Source: flux-control, whose default weighting is none."""
+    return torch.rand(n, generator=g)
 
 
 def euler(velocity, eps, n_steps) -> torch.Tensor:
@@ -59,16 +59,20 @@ def widen_input(net) -> None:
 
 
 def transformer(p) -> FluxTransformer2DModel:
-    """FLUX.1-dev with trainable LoRA and x_embedder, or a small one that learns as a whole; both with a wide input."""
+    """FLUX.1-dev that learns by LoRA, or a small one that learns as a whole; both with a wide input.
+
+    Source: flux-control. It casts the frozen weights to bfloat16; here they keep the file's float32.
+    """
     if p.flux_path:
         net = hub.load(FluxTransformer2DModel, p.flux_path, "transformer", "flux_path")
-        net.add_adapter(LoraConfig(r=p.flux_rank, lora_alpha=p.flux_rank, target_modules=ATTENTION))    # freezes net
     else:
         net = FluxTransformer2DModel(
             in_channels=16, num_layers=BLOCKS, num_single_layers=BLOCKS, attention_head_dim=sum(ROPE),
             num_attention_heads=2 * p.system_channels[-1] // sum(ROPE), joint_attention_dim=1,
             pooled_projection_dim=1, axes_dims_rope=ROPE)
     widen_input(net)
+    if p.flux_path:
+        net.add_adapter(LoraConfig(r=p.flux_rank, lora_alpha=p.flux_rank, target_modules=LORA))     # freezes the rest
     return precision.adopt(net)
 
 
@@ -97,9 +101,10 @@ class System(Latent):
         source="Labs 2024 (FLUX.1); the row Flux of Table 1",
         conditions="z1, packed beside z2_t along the channels",
         noise="z at sigma = 1, the start of Euler",
-        optimises="squared error of the velocity eps - z2, sigma logit-normal",
-        left_open="what was fine-tuned: we take the wide input and LoRA on the attention (a small one learns as a "
-                  "whole); how text enters: not at all, zeros stand for T5 and CLIP")
+        optimises="squared error of the velocity eps - z2, sigma uniform",
+        left_open="what was fine-tuned: we take flux-control's LoRA, the wide input within (a small one learns as a "
+                  "whole), frozen weights in float32, not bfloat16; how text enters: not at all, zeros stand for T5's "
+                  "and CLIP's states of the empty prompt")
 
     def build(self):
         net = transformer(self.p)
@@ -139,8 +144,7 @@ class System(Latent):
         latents, held_out = self.moments("train", train), self.moments("val", val)
         z1_val, z2_val = (held_out[f"z{visit}_mean"][:, 0] for visit in (1, 2))
         eps_val = seeding.noise(z2_val.shape, self.p.seed, "val").to(self.device)
-        quantiles = (torch.arange(len(z1_val)) + 0.5) / len(z1_val)
-        sigma_val = torch.special.ndtri(quantiles).sigmoid().to(self.device)
+        sigma_val = ((torch.arange(len(z1_val)) + 0.5) / len(z1_val)).to(self.device)
 
         def step(idx, g, step_no):
             z1, z2 = posterior_pair(latents, idx, g)

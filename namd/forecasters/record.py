@@ -25,3 +25,15 @@ class RecordNumbers(nn.Module):
         """(B, 39) float32 of B records."""
         stats = dict(mean=self.mean.tolist(), std=self.std.tolist())
         return torch.from_numpy(record_vector(ehr, stats)[0]).to(self.mean)
+
+
+class RecordEmbedding(RecordNumbers):
+    """The record as one vector that scales and shifts the features of another network."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(N_NUMBERS, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, numbers):
+        """(B, width) of (B, 39)."""
+        return self.layers(numbers)

@@ -14,10 +14,11 @@ from namd.models.cost import flops, parameters
 from namd.training.precision import prepare
 
 DECIDES = ("seed", "device", "threads", "precision", "image_size", "window_low", "window_high", "augment",
-           "vae_channels", "vae_layers", "unet_path", "n_timesteps", "beta_start", "beta_end", "beta_schedule",
-           "prediction_type", "zero_terminal_snr", "timestep_spacing", "ddim_steps", "ema_decay", "grad_clip",
-           "system_arm", "system_steps", "system_tune_steps", "system_rates", "system_batch", "system_channels",
-           "system_flow_steps", "flux_path", "flux_rank")
+           "vae_channels", "vae_layers", "unet_path", "unet_layers", "unet_heads", "n_timesteps", "beta_start",
+           "beta_end", "beta_schedule", "prediction_type", "zero_terminal_snr", "timestep_spacing", "ddim_steps",
+           "ema_decay", "grad_clip", "system_arm", "system_steps", "system_tune_steps", "system_rates", "system_batch",
+           "system_channels", "system_flow_steps", "imageflownet_part", "ddl_cxr_channels", "ddl_cxr_ddim_steps",
+           "ddl_cxr_eta", "flux_path", "flux_rank")
 
 # notebook, stage, prefix of its parameters, what a step sees
 NAMD_STAGES = (("02", "VAE", "vae", "images"), ("03", "unconditional", "uncond", "images"),

@@ -117,25 +117,30 @@ def ddim_timesteps(scheduler: DDIMScheduler, ddim_steps: int) -> list[int]:
 
 
 @torch.no_grad()
-def ddim_sample(model, z_T: torch.Tensor, scheduler: DDIMScheduler, ddim_steps: int) -> torch.Tensor:
-    """Deterministic DDIM (eta = 0): from noise to a latent.
+def ddim_sample(model, z_T: torch.Tensor, scheduler: DDIMScheduler, ddim_steps: int, eta=0.0,
+                noise=None) -> torch.Tensor:
+    """DDIM from noise to a latent; deterministic at eta = 0.
 
     Args:
         model: function (z_t (B, ...), t (B,) int64) -> prediction (B, ...), the U-Net with its conditions.
         z_T: (B, ...) float, standard normal.
         scheduler: from `schedule`.
         ddim_steps: number of calls of `model`.
+        eta: share of DDPM's own noise that every step adds; noise: step -> standard normal like z_T, where eta > 0.
 
     Returns:
         (B, ...) float, the sampled z_0.
 
-    Source: Sec. 3.3.2 (DDIM, 50 steps). Each step goes to the next t of the list; diffusers goes to
-    t - n_timesteps // ddim_steps, which is the same wherever ddim_steps divides n_timesteps.
+    Source: Sec. 3.3.2 (DDIM, 50 steps); Song et al. 2021, Eq. 12 and 16, for eta. Each step goes to the next t of the
+    list; diffusers goes to t - n_timesteps // ddim_steps, which is the same wherever ddim_steps divides n_timesteps.
     """
     steps, bar = ddim_timesteps(scheduler, ddim_steps), alpha_bar(scheduler).to(z_T.device)
     z_t = z_T
-    for t, t_next in zip(steps, [*steps[1:], 0], strict=True):   # alpha_bar[0] ends the walk, as in CompVis
+    for i, (t, t_next) in enumerate(zip(steps, [*steps[1:], 0], strict=True)):  # alpha_bar[0] ends, as in CompVis
         prediction = model(z_t, torch.full((len(z_t),), t, device=z_t.device))
         z_0, eps = clean_and_noise(z_t, prediction, bar[t], scheduler.config.prediction_type)
-        z_t = bar[t_next].sqrt() * z_0 + (1 - bar[t_next]).sqrt() * eps
+        variance = eta**2 * (1 - bar[t_next]) / (1 - bar[t]) * (1 - bar[t] / bar[t_next])
+        z_t = bar[t_next].sqrt() * z_0 + (1 - bar[t_next] - variance).clamp(min=0).sqrt() * eps
+        if eta:
+            z_t = z_t + variance.sqrt() * noise(i)
     return z_t

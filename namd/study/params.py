@@ -155,6 +155,10 @@ TABLE = {
     "system_batch": whole(2, 4096, "pairs per step"),
     "system_channels": many(WIDTH, "channels of each level of the networks a system brings along"),
     "system_flow_steps": whole(1, 1000, "Euler steps of a flow"),
+    "imageflownet_part": whole(1, 64, "ImageFlowNet's flows learn from one pair of a batch in so many"),
+    "ddl_cxr_channels": many(WIDTH, "channels of each level of DDL-CXR's U-Net"),
+    "ddl_cxr_ddim_steps": whole(1, 1000, "DDIM steps of DDL-CXR"),
+    "ddl_cxr_eta": num(0, 1, "share of DDPM's noise in each DDIM step of DDL-CXR"),
     "flux_path": text("FLUX.1 in Hugging Face format; empty builds a small transformer"),
     "flux_rank": whole(1, 1024, "rank of the LoRA on a pretrained FLUX.1"),
 }

@@ -81,6 +81,15 @@ RULES = (
          " fewer widths"),
     Rule("system_channels", lambda widths: not any(width % 8 for width in widths),
          "system_channels {system_channels}: the norms need multiples of 8"),
+    Rule("systems image_size", lambda names, side: not {"imageflownet", "imageflownet_record"} & set(names)
+         or side % 16 == 0 and side > 16,
+         "image_size ({image_size}): imageflownet halves the image four times, so use 32, 48, 64 ... or leave it and"
+         " imageflownet_record out of systems"),
+    Rule("ddl_cxr_channels unet_heads", lambda widths, heads: not any(width % heads for width in widths),
+         "ddl_cxr_channels {ddl_cxr_channels} do not split into unet_heads ({unet_heads}): use multiples of it"),
+    Rule("ddl_cxr_channels image_size", lambda widths, side: _halves(side, widths),
+         "ddl_cxr_channels {ddl_cxr_channels}: the latents of image_size {image_size} cannot be halved as often: use"
+         " fewer widths"),
     Rule("llm_path llm_hidden", lambda path, width: path or width % 8 == 0,
          "llm_hidden is {llm_hidden}: a small language model has four heads of even width; use 8, 16 ..."),
     Rule("align_perplexity vae_batch", lambda wanted, batch: wanted == 0 or 1 < wanted < batch - 1,
@@ -89,6 +98,8 @@ RULES = (
     _not_above("beta_start", "beta_end"),
     Rule("ddim_steps n_timesteps", lambda steps, T: steps < T,
          "ddim_steps ({ddim_steps}) must be smaller than n_timesteps ({n_timesteps})"),
+    Rule("ddl_cxr_ddim_steps n_timesteps", lambda steps, T: steps < T,
+         "ddl_cxr_ddim_steps ({ddl_cxr_ddim_steps}) must be smaller than n_timesteps ({n_timesteps})"),
     Rule("zero_terminal_snr prediction_type", lambda zero, kind: not (zero and kind == "epsilon"),
          "zero_terminal_snr is true and prediction_type is {prediction_type}: at t = T the input holds no image, so the"
          " noise says nothing about it; set prediction_type: v_prediction or zero_terminal_snr: false"),

@@ -94,13 +94,18 @@ def test_a_line_says_what_its_interval_rests_on(lines):
     assert "one training seed" in plateau["why"]
 
 
+RECORD = ["sd15_report", "sd15_record", "imageflownet_record", "imageflownet_gain"]
+
+
 def write_systems(folder, digest):
     """What notebook 08 leaves: two rows, one of them the paper's, and NAMD's distance to the best."""
     rows = [dict(row="mcwgan", paper_row="McWGAN", lpips_mean=0.2, fid_mean=0.1, lpips_sd=0, fid_sd=0, k=1),
             dict(row="brlp", paper_row="", lpips_mean=0.01, fid_mean=0.01, lpips_sd=0, fid_sd=0, k=5)]
     best = [dict(quantity="AUROC", row="mcwgan", value=0.03, low=0.01, high=0.05)]
     steps = [dict(row="namd", beside="sd15_report", quantity="AUROC", value=0.01, low=-0.01, high=0.03),
-             dict(row="sd15_report", beside="sd15", quantity="AUROC", value=0.05, low=0.02, high=0.08)]
+             dict(row="sd15_report", beside="sd15", quantity="AUROC", value=0.05, low=0.02, high=0.08),
+             dict(row="namd", beside="imageflownet_record", quantity="AUROC", value=-0.03, low=-0.04, high=-0.02),
+             dict(row="imageflownet_record", beside="imageflownet", quantity="AUROC", value=0.04, low=0.0, high=0.08)]
     for name, table in (("comparators", rows), ("best_system", best), ("record_controls", steps)):
         pd.DataFrame(table).assign(table1_digest=digest).to_csv(folder / "metrics" / f"{name}.csv", index=False)
 
@@ -111,7 +116,7 @@ def test_the_compared_systems_settle_what_waited_for_them(folder):
     assert lines.loc["best", "verdict"] == "holds" and lines.loc["best", "effect"] == 0.03
     assert lines.loc["lpips_best", "verdict"] == "fails"                # a system of ours does not count
     assert lines.loc["fid_best", "effect"] == pytest.approx(0.4 / 0.1 - 1)
-    assert lines.loc[["sd15_report", "sd15_record"], "verdict"].tolist() == ["undecided", "holds"]
+    assert lines.loc[RECORD, "verdict"].tolist() == ["undecided", "holds", "fails", "undecided"]
 
 
 def test_systems_beside_another_table_1_settle_nothing(folder):
@@ -126,7 +131,7 @@ def test_systems_change_the_lines_that_waited_for_them_alone(folder):
     after = ledger(folder, ["no_align_no_pred", "no_text"])
     different = [one.id for one, other in zip(before.itertuples(), after.itertuples(), strict=True)
                  if str(one) != str(other)]
-    assert different == ["best", "lpips_best", "fid_best", "sd15_report", "sd15_record"]
+    assert different == ["best", "lpips_best", "fid_best", *RECORD]
 
 
 def test_a_notebook_settles_what_rests_on_its_own_tables(folder):
@@ -135,7 +140,7 @@ def test_a_notebook_settles_what_rests_on_its_own_tables(folder):
     (folder / "metrics" / "claims_variance.csv").unlink()
     pd.testing.assert_frame_equal(parts[0], ledger(folder, ["no_text"], ("05", "07")).set_index("id"))
     assert "gain" in parts[0].index and "plateau" in parts[1].index
-    assert parts[2].index.tolist() == ["best", "sd15_report", "sd15_record"]
+    assert parts[2].index.tolist() == ["best", *RECORD]
     pd.testing.assert_frame_equal(pd.concat(parts).loc[whole.index], whole, check_dtype=False)
 
 

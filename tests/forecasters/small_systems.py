@@ -7,7 +7,8 @@ from small_run import write_cohort
 from namd.forecasters.systems import system
 from namd.models import unet, vae
 
-ALL = ["mcwgan", "corrflownet", "sd15", "flux", "ddl_cxr", "imageflownet", "brlp", "delta_lfm", "sd15_report"]
+ALL = ["mcwgan", "corrflownet", "sd15", "flux", "ddl_cxr", "imageflownet", "brlp", "delta_lfm", "sd15_report",
+       "imageflownet_record"]
 P = SimpleNamespace(
     seed=23, device="cpu", threads=1, precision="float32", image_size=64, window_low=-1000, window_high=400,
     augment="square", vae_path="", vae_channels=[8, 8, 8], vae_layers=1, unet_path="", unet_channels=[16, 32],
@@ -15,7 +16,8 @@ P = SimpleNamespace(
     prediction_type="v_prediction", zero_terminal_snr=True, timestep_spacing="trailing", ddim_steps=2, eval_batch=7,
     ema_decay=0.5, grad_clip=1.0, save_every=2, lpips_net="squeeze", lpips_weights="random",
     system_arm="no_align_no_pred", system_steps=6, system_tune_steps=2, system_rates=[1.0e-3, 3.0e-3],
-    system_batch=4, system_channels=[8, 16], system_flow_steps=3, flux_path="", flux_rank=4,
+    system_batch=4, system_channels=[8, 16], system_flow_steps=3, ddl_cxr_channels=[16, 32], ddl_cxr_ddim_steps=2,
+    ddl_cxr_eta=1.0, imageflownet_part=4, flux_path="", flux_rank=4,
 )
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from small_systems import P, fitted, write_system_run
 
+from namd.data.dicom import MM_PER_PX
 from namd.forecasters import flow
 from namd.forecasters.corrflownet import System, align_background, correlation_loss
 from namd.training.seeding import noise
@@ -70,6 +71,18 @@ def test_alignment_undoes_gain_and_offset_outside_the_nodule_and_keeps_its_chang
     changed[28:36, 28:36] = True
     assert torch.allclose(aligned[..., ~changed], x1[..., ~changed], atol=1e-5)
     assert torch.allclose((aligned - x1)[..., changed], torch.tensor(0.25 / 0.7), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [48, 64, 128])
+def test_the_disc_has_its_millimetres_at_every_size_and_the_sheet_says_them(size):
+    axis = MM_PER_PX * (torch.arange(size) - (size - 1) / 2)            # millimetres from the centre
+    mm = (axis.square() + axis.square().unsqueeze(1)).sqrt()
+    x1 = 0.2 * noise((1, size, size), "x", size)
+    within, beyond = (mm > 8.7) & (mm <= 9.6), (mm > 9.6) & (mm < 10.5)
+    moved = [(align_background(x1, torch.where(ring, x1 + 0.5, x1)) - x1)[..., mm > 10.5].abs()
+             for ring in (within, beyond)]
+    assert moved[0].max() < 1e-5 and moved[1].mean() > 1e-3
+    assert "19.2 mm disc" in System.sheet.left_open
 
 
 def test_every_codes_loss_is_what_its_name_says():

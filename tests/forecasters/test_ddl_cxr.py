@@ -1,5 +1,8 @@
 """DDL-CXR on cases whose answer is known: its contrast, the way of its gradients, and missing values."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -8,6 +11,7 @@ from small_systems import P, fitted, write_system_run
 from namd.data.report import EHR, record_vector
 from namd.forecasters import ddl_cxr
 from namd.forecasters.ddl_cxr import COLUMNS, LABEL_WEIGHT, MARGIN, RecordTokens, contrast
+from namd.models import diffusion
 from namd.training import seeding
 
 RECORD = dict(sct_pre_att=1, sct_epi_loc=4, sct_long_dia=9., sct_perp_dia=7., sct_margins=2, age=61, diagemph=1,
@@ -27,10 +31,13 @@ def run(tmp_path_factory):
     return root, write_system_run(root)
 
 
+def split(run):
+    return (type(run[1])(run[1].table[run[1].table.split == name], run[1]._crops) for name in ("train", "val"))
+
+
 def untrained(run):
     system = ddl_cxr.System(run[0], P, key="fresh")
-    train, val = (type(run[1])(run[1].table[run[1].table.split == name], run[1]._crops) for name in ("train", "val"))
-    return system, next(system.stages(train, val))
+    return system, next(system.stages(*split(run)))
 
 
 def frame(**changed):
@@ -38,12 +45,51 @@ def frame(**changed):
 
 
 def test_the_contrast_is_zero_where_it_must_be_and_the_margin_without_a_difference():
-    mse, bar = torch.tensor([0.3, 0.8]), torch.tensor([0.25, 0.5])
-    assert (contrast(mse, mse + MARGIN + 0.01, bar, 1.0) == 0).all()
-    assert (contrast(mse, mse, torch.ones(2), 1.0) == 0).all()
-    assert (contrast(mse, mse, bar, 0.0) == 0).all()
-    assert torch.allclose(contrast(mse, mse, bar, 0.5), 0.5 * MARGIN * torch.tensor([0.75, 0.5]))
-    assert torch.allclose(contrast(mse, mse - 0.1, bar, 1.0), (MARGIN + 0.1) * (1 - bar))
+    error, bar = torch.rand(2, 4, 8, 8), torch.tensor([0.25, 0.5])
+    assert (contrast(error, error + MARGIN + 0.01, bar, 1.0) == 0).all()
+    assert (contrast(error, error, torch.ones(2), 1.0) == 0).all()
+    assert (contrast(error, error, bar, 0.0) == 0).all()
+    assert torch.allclose(contrast(error, error, bar, 0.5), 0.5 * MARGIN * torch.tensor([0.75, 0.5]))
+    assert torch.allclose(contrast(error, error - 0.1, bar, 1.0), (MARGIN + 0.1) * (1 - bar))
+
+
+@pytest.mark.parametrize(("right", "wrong", "expected"), [(0.1, 0.5, 0.123), (0.1, 0.3, 0.151), (0.1, 0.1, 0.217)])
+def test_the_contrast_compares_number_by_number_before_it_averages(right, wrong, expected):
+    rng = np.random.default_rng(0)
+    error, error_neg = (size * rng.standard_normal((3, 4, 64, 64)) ** 2 for size in (right, wrong))
+    paid = contrast(torch.from_numpy(error), torch.from_numpy(error_neg), torch.zeros(3), 1.0)
+    by_hand = [np.mean([max(0.0, a - b + 0.2) for a, b in zip(one.flat, other.flat, strict=True)])
+               for one, other in zip(error, error_neg, strict=True)]
+    assert paid.tolist() == pytest.approx(by_hand)
+    assert paid.mean().item() == pytest.approx(expected, abs=0.004)     # of the pair's two means: 0, 0 and 0.2
+
+
+def test_the_step_hands_over_errors_that_still_have_their_numbers(run, monkeypatch):
+    system, stage = untrained(run)
+    seen = []
+    monkeypatch.setattr(ddl_cxr, "contrast", lambda *given: seen.append([x.shape for x in given[:3]]) or given[0].sum())
+    stage.step(torch.arange(8), seeding.generator("step"), 3)
+    assert seen == [[(2, 4, 8, 8), (2, 4, 8, 8), (2,)]]
+
+
+def test_the_network_its_schedule_and_its_averages_are_the_sources_and_start_from_scratch(run, monkeypatch):
+    nowhere = dict(unet_path="nobody/nothing", prediction_type="epsilon", zero_terminal_snr=False,
+                   timestep_spacing="leading", ddl_cxr_channels=[32, 64, 128])
+    system = ddl_cxr.System(run[0], SimpleNamespace(**vars(P) | nowhere))        # no weights of others are opened
+    config = system.nets["unet"].config
+    assert (config.in_channels, config.cross_attention_dim, config.block_out_channels) == (8, 128, (32, 64, 128))
+    assert all("CrossAttn" in name for name in config.down_block_types)
+    beta = np.linspace(0.0015**0.5, 0.0195**0.5, 1000) ** 2
+    assert np.allclose(diffusion.alpha_bar(system.scheduler), np.cumprod(1 - beta), atol=1e-6)
+    assert next(system.stages(*split(run))).settings["ema_decay"] == 0.9999
+
+
+def test_the_noise_of_the_steps_is_drawn_where_eta_asks_for_it(run):
+    made, x1, ehr = fitted("ddl_cxr", *run), run[1].images(64, -1000, 400)[0][:3], run[1].ehr.iloc[:3]
+    for eta, steps in ((1.0, [0, 1]), (0.0, [])):
+        made.p, asked = SimpleNamespace(**vars(P) | dict(ddl_cxr_eta=eta, ddl_cxr_ddim_steps=2)), []
+        made.draw(x1, ehr, lambda shape, *keys, asked=asked: asked.append(keys) or torch.randn(3, *shape))
+        assert asked == [(), *(("step", i) for i in steps)]
 
 
 def test_the_loss_is_its_three_terms_and_the_contrast_waits_for_the_second_epoch(run):

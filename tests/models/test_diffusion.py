@@ -84,16 +84,26 @@ def test_the_true_target_gives_back_latent_and_noise(kind):
     torch.testing.assert_close(noise, eps, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", [EPSILON, TERMINAL])
+@pytest.mark.parametrize(("kind", "eta"), [*((EPSILON, eta) for eta in (0.0, 0.3, 1.0)), (TERMINAL, 0.0),
+                                           (TERMINAL, 0.3)])
 @pytest.mark.parametrize("ddim_steps", [1, 4, 20, 50])
-def test_ddim_matches_the_step_of_diffusers(kind, ddim_steps):
+def test_ddim_matches_the_step_of_diffusers(kind, ddim_steps, eta):
     scheduler = diffusion.schedule(parameters(**kind))
     z_T = seeding.noise((3, 4, 8, 8), "z_T")
-    ours = diffusion.ddim_sample(wavy, z_T, scheduler, ddim_steps)
+    noise = [seeding.noise(z_T.shape, "step", i) for i in range(ddim_steps)]
+    ours = diffusion.ddim_sample(wavy, z_T, scheduler, ddim_steps, eta, lambda i: noise[i])
     z_t = z_T
-    for t in diffusion.ddim_timesteps(scheduler, ddim_steps):
-        z_t = scheduler.step(wavy(z_t, torch.full((3,), t)), t, z_t, eta=0.0).prev_sample
-    torch.testing.assert_close(ours, z_t, atol=1e-6, rtol=1e-6)
+    for i, t in enumerate(diffusion.ddim_timesteps(scheduler, ddim_steps)):
+        z_t = scheduler.step(wavy(z_t, torch.full((3,), t)), t, z_t, eta, variance_noise=noise[i]).prev_sample
+    torch.testing.assert_close(ours, z_t, atol=1e-6 if eta == 0 else 1e-5, rtol=1e-6)
+
+
+def test_at_eta_one_the_first_step_from_pure_noise_is_drawn_anew():
+    scheduler = diffusion.schedule(parameters(**TERMINAL))
+    z_T, drawn = seeding.noise((3, 4, 8, 8), "z_T"), torch.zeros(3, 4, 8, 8)
+    ends = [diffusion.ddim_sample(lambda z_t, t: -torch.ones_like(z_t), start, scheduler, 2, 1.0, lambda i: drawn)
+            for start in (z_T, 2 * z_T)]
+    assert ends[0].isfinite().all() and (ends[0] == ends[0][0, 0, 0, 0]).all() and torch.equal(*ends)
 
 
 def wavy(z_t, t):
