@@ -70,7 +70,7 @@ def test_every_system_of_table_1_has_its_rows_and_stands_on_the_page(outputs):
     for paper in PAPER["table1"]:
         assert paper in {"Real baseline LDCT", "Real follow-up LDCT", "NAMD", "NAMD (w/o L_align)", *rows.paper_row}
         assert re.search(rf"<td>{re.escape(paper)}<br>(?!.*?not run here).*?</tr>", page)
-    assert {"brlp", "delta_lfm"} <= set(rows.index)
+    assert {"brlp", "delta_lfm", "sd15_report"} <= set(rows.index)
 
 
 def test_a_second_run_finds_nothing_to_do(outputs):
