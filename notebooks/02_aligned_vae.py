@@ -66,6 +66,7 @@ align_perplexity: float = 0.0          # neighbours wanted in a row of P; 0 uses
 sigma_f: float = 1.0                   # width of attribute distances (Eq. 2)
 sigma_z: float = 4.0                   # width of latent distances (Eq. 2)
 align_temperature: float = 1.0         # divides both sides of Eq. 2 (authors' code: 0.5)
+align_floor: float = 1.0e-8            # raises P and Q in Eq. 4 (authors' code); 0: Eq. 4 itself
 latent_scale: float = 0.0              # factor on the latents; 0 measures 1/std
 grad_clip: float = 1.0                 # largest gradient norm (App. B)
 save_every: int = 200                  # steps between checkpoints
@@ -355,7 +356,7 @@ def objective(x, f, label, xi):
         "rec": losses.reconstruction_loss(x, x_hat),
         "kl": losses.kl_loss(q.mean, q.logvar),
         "lpips": perceptual(x[:seen], x_hat[:seen]).mean(),
-        "align": losses.alignment_loss(f_all, z_all, width_f, sigma_z, align_temperature),
+        "align": losses.alignment_loss(f_all, z_all, width_f, sigma_z, align_temperature, align_floor),
         "pred": losses.prediction_loss(vae.logit(z), label),
     }
     loss = (term["rec"] + lambda_kl * term["kl"] + lambda_lpips * term["lpips"]

@@ -50,6 +50,7 @@ llm_path: str = ""                      # empty: the small one of notebook 01
 llm_dtype: str = "float32"              # number format of the language model
 text_n_sets: int = 4                    # m of Eq. 7
 text_n_tokens: int = 4                  # n of Eq. 7
+text_prompt_start: str = "vocabulary"   # or normal: .02 N(0, 1)
 unet_path: str = ""                     # empty: a small one, randomly initialised
 unet_channels: list = [48, 96]          # App. B: 320, 640, 1280, 1280
 unet_layers: int = 1                    # App. B: 2
@@ -331,7 +332,7 @@ show(unet.widen_context)
 # model, behind the m untrained prompt sets of Eq. 7, which gives m tokens of the right kind.
 
 # %%
-prompts = SoftPrompts.from_vocabulary(lm, p.text_n_sets, p.text_n_tokens, p.seed)
+prompts = SoftPrompts.begin(lm, p.text_n_sets, p.text_n_tokens, p.seed, p.text_prompt_start)
 with torch.no_grad():
     null = null_context(lm, tokenizer, prompts).cpu()  # (1, m, D)
 del lm

@@ -52,6 +52,8 @@ text_report: str = "record"             # none: the empty report for everybody (
 text_n_sets: int = 4                    # m of Eq. 7
 text_n_tokens: int = 4                  # n of Eq. 7
 text_standardise: bool = True           # C to unit spread; the paper feeds it raw
+text_prompt_start: str = "vocabulary"   # random words, or normal: .02 N(0, 1)
+text_prompt_lr: float = 3.0e-2          # learning rate of the prompts
 text_prompt_steps: int = 40             # steps in which the prompts learn; -1: all (Eq. 10)
 n_timesteps: int = 1000                 # T (App. B)
 beta_start: float = 8.5e-4              # beta_1 (App. B)
@@ -153,7 +155,7 @@ check("digits are read one by one", [w.strip("▁") for w in shown if w != "▁"
 # length already, so we start it at the scaled embeddings of random words.
 
 # %%
-prompts = SoftPrompts.from_vocabulary(lm, p.text_n_sets, p.text_n_tokens, p.seed)
+prompts = SoftPrompts.begin(lm, p.text_n_sets, p.text_n_tokens, p.seed, p.text_prompt_start)
 ids = torch.tensor([tokenizer.bos_token_id, *tokenizer(three[0], add_special_tokens=False).input_ids,
                     tokenizer.convert_tokens_to_ids("<eos>")], device=lm.device)  # (L,)
 emb = lm.embed_tokens(ids)  # (L, D)
@@ -359,10 +361,12 @@ def validate(ctx=None):
 
 # %%
 before = validate()
-rate = loop.SCHEDULES[p.cond_lr_schedule](p.cond_lr, p.cond_steps)
+schedule = loop.SCHEDULES[p.cond_lr_schedule]
+prompt_steps = p.cond_steps if p.text_prompt_steps < 0 else p.text_prompt_steps
 history = loop.fit(
     step, {"unet": net, "prompts": prompts}, n_steps=p.cond_steps, n_items=n_items,
-    batch_size=p.cond_batch, lr=rate, stage="cond", seed=p.seed,
+    batch_size=p.cond_batch, lr=schedule(p.cond_lr, p.cond_steps), stage="cond", seed=p.seed,
+    own_lr={"prompts": schedule(p.text_prompt_lr, prompt_steps)},
     folder=run.dir / "checkpoints" / "cond", key=run.key, validate=validate,
     ema_decay=p.ema_decay, grad_clip=p.grad_clip, save_every=p.save_every,
 )

@@ -37,7 +37,7 @@ def write_arm(root):
     unet.widen_input(model)
     with torch.no_grad():
         model.conv_in.weight[:, 4:] = 0.1 * seeding.noise((16, 4, 3, 3), "test")
-    prompts = SoftPrompts.from_vocabulary(lm, 2, 2, 23)
+    prompts = SoftPrompts.begin(lm, 2, 2, 23)
     prompts.fit_standardisation(encode_all(lm, tokenizer, prompts, report_texts(ehr)))
     NAMDPipeline(vae.load_vae(root / "vae0").vae, model, schedule(P), prompts, root / "llm",
                  ddim_steps=P.ddim_steps).save_pretrained(folder / "namd")

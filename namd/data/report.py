@@ -27,7 +27,10 @@ def report_text(row) -> str:
         Two sentences. The perpendicular diameter is not said, and the five family flags become one phrase, as in
         Fig. 4; `family history of cancer` needs one yes, `no family history` needs five times no.
 
-    Source: paper App. C, Fig. 4; the words for missing values are ours.
+    Source: paper App. C, Fig. 4, which shows one record. Ours are the words for missing values and for a plain no
+        ("no prior diagnosis of emphysema and no family history of cancer", where the authors' code says nothing), "soft
+        tissue" for Table 2's "Soft", the attenuations and the place that Table 2 leaves out, "An", and sizes without an
+        idle ".0".
     """
     gender = _word(GENDER, row["gender"], "person of unknown gender")
     person = f"{gender} of unknown age" if pd.isna(row["age"]) else f"{row['age']:g} years old {gender}"

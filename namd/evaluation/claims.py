@@ -84,6 +84,12 @@ def _other_view(tables):
     return f"in this run the loss acts on the {tables['parameters']['align_latent']} latent"
 
 
+def _still_prompts(tables):
+    """Why learning prompts may be worth nothing: how little they moved."""
+    moved = tables["prompts_moved"]
+    return f"NAMD's own prompts moved by {moved:.2%} of their length" if moved < 0.1 else ""
+
+
 def _random_lpips(tables):
     return "" if tables["parameters"]["lpips_weights"] == "imagenet" else "LPIPS with random weights is another ruler"
 
@@ -155,6 +161,8 @@ RESULTS = (
           absent="make table1 PROFILE={run}"),
     _nearly("lpips_best", "LPIPS is within 10 % of the best", "LPIPS"),
     _nearly("fid_best", "FID is within 10 % of the best", "FID"),
+    _against("prompts", "Soft prompts adapt the language model: NAMD diagnoses better than with prompts that never learn",
+             "Sec. 3.3.1", "frozen_prompts", absent="make ablations PROFILE={run}", cause=_still_prompts),
 )
 SPREAD = (
     _spread("rise", "Three regimes: variance is low at low error and rises to the middle", "Sec. 4.3, Fig. 3",
@@ -215,5 +223,6 @@ OURS = (
 def declared(arms=()):
     """Every claim: the paper's in its order, then ours. `arms`: the ablations that the run has."""
     theirs = [claim for arm in PAPER_ARMS for claim in _of_arm(arm, arm in arms)]
-    added = [claim for arm in arms if arm not in PAPER_ARMS for claim in _of_arm(arm, True)]
+    taken = {*PAPER_ARMS, *(claim.where.get("row") for claim in RESULTS)}
+    added = [claim for arm in arms if arm not in taken for claim in _of_arm(arm, True)]
     return [*RESULTS, *theirs, *SPREAD, *OURS, *added]

@@ -46,12 +46,13 @@ def read_tables(folder, makers):
     """The tables of a run, as far as they are there, with its parameters and data source.
 
     Args:
-        folder: Path of the run; notebooks 02 and 05 must have finished there.
+        folder: Path of the run; notebooks 02, 04 and 05 must have finished there.
         makers: {table: number of the notebook that writes it}.
     """
     files = {name: folder / "metrics" / f"{name}.csv" for name in {**makers, **BESIDE}}
     tables = {name: read_table(file, {**makers, **BESIDE}[name]) for name, file in files.items() if file.is_file()}
     vae = read_json(folder / "arms/namd/runs/02.json", "02", "parameters")
+    cond = read_json(folder / "arms/namd/runs/04.json", "04", "numbers")
     record = read_json(folder / "runs/05.json", "05", "parameters", "run_name", "synthetic")
     for name in SYSTEMS:        # of another Table 1 than this one: other patients, judge or arms
         if name in tables and set(tables[name]["table1_digest"]) != set(tables["table1"]["digest"]):
@@ -60,7 +61,7 @@ def read_tables(folder, makers):
     return tables | dict(
         probabilities=read_table(folder / "metrics" / "probabilities.parquet", "05"), run=record["run_name"],
         parameters=vae["parameters"] | record["parameters"], data="phantom" if record["synthetic"] else "NLST",
-        near_best=near_best(rows))
+        near_best=near_best(rows), prompts_moved=cond["numbers"]["prompts_moved"])
 
 
 def read_table(file, number):

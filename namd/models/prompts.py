@@ -34,17 +34,24 @@ class SoftPrompts(ModelMixin, ConfigMixin):
         self.register_buffer("std", torch.ones(dim))
 
     @classmethod
-    def from_vocabulary(cls, lm, n_sets: int, n_tokens: int, seed: int) -> "SoftPrompts":
-        """Start every prompt vector at the embedding of a random word of `lm`, times sqrt(D) as the LLM sees it.
+    def begin(cls, lm, n_sets: int, n_tokens: int, seed: int, start: str = "vocabulary") -> "SoftPrompts":
+        """Prompts as they are before training.
 
-        Source: ours, because vectors of another magnitude drown the report or are drowned by it.
+        Args:
+            lm: frozen language model; n_sets, n_tokens: m, n; seed: names the draw.
+            start: `vocabulary`, each vector is the embedding of a random word of `lm`, times sqrt(D) as the LLM sees
+                it; or `normal`, .02 N(0, 1).
+
+        Source: `normal` is the authors' code. `vocabulary` is ours, because prompts are not scaled on their way in, and
+            vectors of .02 beside embeddings of about 1 an entry say next to nothing until they have grown.
         """
         prompts = cls(n_sets, n_tokens, lm.config.hidden_size).to(lm.device)
-        words = len(SPECIAL) + seeding.integers(
-            lm.config.vocab_size - len(SPECIAL), (n_sets * n_tokens,), seed, "soft prompts"
-        )
+        n = n_sets * n_tokens
+        words = len(SPECIAL) + seeding.integers(lm.config.vocab_size - len(SPECIAL), (n,), seed, "soft prompts")
         with torch.no_grad():
-            prompts.carrier.embedding.weight.copy_(lm.embed_tokens(words.to(lm.device)))
+            vectors = (lm.embed_tokens(words.to(lm.device)) if start == "vocabulary"
+                       else 0.02 * seeding.noise((n, lm.config.hidden_size), seed, "soft prompts"))
+            prompts.carrier.embedding.weight.copy_(vectors)
         return prompts
 
     def vectors(self) -> torch.Tensor:

@@ -52,7 +52,7 @@ def batch_indices(step, n_items, batch_size, *keys):
 
 def fit(step, trained, *, n_steps, n_items, batch_size, lr, stage, seed, folder, key="", validate=None,
         val_every=0, ema_decay=0.0, grad_clip=1.0, weight_decay=0.01, betas=(0.9, 0.999), save_every=100,
-        log=print):
+        own_lr=None, log=print):
     """Train with AdamW, resume from the newest sound checkpoint, keep the best weights by validation loss.
 
     Args:
@@ -63,6 +63,9 @@ def fit(step, trained, *, n_steps, n_items, batch_size, lr, stage, seed, folder,
         folder: where checkpoints live; `key` identifies parameters and sources: other keys are not resumed.
         validate: () -> float, called every `val_every` steps (0: ten times); lower is better.
         ema_decay: 0 is none (authors' code); > 0 validates and returns the averaged weights.
+        betas: PyTorch's; the authors' VAE has (.5, .9).
+        own_lr: {name of a module of `trained`: step number -> its learning rate}; such a module has no weight decay,
+            which at another rate would be another pull to 0.
 
     Returns:
         DataFrame with step, lr, grad_norm, every scalar of `step` (means between rows) and val_loss.
@@ -80,7 +83,7 @@ def fit(step, trained, *, n_steps, n_items, batch_size, lr, stage, seed, folder,
     if min(batch_size, n_items) % parallel.world():
         raise UserError(f"{stage}: a batch of {min(batch_size, n_items)} does not split over {parallel.world()} "
                         "processes; set processes to a number that divides it.")
-    run = _Training(trained, lr, ema_decay, weight_decay, betas)
+    run = _Training(trained, lr, own_lr or {}, ema_decay, weight_decay, betas)
     folder, val_every = Path(folder), val_every or max(1, n_steps // 10)
     log = log if parallel.rank() == 0 else _silent
     row_every, begun, first = max(1, n_steps // 200), time.time(), run.resume(folder, key)
@@ -121,13 +124,15 @@ def _silent(line):
 class _Training:
     """Everything a checkpoint must hold: weights, AdamW moments, EMA, best weights, the history."""
 
-    def __init__(self, trained, lr, ema_decay, weight_decay, betas):
+    def __init__(self, trained, lr, own_lr, ema_decay, weight_decay, betas):
         self.modules = trained if isinstance(trained, dict) else {"model": trained}
-        self.params = {f"{m}.{n}": p for m, module in self.modules.items()
-                       for n, p in module.named_parameters() if p.requires_grad}
+        learning = {m: {f"{m}.{n}": p for n, p in module.named_parameters() if p.requires_grad}
+                    for m, module in self.modules.items()}
+        self.params = {name: p for part in learning.values() for name, p in part.items()}
         self.lr, self.ema_decay = lr, ema_decay
-        self.optimizer = torch.optim.AdamW(self.params.values(), lr=lr(0), betas=betas, weight_decay=weight_decay,
-                                           fused=True)
+        groups = [dict(params=list(part.values()), name=m, rate=own_lr.get(m, lr),
+                       weight_decay=0.0 if m in own_lr else weight_decay) for m, part in learning.items() if part]
+        self.optimizer = torch.optim.AdamW(groups, lr=lr(0), betas=betas, fused=True)
         self.ema = self._copy() if ema_decay else {}
         self.best = {}
         self.state = {"rows": [], "sums": {}, "count": 0, "best_loss": None, "best_step": None}
@@ -148,9 +153,8 @@ class _Training:
         torch.manual_seed(seeding.derive_seed(*keys, "dropout", i) + parallel.rank())
         for module in self.modules.values():
             module.train()
-        rate = self.lr(i)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = group["rate"](i)
         self.optimizer.zero_grad(set_to_none=True)
         logs = step(idx, seeding.generator(*keys, "step", i), i)
         loss = logs["loss"]
@@ -164,7 +168,8 @@ class _Training:
             decay = min(self.ema_decay, (1 + i) / (10 + i))
             for name, mean in self.ema.items():
                 mean.lerp_(self.params[name], 1 - decay)
-        scalars = {"lr": rate, "grad_norm": norm, **logs}
+        own = {f"lr_{group['name']}": group["lr"] for group in self.optimizer.param_groups if group["rate"] != self.lr}
+        scalars = {"lr": self.lr(i), **own, "grad_norm": norm, **logs}
         scalars = parallel.means({k: float(v.detach() if torch.is_tensor(v) else v) for k, v in scalars.items()})
         self.last_loss = scalars["loss"]
         for name, value in scalars.items():

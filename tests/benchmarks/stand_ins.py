@@ -50,7 +50,7 @@ def language(p, ehr, device) -> SimpleNamespace:
         config = llm.small_config(p.llm_hidden, p.llm_layers, len(tokenizer)).text_config
     with seeding.fresh_weights("benchmark", "llm"), torch.device(device):
         lm = Gemma3TextModel(config).to(getattr(torch, p.llm_dtype)).eval().requires_grad_(False)
-    prompts = SoftPrompts.from_vocabulary(lm, p.text_n_sets, p.text_n_tokens, p.seed)
+    prompts = SoftPrompts.begin(lm, p.text_n_sets, p.text_n_tokens, p.seed)
     return SimpleNamespace(lm=lm, tokenizer=tokenizer, texts=texts, prompts=prompts)
 
 

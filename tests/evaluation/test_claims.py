@@ -15,14 +15,21 @@ def test_every_claim_is_declared_once_and_the_paper_comes_first():
     ids = [claim.id for claim in found]
     assert len(ids) == len(set(ids)) and NEEDED | {"no_text_auroc"} <= set(ids)
     assert "no_align_auprc" not in ids and "no_text_auprc" not in ids
+    assert [c.id for c in claims.declared(["frozen_prompts"]) if c.where.get("row") == "frozen_prompts"] == ["prompts"]
     whose = [claim.place.startswith("ours") for claim in found]
     assert whose == sorted(whose)
     assert all(claim.rule in ("above", "below") and claim.made_by in ("05", "06", "07", "08") for claim in found)
 
 
 def test_no_row_of_a_table_decides_two_claims():
-    rows = [(claim.table, *sorted(claim.where.items())) for claim in claims.declared(["no_text"])]
+    rows = [(claim.table, *sorted(claim.where.items())) for claim in claims.declared(["no_text", "frozen_prompts"])]
     assert len(rows) == len(set(rows))
+
+
+@pytest.mark.parametrize(("moved", "said"), [(0.00088, "moved by 0.09%"), (0.5, "")])
+def test_prompts_that_hardly_moved_are_named_as_the_cause(moved, said):
+    found = claims._still_prompts({"prompts_moved": moved})
+    assert said in found and bool(said) == bool(found)
 
 
 @pytest.mark.parametrize(("prob", "said"), [([0.1, 0.6], "exceeds 0.60"), ([0.1, 0.9], "")])

@@ -27,6 +27,7 @@ EFFECTS = [
     effect("real baseline", "AUROC", 0.04, 0.02, 0.06, training_seeds=3, over="patients, runs and training seeds"),
     effect("real baseline", "AUPRC", 0.01, -0.03, 0.05),
     effect("direct", "AUROC", -0.08, -0.11, -0.05),
+    effect("frozen_prompts", "AUROC", -0.001, -0.004, 0.002),
     effect("real follow-up", "gap closed", 0.6, 0.45, 0.75),
     effect("oracle", "gap closed", np.nan, np.nan, np.nan),
     effect("copy-baseline", "LPIPS", 0.1, 0.09, 0.11),
@@ -44,6 +45,7 @@ def folder(tmp_path):
     record = dict(run_name="quick", synthetic=True, parameters=dict(lpips_weights="random"))
     (tmp_path / "runs" / "05.json").write_text(json.dumps(record))
     (tmp_path / "arms" / "namd" / "runs" / "02.json").write_text('{"parameters": {"align_latent": "flat"}}')
+    (tmp_path / "arms" / "namd" / "runs" / "04.json").write_text('{"numbers": {"prompts_moved": 0.00088}}')
     readings = pd.DataFrame(dict(row=["namd"], run=[0], pair_id=["a"], prob=[0.5]))
     readings.to_parquet(tmp_path / "metrics" / "probabilities.parquet")
     for name, table in (("table1", TABLE1), ("effects", EFFECTS), ("claims_variance", SPREAD)):
@@ -73,6 +75,7 @@ def test_no_claim_vanishes(folder):
     ("lpips_best", "not comparable", "only no_align_no_pred, no compared system"),
     ("both_labels", "holds", "counted; one training seed"),
     ("plateau", "undecided", "the interval contains 0"),
+    ("prompts", "undecided", "likely cause: NAMD's own prompts moved by 0.09% of their length"),
     ("best", "not run here", "make table1"),
     ("rise", "not run here", "python -m namd run 06 --params params/quick.yaml"),
     ("no_align_auroc", "not run here", "make ablations PROFILE=quick"),

@@ -7,6 +7,7 @@ import torch
 
 from namd.errors import UserError
 from namd.models import losses
+from namd.training import seeding
 
 THREE = torch.tensor([[0.0], [1.0], [3.0]])
 
@@ -59,6 +60,26 @@ def test_alignment_far_apart_latents_stay_finite():
     loss = losses.alignment_loss(THREE, z, 1.0, 1.0)
     loss.backward()
     assert loss.isfinite() and z.grad.isfinite().all()
+
+
+def test_the_floor_is_added_before_the_rows_are_rescaled_and_again_inside_the_logarithm():
+    f, z = THREE, torch.tensor([[0.0, 0.0], [0.0, 2.0], [1.0, 0.0]])
+    P, Q = ((losses.neighbour_rows(v, 1.0) + 0.01) / (1 + 3 * 0.01) for v in (f, z))
+    by_hand = sum(P[i, j] * math.log((P[i, j] + 0.01) / (Q[i, j] + 0.01)) for i in range(3) for j in range(3)) / 3
+    torch.testing.assert_close(losses.alignment_loss(f, z, 1.0, 1.0, floor=0.01), by_hand)
+
+
+@pytest.mark.parametrize("n_latent", [4, 256])
+def test_a_floor_bounds_the_price_and_the_pull_and_leaves_near_latents_alone(n_latent):
+    f = seeding.noise((16, 5), "f")
+    for spread, bound in ((0.1, False), (30.0, True)):
+        z = (spread * seeding.noise((16, n_latent), "z")).requires_grad_()
+        free, floored = losses.alignment_loss(f, z, 1.0, 1.0), losses.alignment_loss(f, z, 1.0, 1.0, floor=1e-8)
+        pull_free, pull_floored = (torch.autograd.grad(loss, z)[0].norm() for loss in (free, floored))
+        if bound:
+            assert 10 < floored < math.log(1 / 2e-8) < 100 < free and pull_floored < pull_free / 10
+        else:
+            torch.testing.assert_close((floored, pull_floored), (free, pull_free), rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(("v", "sigma", "temperature"), [(THREE[:1], 1, 1), (THREE, 0, 1), (THREE, 1, -1)])

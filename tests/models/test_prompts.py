@@ -22,7 +22,7 @@ def frozen(tmp_path_factory):
 
 @pytest.fixture
 def prompts(frozen):
-    return SoftPrompts.from_vocabulary(frozen[0], 3, 2, seed=23)
+    return SoftPrompts.begin(frozen[0], 3, 2, seed=23)
 
 
 def test_context_is_equation_7_and_8_by_hand(frozen, prompts):
@@ -43,8 +43,16 @@ def test_prompts_are_vocabulary_rows_times_root_d_and_seeded(frozen, prompts):
     scaled = lm.embed_tokens.weight * 32**0.5
     apart = (prompts.vectors().flatten(0, 1)[:, None] - scaled).abs().amax(dim=2)  # (m n, vocabulary)
     assert apart.amin(dim=1).max() < 1e-6 and apart.argmin(dim=1).min() > 3  # no <pad>, <eos>, <bos>, <unk>
-    again, other = (SoftPrompts.from_vocabulary(lm, 3, 2, seed) for seed in (23, 24))
+    again, other = (SoftPrompts.begin(lm, 3, 2, seed) for seed in (23, 24))
     assert torch.equal(again.vectors(), prompts.vectors()) and not torch.equal(other.vectors(), prompts.vectors())
+
+
+@pytest.mark.parametrize("seed", [23, 24])
+def test_the_authors_start_is_a_fiftieth_of_a_normal_and_seeded(frozen, seed):
+    start = SoftPrompts.begin(frozen[0], 30, 20, seed, "normal").vectors()
+    assert start.std().item() == pytest.approx(0.02, rel=0.05) and abs(start.mean()) < 0.001
+    assert torch.equal(start, SoftPrompts.begin(frozen[0], 30, 20, seed, "normal").vectors())
+    assert not torch.equal(start, SoftPrompts.begin(frozen[0], 30, 20, seed + 1, "normal").vectors())
 
 
 def test_gradients_reach_the_prompts_and_nothing_of_the_llm(frozen, prompts):
@@ -146,26 +154,37 @@ def test_bank_trains_the_prompts_first_and_reads_a_table_afterwards(frozen, prom
     assert ContextBank(*frozen, prompts, texts, prompt_steps=-1).context(idx, 10**6).requires_grad
 
 
+def fitted(frozen, folder, prompt_steps, own_lr=None, killed_at=None):
+    """Prompts and the head above them after eight steps, of which the first `prompt_steps` train the prompts."""
+    prompts, head = SoftPrompts.begin(frozen[0], 2, 2, seed=23), torch.nn.Linear(32, 1)
+    torch.nn.init.ones_(head.weight), torch.nn.init.zeros_(head.bias)
+    prompts.requires_grad_(prompt_steps != 0)
+    bank = ContextBank(*frozen, prompts, report_texts(records(8)), prompt_steps)
+
+    def step(idx, g, step_no):
+        if step_no == killed_at:
+            raise KeyboardInterrupt
+        return {"loss": (head(bank.context(idx, step_no)) - 1).square().mean()}
+
+    history = loop.fit(step, {"head": head, "prompts": prompts}, n_steps=8, n_items=8, batch_size=4,
+                       lr=loop.constant(0.01), own_lr=own_lr, stage="test", seed=23, folder=folder, save_every=1,
+                       ema_decay=0.5, log=lambda line: None)
+    return prompts.vectors().detach(), head.weight.detach(), history
+
+
 def test_a_run_killed_after_the_prompts_froze_ends_in_the_same_bits(frozen, tmp_path):
-    texts = report_texts(records(8))
-
-    def train(folder, killed_at=None):
-        prompts, head = SoftPrompts.from_vocabulary(frozen[0], 2, 2, seed=23), torch.nn.Linear(32, 1)
-        torch.nn.init.ones_(head.weight), torch.nn.init.zeros_(head.bias)
-        bank = ContextBank(*frozen, prompts, texts, prompt_steps=3)
-
-        def step(idx, g, step_no):
-            if step_no == killed_at:
-                raise KeyboardInterrupt
-            return {"loss": (head(bank.context(idx, step_no)) - 1).square().mean()}
-
-        loop.fit(step, {"head": head, "prompts": prompts}, n_steps=8, n_items=8, batch_size=4, lr=loop.constant(0.01),
-                 stage="test", seed=23, folder=folder, save_every=1, ema_decay=0.5, log=lambda line: None)
-        return prompts.vectors().detach(), head.weight.detach()
-
-    whole = train(tmp_path / "whole")
+    own_lr = {"prompts": loop.one_cycle(0.1, 3)}
+    whole = fitted(frozen, tmp_path / "whole", 3, own_lr)
     with pytest.raises(KeyboardInterrupt):
-        train(tmp_path / "killed", killed_at=6)
-    resumed = train(tmp_path / "killed")
-    assert all(torch.equal(a, b) for a, b in zip(whole, resumed, strict=True))
-    assert not torch.equal(whole[0], SoftPrompts.from_vocabulary(frozen[0], 2, 2, seed=23).vectors())
+        fitted(frozen, tmp_path / "killed", 3, own_lr, killed_at=6)
+    resumed = fitted(frozen, tmp_path / "killed", 3, own_lr)
+    assert all(torch.equal(a, b) for a, b in zip(whole[:2], resumed[:2], strict=True))
+    assert not torch.equal(whole[0], SoftPrompts.begin(frozen[0], 2, 2, seed=23).vectors())
+
+
+@pytest.mark.parametrize(("prompt_steps", "least", "most"), [(0, 0, 0), (1, 0.01, 0.06), (-1, 0.08, 0.5)])
+def test_prompts_move_in_the_steps_that_train_them_and_not_at_all_when_frozen(frozen, tmp_path, prompt_steps, least,
+                                                                              most):
+    begun = SoftPrompts.begin(frozen[0], 2, 2, seed=23).vectors()
+    ended, *_ = fitted(frozen, tmp_path, prompt_steps, {"prompts": loop.constant(0.005)})
+    assert least <= (ended - begun).norm() / begun.norm() <= most

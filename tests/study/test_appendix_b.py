@@ -31,9 +31,16 @@ def test_the_conditional_rate_never_moves():
     assert {rate(step) for step in (0, 1, P.cond_steps - 1)} == {2e-5}
 
 
-def test_sixty_epochs_of_the_papers_pairs():
-    steps_an_epoch = -(-PAPER["cohort"]["train_val_pairs"] // P.cond_batch)
-    assert abs(P.cond_steps / steps_an_epoch - ASKED["cond_epochs"]) < 1
+@pytest.mark.parametrize(("stage", "images"), [("vae", 2), ("cond", 1)])
+def test_sixty_epochs_are_counted_one_way(stage, images):
+    """Each training pair in each of its turns once; the VAE sees both images of it."""
+    pairs = round(PAPER["cohort"]["train_val_pairs"] * (1 - P.data_val_share))
+    seen = ASKED["cond_epochs"] * pairs * AUGMENTATIONS[P.augment] * images
+    assert getattr(P, f"{stage}_steps") == round(seen / getattr(P, f"{stage}_batch"))
+
+
+def test_a_compared_system_has_the_steps_of_the_conditional_stage():
+    assert P.system_steps == P.cond_steps and P.system_tune_steps == round(P.system_steps / 10)
 
 
 def test_four_rotations_beside_the_image_itself():

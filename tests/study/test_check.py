@@ -27,7 +27,7 @@ def test_the_papers_run_is_counted_without_weights_and_lacks_its_inputs(capsys):
     assert check(profile="paper") == 2
     out, err = capsys.readouterr()
     for counted in (r"U-Net, both surgeries +904\.3 M", r"VAE +83\.7 M", r"language model, text part +3\.88 B",
-                    r"04 conditional +1\d\.\d TFLOP +8,408", r"04 conditional +3\.4 +14\.5 ", "NLST table `cancer`",
+                    r"04 conditional +1\d\.\d TFLOP +35,738", r"04 conditional +3\.4 +14\.5 ", "NLST table `cancer`",
                     "vgg16", "hf download google/medgemma-1.5-4b-it"):
         assert re.search(counted, out), counted
     assert re.search(r"✗ Inception weights data/.*\n +curl -L --create-dirs -o data/\S+ \\\n +https://\S+\.pth\n", out)

@@ -109,7 +109,7 @@ def test_an_ablation_says_why_and_leaves_run_and_arm_alone(file):
         assert {key for key in base if base[key] != arm[key]} <= set(layer)
 
 
-@pytest.mark.parametrize("layer, arms", [("ablations", 15), ("seeds", 12), ("alignment", 24)])
+@pytest.mark.parametrize("layer, arms", [("ablations", 17), ("seeds", 12), ("alignment", 24)])
 def test_the_arms_of_a_layer_can_be_planned_under_every_profile(layer, arms):
     file = SMOKE.with_stem(layer)
     assert {len(Plan([SMOKE.with_stem(name), file]).by_arm) for name in ("smoke", "quick", "full")} == {arms}
@@ -120,8 +120,9 @@ def test_the_arms_of_a_layer_can_be_planned_under_every_profile(layer, arms):
 def test_an_arm_waits_for_the_first_one_that_does_the_same_work():
     plan = Plan([SMOKE.with_stem("quick"), SMOKE.with_stem("ablations")])
     shared = {(job.number, job.arm): plan.twin(job).arm for job in plan.jobs() if plan.twin(job) != job}
-    assert shared == {("02", arm): "namd" for arm in ("epsilon", "linear_schedule", "no_pretraining", "no_text")} | {
-        ("03", "no_text"): "namd"}
+    prompts = ("frozen_prompts", "no_text", "prompts_every_step")
+    assert shared == {("02", arm): "namd" for arm in ("epsilon", "linear_schedule", "no_pretraining", *prompts)} | {
+        ("03", arm): "namd" for arm in prompts}
     assert Job("02", "namd") in plan.waits_for(Job("02", "epsilon"))
     assert plan.waits_for(Job("02", "no_align")) == plan.parents(Job("02", "no_align")) == [Job("01", None)]
     assert plan.waits_for(Job("05", None)) == plan.parents(Job("05", None))
