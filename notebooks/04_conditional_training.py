@@ -31,7 +31,7 @@
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
-# | time | 4 min for each arm, two side by side | about 2 h on an A40 (estimate of `namd check`) |
+# | time | 4 min for each arm, two side by side | about 9 h on an A40 (estimate of `namd check`) |
 # | memory | 1.4 GB | 39 GB, less with `llm_dtype: bfloat16` (estimate) |
 # | disk | 0.2 GB | 40 GB while it trains, then 7 GB (estimate) |
 
@@ -152,7 +152,8 @@ check("digits are read one by one", [w.strip("▁") for w in shown if w != "▁"
 # Attention is causal: a token sees what stands before it. Only $\langle$EOS$\rangle$ sees prompt
 # and report, so its state is the one we keep. Gemma multiplies its embeddings by $\sqrt D$ inside
 # the embedding layer. A prompt that comes from outside skips this step and has to have the right
-# length already, so we start it at the scaled embeddings of random words.
+# length already, so we start it at the scaled embeddings of random words. The authors start at 0.02
+# times normal numbers, behind `<bos>` (`text_prompt_start: normal` is their start, in our place).
 
 # %%
 prompts = SoftPrompts.begin(lm, p.text_n_sets, p.text_n_tokens, p.seed, p.text_prompt_start)
@@ -321,7 +322,9 @@ def cond_loss(z1, z2, eps, t, ctx):
 # The context is the dear part: in the paper's setting the language model takes nine tenths of a
 # step. Eq. 10 trains the prompts in every step (`text_prompt_steps: -1`). The quick profile lets
 # them learn for the first steps, then encodes every report once and reads a table. The
-# `ContextBank` does both; the objective need not know.
+# `ContextBank` does both; the objective need not know. AdamW moves a number by its learning rate in
+# a step, at most. The U-Net's rate would leave the prompts where they are, so they have one of their
+# own, `text_prompt_lr`, with a schedule over the steps in which they learn.
 
 # %%
 show(ContextBank.context)
@@ -381,15 +384,17 @@ run.figure(fig, "cond_loss")
 # %% [markdown]
 # **What to see.** The validation loss falls steeply while the zero half of the first convolution
 # fills: the baseline shows where the nodule is. Later gains are small and slow; growth is a small
-# part of an image. The last panel rises while the prompts learn and is flat after that. If the
-# second panel turns upward, the run is too long, and the loop keeps the lowest point.
+# part of an image. The last panel is the way of the prompts as a share of their length: it rises
+# in the first `text_prompt_steps` steps and is flat after that. If the second panel turns upward,
+# the run is too long, and the loop keeps the lowest point.
 
 # %%
-after = validate()
+after, moved = validate(), float(history.prompts_moved.iloc[-1])
 ctx_val = encode_all(lm, tokenizer, prompts, reports["val"])
 swapped = validate(ctx_val.roll(1, dims=0)[rows])
 if p.cond_steps >= 200:
     check("training lowered the validation loss", after < before, (round(before, 3), round(after, 3)))
+    check("prompts moved, unless frozen", (moved > 0.01) == (p.text_prompt_steps != 0), f"{moved:.2%}")
 pd.Series({"before": before, "after": after, "record of another patient": swapped}).round(4)
 
 # %% [markdown]
@@ -490,8 +495,8 @@ run.panel([
     dict(quantity="prompt sets m x tokens n", paper="not given (authors' code: 2 x 8)",
          here=f"{p.text_n_sets} x {p.text_n_tokens}"),
     dict(quantity="width of the context", paper="2,560", here=f"{lm.config.hidden_size:,}"),
-    dict(quantity="passes over the pairs", paper=paper["cond_epochs"],
-         here=round(p.cond_steps * p.cond_batch / n_items, 1), n=n_items),
+    dict(quantity="epochs: each pair in each turn once", paper=paper["cond_epochs"],
+         here=round(p.cond_steps * p.cond_batch / n_items / n_aug, 1), n=n_items),
     dict(quantity="learning rate", paper=paper["cond_lr"], here=p.cond_lr),
     dict(quantity="prediction target", paper="epsilon (Eq. 10)", here=p.prediction_type),
     dict(quantity="validation loss", paper="-", here=f"{after:.3f}", n=len(val)),
@@ -579,6 +584,8 @@ far = (versions[1:] - versions[0]).flatten(1).norm(dim=1) / (ctx_val - ctx_val.m
 #   the authors' code reads the last word instead.
 # - **Departures of the quick profile.** Prompts learn for the first steps only, C is standardised,
 #   v instead of epsilon, averaged weights, another learning rate.
+# - **Are learnt prompts worth it?** The arms `frozen_prompts` and `prompts_every_step` train the same
+#   U-Net with prompts that never learn and that always do; notebook 07 settles it by AUROC.
 # - **Test patients.** This notebook opens the training and validation splits. Whoever looks at test
 #   images while choosing a learning rate has no test images left.
 
@@ -599,5 +606,5 @@ far = (versions[1:] - versions[0]).flatten(1).norm(dim=1) / (ctx_val - ctx_val.m
 
 # %%
 run.finish(val_loss_before=before, val_loss=after, val_loss_swapped=swapped, probes=probes.to_dict(),
-           prompts_moved=float(history.prompts_moved.iloc[-1]), errors=errors, loudness=loudness,
+           prompts_moved=moved, errors=errors, loudness=loudness,
            weights={"llm": hub.provenance(llm_path)})

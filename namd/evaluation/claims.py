@@ -161,7 +161,7 @@ RESULTS = (
           absent="make table1 PROFILE={run}"),
     _nearly("lpips_best", "LPIPS is within 10 % of the best", "LPIPS"),
     _nearly("fid_best", "FID is within 10 % of the best", "FID"),
-    _against("prompts", "Soft prompts adapt the language model: NAMD diagnoses better than with prompts that never learn",
+    _against("prompts", "Learnt soft prompts adapt the language model: NAMD diagnoses better than with frozen ones",
              "Sec. 3.3.1", "frozen_prompts", absent="make ablations PROFILE={run}", cause=_still_prompts),
 )
 SPREAD = (
