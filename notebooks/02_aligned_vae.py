@@ -230,8 +230,6 @@ run.figure(figures.matrices([P, Q], ["P: attributes", "Q: latents"],
 
 # %%
 show(losses.alignment_loss)
-
-# %%
 check("slow and fast agree on L_align",
       torch.allclose(kl_rows.mean(), losses.alignment_loss(f_3, z_3, 1.0, 1.0)), f"{kl_rows.mean():.4f}")
 check("L_align is 0 when the latent repeats the attributes",
@@ -245,9 +243,8 @@ check("L_align is 0 when the latent repeats the attributes",
 # 0 is Eq. 4. The toy latent, stretched:
 
 # %%
-price = {by: [losses.alignment_loss(f_3, by * z_3, 1.0, 1.0, floor=raised).item() for raised in (0, 1e-8)]
-         for by in (1, 4, 16)}
-pd.DataFrame(price, ["Eq. 4", "with the floor"]).rename_axis(columns="stretched by").round(2)
+price = [[losses.alignment_loss(f_3, by * z_3, 1.0, 1.0, floor=n).item() for by in (1, 4, 16)] for n in (0, 1e-8)]
+pd.DataFrame(price, ["Eq. 4", "with the floor"], [1, 4, 16]).rename_axis(columns="stretched by").round(2)
 
 # %% [markdown]
 # ### How many neighbours does a row have?
