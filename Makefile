@@ -14,11 +14,18 @@ CORES ?= 2
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: study table1 ablations seeds alignment dial cohorts test lab course
+# this checkout's namd, whatever path the environment remembers; .venv knows its own place, and a copy is mended
+export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
+PLACE := $(shell sed -n 's/^command = .* -m venv //p' .venv/pyvenv.cfg 2>/dev/null)
+LINK := $(shell readlink .venv)
+export JUPYTER_PATH :=
+export JUPYTER_PREFER_ENV_PATH := 1
+
+.PHONY: study table1 ablations seeds alignment dial cohorts test lab course moved
 .DELETE_ON_ERROR:
 
 # the flag without a value stands last, so that a target may follow
-SNAKEMAKE = $(PY) -m snakemake --quiet all --rerun-triggers mtime --nolock --rerun-incomplete
+SNAKEMAKE = $(PY) -m namd.study.order --quiet all --rerun-triggers mtime --nolock --rerun-incomplete
 POINTS := $(basename $(notdir $(wildcard params/dial/*.yaml)))
 COHORTS := $(basename $(notdir $(wildcard params/cohorts/*.yaml)))
 
@@ -55,6 +62,16 @@ lab: .venv/.ready
 course: .venv/.ready
 	@$(PY) -m namd course
 
+ifneq ($(LINK),)
+.venv/.ready:
+	@echo "The environment that .venv links to was not set up by make; remove the link .venv, and make sets one up." >&2
+	@exit 1
+else
+ifneq ($(PLACE),)
+ifneq ($(PLACE),$(CURDIR)/.venv)
+.venv/.ready: moved
+endif
+endif
 .venv/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"NAMD needs Python 3.11 or newer, and this is {v[0]}.{v[1]}: make PYTHON=python3.11")'
 	@echo "Setting up .venv with the packages of requirements.lock (2 to 5 minutes, 6 GB) ..."
@@ -63,3 +80,18 @@ course: .venv/.ready
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 	@echo "Set up .venv."
+endif
+
+# the programs in .venv/bin begin with the path of their interpreter
+moved:
+	@echo "This .venv was set up as $(PLACE); it is made this checkout's own."
+	@OLD='$(PLACE)' $(PYTHON) -c "$$MOVE"
+
+define MOVE
+import os, pathlib
+old, new = os.environ["OLD"].encode(), os.path.abspath(".venv").encode()
+for file in pathlib.Path(".venv/bin").iterdir():
+    if file.is_file() and not file.is_symlink() and old in (text := file.read_bytes()):
+        file.write_bytes(text.replace(old, new))
+endef
+export MOVE

@@ -6,27 +6,34 @@
 # Arms that are trained and up to date stay rows of Table 1, whether or not the files name them.
 
 import logging
+import os
 import shlex
 import sys
 from pathlib import Path
 
 from snakemake.logging import logger
 
+sys.path.insert(0, workflow.basedir)
+
 from namd.console import settle
 from namd.errors import UserError
 from namd.marks import begin
 from namd.study.digest import outputs_root, short
+from namd.study.done import DoneFiles, with_trained
 from namd.study.series import LATER, Plan
+from namd.study.surroundings import of_a_job
 
 settle()
 try:
+    os.environ |= of_a_job(os.environ)
     FILES = [str(Path(f).resolve()) for f in config.get("params", "params/quick.yaml").split(",")]
     PLAN = Plan(FILES, [f"run_name={config['run_name']}"] if "run_name" in config else [])
-    ROOT = outputs_root().resolve() / PLAN.values["run_name"]
-    PLAN = PLAN.with_trained(ROOT)
+    ROOT = begin(outputs_root().resolve() / PLAN.values["run_name"])
+    PLAN = with_trained(PLAN, ROOT)
     DONE = {job: str(PLAN.done_file(job)) for job in PLAN.jobs()}
     SERIES = [file for job, file in DONE.items() if job.number not in LATER]
-    finished, total = PLAN.finished(begin(ROOT))
+    finished, total = DoneFiles(PLAN, ROOT).finished()
+    DoneFiles(PLAN, ROOT).set_aside()
 except UserError as error:
     sys.exit(str(error))
 

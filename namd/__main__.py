@@ -5,6 +5,7 @@ import sys
 
 from namd import console
 from namd.errors import UserError
+from namd.study.surroundings import refuse_another_checkout
 
 
 def _arguments(argv):
@@ -47,6 +48,7 @@ def _join_center(argv):
 
 def _go(asked):
     """Exit status of the command; the heavy imports wait until it is known which."""
+    refuse_another_checkout()
     if asked.command == "predict":
         from namd.predict import predict
         return predict(asked.run, asked.series, asked.center, asked.ehr, asked.k_runs, asked.out, asked.arm)

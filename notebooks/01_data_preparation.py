@@ -89,6 +89,7 @@ from namd.evaluation import figures
 from namd.models.llm import build_llm, pretraining_texts
 from namd.study.paper import PAPER
 from namd.study.params import REPO
+from namd.study.provenance import cohort_digest
 from namd.study.run import check, show, start
 
 run = start("01_data_preparation", globals())
@@ -101,22 +102,23 @@ run = start("01_data_preparation", globals())
 # geometry. **There is one reader.** From here on, nothing knows which of the two it reads.
 #
 # Three things are slow to make: the delivery, the cohort and the language model. Each is kept
-# with the key of the work that made it (parameters and code), and made again when the key changes.
+# with the key of the work that made it (parameters, code, what it read), and made again when the key
+# changes. A series that was added to the delivery, or replaced, makes a new cohort.
 # The cohort is built here, before we look at anything: the sections below take its making apart on
 # nodules that could be read, and a file that cannot be read costs its nodule, not the notebook.
 
 
 # %%
-def made(name):
+def made(name, read=""):
     mark = run.root / f"{name}.key"
-    if (run.root / name).exists() and mark.exists() and mark.read_text() == run.key:
+    if (run.root / name).exists() and mark.exists() and mark.read_text() == run.key + read:
         return True
     mark.unlink(missing_ok=True)  # from here on, what lies there is of nobody
     return False
 
 
-def sign(name):
-    (run.root / f"{name}.key").write_text(run.key)
+def sign(name, read=""):
+    (run.root / f"{name}.key").write_text(run.key + read)
 
 
 # %%
@@ -446,9 +448,9 @@ distance.round(2)
 
 # %%
 # papermill_description=prepare the language model
-if not llm_path and not made("llm"):
+if not llm_path and not made("llm", cohort_digest(run.root)):
     build_llm(run.root / "llm", pretraining_texts(train.ehr), run.p, run.device)
-    sign("llm")
+    sign("llm", cohort_digest(run.root))
 
 # %% [markdown]
 # ## Paper and this run

@@ -28,7 +28,7 @@
 #
 # ## What you need
 # Mean, variance and the normal distribution. The cohort of notebook 01 and, for each arm of
-# `compare_arms`, notebooks 02-04. **This is the first notebook that opens the test split.**
+# `compare_arms` that shall be a row, 02-04. **This is the first notebook that opens the test split.**
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
@@ -96,6 +96,7 @@ from namd.study.paper import PAPER
 from namd.study.run import check, show, start
 
 run = start("05_evaluation", globals())
+compare_arms = run.trained_arms()
 
 # %% [markdown]
 # ## 1 · Open the test split
@@ -289,8 +290,7 @@ makers |= {"copy-baseline": controls.CopyBaseline, "mean follow-up": lambda: mea
 
 # %%
 truth = run.root / "delivery" / "truth"
-known_law = run.synthetic and truth.exists()
-if known_law:
+if known_law := run.synthetic and truth.exists():
     makers["oracle"] = partial(controls.Oracle, truth, test.table["patient_id"], run.p)
 
 # %%

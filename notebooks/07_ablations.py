@@ -27,7 +27,8 @@
 #
 # ## What you need
 # AUROC and paired tests (notebook 05), the alignment loss (notebook 02). From 05 the
-# probabilities and Table 1; from 02-04 one folder for each arm.
+# probabilities and Table 1; from 02-04 one folder for each arm. Arms that are not trained are
+# named below the stamp; alone, NAMD is compared with the controls of notebook 05.
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
@@ -73,6 +74,7 @@ from namd.study.paper import PAPER
 from namd.study.run import check, show, start
 
 run = start("07_ablations", globals())
+compare_arms = run.trained_arms()
 
 # %% [markdown]
 # ## 1 · Name what was left out
@@ -93,9 +95,8 @@ run = start("07_ablations", globals())
 probabilities = pd.read_parquet(run.need("metrics/probabilities.parquet", made_by="05"))
 evaluated = list(dict.fromkeys(probabilities["row"]))
 files = {file.stem: params.read_layer(file) for file in sorted(series.ABLATIONS.glob("*.yaml"))}
-missing = [arm for arm in compare_arms if arm not in evaluated]
-if missing:
-    raise UserError(f"Run {run_name} has no row {missing[0]} yet: make ablations PROFILE={run_name}")
+if missing := set(compare_arms) - set(evaluated):
+    raise UserError(f"{min(missing)} was trained after notebook 05 had run: run 05 again")
 reference, *others = [arm for arm in compare_arms if "-seed" not in arm]
 pd.DataFrame([dict(arm=name, changes=layer, command="" if name in evaluated else f"make ablations PROFILE={run_name}")
               for name, layer in files.items() if not name.startswith("seed")])

@@ -13,6 +13,7 @@ from namd.data.cohort import SCHEMA, SCHEMA_VERSION, sha256
 from namd.data.crops import CropFile, index_series, n_workers, read_pairs
 from namd.data.csv_file import csv_files
 from namd.data.dicom import HU_HIGH, HU_LOW, MM_PER_PX, PIXELS
+from namd.data.fingerprint import fingerprint, record, unchanged
 from namd.data.labels import rule_name, split_patients
 from namd.data.links import link_nodules
 from namd.data.refused import REASONS, causes
@@ -51,6 +52,7 @@ def build_cohort(delivery, out, p, progress=print) -> Path:
 
 def _build(delivery, partial, p, say):
     """Read a delivery and write the files of its cohort to the folder `partial`; the pairs and the refused nodules."""
+    record(partial, fingerprint(delivery))      # before anything is read: what changes meanwhile is noticed
     tables = read_delivery(delivery)
     for kind, count in tables.counts.items():
         say(f"{kind}: {count['kept']} rows kept, {count['refused']} refused")
@@ -75,9 +77,9 @@ def _build(delivery, partial, p, say):
 
 
 def is_current(out, delivery, p) -> bool:
-    """Whether `out` was built from the same tables with the same parameters."""
+    """Whether `out` was built from the same tables and images with the same parameters."""
     manifest = Path(out) / "manifest.json"
-    if not manifest.exists():
+    if not manifest.exists() or not unchanged(out, delivery):
         return False
     manifest = read_json(manifest, "01", "parameters", "inputs")
     return manifest["parameters"] == _parameters(p) and manifest["inputs"] == _inputs(Path(delivery))

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 
+plt.rcdefaults()      # not the matplotlibrc of who runs it
 sns.set_theme(context="notebook", style="ticks", palette="colorblind", font_scale=0.85)
 plt.rcParams.update({"figure.dpi": 100, "axes.titlesize": "medium", "image.interpolation": "nearest"})
 

@@ -23,8 +23,11 @@ def short(path):
 @cache
 def git_state():
     """(7 hex digits of HEAD, whether tracked files differ from it); ("unknown", False) without git."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
     def git(*words):
-        return subprocess.run(["git", "-C", str(REPO), *words], capture_output=True, text=True)
+        return subprocess.run(["git", "-C", str(REPO), *words], capture_output=True, text=True, env=clean)
+
     try:
         head, status = git("rev-parse", "--short=7", "HEAD"), git("status", "--porcelain", "-uno")
     except FileNotFoundError:

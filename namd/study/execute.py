@@ -7,14 +7,16 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 import yaml
 
 from namd import files, marks
 from namd.errors import UserError
-from namd.study.digest import git_state, outputs_root, short, write_json
-from namd.study.series import notebook
+from namd.study.digest import outputs_root, short
+from namd.study.done import DoneFiles
+from namd.study.need import commands
+from namd.study.series import PER_ARM, notebook
+from namd.study.surroundings import for_a_kernel
 from namd.study.twins import take_over, written_since
 
 CELL_SECONDS, QUIET_SECONDS = 10, 3
@@ -32,34 +34,44 @@ def run_job(plan, job, expected=None):
     Source: ours, because papermill calls a cell that killed its kernel "completed".
     """
     root = outputs_root() / plan.values["run_name"]
-    folder, done = root / job.folder, root / plan.done_file(job)
+    folder, finished = root / job.folder, DoneFiles(plan, root)
+    done = finished.file(job)
     if expected not in (None, str(plan.done_file(job))):
         raise UserError(f"{job.label}: a notebook, a module or a parameter changed while the study ran;"
                         " start it again.")
     marks.begin(root)
+    _need_arms(plan, job, root)
     for name in ("notebooks", "done", "runs"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     with _only_one(folder / "runs" / f".{job.number}.lock", job) as waited:
-        if waited and done.is_file():
+        if waited and finished.holds(job):
             return done
-        for stale in folder.glob(f"done/{job.number}-*.json"):
-            stale.unlink()
+        if expected and finished.restored(job):
+            _say(job, "is up to date: the cohort came out the same")
+            return done
+        finished.withdraw(job)
         _write_parameters(plan, root)
         began = time.time()
         _say(job, "starts")
         with files.or_disk_full(done):
-            if take_over(plan, job, root):
+            if take_over(plan, job, finished):
                 _say(job, f"takes over the files of {plan.twin(job).label}, which did the same")
             else:
                 _execute(plan, job, folder / "notebooks" / notebook(job.number).name)
         seconds = time.time() - began
         os.sync()                       # a done file must not outlive a power cut that its artefacts did not
-        write_json(done, dict(notebook=job.label, key=plan.work_key(job), seconds=round(seconds, 1),
-                              commit=git_state()[0], at=datetime.now(UTC).isoformat(timespec="seconds"),
-                              files=written_since(folder, began) if job.arm else []))
-    finished, total = plan.finished(root)
-    _say(job, f"done in {seconds:.0f} s ({finished} of {total} notebooks)")
+        finished.write(job, seconds, written_since(folder, began) if job.arm else [])
+    n_done, total = finished.finished()
+    _say(job, f"done in {seconds:.0f} s ({n_done} of {total} notebooks)")
     return done
+
+
+def _need_arms(plan, job, root):
+    """Refuse to run 05 to 08 while an arm of compare_arms is not trained: a study drops no row of Table 1 by itself."""
+    for arm in plan.parameters(job).get("compare_arms", ()):
+        if not (root / "arms" / arm / "runs" / f"{PER_ARM[-1]}.json").is_file():
+            raise UserError(f"{job.label} compares the arm {arm}, which run {root.name} has not trained:"
+                            f" {commands(root, PER_ARM[-1], arm)}")
 
 
 def _say(job, text):
@@ -87,26 +99,16 @@ def _write_parameters(plan, root):
         aside.write_text(yaml.safe_dump(plan.by_arm[plan.main], sort_keys=False), encoding="utf-8")
 
 
-def kernel_environment(threads):
-    """Set what kernels inherit: threads of the numeric libraries, and a deterministic cuBLAS."""
-    if threads:
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-            os.environ[name] = str(threads)
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
-    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
-
-
 def _execute(plan, job, target):
     """Execute into a temporary file beside `target`, then rename; a failed run keeps `.failed.ipynb`."""
     values = plan.parameters(job)
-    kernel_environment(values.get("threads", 0))
     failed, page = target.with_suffix(".failed.ipynb"), target.with_suffix(".html")
     for path in (failed, page):
         marks.only_ours(path)
     with files.replacing(target) as aside:
         try:
-            _papermill(notebook(job.number), aside, values, job)
+            with for_a_kernel(values.get("threads", 0)):
+                _papermill(notebook(job.number), aside, values, job)
         except UserError as error:
             if not aside.is_file():
                 raise

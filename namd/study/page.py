@@ -10,6 +10,7 @@ from namd.evaluation.ledger import ledger, read_table
 from namd.files import read_json, replacing
 from namd.study import alt
 from namd.study.digest import outputs_root, short
+from namd.study.done import DoneFiles
 from namd.study.paper import PAPER, ours
 from namd.study.series import AFTER, Job
 
@@ -136,7 +137,7 @@ def _claim(row):
 def _rows(root, plan, table):
     """Rows of notebook 05 and, where notebook 08 has finished on the same cohort and judge, the compared systems."""
     frame = read_table(table, "05")
-    if (root / plan.done_file(Job("08", None))).is_file():
+    if DoneFiles(plan, root).holds(Job("08", None)):
         frame = pd.concat([frame, read_table(root / "metrics" / "comparators.csv", "08")], ignore_index=True)
     return frame
 

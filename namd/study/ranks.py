@@ -18,8 +18,11 @@ from accelerate import PartialState
 from namd import console
 from namd.errors import UserError
 from namd.study import series
+from namd.study.surroundings import of_a_job
 from namd.training import loop, parallel
 
+ALONE = dict(compute_environment="LOCAL_MACHINE", distributed_type="MULTI_GPU", mixed_precision="no", use_cpu=False,
+             num_machines=1, machine_rank=0, gpu_ids="all", debug=False)      # not the user's own `accelerate config`
 REFUSED = "refused: "       # begins the line of stderr that carries a UserError
 WAIT = timedelta(minutes=30)   # for rank 0, which validates and writes checkpoints while the others wait
 
@@ -40,13 +43,16 @@ def launch(run) -> None:
     if run.device.type == "cuda" and n > torch.cuda.device_count():
         raise UserError(f"processes: {n}, but torch sees {torch.cuda.device_count()} GPU(s) here; "
                         "write that number, or device: cpu.")
-    words = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(n),
-             "--num_machines", "1", "--main_process_port", "0", "--mixed_precision", "no", "--dynamo_backend", "no",
-             "-m", "namd.study.ranks", run.number, json.dumps(vars(run.p))]
-    surroundings = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "MPLBACKEND": "Agg",
-                    "NCCL_DEBUG": "ERROR"}
+    surroundings = {name: value for name, value in of_a_job(os.environ).items() if not name.startswith("ACCELERATE_")}
+    surroundings |= {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "MPLBACKEND": "Agg", "NCCL_DEBUG": "ERROR"}
     print(f"{n} processes train together", flush=True)
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as noise:
+    with (tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as noise,
+          tempfile.NamedTemporaryFile("w", suffix=".json") as config):
+        json.dump(ALONE | {"num_processes": n}, config)
+        config.flush()
+        words = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", config.name, "--multi_gpu",
+                 "--main_process_port", "0", "--dynamo_backend", "no",
+                 "-m", "namd.study.ranks", run.number, json.dumps(vars(run.p))]
         with subprocess.Popen(words, env=surroundings, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                               stderr=noise, encoding="utf-8", errors="replace") as launcher:
             for line in launcher.stdout:

@@ -1,6 +1,5 @@
 """What every notebook calls: start, need, figure, table, panel, finish, check and show."""
 
-import importlib.metadata
 import inspect
 import platform
 import resource
@@ -20,9 +19,11 @@ from namd.errors import DamagedError, UserError
 from namd.files import read_json, replacing
 from namd.study import alt, params, process, ranks, rules, series
 from namd.study.digest import git_state, outputs_root, write_json
+from namd.study.need import commands
+from namd.study.provenance import cohort_digest, versions
+from namd.study.surroundings import refuse_another_checkout
 from namd.training import parallel, precision
 
-PACKAGES = ("torch", "diffusers", "transformers", "peft", "numpy", "pandas", "scikit-learn")
 FREE = {"device", "threads", "processes", "data_workers", "save_every", "eval_batch"}
 PANEL = ("quantity", "paper", "here", "n", "k", "comparable", "why")
 
@@ -38,11 +39,12 @@ def start(name, scope):
         scope: the notebook's globals(); every parameter of params/paper.yaml found there is taken.
 
     Raises:
-        UserError: a value of the parameters cell is of the wrong type, out of range or contradicts another, or a
-            process failed.
+        UserError: a value of the parameters cell is of the wrong type, out of range or contradicts another; a process
+            failed; or the code is another checkout's.
 
     Source: ours, because a result without its parameters, code and data source cannot be repeated.
     """
+    refuse_another_checkout()
     declared = {key: params.validate(key, scope[key], f"the parameters cell of {name}")
                 for key in params.TABLE if key in scope}
     missing = {"run_name", "seed", "device", "threads"} - set(declared)
@@ -71,6 +73,7 @@ class Run:
         self.device = process.device(self.p.device)
         process.settle(self.p.seed, self.p.threads, name)
         precision.settle(declared.get("precision", "float32"))
+        self.data = cohort_digest(self.root) if self.number != "01" else None       # 01 has yet to build it
         self.upstream = self._upstream(declared)
         self.key = series.work_key(self.number, declared, self.upstream)
         self.digest = self.key[:8]
@@ -88,16 +91,20 @@ class Run:
         """Work keys of the notebooks this one follows: {"02_aligned_vae · namd": key}.
 
         Raises:
-            UserError: an earlier notebook of this run was made with another value of a shared parameter.
+            UserError: an earlier notebook of this run was made with another value of a shared parameter, or on
+                another cohort.
         """
-        found = {}
+        found, before = {}, series.before(self.number)
         for file in sorted([*self.root.glob("runs/*.json"), *self.root.glob("arms/*/runs/*.json")]):
             record = read_json(file, file.stem, "arm", "job", "key", "notebook", "parameters")
             arms = [self.arm] if self.arm else declared.get("compare_arms", [record["arm"]])
-            if file.stem >= self.number or record["arm"] not in (None, *arms):
+            if file.stem not in before or record["arm"] not in (None, *arms):
                 continue
             if self.arm or not record["arm"]:
                 self._same_values(record, declared)
+            if record.get("data") != self.data:
+                raise UserError(f"{record['job']} of run {self.p.run_name} was made on another cohort than the one in"
+                                f" cohort/: {commands(self.root, file.stem, record['arm'])}")
             if file.stem in series.AFTER[self.number]:
                 found[record["job"]] = record["key"]
         return found
@@ -119,11 +126,10 @@ class Run:
             notebook=self.name, job=series.Job(self.number, self.arm).label, arm=self.arm,
             run_name=self.p.run_name, digest=self.digest, key=self.key,
             parameters=declared, commit=commit, uncommitted_changes=dirty,
-            versions={"python": platform.python_version(),
-                      **{name: importlib.metadata.version(name) for name in PACKAGES}},
+            versions={"python": platform.python_version(), **versions()},
             device=kind, threads=torch.get_num_threads(), dtype=declared.get("precision", "float32"),
             deterministic=torch.are_deterministic_algorithms_enabled(), synthetic=self.synthetic,
-            upstream=self.upstream)
+            upstream=self.upstream, data=self.data)
 
     def stamp_text(self):
         """The five lines printed by start()."""
@@ -151,16 +157,25 @@ class Run:
         changed = marks.changed(path)
         if path.exists() and not changed:
             return path
-        profile = params.REPO / "params" / f"{self.p.run_name}.yaml"
-        files = [f"params/{profile.name}" if profile.is_file() else "<your parameter file>"]
-        files += [f"params/ablations/{stem}.yaml" for stem in (self.arm or "").split("-")
-                  if (series.ABLATIONS / f"{stem}.yaml").is_file()]
-        command = " ".join([f"python -m namd run {made_by}", *(f"--params {f}" for f in files)])
         shown = path.relative_to(self.root) if path.is_relative_to(self.root) else path.name
+        arm = Path(shown).parts[1] if Path(shown).parts[0] == "arms" else self.arm
+        command = commands(self.root, made_by, arm)
         if changed:
             raise DamagedError(f"{shown} of run {self.p.run_name} is not as notebook {made_by} wrote it ({changed.name}"
                                f" was changed or damaged): delete it and make it again: {command}")
         raise UserError(f"Run {self.p.run_name} has no {shown} yet; notebook {made_by} makes it: {command}")
+
+    def trained_arms(self):
+        """The arms of compare_arms that 02 to 04 have trained, and the first; one sentence names the absent ones.
+
+        Only a notebook run by hand finds one absent: `namd.study.execute` refuses to run it.
+        """
+        first, *others = self.p.compare_arms
+        absent = [arm for arm in others if not (self.root / "arms" / arm / "runs" / "04.json").is_file()]
+        for arm in absent:
+            print(f"The arm {arm} is not trained in this run, so its rows are left out. To have them:"
+                  f" {commands(self.root, '04', arm)}")
+        return [arm for arm in self.p.compare_arms if arm not in absent]
 
     def part_key(self, modules, using, made_from, *given):
         """Names a part of this notebook's work, for parts that stay when others change.
@@ -228,6 +243,9 @@ class Run:
                   "seconds": round(time.time() - self.began, 1), "memory_gib": round(peak, 2)}
         if self.device.type == "cuda":
             record["gpu_memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
+        if self.number == "01":
+            record["data"] = cohort_digest(self.root)
+            record["key"] = series.with_data(self.key, record["data"])
         write_json(self.dir / "runs" / f"{self.number}.json", record)
         print(f"{self.name} finished in {record['seconds']:.0f} s, peak memory {peak:.1f} GiB.")
 

@@ -9,12 +9,12 @@ from functools import cache
 from pathlib import Path
 
 from namd.errors import UserError
-from namd.study import params
+from namd.study import params, provenance
 
 AFTER = {"01": (), "02": ("01",), "03": ("02",), "04": ("03",), "05": ("04",), "06": ("05",), "07": ("05",),
          "08": ("05",)}
 LATER = ("08",)     # has a command of its own and is no part of `make study`
-PER_ARM = ("02", "03", "04")
+PER_ARM, MAIN = ("02", "03", "04"), "namd"
 HOW = {"data_workers", "eval_workers", "save_every"}    # they change no byte of a result
 ABLATIONS = params.REPO / "params" / "ablations"
 NOTEBOOKS = params.REPO / "notebooks"
@@ -35,6 +35,11 @@ class Job:
     def folder(self):
         """Where the job writes, below the run's root."""
         return Path("arms", self.arm) if self.arm else Path()
+
+
+def before(number):
+    """The notebooks that must have run before `number`, in their order."""
+    return sorted({each for parent in AFTER.get(number, ()) for each in (parent, *before(parent))})
 
 
 @cache
@@ -109,7 +114,7 @@ def sha(*parts):
 
 
 def work_key(number, values, upstream):
-    """Names a result: declared parameters, code, module sources and the keys of what came before.
+    """Names a result: parameters, local weights, code, module sources, versions and the keys of what came before.
 
     Args:
         values: {parameter: value}, only those the notebook declares; those of HOW do not count.
@@ -119,7 +124,12 @@ def work_key(number, values, upstream):
     """
     code = code_of(number)
     plain = "\n".join(line for cell in code for line in cell.splitlines() if not line.startswith(("%", "!")))
-    return sha(_counted(values), code, _modules(plain), upstream)
+    return sha(_counted(values), code, _modules(plain), upstream, provenance.versions())
+
+
+def with_data(key, data):
+    """The key of notebook 01 together with the digest of the cohort that it built: upstream of all others."""
+    return sha(key, data) if data else key
 
 
 def part_key(modules, values, upstream, given):
@@ -127,11 +137,11 @@ def part_key(modules, values, upstream, given):
 
     Source: ours, because a new arm is no reason to train the judge or to draw the other arms again.
     """
-    return sha(_counted(values), _modules(f"import {', '.join(modules)}"), upstream, given)
+    return sha(_counted(values), _modules(f"import {', '.join(modules)}"), upstream, given, provenance.versions())
 
 
 def _counted(values):
-    return {name: value for name, value in values.items() if name not in HOW}
+    return {name: value for name, value in values.items() if name not in HOW}, provenance.weights(values)
 
 
 def _modules(source):
@@ -173,31 +183,21 @@ class Plan:
         stems = sorted(stems, key=_is_seed)
         return "-".join([self.main, *stems] if all(map(_is_seed, stems)) else stems)
 
-    def _layers(self, arm):
+    def layers(self, arm):
         """The parameter files that make `arm` from the main one."""
         stems = [] if arm in (None, self.main) else arm.removeprefix(f"{self.main}-").split("-")
         return [ABLATIONS / f"{stem}.yaml" for stem in stems]
 
     def _load(self, arm):
-        return params.load(self.files, self.pairs, self._layers(arm)) | {"arm": arm}
+        return params.load(self.files, self.pairs, self.layers(arm)) | {"arm": arm}
 
-    def with_trained(self, root):
-        """This plan, comparing every other arm too that is trained below `root` and up to date.
-
-        Source: ours, because a row of Table 1 should not vanish when the next command names fewer arms.
-        """
-        first, *others = self.values["compare_arms"]
-        there = [folder.name for folder in root.glob("arms/*") if all(map(Path.is_file, self._layers(folder.name)))]
-        wide = self._comparing([*dict.fromkeys([first, *others, *there])])
-        ready = {arm for arm in wide.by_arm if all((root / wide.done_file(Job(n, arm))).is_file() for n in PER_ARM)}
-        return self._comparing([first, *sorted({*others, *ready} - {first})])
-
-    def _comparing(self, arms):
-        return Plan(self.given, [*self.pairs, f"compare_arms={json.dumps(arms)}"])
+    def comparing(self, arms):
+        """This plan with other rows of Table 1."""
+        return Plan(self.given, [*self.pairs, f"compare_arms={json.dumps(list(dict.fromkeys(arms)))}"])
 
     def files_of(self, job):
         """Parameter files that make `job` what it is."""
-        return [*self.files, *self._layers(job.arm)]
+        return [*self.files, *self.layers(job.arm)]
 
     def jobs(self):
         """All jobs in an order that respects AFTER."""
@@ -234,15 +234,12 @@ class Plan:
         return {name: values[name] for name in declared(job.number)}
 
     @cache  # noqa: B019  a plan lives as long as its process
-    def work_key(self, job):
-        upstream = {parent.label: self.work_key(parent) for parent in self.parents(job)}
-        return work_key(job.number, self.parameters(job), upstream)
+    def work_key(self, job, data=None):
+        """The key of `job` on the cohort of this digest; None where that is not known yet."""
+        upstream = {parent.label: self.work_key(parent, data) for parent in self.parents(job)}
+        key = work_key(job.number, self.parameters(job), upstream)
+        return with_data(key, data) if job.number == "01" else key
 
     def done_file(self, job):
-        """done/NN-<key>.json below the run's root: it exists exactly when this very job has finished."""
+        """done/NN-<key>.json below the run's root, named before any cohort is known (namd.study.done)."""
         return job.folder / "done" / f"{job.number}-{sha(self.work_key(job), cells(job.number))[:12]}.json"
-
-    def finished(self, root):
-        """(finished, all) number of jobs below `root`, those of LATER left out."""
-        jobs = [job for job in self.jobs() if job.number not in LATER]
-        return sum((root / self.done_file(job)).is_file() for job in jobs), len(jobs)

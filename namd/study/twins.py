@@ -15,17 +15,16 @@ def written_since(folder, began):
     return sorted(str(name) for name in names if name.parts[0] not in LEFT_OUT)
 
 
-def take_over(plan, job, root):
+def take_over(plan, job, done):
     """Whether `job` could be finished with copies of its twin's files; its stamp says whose they are.
 
     Args:
-        plan, job: as in execute.run_job; root: of the run.
+        plan, job: as in execute.run_job; done: of the plan and its run.
 
     Source: ours, because an arm that differs in the U-Net alone would train the same VAE again, to the same byte.
     """
-    twin = plan.twin(job)
-    done = root / plan.done_file(twin)
-    names = read_json(done, job.number).get("files", []) if twin != job and done.is_file() else []
+    twin, root = plan.twin(job), done.root
+    names = done.record(twin).get("files", []) if twin != job and done.holds(twin) else []
     theirs, ours = root / twin.folder, root / job.folder
     if not names or not all((theirs / name).is_file() for name in names):
         return False
@@ -33,9 +32,9 @@ def take_over(plan, job, root):
         with replacing(ours / name) as aside:
             shutil.copyfile(theirs / name, aside)
     stamp = f"runs/{job.number}.json"
-    record = read_json(theirs / stamp, job.number)
-    key = plan.work_key(job)
+    record = read_json(theirs / stamp, job.number, "data")
+    key = plan.work_key(job, record["data"])
     write_json(ours / stamp, record | dict(
         arm=job.arm, job=job.label, key=key, digest=key[:8], parameters=plan.parameters(job), made_by=twin.label,
-        upstream={parent.label: plan.work_key(parent) for parent in plan.parents(job)}))
+        upstream={parent.label: plan.work_key(parent, record["data"]) for parent in plan.parents(job)}))
     return True

@@ -244,6 +244,20 @@ def test_a_cohort_is_current_until_a_parameter_or_a_table_changes(delivery, tmp_
     assert not is_current(out, tmp_path, PARAMS)
 
 
+def test_a_series_that_arrives_later_makes_the_cohort_again(tmp_path):
+    delivery = write_delivery(tmp_path / "delivery", tables())
+    late = (delivery / "images" / "100002_1").rename(tmp_path / "late")
+    pairs = []
+    for _ in range(2):
+        assert not is_current(tmp_path / "cohort", delivery, PARAMS)
+        build_cohort(delivery, tmp_path / "cohort", PARAMS, **SILENT)
+        assert is_current(tmp_path / "cohort", delivery, PARAMS)
+        pairs.append(len(Cohort.open(tmp_path / "cohort").pairs))
+        if late.exists():
+            late.rename(delivery / "images" / "100002_1")
+    assert pairs == [4, 5]
+
+
 @needs_real
 def test_real_nodule_list_is_accounted_for_to_the_last_row():
     """The real list, comparison and cancer tables, with code-51 rows and participants made to match the list."""

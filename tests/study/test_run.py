@@ -14,10 +14,14 @@ from IPython.core.pylabtools import select_figure_formats
 from IPython.utils.capture import capture_output
 from matplotlib.figure import Figure
 from PIL import Image
+from small_home import write_cohort
 
 from namd.errors import UserError
-from namd.study import alt
+from namd.study import alt, series
 from namd.study import run as study
+from namd.study.params import REPO
+from namd.study.provenance import cohort_digest
+from namd.study.surroundings import python
 from namd.training import precision
 
 matplotlib.use("Agg")
@@ -84,16 +88,50 @@ def test_the_data_source_comes_from_the_cohort_once_there_is_one(home):
     assert run.synthetic is False
 
 
-def test_need_names_the_command_that_makes_what_is_missing(home):
-    run = study.start("02_vae", scope(arm="no_align"))
+def stamp_of(run, number, arm=None):
+    folder = run.root / "arms" / arm / "runs" if arm else run.root / "runs"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{number}.json").write_text(json.dumps(dict(arm=arm, job=number, key=number, parameters={}, data=None)))
+
+
+@pytest.mark.parametrize("number, arm, path, made_by, there, numbers, layers", [
+    ("02_vae", "no_align", "cohort/manifest.json", "01", [], "01", ["no_align"]),
+    ("03_prior", "no_align-seed24", "vae", "02", ["01"], "02", ["no_align", "seed24"]),
+    ("05_judge", None, "arms/no_align/namd", "04", ["01"], "02 03 04", ["no_align"]),
+    ("05_judge", None, "arms/no_align/namd", "04", ["01", "02"], "03 04", ["no_align"]),
+    ("05_judge", None, "arms/namd/namd", "04", ["01", "02", "03", "04"], "04", []),
+    ("06_variance", None, "metrics/probabilities.parquet", "05", ["01"], "02 03 04 05", []),
+    ("04_follow_up", "namd", "llm", "01", ["01"], "01", []),
+])
+def test_need_names_the_commands_that_unblock(home, number, arm, path, made_by, there, numbers, layers):
+    run = study.start(number, scope(**({"arm": arm} if arm else {})))
+    for n in there:
+        stamp_of(run, n, (arm or ("no_align" if "no_align" in path else "namd")) if n in series.PER_ARM else None)
     with pytest.raises(UserError) as caught:
-        run.need("cohort/manifest.json", made_by="01")
-    assert "python -m namd run 01 --params params/smoke.yaml" in str(caught.value)
-    assert "params/ablations/no_align.yaml" in str(caught.value)
+        run.need(path, made_by=made_by)
+    files = " ".join(f"--params params/{name}.yaml" for name in ["smoke", *(f"ablations/{layer}" for layer in layers)])
+    call = f"{python()} -m namd run {{}} {files}"
+    told = call.format(numbers) if " " not in numbers else f"for n in {numbers}; do {call.format('$n')} || break; done"
+    assert str(caught.value).endswith(f"notebook {made_by} makes it: {told}")
+
+
+def test_need_gives_what_is_there_and_the_interpreter_is_one_that_can_be_called(home):
+    run = study.start("02_vae", scope(arm="no_align"))
     (run.root / "x").write_text("")
     assert run.need("x") == run.root / "x"
-    with pytest.raises(UserError, match="no_align.yaml --params params/ablations/seed24.yaml$"):
-        study.start("03_prior", scope(arm="no_align-seed24")).need("vae", made_by="02")
+    asked = subprocess.run(f"{python()} -c 'import sys; print(sys.executable)'", cwd=REPO, shell=True,
+                           capture_output=True, text=True)
+    assert asked.stdout.strip() == sys.executable
+
+
+def test_a_notebook_by_hand_leaves_out_the_arms_that_are_not_trained_and_says_so(home, capsys):
+    run = study.start("05_judge", scope(compare_arms=["namd", "no_align", "no_text"]))
+    stamp_of(run, "04", "no_align")
+    assert run.trained_arms() == ["namd", "no_align"]
+    said = capsys.readouterr().out.splitlines()[5:]
+    assert len(said) == 1 and "arm no_text is not trained" in said[0] and "ablations/no_text.yaml" in said[0]
+    run.p.compare_arms = ["no_align", "namd"]
+    assert run.trained_arms() == ["no_align"]
 
 
 def test_finish_hands_the_key_to_the_next_notebook_and_moves_with_the_parameters(home):
@@ -120,7 +158,7 @@ def test_the_key_of_a_part_moves_with_what_decides_it_alone(home):
     both = ("image_size", "n_boot")
     assert key() == key() == key(n_boot=6) and key(both) != key(both, n_boot=6)
     assert len({key(), key(image_size=32), key(given="namd"), key(modules=("namd.files",))}) == 4
-    with pytest.raises(UserError, match="python -m namd run 04"):
+    with pytest.raises(UserError, match="-m namd run"):
         study.start("05_judge", scope()).part_key((), (), "arms/namd/runs/04.json")
 
 
@@ -137,6 +175,33 @@ def test_a_seed_arm_may_have_another_seed_than_the_data_and_no_other_arm_may(hom
         study.start("03_prior", scope(arm="no_align-seed24") | dict(seed=25))
     with pytest.raises(UserError, match="has seed: 24, but 01_data"):
         study.start("02_vae", scope(arm="no_align") | dict(seed=24))
+
+
+def test_the_key_of_01_names_the_cohort_it_built_and_so_does_every_key_after_it(home):
+    keys = []
+    for crops in ("one", "two", "one"):
+        first = study.start("01_data", scope())
+        write_cohort(first.root, crops)
+        first.finish()
+        second = study.start("02_vae", scope(arm="namd"))
+        keys.append((second.upstream["01_data"], second.key, second.part_key(("namd.errors",), (), "runs/01.json")))
+        assert second.stamp["data"] == cohort_digest(first.root)
+    assert keys[0] == keys[2] and all(a != b for a, b in zip(keys[0], keys[1], strict=True))
+
+
+def test_a_notebook_refuses_what_was_made_on_another_cohort(home):
+    first = study.start("01_data", scope())
+    write_cohort(first.root, "one")
+    first.finish()
+    study.start("02_vae", scope(arm="no_align")).finish()
+    write_cohort(first.root, "two")
+    with pytest.raises(UserError, match="01_data of run smoke was made on another cohort than the one in.* 01 "):
+        study.start("02_vae", scope(arm="no_align"))
+    study.start("01_data", scope()).finish()
+    with pytest.raises(UserError, match="02_vae · no_align of run smoke .* run 02 .*ablations/no_align.yaml"):
+        study.start("03_prior", scope(arm="no_align"))
+    study.start("02_vae", scope(arm="namd")).finish()           # the other arm is none of its business
+    study.start("03_prior", scope(arm="namd"))
 
 
 def test_figures_and_tables_carry_run_and_digest(home):

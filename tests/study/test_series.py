@@ -4,6 +4,7 @@ import pytest
 
 from namd.errors import UserError
 from namd.study import params, series
+from namd.study.done import DoneFiles, with_trained
 from namd.study.series import Job, Plan
 
 BASE = params.BASE
@@ -80,11 +81,11 @@ def test_a_trained_arm_stays_compared_until_it_is_out_of_date(home, tmp_path):
     for arm in ("namd", "no_pred", "namd-seed24"):
         finish(wide, tmp_path, arm)
     (tmp_path / "arms" / "somebody_elses").mkdir()
-    study = Plan([SMOKE]).with_trained(tmp_path)
+    study = with_trained(Plan([SMOKE]), tmp_path)
     assert study.values["compare_arms"] == ["namd", "namd-seed24", "no_align_no_pred", "no_pred"]
     assert study.done_file(Job("04", "no_pred")) == wide.done_file(Job("04", "no_pred"))
-    assert Plan([SMOKE, NO_ALIGN.with_stem("no_align")]).with_trained(tmp_path).values["arm"] == "no_align"
-    assert Plan([SMOKE], ["image_size=32"]).with_trained(tmp_path).values["compare_arms"] == [
+    assert with_trained(Plan([SMOKE, NO_ALIGN.with_stem("no_align")]), tmp_path).values["arm"] == "no_align"
+    assert with_trained(Plan([SMOKE], ["image_size=32"]), tmp_path).values["compare_arms"] == [
         "namd", "no_align_no_pred"]
 
 
@@ -96,7 +97,7 @@ def test_the_order_of_asking_does_not_matter_once_all_are_trained(home, tmp_path
         plan = Plan([SMOKE, layer])
         for arm in plan.by_arm:
             finish(plan, tmp_path, arm)
-    assert len({tuple(Plan([SMOKE, layer]).with_trained(tmp_path).values["compare_arms"]) for layer in layers}) == 1
+    assert len({tuple(with_trained(Plan([SMOKE, layer]), tmp_path).values["compare_arms"]) for layer in layers}) == 1
 
 
 @pytest.mark.parametrize("file", sorted(series.ABLATIONS.glob("*.yaml")), ids=lambda file: file.stem)
@@ -190,12 +191,12 @@ def test_finished_counts_the_files_of_this_very_plan(home, tmp_path):
     file = tmp_path / plan.done_file(Job("01", None))
     file.parent.mkdir(parents=True)
     file.write_text("{}")
-    assert plan.finished(tmp_path) == (1, 10)
-    assert Plan([SMOKE], ["seed=5"]).finished(tmp_path) == (0, 10)
+    assert DoneFiles(plan, tmp_path).finished() == (1, 10)
+    assert DoneFiles(Plan([SMOKE], ["seed=5"]), tmp_path).finished() == (0, 10)
     later = tmp_path / plan.done_file(Job("08", None))
     later.parent.mkdir(parents=True, exist_ok=True)
     later.write_text("{}")
-    assert plan.finished(tmp_path) == (1, 10)               # 08 has a command of its own
+    assert DoneFiles(plan, tmp_path).finished() == (1, 10)               # 08 has a command of its own
 
 
 def test_what_does_not_exist_is_named(home, write):

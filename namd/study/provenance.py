@@ -1,0 +1,50 @@
+"""What decides a result beside parameters and code: the cohort, weights in local folders, versions of libraries."""
+
+import hashlib
+import importlib.metadata
+import json
+from functools import cache
+from pathlib import Path
+
+from namd.study.params import REPO
+
+PACKAGES = ("torch", "diffusers", "transformers", "peft", "numpy", "pandas", "scikit-learn")
+READ = ("crops.npy", "pairs.parquet")       # of the cohort, by the notebooks after 01
+TRUTH = "delivery/truth"                    # of a phantom, by notebook 05
+
+
+def versions():
+    """{package: version} of the libraries that decide numbers."""
+    return {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def cohort_digest(root):
+    """Names the data of the run at `root`, whenever they were built; None before notebook 01."""
+    manifest = Path(root) / "cohort" / "manifest.json"
+    if not manifest.is_file():
+        return None
+    sums = json.loads(manifest.read_text(encoding="utf-8")).get("sha256", {})
+    truth = {file.name: _sha256(file) for file in sorted(Path(root, TRUTH).glob("*"))}
+    return hashlib.sha256(json.dumps([[sums.get(name) for name in READ], truth]).encode()).hexdigest()
+
+
+def weights(values):
+    """{parameter: digest} of those of `values` that name a file or folder of this machine, by all its bytes.
+
+    Source: ours, because the same path may hold other weights tomorrow, and other weights are another result.
+    """
+    named = {name: REPO / value for name, value in values.items()
+             if value and (name.endswith("_path") or name == "eval_inception")}
+    return {name: _digest(path) for name, path in named.items() if path.exists()}
+
+
+@cache
+def _digest(path):
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    sums = {str(file.relative_to(path)): _sha256(file) for file in files}
+    return hashlib.sha256(json.dumps(sums).encode()).hexdigest()
+
+
+def _sha256(file):
+    with open(file, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,0 +1,67 @@
+"""Whatever changes data, weights or libraries changes the keys; a rebuilt equal cohort does not."""
+
+import pytest
+from small_home import write_cohort
+
+from namd.study import params, provenance, series
+from namd.study.series import Job, Plan
+
+SMOKE = params.REPO / "params" / "smoke.yaml"
+
+
+def test_the_cohort_is_named_by_what_the_notebooks_read(tmp_path):
+    assert provenance.cohort_digest(tmp_path) is None
+    first = provenance.cohort_digest(write_cohort(tmp_path))
+    assert provenance.cohort_digest(write_cohort(tmp_path, refused="more", inputs={"a.csv": "other"})) == first
+    others = {provenance.cohort_digest(write_cohort(tmp_path, **what)) for what in ({"crops": "x"}, {"pairs": "x"})}
+    write_cohort(tmp_path)
+    (tmp_path / "delivery" / "truth").mkdir(parents=True)
+    for text in ("law", "other law"):
+        (tmp_path / "delivery" / "truth" / "law.json").write_text(text)
+        others.add(provenance.cohort_digest(tmp_path))
+    assert len(others - {first}) == 4
+
+
+def test_another_cohort_is_another_key_for_all_that_follow_it_and_no_other_name_of_a_mark(home):
+    plan = Plan([SMOKE])
+    one, two = ({job: plan.work_key(job, data) for job in plan.jobs()} for data in ("one", "two"))
+    assert all(one[job] != two[job] != plan.work_key(job) for job in plan.jobs())
+    assert len({plan.done_file(job) for job in plan.jobs()}) == len(plan.jobs())
+
+
+@pytest.fixture
+def models(home, write, tmp_path):
+    """Folders and a file of weights, declared by notebook 05."""
+    paths = {name: tmp_path / name for name in ("vae_path", "unet_path", "llm_path", "flux_path", "eval_inception")}
+    for name, path in paths.items():
+        file = path / "deep" / "weights" if name.endswith("_path") else path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"one")
+    write("05_judge", parameters="".join(f'{name}: str = "{path}"\n' for name, path in paths.items()))
+    return paths
+
+
+@pytest.mark.parametrize("name", ["vae_path", "unet_path", "llm_path", "flux_path", "eval_inception"])
+def test_weights_replaced_in_place_are_other_weights(models, name):
+    def key():
+        provenance._digest.cache_clear()
+        pairs = [f"{name}={path}" for name, path in models.items()]
+        values = Plan([SMOKE], pairs).parameters(Job("05", None))
+        return series.work_key("05", values, {}), series.part_key(["namd.errors"], values, {}, ())
+
+    before, file = key(), models[name] / "deep" / "weights" if name.endswith("_path") else models[name]
+    file.touch()
+    assert key() == before
+    file.write_bytes(b"two")
+    after = key()
+    assert after[0] != before[0] and after[1] != before[1]
+
+
+def test_a_name_on_the_hub_and_an_empty_path_have_no_bytes_here():
+    assert provenance.weights({"llm_path": "google/medgemma-1.5-4b-it@abc", "vae_path": "", "vae_steps": 3}) == {}
+
+
+def test_another_version_of_a_library_is_another_key(home, monkeypatch):
+    before = Plan([SMOKE]).work_key(Job("01", None))
+    monkeypatch.setattr(provenance, "versions", lambda: {"torch": "0.1"})
+    assert Plan([SMOKE]).work_key(Job("01", None)) != before
