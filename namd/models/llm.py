@@ -173,7 +173,8 @@ def eos_states(lm, tokenizer, texts, soft_prompt=None):
     Returns:
         (B, m, D) float32 on the device of `lm`; m = 1 without prompts.
 
-    Source: Sec. 3.3.1. We put <bos> after the prompts, as peft does. Padding stands to the right, where a causal model
+    Source: Sec. 3.3.1. We put <bos> after the prompts, as peft does; the authors put the prompts after <bos> and read
+    the last word, without <eos>. Padding stands to the right, where a causal model
     cannot see it from <eos>.
     """
     ids = [tokenizer(text, add_special_tokens=False).input_ids for text in texts]
