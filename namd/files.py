@@ -3,7 +3,6 @@
 import ctypes
 import errno
 import fcntl
-import json
 import os
 import platform
 import re
@@ -17,7 +16,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from namd import marks
-from namd.errors import DamagedError, UserError
+from namd.errors import UserError
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -81,41 +80,6 @@ def says_full(error):
     """True when `error`, Python's or that of a library in Rust, means that no more can be written."""
     said = re.search(r"(?:Errno|os error|code:) (\d+)", str(error))
     return getattr(error, "errno", None) in FULL or (said is not None and int(said[1]) in FULL)
-
-
-@contextmanager
-def reading(path, number):
-    """Turn whatever goes wrong while the block reads `path` into one sentence; a changed file is not read at all.
-
-    Args:
-        path: a file or folder of a run; number: of the notebook that makes it.
-
-    Raises:
-        DamagedError: it is damaged, incomplete or out of reach.
-
-    Source: ours, because what reads a damaged file (JSON, parquet, safetensors, a model's own code) may raise anything.
-    """
-    try:
-        changed = marks.changed(path)
-        if changed:
-            raise ValueError(f"{changed.name} is not as it was written")
-        yield
-    except DamagedError:
-        raise
-    except Exception as error:
-        said = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise DamagedError(f"{path} is damaged, incomplete or out of reach ({said.rstrip('.')}): delete it and run"
-                           f" notebook {number} again (`python -m namd run {number}`).") from error
-
-
-def read_json(path, number, *keys) -> dict:
-    """The object in a JSON file of a run, with at least `keys`; `number` and errors as in `reading`."""
-    with reading(path, number):
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
-        lacking = [key for key in keys if key not in found]
-        if lacking or not isinstance(found, dict):
-            raise ValueError(f"it lacks {', '.join(lacking)}" if lacking else "no JSON object")
-        return found
 
 
 def remove(path):

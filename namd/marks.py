@@ -59,7 +59,7 @@ def changed(path) -> Path | None:
     """The first file at or below `path` that is not as this program wrote it; files it did not write do not count."""
     path, lists = Path(path), cache(_read)
     inside = [path / name for name in lists(path / LIST)] if path.is_dir() else []
-    wanted = {file: _sums(file, lists) for file in (inside or _below(path))}
+    wanted = {file: _sums(file, lists) for file in (path, *(inside or _below(path)))}
     return next((file for file, sums in wanted.items() if sums and not (file.is_file() and sha256(file) in sums)), None)
 
 

@@ -9,13 +9,13 @@ from diffusers.utils import logging
 
 from namd.data.report import report_texts
 from namd.errors import UserError
-from namd.files import reading
 from namd.models import hub
 from namd.models.diffusion import ddim_sample
 from namd.models.llm import load_llm
 from namd.models.prompts import SoftPrompts, encode_all
 from namd.models.unet import load_unet
 from namd.models.vae import NoduleVAE, load_vae
+from namd.reading import reading
 from namd.training import seeding
 
 

@@ -22,9 +22,10 @@ from namd.data.secondary import RESEARCH_ONLY, SYNTHETIC, write_secondary
 from namd.errors import UserError
 from namd.evaluation.prediction import follow_up_grid, spread_maps, to_hu
 from namd.evaluation.runs import run_seeds
-from namd.files import read_json, replacing
+from namd.files import replacing
 from namd.models.judge import Judge, load_judge
 from namd.pipeline import NAMDPipeline
+from namd.reading import read_json
 from namd.training import precision
 
 NEEDED = {"cohort/manifest.json": "01", "arms/{arm}/namd/model_index.json": "04", "arms/{arm}/runs/04.json": "04",

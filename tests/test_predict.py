@@ -243,3 +243,58 @@ def test_real_undecodable_series_names_its_syntax(asked, tmp_path, capsys):
     center = ",".join(f"{value:.2f}" for value in (low + high) / 2)
     assert main(asked(series=tmp_path / "jpeg", center=center)) == 1
     assert "JPEG Full Progression" in capsys.readouterr().err
+
+
+def their_folder(out):
+    (out / "follow_up").mkdir(parents=True)
+    (out / "follow_up" / "notes.txt").write_text("a user's")
+
+
+def their_file(out):
+    out.mkdir()
+    (out / "prediction.json").write_text("a user's")
+
+
+def their_picture(out):
+    out.mkdir()
+    (out / "variance.png").write_text("a user's")
+
+
+def their_link(out):
+    (out / "scans").mkdir(parents=True)
+    (out / "follow_up").symlink_to("scans")
+
+
+def no_folder(out):
+    out.write_text("a user's")
+
+
+def link_to_nowhere(out):
+    out.symlink_to("a disk that is away")
+
+
+@pytest.mark.parametrize("theirs", [their_folder, their_file, their_picture, their_link, no_folder, link_to_nowhere])
+def test_what_a_user_has_at_out_stays(theirs, asked, tmp_path, capsys):
+    theirs(tmp_path / "out")
+    before = sorted((path, path.is_file() and path.read_text()) for path in tmp_path.rglob("*"))
+    assert main(asked()) == 1
+    assert re.fullmatch("[^\n]+(not replaced: move it away|name another folder)[^\n]+\n", capsys.readouterr().err)
+    assert sorted((path, path.is_file() and path.read_text()) for path in tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("below", ["", "drawn", "../ct/drawn"])
+def test_the_folder_of_the_scan_stays_as_it_is(below, asked, series, tmp_path, capsys):
+    shutil.copytree(series, tmp_path / "ct")
+    assert main(asked(series=tmp_path / "ct", out=tmp_path / "ct" / below)) == 1
+    assert "lies in the folder of the scan" in capsys.readouterr().err
+    assert len(list((tmp_path / "ct").rglob("*"))) == len(list(series.rglob("*")))
+
+
+def test_a_note_among_our_own_draws_stays_and_another_beside_them_does_not_matter(asked, tmp_path, capsys):
+    assert main(asked(k=1)) == 0
+    (tmp_path / "out" / "notes.txt").write_text("a user's")
+    assert main(asked(k=1)) == 0
+    (tmp_path / "out" / "follow_up" / "notes.txt").write_text("a user's")
+    assert main(asked(k=1)) == 1
+    assert "follow_up/notes.txt was not written by this program" in capsys.readouterr().err
+    assert (tmp_path / "out" / "follow_up" / "notes.txt").is_file() and (tmp_path / "out" / "notes.txt").is_file()

@@ -12,7 +12,7 @@ from scipy import ndimage
 from namd.data.dicom import HU_LOW, PIXELS
 from namd.data.report import EHR, NODULE
 from namd.errors import UserError
-from namd.files import read_json, reading
+from namd.reading import read_json, reading
 
 SCHEMA_VERSION = 1
 AUGMENTATIONS = {"square": 8, "rotations": 5}

@@ -20,7 +20,8 @@ from namd.data.refused import REASONS, causes
 from namd.data.report import EHR, NODULE
 from namd.data.tables import read_delivery
 from namd.errors import UserError
-from namd.files import read_json, replacing
+from namd.files import replacing
+from namd.reading import read_json
 
 PARAMETERS = ("data_label_days", "data_val_share", "data_test_share", "data_split_seed")
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from namd.evaluation.claims import COMMAND, declared
 from namd.evaluation.variance import verdict
-from namd.files import read_json, reading
+from namd.reading import read_json, read_table
 from namd.study.paper import ours
 from namd.study.series import LATER
 
@@ -50,7 +50,7 @@ def read_tables(folder, makers):
         makers: {table: number of the notebook that writes it}.
     """
     files = {name: folder / "metrics" / f"{name}.csv" for name in {**makers, **BESIDE}}
-    tables = {name: read_table(file, {**makers, **BESIDE}[name]) for name, file in files.items() if file.is_file()}
+    tables = {name: read_table(file, {**makers, **BESIDE}[name]) for name, file in files.items() if file.exists()}
     vae = read_json(folder / "arms/namd/runs/02.json", "02", "parameters")
     cond = read_json(folder / "arms/namd/runs/04.json", "04", "numbers")
     record = read_json(folder / "runs/05.json", "05", "parameters", "run_name", "synthetic")
@@ -62,12 +62,6 @@ def read_tables(folder, makers):
         probabilities=read_table(folder / "metrics" / "probabilities.parquet", "05"), run=record["run_name"],
         parameters=vae["parameters"] | record["parameters"], data="phantom" if record["synthetic"] else "NLST",
         near_best=near_best(rows), prompts_moved=cond["numbers"]["prompts_moved"])
-
-
-def read_table(file, number):
-    """A CSV or parquet file of a run; `number` and errors as in files.reading."""
-    with reading(file, number):
-        return pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file)
 
 
 def settle(rule, limit, low, high):

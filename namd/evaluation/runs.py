@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from namd import files
+from namd.reading import reading
 from namd.training.precision import prepare
 from namd.workers import end_if_orphaned
 
@@ -152,7 +153,7 @@ def _save(path, array):
 def load_row(folder, row):
     """Images of one row, float32 tensor (K, N, 1, S, S) in [-1, 1]."""
     file = row_file(folder, row)
-    with files.reading(file, "05"):
+    with reading(file, "05"):
         return torch.from_numpy(np.load(file).astype(np.float32))[:, :, None]
 
 

@@ -8,9 +8,9 @@ import joblib
 import pandas as pd
 
 from namd.errors import UserError
-from namd.files import read_json
 from namd.forecasters import system_names
 from namd.models.cost import flops, parameters
+from namd.reading import read_json, read_table
 from namd.training.precision import prepare
 
 DECIDES = ("seed", "device", "threads", "precision", "image_size", "window_low", "window_high", "augment",
@@ -89,7 +89,7 @@ def budget(root, names, arm):
     Source: ours, because a budget of equal steps is not one of equal lessons.
     """
     root = Path(root)
-    spent = [pd.read_csv(root / "systems" / name / "budget.csv").assign(system=name) for name in names]
+    spent = [read_table(root / "systems" / name / "budget.csv", "08").assign(system=name) for name in names]
     stages = [("namd", "namd", *stage) for stage in NAMD_STAGES] + [("shared VAE", arm, *NAMD_STAGES[0])]
     for system_name, arm_name, number, stage, prefix, item in stages:
         given = read_json(root / f"arms/{arm_name}/runs/{number}.json", number, "parameters")["parameters"]

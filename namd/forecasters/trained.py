@@ -17,6 +17,7 @@ from namd.data.cohort import AUGMENTATIONS, Pairs
 from namd.errors import UserError
 from namd.forecasters.base import Forecaster
 from namd.models.vae import load_latents, load_vae
+from namd.reading import read_json, reading
 from namd.training import loop, seeding
 from namd.workers import end_if_orphaned
 
@@ -72,7 +73,7 @@ class Trained(Forecaster):
         with seeding.fresh_weights(p.seed, "system", self.name):
             self.nets = nn.ModuleDict(self.build()).to(self.device)
         if self.fitted:
-            with files.reading(self.folder / "model.safetensors", "08"):
+            with reading(self.folder / "model.safetensors", "08"):
                 self.nets.load_state_dict(load_file(self.folder / "model.safetensors"), strict=False)
         self.nets.eval()
 
@@ -107,7 +108,7 @@ class Trained(Forecaster):
     @property
     def seconds(self) -> float:
         """Wall time of the process that finished the training, tuning included."""
-        return files.read_json(self.folder / "fit.json", "08", "seconds")["seconds"]
+        return read_json(self.folder / "fit.json", "08", "seconds")["seconds"]
 
     def fit(self, pairs, params) -> None:
         """Tune and train every stage on train, by val; a killed fit goes on from its newest checkpoint.

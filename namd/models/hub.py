@@ -11,7 +11,8 @@ from safetensors import SafetensorError
 
 from namd.errors import UserError
 
-UNREADABLE = (OSError, ValueError, RuntimeError, SafetensorError)  # what the libraries raise on absent or odd files
+# what the libraries raise on absent, damaged or odd files
+UNREADABLE = (OSError, ValueError, RuntimeError, SafetensorError, TypeError, LookupError, AttributeError)
 
 
 class Source(NamedTuple):

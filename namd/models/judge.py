@@ -13,7 +13,8 @@ from torch import nn
 from namd.data.cohort import AUGMENTATIONS
 from namd.data.report import nodule_features
 from namd.errors import UserError
-from namd.files import read_json, reading, replacing
+from namd.files import replacing
+from namd.reading import read_json, reading
 from namd.training import loop
 from namd.training.precision import prepare
 from namd.training.seeding import fresh_weights

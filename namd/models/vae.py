@@ -11,8 +11,9 @@ from torch import nn
 
 from namd.data.cohort import AUGMENTATIONS
 from namd.errors import UserError
-from namd.files import reading, replacing
+from namd.files import replacing
 from namd.models import hub
+from namd.reading import reading
 from namd.training import parallel, precision
 from namd.training.seeding import fresh_weights
 
@@ -136,7 +137,7 @@ def load_vae(path, image_size: int = 64, seed: int = 23) -> NoduleVAE:
     vae = hub.load(AutoencoderKL, path, "vae", "vae_path")
     precision.adopt(vae.encoder), precision.adopt(vae.decoder)
     stored = Path(path) / PROBE_FILE
-    if not stored.is_file():
+    if not stored.exists():
         return NoduleVAE(vae, _new_probe(image_size, seed)).eval()
     with reading(stored, "02"):
         weights = load_file(stored)

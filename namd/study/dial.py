@@ -5,8 +5,8 @@ import pandas as pd
 from namd.data.cohort import Cohort
 from namd.errors import UserError
 from namd.evaluation import dial, figures, intervals, runs
-from namd.evaluation.ledger import read_table
-from namd.files import read_json, replacing
+from namd.files import replacing
+from namd.reading import read_json, read_table
 from namd.study.digest import outputs_root, short
 from namd.study.params import REPO
 

@@ -6,8 +6,9 @@ from html import escape
 import pandas as pd
 
 from namd.errors import UserError
-from namd.evaluation.ledger import ledger, read_table
-from namd.files import read_json, replacing
+from namd.evaluation.ledger import ledger
+from namd.files import replacing
+from namd.reading import read_json, read_table
 from namd.study import alt
 from namd.study.digest import outputs_root, short
 from namd.study.done import DoneFiles

@@ -16,7 +16,8 @@ from IPython.display import HTML, Code, display
 
 from namd import marks
 from namd.errors import DamagedError, UserError
-from namd.files import read_json, replacing
+from namd.files import replacing
+from namd.reading import read_json
 from namd.study import alt, params, process, ranks, rules, series
 from namd.study.digest import git_state, outputs_root, write_json
 from namd.study.need import commands

@@ -2,7 +2,8 @@
 
 import shutil
 
-from namd.files import read_json, replacing
+from namd.files import replacing
+from namd.reading import read_json
 from namd.study.digest import write_json
 
 LEFT_OUT = ("checkpoints", "done")      # a finished stage needs no checkpoint; its mark is written by the runner

@@ -23,7 +23,7 @@ from namd.data.phantom.law import (
 from namd.data.phantom.registry import CDAS_ONLY
 from namd.data.phantom.scanner import acquire, next_protocol
 from namd.errors import UserError
-from namd.files import read_json, reading
+from namd.reading import read_json, read_table
 from namd.training.seeding import numpy_rng
 
 MARGIN_MM = 5.                      # around the picture: the nodule's place in the matrix, half a pixel of its box
@@ -43,8 +43,7 @@ def read_truth(truth_dir) -> pd.DataFrame:
     path = Path(truth_dir) / "truth.parquet"
     if not path.exists():
         raise UserError(f"{path} does not exist; the truth is known for phantom data only (data_source: phantom).")
-    with reading(path, "01"):
-        return pd.read_parquet(path)
+    return read_table(path, "01")
 
 
 def draw_attributes(rows, law: Law, seed: int) -> pd.DataFrame:
