@@ -31,8 +31,8 @@ def begin(folder) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         held = next((path for path in folder.iterdir() if path.name != LIST), None)
         if held and not (folder / LIST).is_file():
-            raise UserError(f"{folder} holds {held.name} and was not begun by this program, or by an older version of"
-                            " it: nothing in it is touched; choose another run_name, or move that folder away.")
+            raise UserError(f"{folder} holds {held.name} and was begun by somebody else, or by an older version of this"
+                            " program: nothing in it is touched; choose another run_name, or move that folder away.")
         (folder / LIST).open("a").close()
     except OSError as error:
         raise UserError(f"Nothing can be written to {folder} ({error.strerror}): give the environment variable"
