@@ -625,10 +625,10 @@ pd.crosstab(pd.Series(regime, name="top quarter"), pd.Series(fixed, name="sd abo
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 k, broken = np.arange(2, k_max + 1), variance.running_variance(prob_shown, ddof=0)
-medians = pd.DataFrame({"k - 1": np.median(running[1:], axis=1), "k": np.median(broken[1:], axis=1)}, index=k)
+medians = pd.DataFrame({"by k - 1": np.median(running[1:], axis=1), "by k": np.median(broken[1:], axis=1)}, index=k)
 ax = medians.plot(figsize=(5, 3), xlabel="runs k", ylabel="median Var(p)", title=f"n = {n_shown} test nodules")
-figures.finish(ax.figure, synthetic=run.synthetic)
-check("the ratio is (k - 1) / k: 95 % at k = 20", np.allclose(medians["k"] / medians["k - 1"], 1 - 1 / k))
+figures.finish(ax.figure, synthetic=run.synthetic).set_layout_engine("constrained")
+check("the ratio is (k - 1) / k: 95 % at k = 20", np.allclose(medians["by k"] / medians["by k - 1"], 1 - 1 / k))
 
 # %% [markdown]
 # ### 4 · Extend

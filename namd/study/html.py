@@ -34,7 +34,7 @@ summary {cursor: pointer; color: #0b5cad}
 {%- endif -%}
 {%- endblock -%}
 {%- block data_png scoped -%}
-{%- set alt = output | get_metadata('alt', 'image/png') or 'figure' -%}
+{%- set alt = output | get_metadata('alt', 'image/png') or 'figure drawn by the cell above' -%}
 {{ super() | replace('<img', '<img alt="' ~ alt | escape_html ~ '"') }}
 {%- endblock -%}
 """
