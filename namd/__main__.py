@@ -84,6 +84,8 @@ def main(argv=None):
         print(error, file=sys.stderr)
         return 1
     except ImportError as error:
+        if (error.name or "").startswith("namd"):       # our own fault, not the environment's
+            raise
         print(f"This environment lacks something ({error}): use .venv/bin/python, which `make study` sets up, or"
               " install requirements.lock.", file=sys.stderr)
         return 1

@@ -64,7 +64,6 @@ llm_layers: int = 2                  # layers of the small model (MedGemma: 34)
 
 # %%
 import json
-import shutil
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -127,7 +126,6 @@ delivery = run.root / "delivery" if data_source == "phantom" else REPO / data_de
 if data_source == "phantom" and not made("delivery"):
     write_delivery(delivery, phantom_subjects, phantom_seed, phantom_eps, phantom_gmax, phantom_null,
                    workers=data_workers)
-    shutil.rmtree(run.root / "cohort", ignore_errors=True)
     sign("delivery")
 
 # %% [markdown]

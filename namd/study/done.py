@@ -7,7 +7,7 @@ from pathlib import Path
 
 from namd.data.fingerprint import unchanged
 from namd.errors import DamagedError
-from namd.files import read_json
+from namd.reading import read_json
 from namd.study.digest import git_state, write_json
 from namd.study.params import REPO
 from namd.study.provenance import cohort_digest
