@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from namd.marks import begin
 from namd.study.order import sentence
 from namd.study.params import REPO
 
@@ -21,11 +22,11 @@ def order(outputs, *more, **environ):
 def test_outputs_that_cannot_be_written_are_named(tmp_path):
     (tmp_path / "file").touch()
     status, said = order(tmp_path / "file")
-    assert status == 1 and len(said) == 1 and "set the environment variable NAMD_OUTPUTS" in said[0]
+    assert status == 1 and len(said) == 1 and "the environment variable NAMD_OUTPUTS" in said[0]
 
 
 def test_a_locked_folder_is_named(tmp_path):
-    locks = tmp_path / "smoke" / ".snakemake" / "locks"
+    locks = begin(tmp_path / "smoke") / ".snakemake" / "locks"
     locks.mkdir(parents=True)
     (locks / "0.output.lock").write_text("index.html\n")
     status, said = order(tmp_path)
