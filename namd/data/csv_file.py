@@ -39,9 +39,9 @@ def read_table(path) -> pd.DataFrame:
     rows, lines = _rows(_decode(path, name), name)
     if not rows:
         raise RefusedError("E01", f"{name} is empty; copy it again")
+    if len(rows[0]) == 1:
+        _refuse_separator(rows[0][0], name)
     head = column_names(rows.pop(0))
-    if len(head) == 1:
-        _refuse_separator(head[0], name)
     ragged = [_fit(row, len(head)) for row in rows]
     table = pd.DataFrame(rows, columns=head, dtype="str")
     table = _without_repeats(table, name).apply(lambda column: column.str.strip(EDGES))
