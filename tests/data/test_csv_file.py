@@ -133,6 +133,7 @@ def test_a_table_twice_counts_once_and_an_overlap_adds(folder):
 def test_a_cancer_that_the_cancer_table_lacks_is_never_benign(folder):
     people = pd.read_csv(folder / "people.csv", dtype=str).assign(candx_days=["", "500", ".N", "500", ""])
     people.to_csv(folder / "people.csv", index=False)
+    pd.read_csv(folder / "centres.csv").assign(malignancy="").to_csv(folder / "centres.csv", index=False)
     linked, refused = link_nodules(rewrite(folder, "cancer", lambda text: text.splitlines()[0].encode()), 2555)
     assert [x["label"] for x in linked] == [0, 0, 0] and [row["code"] for row in refused] == ["E14", "E14"]
 
