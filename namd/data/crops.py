@@ -51,7 +51,8 @@ def read_nodule(folders, pid: int, year: int, centre) -> tuple[np.ndarray, dict]
         RefusedError: E15 to E24.
     """
     if not folders:
-        raise RefusedError("E15", f"series {centre.uid} is not in the delivery; fetch it into a folder of its own")
+        raise RefusedError("E15", f"series {centre.uid} is not in the delivery, or no header of it can be read; "
+                                  "fetch it into a folder of its own")
     if len(folders) > 1:
         raise RefusedError("E16", f"series {centre.uid} lies in {len(folders)} folders of the delivery; leave one")
     series = read_series(folders[0])

@@ -148,13 +148,15 @@ def test_a_damaged_file_costs_one_nodule(two, case):
     assert case != "no transfer syntax" or "E23" in str(refusal) and "does not say" in refusal.message
 
 
-def test_a_character_set_of_no_name_is_read(two):
+def test_a_character_set_of_no_name_costs_one_nodule(two):
     for file in (two / "100001_0").iterdir():
         ds = pydicom.dcmread(file)
         ds.SpecificCharacterSet, ds.Manufacturer = "ISO_IR 100", "caf\u00e9"
         ds.save_as(file)
         file.write_bytes(file.read_bytes().replace(b"ISO_IR 100", b"\0\1_IR \xff00"))
-    assert read(two) == [None, None]
+    refusal, other = read(two)
+    assert other is None and refusal.code == "E15" and "no header of it can be read" in refusal.message
+    assert "E23" in sentence(two / "100001_0")
 
 
 def test_a_surprise_inside_a_library_costs_one_nodule(two, monkeypatch):
