@@ -32,7 +32,7 @@ class RecordFlow(imageflownet.Flow):
 class System(imageflownet.System):
     """ImageFlowNet that knows what NAMD knows: a control that parts "has the record" from "is NAMD".
 
-    Source: ours, because no row of Table 1 differs from another by the record alone.
+    Source: ours, because the paper's best comparator reads no record and NAMD does.
     """
 
     rows = {"imageflownet_record": ("", {})}
