@@ -19,7 +19,7 @@ SPAN = 1.0              # ours, of one year (source: 5 of the longest interval),
 SIGMA = 0.5             # first value of the noise's scale (source)
 INPUT_NOISE = 0.1       # largest standard deviation of the noise on the input in training (source)
 EMA_DECAY = 0.9         # source
-ALONE = 0.2             # ours: the U-Net's share before the flows join; 25 dB, the source's mark, came earlier on quick
+ALONE = 0.6             # ours: the U-Net's share before the flows join (source: until 25 dB), by params/README.md
 VALIDATES = 4           # ours: every fourth pair does, because flows cost several U-Nets
 
 
