@@ -1,0 +1,177 @@
+"""Mutants: one important line changed at a time; the tests named beside it must notice. Not run by default.
+
+    python tests/mutants.py [--only WORD]      prints killed or survived for each; exit status 1 if one survived
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+REPO = Path(__file__).resolve().parents[1]
+
+
+class Mutant(NamedTuple):
+    """`before`, which stands once in `file`, becomes `after`; `tests` must fail."""
+
+    what: str
+    file: str
+    before: str
+    after: str
+    tests: str
+
+
+LOSSES, LOOP, LABELS, TURNS = "namd/models/losses.py", "namd/training/loop.py", "namd/data/labels.py", "test_turns.py"
+MUTANTS = [
+    Mutant("temperature on the attribute side of Eq. 2 only", LOSSES,
+           "_log_rows(z, sigma_z, temperature)", "_log_rows(z, sigma_z, 1.0)", "models/test_losses.py"),
+    Mutant("stratum of a patient with one malignant nodule", LABELS,
+           ".groupby(level=0).max()", ".groupby(level=0).min()", "data/test_nlst.py"),
+    Mutant("45 and 135 degrees turned the other way", "namd/data/cohort.py",
+           "rotate(hu, ROTATIONS[k]", "rotate(hu, -ROTATIONS[k]", f"data/{TURNS}"),
+    Mutant("x2 not augmented with x1, in the cohort", "namd/data/cohort.py",
+           "window(centre_crop(augment(hu, kind, k), image_size), low, high)).unsqueeze(1)\n"
+           "                     for hu in (self.x1_hu, self.x2_hu))",
+           "window(centre_crop(augment(hu, kind, k * (hu is self.x1_hu)), image_size), low, high)).unsqueeze(1)\n"
+           "                     for hu in (self.x1_hu, self.x2_hu))", f"data/{TURNS}"),
+    Mutant("x2 not augmented with x1, in the images of the compared systems", "namd/forecasters/trained.py",
+           "torch.stack([images[visit] for images in turned])",
+           "torch.stack([turned[k * (1 - visit)][visit] for k in range(len(turned))])",
+           "forecasters/test_turns_of_systems.py"),
+    Mutant("z2 not augmented with z1, in the latents of the compared systems", "namd/forecasters/trained.py",
+           'latents[f"z{v}_mean"][idx, k] +', 'latents[f"z{v}_mean"][idx, k * (v == 1)] +',
+           "forecasters/test_turns_of_systems.py"),
+    Mutant("files not flushed", "namd/files.py", "    for part in reversed(parts):\n        _fsync(part)",
+           "    for part in reversed(parts):\n        part.exists()", "test_synced.py"),
+    Mutant("the folder of a new name not flushed", "namd/files.py",
+           "        _fsync(path.parent)", "        path.exists()", "test_synced.py"),
+    Mutant("gradients not clipped", LOOP,
+           "clip_grad_norm_(self.params.values(), grad_clip)", "clip_grad_norm_(self.params.values(), 1e9)",
+           "training/test_loop_by_hand.py"),
+    Mutant("a learning rate that never moves", LOOP,
+           'group["lr"] = group["rate"](i)', 'group["lr"] = group["rate"](0)', "training/test_loop_by_hand.py"),
+    Mutant("validation on the live weights", LOOP,
+           "if self.ema:\n            self._load(self.ema)\n        loss",
+           "if False:\n            self._load(self.ema)\n        loss", "training/test_loop_by_hand.py"),
+    Mutant("EMA without warm-up", LOOP,
+           "min(self.ema_decay, (1 + i) / (10 + i))", "self.ema_decay", "training/test_loop_by_hand.py"),
+    Mutant("system_rates forgotten in a system's key", "namd/forecasters/systems.py",
+           '"system_rates", ', "", "forecasters/test_systems.py"),
+    Mutant("prediction_type forgotten in a system's key", "namd/forecasters/systems.py",
+           '"prediction_type", ', "", "forecasters/test_systems.py"),
+    Mutant("best system not chosen anew in each resample", "namd/evaluation/comparators.py",
+           'draws["namd"] - np.max([draws[row] for row in systems], axis=0)', 'draws["namd"] - draws[best]',
+           "evaluation/test_comparators.py"),
+    Mutant("the oracle's fate not redrawn by seed", "namd/data/phantom/oracle.py",
+           "draw_attributes(truth.loc[list(patient_ids)], law, seed)",
+           "draw_attributes(truth.loc[list(patient_ids)], law, 0)", "data/test_phantom_oracle.py"),
+    Mutant("KL without its half", LOSSES, "0.5 * (mean.square()", "1.0 * (mean.square()", "models/test_losses.py"),
+    Mutant("reconstruction by squares", LOSSES, "(x - x_hat).abs().mean()", "(x - x_hat).square().mean()",
+           "models/test_losses.py"),
+    Mutant("sigma not squared in Eq. 2", LOSSES, "(2 * sigma**2 * temperature)", "(2 * sigma * temperature)",
+           "models/test_losses.py"),
+    Mutant("labels of Eq. 5 exchanged", LOSSES, "label.to(logit.dtype))", "1 - label.to(logit.dtype))",
+           "models/test_losses.py"),
+    Mutant("validation's share taken of all patients", LABELS, "val_share * (len(names) - n_test)",
+           "val_share * len(names)", "data/test_nlst.py"),
+    Mutant("a cancer on the day of the T0 scan counts", LABELS, "if day <= screened", "if day < screened",
+           "data/test_nlst.py"),
+    Mutant("crop in native pixels", "namd/data/dicom.py", "centre_px[1], mm / spacing_mm, pixels)",
+           "centre_px[1], 1.0, pixels)", "data/test_dicom.py"),
+    Mutant("the nodule half a pixel off", "namd/data/dicom.py", "(np.arange(pixels) - (pixels - 1) / 2) * step",
+           "(np.arange(pixels) - pixels / 2) * step", "data/test_dicom.py"),
+    Mutant("window twice as wide", "namd/data/cohort.py", "* (2 / (high - low)) - 1", "* (1 / (high - low)) - 1",
+           "data/test_cohort.py"),
+    Mutant("age at the scan in months", "namd/data/nlst.py", 'person["scr_days0"] // 365', 'person["scr_days0"] // 30',
+           "data/test_nlst.py"),
+    Mutant("signal and noise exchanged in Eq. 1", "namd/models/diffusion.py", "return signal * z + noise * eps",
+           "return noise * z + signal * eps", "models/test_diffusion.py"),
+    Mutant("DDIM goes to its own step", "namd/models/diffusion.py",
+           "z_t = bar[t_next].sqrt() * z_0", "z_t = bar[t].sqrt() * z_0", "models/test_diffusion.py"),
+    Mutant("the baseline's channels first in conv_in", "namd/models/unet.py", "conv.weight[:, :LATENT_CHANNELS].copy_",
+           "conv.weight[:, LATENT_CHANNELS:].copy_", "models/test_unet.py"),
+    Mutant("latents scaled by their mean alone", "namd/models/vae.py",
+           "mean.double().var(correction=0) + std.double().square().mean()", "mean.double().var(correction=0)",
+           "models/test_vae.py"),
+    Mutant("latents kept unscaled", "namd/models/vae.py", '_std"].append(std * vae.scale)', '_std"].append(std)',
+           "models/test_vae.py"),
+    Mutant("a patient's nodules apart in DeLong", "namd/evaluation/intervals.py",
+           "np.bincount(number[of_class], v - v.mean(), n_patients)",
+           "np.bincount(number[of_class], np.abs(v - v.mean()), n_patients)", "evaluation/test_intervals.py"),
+    Mutant("ties count as wins", "namd/evaluation/intervals.py", "((np.sign(diff) + 1) / 2).mean(0)",
+           "(diff >= 0).mean(0)", "evaluation/test_intervals.py"),
+    Mutant("a patient keeps its own record", "namd/forecasters/controls.py", "np.roll(circle, 1)", "circle",
+           "forecasters/test_controls.py"),
+    Mutant("half of the change in delta-RMAE", "namd/evaluation/metrics.py", "0.5 * (np.abs(d) + np.abs(d_hat))",
+           "(np.abs(d) + np.abs(d_hat))", "evaluation/test_metrics.py"),
+    Mutant("diameter in pixels", "namd/evaluation/metrics.py", "/ np.pi) * mm_per_px", "/ np.pi)",
+           "evaluation/test_metrics.py"),
+    Mutant("every epoch in one order", LOOP, '"epoch", epoch))', '"epoch", 0))', "training/test_loop.py "
+           "training/test_checkpoint_loop.py"),
+    Mutant("a checkpoint of other parameters is resumed", "namd/training/checkpoint.py",
+           "if key in (None, _key(path)) and verifies(path)", "if verifies(path)", "training/test_checkpoint.py"),
+    Mutant("a torn checkpoint is taken", "namd/training/checkpoint.py",
+           "all(sha256(path / name) == digest for name, digest in manifest.items())", "True",
+           "training/test_checkpoint.py"),
+    Mutant("keys of a draw run together", "namd/training/seeding.py", '"\\x1f".join(map(str, keys))',
+           '"".join(map(str, keys))', "training/test_loop.py training/test_checkpoint_loop.py"),
+    Mutant("global generator moved by fresh weights", "namd/training/seeding.py",
+           "with torch.random.fork_rng(devices=[]):", "if True:",
+           "training/test_loop.py training/test_checkpoint_loop.py"),
+    Mutant("work keys without what came before", "namd/study/series.py",
+           "sha(_counted(values), code, _modules(plain), upstream, provenance.versions())",
+           "sha(_counted(values), code, _modules(plain), provenance.versions())", "study/test_series.py"),
+    Mutant("work keys without the cohort", "namd/study/series.py",
+           "return sha(key, data) if data else key", "return key", "study/test_series.py study/test_done.py"),
+    Mutant("part keys without what is given", "namd/study/series.py",
+           "upstream, given, provenance", "upstream, provenance",
+           "study/test_series.py study/test_run.py evaluation/test_runs.py"),
+]
+
+
+def passes(tests, folder) -> bool:
+    """Whether the test files `tests` pass in `folder`, a copy of the repository."""
+    return subprocess.run([sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider",
+                           *(f"tests/{name}" for name in tests.split())], cwd=folder, capture_output=True,
+                          env=os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}).returncode == 0
+
+
+def survives(mutant, folder) -> bool:
+    """Whether the tests of `mutant` pass although its line is changed."""
+    file = folder / mutant.file
+    sound = file.read_text(encoding="utf-8")
+    file.write_text(sound.replace(mutant.before, mutant.after), encoding="utf-8")
+    try:
+        return passes(mutant.tests, folder)
+    finally:
+        file.write_text(sound, encoding="utf-8")
+
+
+def main() -> int:
+    """1 when a mutant survived, or when tests fail without one."""
+    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    asked.add_argument("--only", default="", metavar="WORD", help="mutants whose description or file holds it")
+    word = asked.parse_args().only
+    chosen = [mutant for mutant in MUTANTS if word in mutant.what or word in mutant.file]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "repo"
+        shutil.copytree(REPO, folder, ignore=shutil.ignore_patterns(".venv", ".git", "outputs", "__pycache__"))
+        unsound = [tests for tests in dict.fromkeys(mutant.tests for mutant in chosen) if not passes(tests, folder)]
+        if unsound:
+            print(f"These fail without any mutant: {', '.join(unsound)}")
+            return 1
+        survived = 0
+        for mutant in chosen:
+            alive = survives(mutant, folder)
+            survived += alive
+            print(f"{'SURVIVED' if alive else 'killed  '}  {mutant.what}", flush=True)
+    print(f"{len(chosen) - survived} of {len(chosen)} killed")
+    return int(survived > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
