@@ -155,8 +155,12 @@ def test_a_damaged_stamp_of_an_earlier_notebook_is_named(damage, begun):
         Run("06_variance_analysis", dict(run_name="toy", seed=23, device="cpu", threads=1))
 
 
+def an_empty_object(file):
+    file.write_text("{}")
+
+
 @pytest.mark.parametrize("name", ["MANIFEST.json", "state.json", "weights.safetensors"])
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", [*DAMAGES, an_empty_object])
 def test_a_damaged_checkpoint_is_passed_over_and_replaced(damage, name, tmp_path):
     for step in (1, 2):
         checkpoint.save(tmp_path, step, {"weights": {"w": torch.zeros(99)}}, {"key": ""})
