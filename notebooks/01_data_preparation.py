@@ -153,7 +153,7 @@ counts = cohort.manifest["counts"]
 # matters: a non-calcified nodule or mass of at least 4 mm. As text, three such rows look like this:
 
 # %%
-text = {kind: pd.concat([file.text for file in files if file.kind == kind and not file.refusal])
+text = {kind: pd.concat([file.text for file in files if file.kind == kind and not file.refusal]).fillna("")
         for kind in ("abnormalities", "participant")}
 kept = tables.kept["abnormalities"]
 rows = text["abnormalities"].loc[kept[(kept.sct_ab_desc == 51) & (kept.study_yr == 0)]._row.head(3)]

@@ -550,7 +550,7 @@ check("the end of the report has", not torch.allclose(states[0][-1], states[1][-
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 patient = val.ehr.iloc[:1]
-aged = patient.assign(age=patient.age - 20 if patient.age.iloc[0] > 65 else patient.age + 20)
+aged = patient.assign(age=patient.age + (-20 if (patient.age > 65).any() else 20))
 lungs = patient.assign(diagemph=1 - patient.diagemph)
 versions = encode_all(lm, tokenizer, prompts, report_texts(pd.concat([patient, aged, lungs])))
 far = (versions[1:] - versions[0]).flatten(1).norm(dim=1) / (ctx_val - ctx_val.mean(0)).flatten(1).norm(dim=1).mean()

@@ -128,6 +128,13 @@ def test_a_record_that_may_mean_two_things_is_refused(tmp_path, raw, words):
     in_one_sentence(lambda: read_record(tmp_path / "ehr.json"), *words)
 
 
+@pytest.mark.parametrize("word", ["NA", "n/a", "nan", ".m", "Unknown", " "])
+def test_a_word_for_missing_is_missing(tmp_path, word):
+    (tmp_path / "ehr.json").write_text(json.dumps({"age": word, "gender": 1}))
+    record, missing = read_record(tmp_path / "ehr.json")
+    assert record["age"] is None and "age" in missing and record["gender"] == 1
+
+
 def test_a_record_with_a_byte_order_mark_is_read(tmp_path):
     (tmp_path / "ehr.json").write_bytes(b'\xef\xbb\xbf{"age": 63}')
     assert read_record(tmp_path / "ehr.json")[0]["age"] == 63

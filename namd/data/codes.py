@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 MISSING = {".M": "missing", ".N": "not applicable", ".S": "unable to determine", ".E": "after diagnosis",
            ".W": "wrong screen", ".R": "refused", ".F": "form missing", ".": "missing", "": "empty field"}
-EMPTY = ("NA", "N/A", "NAN", "NULL", "NONE", "NIL", "NAT", "<NA>", "#N/A", "#NV", "#NULL!", "\\N", "-", "--", "?")
+EMPTY = ("NA", "N/A", "N.A.", "NAN", "-NAN", "NULL", "(NULL)", "[NULL]", "<NULL>", "NONE", "NIL", "NAT", "<NA>", "#NA",
+         "#N/A", "#N/A N/A", "#NV", "#NULL!", "1.#QNAN", "-1.#IND", "\\N", "-", "--", "\u2013", "\u2014", "?")
 MISSING |= dict.fromkeys(EMPTY, "empty field")     # how R, pandas, SQL and Excel write an empty cell
+MISSING |= dict.fromkeys(("MISSING", "UNKNOWN"), "missing")
 YEARS = {0: "T0", 1: "T1", 2: "T2"}
 NO_YES = {0: "No", 1: "Yes"}                       # participant table
 NO_YES_UNABLE = {1: "No", 2: "Yes", 9: "Unable to determine"}     # comparison table: 1 is No

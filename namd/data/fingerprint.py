@@ -4,6 +4,8 @@ import hashlib
 import os
 from pathlib import Path
 
+from namd.data.header import folders
+
 RECORD = "delivery.sha256"      # in the folder of the cohort
 
 
@@ -16,8 +18,7 @@ def fingerprint(delivery) -> str:
     Source: ours, because reading a trial's images only to learn that they are the same takes an hour.
     """
     found = hashlib.sha256()
-    for folder, below, names in os.walk(delivery):
-        below.sort()
+    for folder, names in folders(delivery):
         for path in (os.path.join(folder, name) for name in sorted(names)):
             found.update(repr((os.path.relpath(path, delivery), *_state(path))).encode())
     return found.hexdigest()

@@ -117,6 +117,22 @@ class Header:
                 and (len(fields) < 11 or fields[1].startswith("OPA")))
 
 
+def folders(root):
+    """`root` and every folder below it in the order of names, with the names of its files; a linked one counts too.
+
+    Source: ours, because images often lie on another disk, behind a link; one that leads back is not walked again.
+    """
+    seen = set()
+    for folder, below, names in os.walk(root, followlinks=True):
+        place = os.path.realpath(folder)
+        if place in seen:
+            below.clear()
+            continue
+        seen.add(place)
+        below.sort()
+        yield folder, names
+
+
 def regular_files(folder) -> list[str]:
     """Paths of the ordinary files of a folder, sorted; hidden names, pipes, and links that lead nowhere are not.
 

@@ -179,5 +179,12 @@ def _parameters(p) -> dict:
 
 
 def _inputs(delivery: Path) -> dict:
-    """Checksums of the tables of a delivery."""
-    return {file.name: sha256(file) for file in csv_files(delivery)}
+    """Checksums of the tables of a delivery; empty for a file that cannot be read, which is no table of the cohort."""
+    return {file.name: _checksum(file) for file in csv_files(delivery)}
+
+
+def _checksum(file: Path) -> str:
+    try:
+        return sha256(file)
+    except OSError:
+        return ""

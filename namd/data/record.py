@@ -54,7 +54,7 @@ def _json_object(path: Path) -> dict:
 
 def _checked(path, name: str, value):
     """The number of one feature; None where it is missing."""
-    if value is None or (isinstance(value, str) and value.strip() in MISSING):
+    if value is None or (isinstance(value, str) and value.strip().upper() in MISSING):
         return None
     is_number = type(value) in (int, float)                       # true and false are no codes
     if name in DIAMETERS:

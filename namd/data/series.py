@@ -1,13 +1,12 @@
 """A folder of DICOM files to one checked series, by headers alone."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from namd.data.dicom import read_hu, resample_crop
-from namd.data.header import Header, is_dicom, regular_files
+from namd.data.header import Header, folders, is_dicom, regular_files
 from namd.data.refused import RefusedError
 
 MAX_GAP_SPREAD_MM, MIN_AXIAL_COSINE = 0.1, 0.999
@@ -56,8 +55,8 @@ class Series:
 
 
 def find_series(root) -> list[str]:
-    """Folders below `root` that hold DICOM files, sorted; folder and file names mean nothing."""
-    return sorted(folder for folder, _, _ in os.walk(root) if next(_dicom_files(folder), None))
+    """Folders below `root` that hold DICOM files, sorted; names mean nothing, and links to folders are followed."""
+    return sorted(folder for folder, _ in folders(root) if next(_dicom_files(folder), None))
 
 
 def _dicom_files(folder):

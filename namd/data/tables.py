@@ -64,7 +64,7 @@ def _file(file: Path) -> File:
         return File(name, recognise(guess_columns(file)), None, error)
     kind = recognise(text.columns)
     if kind is None:
-        return File(name, None, None, RefusedError("E01", _nearest(text.columns)))
+        return File(name, None, None, RefusedError("E01", _nearest(text.columns.drop(RAGGED))))
     lacking = sorted(SHAPES[kind].required - set(text.columns))
     if lacking:
         return File(name, kind, None, RefusedError("E02", f"{name} looks like the {kind} table but lacks "
@@ -95,10 +95,11 @@ def read_delivery(path) -> Tables:
 
 
 def _nearest(columns) -> str:
-    """E01's sentence: the nearest kind and what it lacks."""
+    """E01's sentence: the nearest kind, what it lacks, and the line that was read as the header."""
     kind = max(SHAPES, key=lambda kind: len(SHAPES[kind].required & set(columns)) / len(SHAPES[kind].required))
     lacking = ", ".join(sorted(SHAPES[kind].required - set(columns)))
-    return f"columns match none of {', '.join(SHAPES)}; nearest: {kind}, lacking {lacking}"
+    return (f"columns match none of {', '.join(SHAPES)}; nearest: {kind}, lacking {lacking}; its first line reads "
+            f"'{', '.join(columns)[:60]}'")
 
 
 def _need(files: list[File], folder) -> None:

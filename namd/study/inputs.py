@@ -93,10 +93,15 @@ def _images(folder, p, complete) -> list[Missing]:
     wanted = {centre.uid for link in linked for centre in (link["start"], link["end"])}
     workers = n_workers(p.data_workers, len(linked))
     with joblib.Parallel(n_jobs=workers) as parallel:
-        absent = wanted - set(index_series(folder, parallel, 4 * workers))
+        index = index_series(folder, parallel, 4 * workers)
+    absent, twice = wanted - set(index), {uid for uid in wanted if len(index.get(uid, [])) > 1}
     if not wanted:
         return [Missing(f"a nodule at T0 and T1: {len(refused)} are named, none can be linked", causes(refused))]
-    return [Missing(f"{len(absent)} of {len(wanted)} CT series, e.g. {min(absent)}", fetch)] if absent else []
+    lacking = [Missing(f"{len(absent)} of {len(wanted)} CT series, e.g. {min(absent)}", fetch)] if absent else []
+    if twice:
+        lacking.append(Missing(f"{len(twice)} of {len(wanted)} CT series lie in several folders, e.g. {min(twice)}",
+                               "leave one folder of each: " + ", ".join(index[min(twice)]), unreadable=True))
+    return lacking
 
 
 def pretrained(p) -> list[Missing]:

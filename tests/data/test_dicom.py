@@ -1,3 +1,4 @@
+import os
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -139,6 +140,16 @@ def test_folders_are_found_below_any_name(tmp_path):
     (tmp_path / "tables" / "x.csv").write_text("pid")
     folder, = find_series(tmp_path)
     assert series_uid(folder) == "1.2.100001.0" and len(read_series(folder).slices) == 3
+
+
+def test_folders_behind_links_are_found_once(tmp_path):
+    root = tmp_path / "delivery"
+    write_series(tmp_path / "disk" / "b" / "c", 100001, 0, 5)
+    write_series(root / "a", 100002, 0, 5)
+    for name, target in (("images", tmp_path / "disk"), ("again", tmp_path / "disk" / "b"), ("loop", root), ("x", "x"),
+                         ("gone", "nowhere")):
+        os.symlink(target, root / name)
+    assert [series_uid(folder) for folder in find_series(root)] == ["1.2.100002.0", "1.2.100001.0"]
 
 
 def boxes():

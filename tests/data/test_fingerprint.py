@@ -14,6 +14,9 @@ def delivery(tmp_path):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(name.encode())
     os.symlink("nowhere", folder / "images" / "dangling")
+    (tmp_path / "elsewhere").mkdir()
+    os.symlink(tmp_path / "elsewhere", folder / "images" / "linked")
+    os.symlink("..", folder / "images" / "loop")
     return folder
 
 
@@ -31,6 +34,7 @@ CHANGES = {
     "a slice cut off": lambda d: os.truncate(d / "images" / "a" / "1.dcm", 3),
     "a slice replaced": lambda d: other_bytes_same_size_and_time(d / "images" / "a" / "1.dcm"),
     "a table replaced": lambda d: other_bytes_same_size_and_time(d / "people.csv"),
+    "a slice added behind a link": lambda d: (d.parent / "elsewhere" / "2.dcm").write_bytes(b"c"),
     "a link repaired": lambda d: (d / "images" / "nowhere").write_bytes(b"now somewhere"),
 }
 
@@ -46,8 +50,8 @@ def test_whatever_changes_below_a_delivery_is_seen(delivery, tmp_path, change):
 def test_reading_a_delivery_or_moving_it_as_a_whole_changes_nothing(delivery, tmp_path):
     record(tmp_path, fingerprint(delivery))
     (delivery / "people.csv").read_bytes()
-    elsewhere = delivery.rename(tmp_path / "elsewhere")
-    assert unchanged(tmp_path, elsewhere)
+    moved = delivery.rename(tmp_path / "moved")
+    assert unchanged(tmp_path, moved)
     assert unchanged(tmp_path, delivery)            # out of reach: nothing can be built anew
 
 

@@ -1,5 +1,7 @@
 import json
+import os
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -232,6 +234,15 @@ def test_missing_values_keep_their_reason_and_absent_columns_are_named(tmp_path)
     assert cohort.manifest["feature_availability"]["diagemph"] == "absent"
     assert cohort.manifest["feature_availability"]["famchild"] == "partial"
     assert cohort.manifest["synthetic"] is True and set(cohort.pairs.dataset) == {"synthetic"}
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file here that even root cannot read")
+def test_a_csv_file_that_cannot_be_read_is_passed_over(tmp_path):
+    delivery, out = write_delivery(tmp_path / "delivery", tables()), tmp_path / "cohort"
+    os.symlink("/proc/self/mem", delivery / "private.csv")
+    assert len(Cohort.open(build_cohort(delivery, out, PARAMS, **SILENT)).pairs) == 5
+    assert is_current(out, delivery, PARAMS)
+    assert "private.csv cannot be opened (Input/output error)" in pd.read_csv(out / "refused.csv").message[0]
 
 
 def test_a_cohort_is_current_until_a_parameter_or_a_table_changes(delivery, tmp_path):

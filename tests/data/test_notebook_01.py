@@ -50,6 +50,13 @@ def without(*pids):
     return lambda folder: [shutil.rmtree(folder / "images" / f"{pid}_0") for pid in pids]
 
 
+def in_two_files(folder):
+    """The participants in two files, the second without emphysema."""
+    people = pd.read_csv(folder / "file0.csv", dtype=str)
+    people[:4].to_csv(folder / "file0.csv", index=False)
+    people[4:].drop(columns="diagemph").to_csv(folder / "more.csv", index=False)
+
+
 def of(made, *pids):
     """Tables of some participants."""
     kept = {name: table[table["PID" if name == "centres" else "pid"].isin(pids)] for name, table in made.items()}
@@ -68,6 +75,7 @@ ODDITIES = {
     "no emphysema column": (lambda made: made | {"people": made["people"].drop(columns="diagemph")}, None, {}, 8),
     "family history missing, one size for all": (
         lambda made: set_to(set_to(made, "people", **FAMILY), "abnormalities", sct_long_dia=9), None, {}, 8),
+    "emphysema in one of two files": (None, in_two_files, {}, 8),
     "no diameter and no lobe": (lambda made: set_to(made, "abnormalities", sct_long_dia="NULL", sct_epi_loc=".N"),
                                 None, {}, 4),
     "no validation, the first malignant absent": (None, without(100002), {"data_val_share": 0.01}, 7),

@@ -71,6 +71,18 @@ def test_unknown_table_is_refused_and_named(tmp_path):
         table.to_csv(tmp_path / f"{name}.csv", index=False)
     row, = read_delivery(tmp_path).refused
     assert row["code"] == "E01" and "nearest: abnormalities, lacking sct_epi_loc" in row["message"]
+    assert "its first line reads 'pid, study_yr, sct_ab_num, sct_ab_desc, " in row["message"]
+
+
+@pytest.mark.parametrize("line", ["sep=,", "# exported 2024", "NLST participants,,,"])
+def test_a_line_above_the_header_is_named(tmp_path, line):
+    for name, table in tables().items():
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    people = tmp_path / "people.csv"
+    people.write_text(f"{line}\n{people.read_text()}")
+    said = line.lower().replace(",", ", ").strip(", ") if line != "sep=," else "sep="
+    with pytest.raises(UserError, match=f"lacks the participant table.*its first line reads '{said}"):
+        read_delivery(tmp_path)
 
 
 def test_missing_column_and_missing_table_stop_with_one_sentence(tmp_path):
@@ -115,7 +127,9 @@ def test_all_bad_rows_of_a_table_are_found_at_once():
 
 
 @pytest.mark.parametrize("text, why", [(".N", ".N"), (".M", ".M"), (".S", ".S"), (".E", ".E"), (".W", ".W"),
-                                       (".R", ".R"), (".F", ".F"), ("", "empty"), (" ", "empty"), ("10", "")])
+                                       (".R", ".R"), (".F", ".F"), ("", "empty"), (" ", "empty"), ("10", ""),
+                                       ("Unknown", "UNKNOWN"), ("(null)", "(NULL)"), ("n.a.", "N.A."),
+                                       ("\u2014", "\u2014")])
 def test_missing_codes_keep_their_reason(text, why):
     table = tables()["abnormalities"].astype(str)
     table.loc[2, ["sct_long_dia", "sct_margins"]] = [text, text.replace("10", "2")]

@@ -1,4 +1,5 @@
 import json
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -59,6 +60,10 @@ def test_a_whole_delivery_lacks_nothing_and_a_lost_series_is_named(tmp_path):
     for file in (folder / "images" / "100002_1").iterdir():
         file.unlink()
     assert whats(inputs.delivery(p)) == "1 of 10 CT series, e.g. 1.2.100002.1"
+    shutil.copytree(folder / "images" / "100003_0", folder / "backup")
+    (lost, twice) = inputs.delivery(p)
+    assert twice.what == "1 of 10 CT series lie in several folders, e.g. 1.2.100003.0" and twice.unreadable
+    assert str(folder / "backup") in twice.how and not twice.optional
 
 
 def test_open_tables_are_enough_and_what_they_lack_is_optional(tmp_path):
