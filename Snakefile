@@ -62,14 +62,14 @@ rule all:
 
 rule page:
     input: SERIES
-    output: "index.html"
+    output: update("index.html")        # else Snakemake removes it first, whoever wrote it
     params: command=command(["page"], FILES)
     shell: "{params.command}"
 
 
 for job in DONE:
     rule:
-        name: f"run_{job.number}_{job.arm.replace('-', '_')}" if job.arm else f"run_{job.number}"
+        name: f"run_{job.number}_{job.arm.replace('-', '__')}" if job.arm else f"run_{job.number}"
         input: [ancient(DONE[parent]) for parent in PLAN.waits_for(job)]
         output: DONE[job]
         priority: PLAN.urgency(job)

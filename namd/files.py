@@ -90,6 +90,12 @@ def remove(path):
         path.unlink(missing_ok=True)
 
 
+def discard(path):
+    """`remove` what this program made and needs no more, damaged or not; it stays where a user has put a file."""
+    if not marks.foreign(path):
+        remove(path)
+
+
 def sync(path):
     """Flush a file, or a folder and all below it, to the disk; many files together, which is many times faster."""
     parts = [path, *path.rglob("*")]

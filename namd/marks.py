@@ -55,6 +55,12 @@ def only_ours(path) -> None:
                         " replaced: move it away or delete it, or choose another name, and start again.")
 
 
+def foreign(path) -> Path | None:
+    """The first file or link at or below `path` that no list of ours names, whatever the named ones hold by now."""
+    path, lists = Path(path), cache(_read)
+    return next((file for file in _below(path) if file.is_symlink() or not _sums(file, lists)), None)
+
+
 def changed(path) -> Path | None:
     """The first file at or below `path` that is not as this program wrote it; files it did not write do not count."""
     path, lists = Path(path), cache(_read)

@@ -12,14 +12,17 @@ from tiny_run import write_run
 
 from namd import files, marks
 from namd.data.cohort import Cohort
+from namd.data.fingerprint import unchanged
 from namd.data.phantom.oracle import read_truth
 from namd.errors import DamagedError
+from namd.evaluation import runs
 from namd.evaluation.runs import load_row
 from namd.models.judge import load_judge
 from namd.models.vae import load_latents, load_vae
 from namd.pipeline import NAMDPipeline
 from namd.predict import open_run
 from namd.reading import read_json, read_table
+from namd.study.provenance import cohort_digest
 from namd.study.run import Run
 from namd.training import checkpoint
 
@@ -107,6 +110,24 @@ def test_each_reader_names_the_notebook_that_makes_the_file(name, run):
         assert f"otebook {number}" in said and "\n" not in said, said
         files.remove(run / name)
         (run / name).write_bytes(kept)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_manifest_of_a_cohort_is_named_where_only_its_digest_is_asked_for(damage, run):
+    damage(run / "cohort" / "manifest.json")
+    if not (run / "cohort" / "manifest.json").is_dir():
+        with pytest.raises(DamagedError, match="manifest.json is damaged.*notebook 01"):
+            cohort_digest(run)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_key_is_none(damage, tmp_path):
+    key, delivery = tmp_path / "namd.npy.key", tmp_path / "delivery.sha256"
+    (tmp_path / "namd.npy").touch()
+    for file in (key, delivery):
+        file.write_text("a key of ours")
+        damage(file)
+    assert runs._key(tmp_path / "namd.npy") != "a key of ours" and not unchanged(tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize("value", ["", "null", "[]", "{}", '{"key": 1}', "NaN", '"text"', "{", "\ufeff{}", '{"a"',

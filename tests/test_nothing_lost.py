@@ -13,6 +13,7 @@ from namd.data.phantom import delivery
 from namd.errors import UserError
 from namd.evaluation import runs
 from namd.study import course, execute, run
+from namd.study.done import DoneFiles
 from namd.training import checkpoint
 
 
@@ -205,6 +206,51 @@ def test_checkpoints_leave_a_users_folders_alone(tmp_path):
     for step in (1, 2, 3):
         checkpoint.save(tmp_path, step, {}, {"key": ""}, keep=1)
     assert checkpoint.latest(tmp_path)[0] == 3 and (tmp_path / "step-by-step").is_dir()
+
+
+def note_in_a_checkpoint(root):
+    for step in (1, 2, 3):
+        checkpoint.save(root, step, {}, {"key": "of this run"}, keep=1)
+        (root / f"step-{step:08d}" / "notes.txt").write_text("a user's")
+    checkpoint.save(root, 4, {}, {"key": "of another"}, keep=1)
+    return [root / f"step-{step:08d}" / "notes.txt" for step in (1, 2, 3)]
+
+
+def note_where_a_damaged_checkpoint_stands(root):
+    note = note_in_a_checkpoint(root)[-1]
+    note.with_name("state.json").write_text("{")
+    with pytest.raises(UserError, match="notes.txt was not written by this program"):
+        checkpoint.save(root, 3, {}, {"key": "of this run"}, keep=1)
+    return [note]
+
+
+def note_among_the_pieces_of_a_row(root):
+    parts = root / "namd.parts"
+    write(parts / "0000.npy")
+    (parts / "notes.txt").write_text("a user's")
+    with pytest.raises(UserError, match="notes.txt was not written by this program"):
+        runs._kept([(slice(0, 1), parts / "0000.npy")], "a key")
+    runs._drop(parts)
+    return [parts / "notes.txt"]
+
+
+def notes_among_the_done_files(root):
+    job = SimpleNamespace(number="01", folder="")
+    done = DoneFiles(SimpleNamespace(done_file=lambda job: "done/01-0123456789ab.json"), root)
+    notes = [root / "done" / name for name in ("01-notes.json", "01-0123456789ab-old.json", "01.json", "101-0.json")]
+    write(done.file(job), "{}")
+    for note in notes:
+        note.write_text("a user's")
+    done.withdraw(job)
+    assert not done.file(job).exists()
+    return notes
+
+
+@pytest.mark.parametrize("work", [note_in_a_checkpoint, note_where_a_damaged_checkpoint_stands,
+                                  note_among_the_pieces_of_a_row, notes_among_the_done_files])
+def test_what_is_cleared_away_later_is_ours_too(work, tmp_path):
+    notes = work(tmp_path)
+    assert [note.read_text() for note in notes] == ["a user's"] * len(notes)
 
 
 @pytest.mark.parametrize("outputs", ["a file", "a file/below", "/proc/nothing/here"])

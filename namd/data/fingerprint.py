@@ -43,4 +43,4 @@ def unchanged(cohort, delivery) -> bool:
     kept = Path(cohort, RECORD)
     if not kept.is_file():
         return False
-    return not Path(delivery).is_dir() or kept.read_text().strip() == fingerprint(delivery)
+    return not Path(delivery).is_dir() or kept.read_bytes().strip() == fingerprint(delivery).encode()

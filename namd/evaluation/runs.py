@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from namd import files
+from namd import files, marks
 from namd.reading import reading
 from namd.training.precision import prepare
 from namd.workers import end_if_orphaned
@@ -95,7 +95,7 @@ def _parts(path):
 def _key(path):
     """The key under which `path`, a row or the folder of its pieces, was drawn; None when it is not whole."""
     mark = Path(f"{path}.key")
-    return mark.read_text() if path.exists() and mark.exists() else None
+    return mark.read_text(errors="replace") if path.exists() and mark.is_file() else None
 
 
 def _mark(path, key):
@@ -107,6 +107,7 @@ def _kept(pieces, key):
     """`pieces`, without the files of other parameters or sources."""
     parts = pieces[0][1].parent
     if not key or _key(parts) != key:
+        marks.only_ours(parts)
         files.remove(parts)
         parts.mkdir(parents=True)
         _mark(parts, key)
@@ -139,7 +140,7 @@ def _join(pieces, path, key):
 
 def _drop(parts):
     for path in (parts, Path(f"{parts}.key")):
-        files.remove(path)
+        files.discard(path)
 
 
 def _save(path, array):

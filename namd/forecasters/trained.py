@@ -103,7 +103,7 @@ class Trained(Forecaster):
     def fitted(self) -> bool:
         """Whether the folder holds weights of this very key."""
         mark = self.folder / "key"
-        return mark.is_file() and mark.read_text() == self.key
+        return mark.is_file() and mark.read_text(errors="replace") == self.key
 
     @property
     def seconds(self) -> float:

@@ -2,6 +2,8 @@
 
 from PIL import Image
 
+from namd.errors import DamagedError
+
 LONGEST = 300       # characters
 
 
@@ -19,6 +21,14 @@ def describe(fig, name):
 
 
 def of_file(path):
-    """Alternative text of a PNG: what Run.figure wrote into it, or its name."""
-    with Image.open(path) as image:
-        return image.text.get("Description", path.stem.replace("_", " "))
+    """Alternative text of a PNG: what Run.figure wrote into it, or its name.
+
+    Raises:
+        DamagedError: it is no whole picture.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.text.get("Description", path.stem.replace("_", " "))
+    except (OSError, SyntaxError, ValueError, AttributeError) as error:     # PIL's, of a cut, an odd and another file
+        raise DamagedError(f"{path} is no whole picture ({error}): delete it and run the notebook that draws it"
+                           " again.") from None

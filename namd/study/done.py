@@ -1,6 +1,7 @@
 """The done files of a run, and whether they still hold for the data that lie there."""
 
 import os
+import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,9 +96,9 @@ class DoneFiles:
 
     def withdraw(self, job):
         """Delete every mark of this notebook and arm, before it is executed."""
-        folder = self.file(job).parent
-        for stale in [*folder.glob(f"{job.number}-*.json"), *folder.glob(f".{job.number}-*.json")]:
-            stale.unlink()
+        for stale in self.file(job).parent.glob("*.json"):
+            if re.fullmatch(rf"\.?{job.number}-[0-9a-f]{{12}}", stale.stem):
+                stale.unlink()
 
     def write(self, job, seconds, files):
         """Mark `job` as finished on the cohort that lies there; `files` are those it wrote."""

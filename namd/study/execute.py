@@ -116,7 +116,8 @@ def _execute(plan, job, target):
                 os.replace(aside, kept)
             raise UserError(f"{error}\nThe executed notebook: {short(failed)}") from None
         _write_html(aside, page)
-    failed.unlink(missing_ok=True)
+    if not marks.changed(failed):       # else somebody works in it
+        failed.unlink(missing_ok=True)
 
 
 def _papermill(source, output, values, job):

@@ -188,6 +188,11 @@ def backbones(p) -> list[Missing]:
 def fid_features(p) -> list[Missing]:
     """Package and weights of Inception's FID, where `eval_inception` asks for it."""
     lacking = inception.lacking(p.eval_inception) if p.eval_inception else []
+    if p.eval_inception and not lacking:
+        try:
+            inception.load(p.eval_inception)
+        except UserError as error:
+            return [Missing(str(error), "fetch it again, or -p eval_inception= to go without", unreadable=True)]
     return [Missing(what, how.replace(" https", " \\\n    https")) for what, how in lacking]
 
 

@@ -60,7 +60,7 @@ TABLE = {
     "data_val_share": num(0.01, 0.9, "share of the subjects outside test that validate"),
     "data_test_share": num(0.01, 0.9, "share of all subjects held out for the test"),
     "data_split_seed": whole(0, 2**31 - 1, "seed of the split by patient"),
-    "image_size": whole(16, 512, "side of the image in pixels of 0.6 mm"),
+    "image_size": whole(32, 512, "side of the image in pixels of 0.6 mm"),
     "window_low": whole(-1024, 3000, "HU shown as -1"),
     "window_high": whole(-1023, 3071, "HU shown as +1"),
     "augment": one_of("square rotations", "8 symmetries of the square, or turns of 45 degrees"),

@@ -6,6 +6,8 @@ import json
 from functools import cache
 from pathlib import Path
 
+from namd.marks import sha256
+from namd.reading import read_json
 from namd.study.params import REPO
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "numpy", "pandas", "scikit-learn")
@@ -19,12 +21,16 @@ def versions():
 
 
 def cohort_digest(root):
-    """Names the data of the run at `root`, whenever they were built; None before notebook 01."""
+    """Names the data of the run at `root`, whenever they were built; None before notebook 01.
+
+    Raises:
+        DamagedError: the cohort's manifest cannot be read.
+    """
     manifest = Path(root) / "cohort" / "manifest.json"
     if not manifest.is_file():
         return None
-    sums = json.loads(manifest.read_text(encoding="utf-8")).get("sha256", {})
-    truth = {file.name: _sha256(file) for file in sorted(Path(root, TRUTH).glob("*"))}
+    sums = read_json(manifest, "01", "sha256")["sha256"]
+    truth = {file.name: sha256(file) for file in sorted(Path(root, TRUTH).glob("*"))}
     return hashlib.sha256(json.dumps([[sums.get(name) for name in READ], truth]).encode()).hexdigest()
 
 
@@ -41,10 +47,5 @@ def weights(values):
 @cache
 def _digest(path):
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    sums = {str(file.relative_to(path)): _sha256(file) for file in files}
+    sums = {str(file.relative_to(path)): sha256(file) for file in files}
     return hashlib.sha256(json.dumps(sums).encode()).hexdigest()
-
-
-def _sha256(file):
-    with open(file, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -5,11 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from namd.errors import UserError
 from namd.forecasters import system_names
 
 CROP = 128                                  # pixels of a stored crop
+SMALLEST = math.log(np.finfo(np.float32).tiny)
 RESERVED = ("reference", "course")          # folders below outputs/ that are no run
+HALVED = {"flux", "imageflownet", "imageflownet_record"}
 ABLATIONS = Path(__file__).resolve().parents[2] / "params" / "ablations"
 
 
@@ -47,6 +51,12 @@ def _halves(side, widths):
     return side // 8 % 2 ** (len(widths) - 1) == 0
 
 
+def _log_alpha_bar(n_timesteps, first, last, kind):
+    """Logarithm of what is left of the image's variance at t = T."""
+    power = 2 if kind == "scaled_linear" else 1
+    return np.log1p(-np.linspace(first ** (1 / power), last ** (1 / power), n_timesteps) ** power).sum()
+
+
 def _is_arm(main, name):
     """Whether `name` is the main arm or made of files in params/ablations/."""
     stems = [] if name == main else name.removeprefix(f"{main}-").split("-")
@@ -66,9 +76,9 @@ RULES = (
          " {image_size}: use 88 or less, or augment: square"),
     Rule("image_size judge_patch", lambda side, patch: side % patch == 0,
          "image_size ({image_size}) is no multiple of judge_patch ({judge_patch}): use 8"),
-    Rule("vae_path vae_channels", lambda path, widths: path or len(widths) in (3, 4),
+    Rule("vae_channels", lambda widths: len(widths) in (3, 4),      # corrflownet's too, where there is a vae_path
          "vae_channels {vae_channels}: a small VAE has 3 or 4 widths, for a latent of factor 8"),
-    Rule("vae_path vae_channels", lambda path, widths: path or not any(width % _groups(widths) for width in widths),
+    Rule("vae_channels", lambda widths: not any(width % _groups(widths) for width in widths),
          "vae_channels {vae_channels}: the norms need multiples of 32 throughout, or of 8 after a first width that is"
          " no multiple of 32"),
     Rule("unet_path unet_channels unet_heads", lambda path, widths, heads: path or not any(w % heads for w in widths),
@@ -81,10 +91,12 @@ RULES = (
          " fewer widths"),
     Rule("system_channels", lambda widths: not any(width % 8 for width in widths),
          "system_channels {system_channels}: the norms need multiples of 8"),
-    Rule("systems image_size", lambda names, side: not {"imageflownet", "imageflownet_record"} & set(names)
-         or side % 16 == 0 and side > 16,
-         "image_size ({image_size}): imageflownet halves the image four times, so use 32, 48, 64 ... or leave it and"
-         " imageflownet_record out of systems"),
+    Rule("systems image_size", lambda names, side: side % 16 == 0 or not HALVED & set(names),
+         f"image_size ({{image_size}}): {', '.join(sorted(HALVED))} halve the image four times, so use 32, 48, 64 ..."
+         " or leave them out of systems"),
+    Rule("systems flux_path system_channels", lambda names, path, widths: "flux" not in names or path
+         or widths[-1] >= 16, "system_channels {system_channels}: a small flux needs a last width of 16 or more: widen"
+         " it, or leave flux out of systems"),
     Rule("ddl_cxr_channels unet_heads", lambda widths, heads: not any(width % heads for width in widths),
          "ddl_cxr_channels {ddl_cxr_channels} do not split into unet_heads ({unet_heads}): use multiples of it"),
     Rule("ddl_cxr_channels image_size", lambda widths, side: _halves(side, widths),
@@ -96,6 +108,9 @@ RULES = (
          "align_perplexity ({align_perplexity}) must lie above 1 and below vae_batch - 1 ({vae_batch} - 1), or be 0 for"
          " sigma_f"),
     _not_above("beta_start", "beta_end"),
+    Rule("n_timesteps beta_start beta_end beta_schedule", lambda *schedule: _log_alpha_bar(*schedule) > SMALLEST,
+         "beta_start ({beta_start}) and beta_end ({beta_end}) leave nothing of the image after n_timesteps"
+         " ({n_timesteps}): lower beta_end"),
     Rule("ddim_steps n_timesteps", lambda steps, T: steps < T,
          "ddim_steps ({ddim_steps}) must be smaller than n_timesteps ({n_timesteps})"),
     Rule("ddl_cxr_ddim_steps n_timesteps", lambda steps, T: steps < T,
@@ -112,6 +127,9 @@ RULES = (
     _no_twice("compare_arms"),
     _no_twice("systems"),
     _no_twice("system_rates"),
+    Rule("arm compare_arms", lambda arm, arms: arm == "namd",
+         "arm is {arm}: a run's own is called namd, and each other one is a file, e.g. --params"
+         " params/ablations/no_align.yaml"),
     Rule("arm compare_arms", lambda arm, arms: arm in arms,
          "compare_arms {compare_arms} lacks the run's own arm {arm}, which the others are compared with: add it"),
     Rule("arm system_arm", _is_arm,

@@ -26,7 +26,7 @@ def save(folder: Path, step: int, tensors: dict[str, dict], state: dict, keep: i
     Source: ours, because no long training should depend on luck (written aside, fsynced, renamed).
     """
     final = Path(folder) / f"step-{step:08d}"
-    files.remove(final)                         # of another key, or it does not verify: we would have gone on from it
+    files.discard(final)                        # of another key, or it does not verify: we would have gone on from it
     with files.replacing(final) as aside:
         aside.mkdir()
         for stem, group in tensors.items():
@@ -36,7 +36,7 @@ def save(folder: Path, step: int, tensors: dict[str, dict], state: dict, keep: i
         (aside / MANIFEST).write_text(json.dumps({f.name: sha256(f) for f in sorted(aside.iterdir())}))
     ours = [path for path in complete(folder) if path <= final and _key(path) == state.get("key")]
     for old in set(complete(folder)) - set(ours[-keep:]):       # a newer one did not verify, or we would not be here
-        files.remove(old)
+        files.discard(old)
     return final
 
 

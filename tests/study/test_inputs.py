@@ -135,7 +135,9 @@ def test_inception_is_looked_for_when_it_is_asked_for(tmp_path, monkeypatch):
     assert str(file) in weights.what and weights.how.startswith(f"curl -L --create-dirs -o {file} ")
     monkeypatch.setattr("namd.evaluation.inception.find_spec", lambda name: name)
     file.touch()
-    assert inputs.fid_features(paper(eval_inception=str(file))) == inputs.fid_features(paper(eval_inception="")) == []
+    unusable, = inputs.fid_features(paper(eval_inception=str(file)))
+    assert unusable.unreadable and "does not hold torch-fidelity's Inception weights" in unusable.what
+    assert inputs.fid_features(paper(eval_inception="")) == []
     assert PAPER["eval_inception"] in whats(inputs.fid_features(paper()))
 
 

@@ -7,8 +7,10 @@ import sys
 import pytest
 
 from namd.marks import begin
+from namd.study.done import DoneFiles
 from namd.study.order import sentence
 from namd.study.params import REPO
+from namd.study.series import Plan
 
 FLAGS = ["--quiet", "all", "--cores", "1", "--config", "params=params/smoke.yaml"]
 
@@ -36,6 +38,23 @@ def test_a_locked_folder_is_named(tmp_path):
 def test_a_home_that_cannot_be_written_is_named(tmp_path):
     status, said = order(tmp_path, HOME="/proc/nowhere", XDG_CACHE_HOME="/proc/nowhere")
     assert status == 1 and len(said) == 1 and "/proc/nowhere" in said[0] and "XDG_CACHE_HOME" in said[0]
+
+
+def test_a_page_that_was_edited_stays(tmp_path):
+    root, plan = begin(tmp_path / "smoke"), Plan([REPO / "params" / "smoke.yaml"])
+    for job in plan.jobs():
+        DoneFiles(plan, root).write(job, 0, [])
+    (root / "index.html").write_text("a teacher's")
+    status, said = order(tmp_path, "--forcerun", "page")
+    assert status == 1 and "metrics/table1.csv" in said[0]         # the job was reached
+    assert (root / "index.html").read_text() == "a teacher's"
+
+
+def test_two_spellings_of_an_arm_are_two_rules(tmp_path):
+    config = ["compare_arms: [namd, no_align-no_pred, no_align_no_pred]"]
+    (tmp_path / "arms.yaml").write_text("\n".join(config))
+    status, said = order(tmp_path, "--dry-run", "--config", f"params=params/smoke.yaml,{tmp_path}/arms.yaml")
+    assert status == 0, said
 
 
 def test_a_personal_profile_changes_nothing(tmp_path):

@@ -7,7 +7,7 @@ from browser import ask, needs_browser
 from bs4 import BeautifulSoup
 from PIL import Image, PngImagePlugin
 
-from namd.errors import UserError
+from namd.errors import DamagedError, UserError
 from namd.study import params
 from namd.study.page import write_page
 from namd.study.paper import PAPER
@@ -44,6 +44,15 @@ def root(home, monkeypatch):
         return pd.DataFrame(CLAIMS if arms and "07" in notebooks else CLAIMS[:1])
     monkeypatch.setattr("namd.study.page.ledger", settle)
     return folder
+
+
+@pytest.mark.parametrize("damage", [lambda png: png.write_bytes(b""), lambda png: png.write_bytes(b"no picture" * 40),
+                                    lambda png: png.write_bytes(png.read_bytes()[:40]),
+                                    lambda png: (png.unlink(), png.mkdir())])
+def test_a_damaged_picture_is_named(damage, root):
+    damage(root / "figures" / "fig2_latent_space.png")
+    with pytest.raises(DamagedError, match="fig2_latent_space.png is no whole picture"):
+        write_page(Plan([SMOKE]))
 
 
 def test_the_page_puts_this_run_beside_the_paper_and_says_it_is_a_phantom(root):
