@@ -216,6 +216,15 @@ def test_crops_record_and_manifest_say_what_the_delivery_says(delivery, tmp_path
     assert cohort.manifest["synthetic"] is False and cohort.manifest["feature_availability"]["age"] == "full"
 
 
+def test_the_age_at_the_scan_counts_whole_years_since_the_registration(tmp_path):
+    made = tables(n=12)
+    for table in ("people", "cancer"):
+        days = made[table].columns.intersection(["scr_days0", "scr_days1", "candx_days"])
+        made[table][days] += 390                                    # everyone registered 400 days before the T0 scan
+    pairs = Cohort.open(build_cohort(write_delivery(tmp_path / "d", made), tmp_path / "c", PARAMS, **SILENT)).pairs
+    assert len(pairs) == 12 and pairs.age.eq(60).all() and pairs.age_at_scan.eq(61).all()
+
+
 def test_two_runs_one_or_two_processes_are_equal_byte_for_byte(delivery, tmp_path, monkeypatch):
     monkeypatch.setattr("namd.data.crops.PAIRS_PER_WORKER", 5)
     two = SimpleNamespace(**{**vars(PARAMS), "data_workers": 2})
