@@ -322,9 +322,10 @@ def cond_loss(z1, z2, eps, t, ctx):
 # The context is the dear part: in the paper's setting the language model takes nine tenths of a
 # step. Eq. 10 trains the prompts in every step (`text_prompt_steps: -1`). The quick profile lets
 # them learn for the first steps, then encodes every report once and reads a table. The
-# `ContextBank` does both; the objective need not know. AdamW moves a number by its learning rate in
-# a step, at most. The U-Net's rate would leave the prompts where they are, so they have one of their
-# own, `text_prompt_lr`, with a schedule over the steps in which they learn.
+# `ContextBank` does both; the objective need not know. AdamW moves a number by about its learning
+# rate in a step, however large the gradient. The U-Net's rate would leave the prompts where they
+# are, so they have one of their own, `text_prompt_lr`, with a schedule over the steps in which they
+# learn, and no weight decay.
 
 # %%
 show(ContextBank.context)

@@ -65,8 +65,8 @@ def contrast(error, error_neg, alpha_bar_t, progress):
 class System(Latent):
     """NAMD's ancestor: [z2_t, z1] along the channels, the tokens of the record as context, trained together.
 
-    The U-Net, its size, schedule, averaged weights and sampler are DDL-CXR's own, from scratch as Sec. 4.1.3 says; the
-    autoencoder is not: the shared one has neither DDL-CXR's label loss nor its discriminator.
+    The U-Net, its width, schedule, averaged weights and sampler are DDL-CXR's own, from scratch as Sec. 4.1.3 says; the
+    heads are not, nor is the autoencoder: the shared one has neither DDL-CXR's label loss nor its discriminator.
 
     Source: Yao et al. 2024 (DDL-CXR) and their code; the record here is one visit's 13 features, not a time series.
     """
@@ -79,7 +79,8 @@ class System(Latent):
         optimises="denoising loss, 1.4 BCE of malignancy from CLS, contrast with half-noise tokens",
         left_open="a record without time: one token a feature; contrast on every 4th pair. Not as the source: the "
                   "shared VAE, so DDL-CXR loses its autoencoder's own label loss and discriminator; what the U-Net "
-                  "predicts is prediction_type, as for NAMD (source: epsilon)")
+                  "predicts is prediction_type, as for NAMD (source: epsilon), its heads are unet_heads (source: 16 "
+                  "channels each)")
 
     def build(self):
         own = SimpleNamespace(**vars(self.p) | BETAS | dict(unet_channels=self.p.ddl_cxr_channels))
