@@ -105,10 +105,9 @@ def _execute(plan, job, target):
     failed, page = target.with_suffix(".failed.ipynb"), target.with_suffix(".html")
     for path in (failed, page):
         marks.only_ours(path)
-    with files.replacing(target) as aside:
+    with files.replacing(target) as aside, for_a_kernel(values.get("threads", 0)):
         try:
-            with for_a_kernel(values.get("threads", 0)):
-                _papermill(notebook(job.number), aside, values, job)
+            _papermill(notebook(job.number), aside, values, job)
         except UserError as error:
             if not aside.is_file():
                 raise

@@ -45,6 +45,7 @@ def hostile(folder):
         "startup.py": "mine = 2\n", "matplotlibrc": "lines.linewidth: 9\n", "rc": "lines.linewidth: 8\n",
         "namd/__init__.py": "raise SystemExit\n",
         "jupyter/kernels/python3/kernel.json": json.dumps(dict(argv=["false"], display_name="x", language="python")),
+        "jupyter/nbconvert/templates/lab/index.html.j2": "a personal page",
         "config/jupyter_config.json": json.dumps({"KernelSpecManager": {"ensure_native_kernel": False}}),
     }
     for name, text in files.items():
@@ -68,6 +69,7 @@ def test_a_notebook_prints_the_same_for_whoever_runs_it(home, write, tmp_path, m
         assert main(["run", "05", "--params", SMOKE]) == 0
         assert dict(os.environ) == before
         told.append((home / "outputs" / "told").read_text())
+        assert "a personal page" not in (home / "outputs/smoke/notebooks/05_judge.html").read_text()
     assert told[0] == told[1] and str(REPO / "namd") in told[0] and sys.executable in told[0]
 
 
