@@ -101,7 +101,7 @@ MUTANTS = [
            "models/test_vae.py"),
     Mutant("a patient's nodules apart in DeLong", "namd/evaluation/intervals.py",
            "np.bincount(number[of_class], v - v.mean(), n_patients)",
-           "np.bincount(number[of_class], np.abs(v - v.mean()), n_patients)", "evaluation/test_intervals.py"),
+           "np.bincount(number[of_class], np.abs(v - v.mean()), n_patients)", "evaluation/test_patients.py"),
     Mutant("ties count as wins", "namd/evaluation/intervals.py", "((np.sign(diff) + 1) / 2).mean(0)",
            "(diff >= 0).mean(0)", "evaluation/test_intervals.py"),
     Mutant("a patient keeps its own record", "namd/forecasters/controls.py", "np.roll(circle, 1)", "circle",

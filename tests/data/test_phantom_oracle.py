@@ -41,6 +41,15 @@ def test_the_anatomy_stays(truth_dir, ids):
     assert np.mean(same) > np.mean(other) + .15
 
 
+def test_the_picture_shows_the_fate_of_its_seed(truth_dir, ids, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(oracle, "_crop", lambda row, *_: drawn.append(row["growth"]) or np.zeros((64, 64)))
+    for seed in (1, 2):
+        follow_up(truth_dir, ids, seed)
+    one, two = np.reshape(drawn, (2, 4))
+    assert np.abs(one - two).min() > 1e-6
+
+
 def test_attributes_follow_the_law():
     """Over 600 subjects the oracle's growth has the truth's mean, and follows risk as the truth does."""
     rows = draw_cohort(600, 9, .45, .8, "none").reset_index().set_index("patient_id")

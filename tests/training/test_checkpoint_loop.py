@@ -63,6 +63,7 @@ def test_every_item_once_an_epoch():
 def test_keys_name_draws():
     assert torch.equal(seeding.noise(4, 1, "a"), seeding.noise(4, 1, "a"))
     assert not torch.equal(seeding.noise(4, 1, "a"), seeding.noise(4, "1", "b"))
+    assert seeding.derive_seed(1, 23) != seeding.derive_seed(12, 3)
 
 
 def test_fresh_weights_leave_the_global_generator_alone():
