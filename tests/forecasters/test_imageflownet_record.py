@@ -4,6 +4,7 @@ import pytest
 import torch
 from small_systems import P, fitted, write_system_run
 
+from namd.data.cohort import Pairs
 from namd.forecasters import imageflownet
 from namd.forecasters.imageflownet_record import WIDTH, RecordFlow, System
 from namd.training import seeding
@@ -77,3 +78,16 @@ def test_the_reader_learns_from_the_follow_up_and_keeps_the_scale_of_the_trainin
     end = System(run[0], P, key="k").nets["record"].state_dict()
     assert all(not torch.equal(start[name], end[name]) for name in end)
     assert torch.equal(end["mean"], made.nets["record"].mean)
+
+
+def test_validation_reads_the_records_of_the_pairs_that_it_takes(run):
+    made, table = System(run[0], P), run[1].table
+    with torch.no_grad():
+        [torch.nn.init.ones_(flow.film.weight) for flow in made.nets["flows"]]
+
+    def val_loss(place):
+        gender = table["gender"].where(table.index != table.index[place], 3 - table["gender"])
+        return list(made.stages(run[1], Pairs(table.assign(gender=gender), run[1]._crops)))[1].validate()
+
+    with torch.no_grad():
+        assert val_loss(2) == val_loss(3) != val_loss(8)        # every fourth pair validates: 0, 4, 8, 12
