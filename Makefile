@@ -25,7 +25,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 .DELETE_ON_ERROR:
 
 # the flag without a value stands last, so that a target may follow
-SNAKEMAKE = $(PY) -m namd.study.order --quiet all --rerun-triggers mtime --nolock --rerun-incomplete
+SNAKEMAKE = $(PY) -m namd.study.runner.workflow --quiet all --rerun-triggers mtime --nolock --rerun-incomplete
 POINTS := $(basename $(notdir $(wildcard params/dial/*.yaml)))
 COHORTS := $(basename $(notdir $(wildcard params/cohorts/*.yaml)))
 

@@ -15,13 +15,14 @@ from snakemake.logging import logger
 
 sys.path.insert(0, workflow.basedir)
 
-from namd.console import settle
-from namd.errors import UserError
-from namd.marks import begin
-from namd.study.digest import outputs_root, short
-from namd.study.done import DoneFiles, with_trained
-from namd.study.series import LATER, Plan
-from namd.study.surroundings import of_a_job
+from namd.ground.console import settle
+from namd.ground.errors import UserError
+from namd.ground.marks import begin
+from namd.ground.paths import outputs_root, short
+from namd.study.runner.done import DoneFiles, with_trained
+from namd.ground.order import LATER
+from namd.study.runner.plan import Plan
+from namd.ground.surroundings import of_a_job
 
 settle()
 try:

@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from namd import console
-from namd.errors import UserError
-from namd.study.surroundings import refuse_another_checkout
+from namd.ground import console
+from namd.ground.errors import UserError
+from namd.ground.surroundings import refuse_another_checkout
 
 
 def _arguments(argv):
@@ -56,22 +56,23 @@ def _go(asked):
         from namd.study.benchmark import run_benchmarks
         return run_benchmarks(asked.names, asked.repeats)
     if asked.command == "course":
-        from namd.study.course import write_course
+        from namd.study.results.course import write_course
         return write_course()
-    from namd.study.series import PER_ARM, Job, Plan
+    from namd.ground.order import PER_ARM
+    from namd.study.runner.plan import Job, Plan
     plan = Plan(asked.params, asked.pairs)
     if asked.command == "check":
-        from namd.study.check import check_run
+        from namd.study.preflight.check import check_run
         return check_run(plan, asked.card)
     if asked.command == "run":
-        from namd.study.execute import run_job
+        from namd.study.runner.execute import run_job
         arm = plan.values["arm"] if asked.notebook in PER_ARM else None
         run_job(plan, Job(asked.notebook, arm), asked.done)
     elif asked.command in ("dial", "cohorts"):
-        from namd.study.dial import write_cohorts, write_dial
+        from namd.study.results.neighbours import write_cohorts, write_dial
         (write_dial if asked.command == "dial" else write_cohorts)(plan)
     else:
-        from namd.study.page import write_page
+        from namd.study.results.page import write_page
         write_page(plan)
     return 0
 

@@ -12,21 +12,20 @@ import numpy as np
 import pandas as pd
 import torch
 
-from namd import marks
-from namd.data.cohort import Cohort, centre_crop, window
-from namd.data.dicom import MM_PER_PX
-from namd.data.nodule import Nodule, read_nodule_at
+from namd.data.cohort import Cohort
+from namd.data.dicom.nodule import Nodule, read_nodule_at
+from namd.data.dicom.secondary import RESEARCH_ONLY, SYNTHETIC, write_secondary
+from namd.data.images import MM_PER_PX, centre_crop, window
 from namd.data.record import read_record
 from namd.data.report import report_text
-from namd.data.secondary import RESEARCH_ONLY, SYNTHETIC, write_secondary
-from namd.errors import UserError
-from namd.evaluation.prediction import follow_up_grid, spread_maps, to_hu
-from namd.evaluation.runs import run_seeds
-from namd.files import replacing
+from namd.evaluation.figures.prediction import follow_up_grid, spread_maps, to_hu
+from namd.forecasters.drawing import run_seeds
+from namd.ground import marks, precision
+from namd.ground.errors import UserError
+from namd.ground.files import replacing
+from namd.ground.reading import read_json
 from namd.models.judge import Judge, load_judge
-from namd.pipeline import NAMDPipeline
-from namd.reading import read_json
-from namd.training import precision
+from namd.models.pipeline import NAMDPipeline
 
 NEEDED = {"cohort/manifest.json": "01", "arms/{arm}/namd/model_index.json": "04", "arms/{arm}/runs/04.json": "04",
           "judge/config.json": "05", "runs/05.json": "05"}

@@ -74,22 +74,23 @@ import seaborn as sns
 from IPython.display import display
 
 from namd.data import report
-from namd.data.codes import CANCER_SITE, CODES
-from namd.data.cohort import Cohort, centre_crop, window
-from namd.data.dicom import HU_HIGH, HU_LOW, read_hu, resample_crop
-from namd.data.labels import label_nodule
-from namd.data.links import Book, link_nodules
-from namd.data.nlst import build_cohort, is_current
+from namd.data.cohort import Cohort
+from namd.data.dicom.pixels import read_hu, resample_crop
+from namd.data.dicom.series import find_instance, find_position, find_series, read_series, series_uid
+from namd.data.images import HU_HIGH, HU_LOW, centre_crop, window
+from namd.data.nlst.build import build_cohort, is_current
+from namd.data.nlst.codes import CANCER_SITE, CODES
+from namd.data.nlst.labels import label_nodule
+from namd.data.nlst.links import Book, link_nodules
+from namd.data.nlst.tables import is_missing, read_delivery, read_files
 from namd.data.phantom.delivery import write_delivery
 from namd.data.refused import REASONS
-from namd.data.series import find_instance, find_position, find_series, read_series, series_uid
-from namd.data.tables import is_missing, read_delivery, read_files
-from namd.evaluation import figures
+from namd.evaluation.figures import plots
+from namd.ground.paper import PAPER
+from namd.ground.paths import REPO
+from namd.ground.provenance import cohort_digest
 from namd.models.llm import build_llm, pretraining_texts
-from namd.study.paper import PAPER
-from namd.study.params import REPO
-from namd.study.provenance import cohort_digest
-from namd.study.run import check, show, start
+from namd.study.notebook import check, show, start
 
 run = start("01_data_preparation", globals())
 
@@ -330,7 +331,7 @@ check("the window is one line", np.isclose(seen[image_size // 2, image_size // 2
 
 # %%
 steps = [window(picture, window_low, window_high) for picture in (hu, crop)] + [seen]
-run.figure(figures.image_grid([steps], ["native slice", "crop, 76.8 mm", f"image, {0.6 * image_size:.1f} mm"],
+run.figure(plots.image_grid([steps], ["native slice", "crop, 76.8 mm", f"image, {0.6 * image_size:.1f} mm"],
                               title="One nodule, n = 1", synthetic=run.synthetic), "slice_to_image")
 
 # %% [markdown]
@@ -364,8 +365,8 @@ train = cohort.split("train")
 x1, x2 = train.images(image_size, window_low, window_high)               # (N, 1, S, S) in [-1, 1]
 long_1, long_2 = train.table.sct_long_dia, train.table.t1_sct_long_dia   # mm
 order = [n for label in (0, 1) for n in np.flatnonzero(train.label == label)[:4]]
-titles = [f"{figures.LABELS[train.label[n]]}\n{long_1.iloc[n]:.0f} to {long_2.iloc[n]:.0f} mm" for n in order]
-run.figure(figures.image_grid([x1[order, 0], x2[order, 0]], titles, ["T0, x1", "T1, x2"],
+titles = [f"{plots.LABELS[train.label[n]]}\n{long_1.iloc[n]:.0f} to {long_2.iloc[n]:.0f} mm" for n in order]
+run.figure(plots.image_grid([x1[order, 0], x2[order, 0]], titles, ["T0, x1", "T1, x2"],
                               title=f"Training pairs, {len(order)} of {len(train)}",
                               synthetic=run.synthetic), "pairs")
 
@@ -377,14 +378,14 @@ run.figure(figures.image_grid([x1[order, 0], x2[order, 0]], titles, ["T0, x1", "
 # %%
 growth = pd.DataFrame({"longest diameter at T0 (mm)": long_1,
                        "growth (log ratio of diameters)": np.log(long_2 / long_1),
-                       "label": [figures.LABELS[value] for value in train.label]}).dropna()
+                       "label": [plots.LABELS[value] for value in train.label]}).dropna()
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 2.9), layout="constrained")
 for ax, name, width in zip(axes, growth.columns[:2], (1, 0.08), strict=True):
     low, high = growth[name].agg(["min", "max"]).fillna(0)
-    sns.histplot(growth, x=name, hue="label", hue_order=figures.LABELS, stat="density", common_norm=False,
+    sns.histplot(growth, x=name, hue="label", hue_order=plots.LABELS, stat="density", common_norm=False,
                  binwidth=width, binrange=(low, max(high, low + width)), element="step",
-                 palette=figures.LABEL_COLOURS, legend=not growth.empty, ax=ax)
-run.figure(figures.finish(fig, f"Size and growth, n = {len(growth)} training pairs", run.synthetic), "size_and_growth")
+                 palette=plots.LABEL_COLOURS, legend=not growth.empty, ax=ax)
+run.figure(plots.finish(fig, f"Size and growth, n = {len(growth)} training pairs", run.synthetic), "size_and_growth")
 
 # %% [markdown]
 # **What to see.** Malignant nodules are larger at T0 and grow more, and both histograms overlap:

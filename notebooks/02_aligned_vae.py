@@ -80,14 +80,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from namd.data.cohort import AUGMENTATIONS, Cohort
+from namd.data.cohort import Cohort
+from namd.data.images import AUGMENTATIONS
 from namd.data.report import nodule_features
-from namd.evaluation import figures, latent
+from namd.evaluation.figures import plots
+from namd.evaluation.stats import latent
+from namd.ground.seeding import generator, noise
 from namd.models import hub, losses
 from namd.models import vae as vaes
-from namd.study.run import check, show, start
+from namd.study.notebook import check, show, start
 from namd.training import loop, parallel
-from namd.training.seeding import generator, noise
 
 run = start("02_aligned_vae", globals())
 
@@ -221,7 +223,7 @@ kl_rows = (P * ratio.log()).sum(1)                              # (3,)    nats
 kl_rows, kl_rows.mean()                                         # Eq. 4
 
 # %%
-run.figure(figures.matrices([P, Q], ["P: attributes", "Q: latents"],
+run.figure(plots.matrices([P, Q], ["P: attributes", "Q: latents"],
                             "Neighbour rows of three nodules (toy example)"), "neighbour_rows")
 
 # %% [markdown]
@@ -260,7 +262,7 @@ counts = {n: [losses.perplexity(losses.neighbour_rows(v, s)).median().item() for
 
 # %%
 fig, ax = plt.subplots(figsize=(5, 3), layout="constrained")
-for n, colour in zip(counts, figures.COLOURS, strict=False):
+for n, colour in zip(counts, plots.COLOURS, strict=False):
     ax.semilogx(sigmas, counts[n], color=colour, label=f"{n} numbers")
 ax.axvline(1, color="0.5", ls="--", lw=1)
 ax.set(xlabel=r"$\sigma_z$ (units of z)", ylabel="perplexity (neighbours)", title="Row of Q, 64 samples")
@@ -416,7 +418,7 @@ history = loop.fit(
 # %%
 columns = ["loss", "val_loss", "rec", "align", "pred"]
 run.table(history, "vae_history")
-run.figure(figures.training_curves(history, columns, f"VAE, arm {arm}", run.synthetic), "vae_history")
+run.figure(plots.training_curves(history, columns, f"VAE, arm {arm}", run.synthetic), "vae_history")
 
 # %% [markdown]
 # **What to see.** The reconstruction falls first and fastest. With alignment switched on, `align`
@@ -434,7 +436,7 @@ with torch.no_grad():
     x_six = x_val[six].to(run.device)
     x_hat = vae.decode(vae.posterior(x_six).mean)
 pictures = [[image[0].cpu() for image in row] for row in (x_six, x_hat)]
-run.figure(figures.image_grid(pictures, row_titles=("image", "decoded"), synthetic=run.synthetic,
+run.figure(plots.image_grid(pictures, row_titles=("image", "decoded"), synthetic=run.synthetic,
                               title=f"Six validation nodules, arm {arm}"), "vae_reconstructions")
 
 # %% [markdown]
@@ -473,7 +475,7 @@ scores.round(3)
 
 # %%
 maps = [latent.tsne(points, seed) for points in views.values()]
-fig = figures.latent_maps(
+fig = plots.latent_maps(
     maps, diameter[known], [f"{view}, arm {arm}" for view in views],
     [f"kNN R² of log diameter {knn[view]:.2f}" for view in views],
     "Validation nodules at baseline", run.synthetic)

@@ -79,15 +79,16 @@ import pandas as pd
 import torch
 
 from namd.data.cohort import Cohort
-from namd.evaluation import figures
-from namd.files import replacing
+from namd.evaluation.figures import plots
+from namd.ground import seeding
+from namd.ground.files import replacing
+from namd.ground.paper import PAPER
 from namd.models import diffusion, hub, unet
 from namd.models.llm import load_llm, null_context
 from namd.models.prompts import SoftPrompts
 from namd.models.vae import load_latents, load_vae
-from namd.study.paper import PAPER
-from namd.study.run import check, show, start
-from namd.training import loop, parallel, seeding
+from namd.study.notebook import check, show, start
+from namd.training import loop, parallel
 
 run = start("03_diffusion_pretraining", globals())
 p = run.p
@@ -138,7 +139,7 @@ with torch.no_grad():
     x2_round = vae.decode_scaled(z_real)
 
 # %%
-fig = figures.image_grid([x2[:8, 0], x2_round[:, 0], *z_real.transpose(0, 1) / 3],
+fig = plots.image_grid([x2[:8, 0], x2_round[:, 0], *z_real.transpose(0, 1) / 3],
                          row_titles=["crop", "decoded", *(f"latent {c}" for c in "1234")], synthetic=run.synthetic,
                          title=f"Validation follow-ups and their latents (n = {len(z_real)})")
 run.figure(fig, "uncond_latents")
@@ -190,7 +191,7 @@ check("the squares of both factors sum to 1", torch.allclose(signal**2 + noise**
 grid_t = torch.linspace(0, p.n_timesteps - 1, 7).long()
 with torch.no_grad():
     fade = [vae.decode_scaled(diffusion.q_sample(z, eps, s.expand(3), alpha_bar))[:, 0] for s in grid_t]
-fig = figures.image_grid(list(zip(*fade, strict=True)), [f"t = {s}" for s in grid_t.tolist()],
+fig = plots.image_grid(list(zip(*fade, strict=True)), [f"t = {s}" for s in grid_t.tolist()],
                          title="The forward process, decoded (n = 3)", synthetic=run.synthetic)
 run.figure(fig, "uncond_forward")
 
@@ -420,7 +421,7 @@ history = loop.fit(step, net, n_steps=p.uncond_steps, n_items=n_items, batch_siz
 
 # %%
 run.table(history, "train_uncond")
-fig = figures.training_curves(history, ["loss", "val_loss", "lr"], synthetic=run.synthetic,
+fig = plots.training_curves(history, ["loss", "val_loss", "lr"], synthetic=run.synthetic,
                               title=f"Eq. 9, arm {run.arm}, {n_items:,} training latents")
 for ax in fig.axes[:2]:
     ax.axhline(yardstick, color="0.4", ls="--", lw=1)
@@ -490,7 +491,7 @@ with torch.no_grad():
     x_new = vae.decode_scaled(z_new[:16])
 
 # %%
-fig = figures.image_grid([x2[:8, 0], x2_round[:, 0], x_new[:8, 0], x_new[8:, 0]],
+fig = plots.image_grid([x2[:8, 0], x2_round[:, 0], x_new[:8, 0], x_new[8:, 0]],
                          row_titles=["real", "decoded", "sampled", "sampled"], synthetic=run.synthetic,
                          title=f"Nodules that nobody has (16 samples, {p.uncond_steps} training steps)")
 run.figure(fig, "uncond_samples")

@@ -78,18 +78,19 @@ import torch
 
 from namd.data.cohort import Cohort
 from namd.data.report import EHR, report_texts
-from namd.evaluation import figures
-from namd.files import replacing
+from namd.evaluation.figures import plots
 from namd.forecasters.namd import NAMD
+from namd.ground import seeding
+from namd.ground.files import replacing
+from namd.ground.paper import PAPER
 from namd.models import diffusion, hub, unet
 from namd.models.llm import eos_states, load_llm, probe_score
+from namd.models.pipeline import NAMDPipeline
 from namd.models.prefix import states_at
 from namd.models.prompts import ContextBank, SoftPrompts, encode, encode_all
 from namd.models.vae import load_latents, load_vae
-from namd.pipeline import NAMDPipeline
-from namd.study.paper import PAPER
-from namd.study.run import check, show, start
-from namd.training import loop, parallel, seeding
+from namd.study.notebook import check, show, start
+from namd.training import loop, parallel
 
 run = start("04_conditional_training", globals())
 p = run.p
@@ -377,7 +378,7 @@ history = loop.fit(
 
 # %%
 run.table(history, "train_cond")
-fig = figures.training_curves(history, ["loss", "val_loss", "grad_norm", "prompts_moved"],
+fig = plots.training_curves(history, ["loss", "val_loss", "grad_norm", "prompts_moved"],
                               title=f"Eq. 10, {n_items:,} training and {len(val)} validation pairs",
                               synthetic=run.synthetic)
 run.figure(fig, "cond_loss")
@@ -443,7 +444,7 @@ x2_mean = x2_hat.mean(dim=0)
 grid = torch.stack([x1, x2, *x2_hat, x2_mean, (x2_mean - x2).abs() - 1], dim=1)[:, :, 0]  # (6, 7, S, S)
 names = [f"{'malignant' if label else 'benign'}, {mm:g} mm"
          for label, mm in zip(val.label[six], ehr.sct_long_dia, strict=True)]
-fig = figures.image_grid(grid, ["x1", "x2", *(f"seed {s}" for s in seeds), "mean", "|error|"], names,
+fig = plots.image_grid(grid, ["x1", "x2", *(f"seed {s}" for s in seeds), "mean", "|error|"], names,
                          "Six validation patients, three draws each (n = 6)", run.synthetic)
 run.figure(fig, "cond_forecasts")
 

@@ -71,9 +71,9 @@ n_boot: int = 1000                       # bootstrap resamples of the patients
 compare_arms: list = ["namd", "no_align_no_pred"]  # Table 1: the last two rows
 
 # %%
-from namd import workers
+from namd.ground import workers
 
-workers.ready("namd.evaluation.table1", "namd.forecasters.namd")  # worker processes import beside us
+workers.ready("namd.evaluation.tables.table1", "namd.forecasters.namd")  # worker processes import beside us
 
 from functools import partial
 
@@ -86,14 +86,16 @@ from namd.data import brock
 from namd.data.cohort import Cohort
 from namd.data.phantom import oracle
 from namd.data.report import PATIENT, record_vector
-from namd.evaluation import calibration, curves, differences, figures, growth, intervals, layout, metrics, runs, table1
-from namd.evaluation.inception import load as load_inception
-from namd.forecasters import controls
+from namd.evaluation.figures import curves, plots
+from namd.evaluation.stats import calibration, growth, intervals, metrics
+from namd.evaluation.stats.inception import load as load_inception
+from namd.evaluation.tables import differences, layout, probabilities, table1
+from namd.forecasters import controls, drawing
 from namd.forecasters.namd import NAMD
+from namd.ground.paper import PAPER
 from namd.models import judge as judging
 from namd.models.losses import perceptual
-from namd.study.paper import PAPER
-from namd.study.run import check, show, start
+from namd.study.notebook import check, show, start
 
 run = start("05_evaluation", globals())
 compare_arms = run.trained_arms()
@@ -170,10 +172,10 @@ decides = ["seed", "device", "threads", "image_size", "window_low", "window_high
            *(name for name in vars(run.p) if name.startswith("judge_"))]
 key = run.part_key(["namd.models.judge"], decides, "runs/01.json")                          # not the rows to come
 judges, history = judging.train_judges(train, val, run.p, run.root / "judge", run.device, key,
-                                       runs.n_processes(eval_workers, judge_seeds))
+                                       drawing.n_processes(eval_workers, judge_seeds))
 judge = judges[0]                                          # reads Table 1; the others: Section 6
 columns = [name for name in ("loss_label", "loss_attributes", "val_loss") if name in history]
-run.figure(figures.training_curves(history, columns, "Judge (nats)", run.synthetic), "judge_training")
+run.figure(plots.training_curves(history, columns, "Judge (nats)", run.synthetic), "judge_training")
 
 # %% [markdown]
 # **What to see.** Validation loss (last panel) falls, then stays or rises: the weights of its
@@ -206,7 +208,7 @@ s1 = np.array([0.9, 0.6, 0.3])                             # malignant
 s0 = np.array([0.7, 0.3, 0.1])                             # benign
 M = (s1[:, None] > s0) + 0.5 * (s1[:, None] == s0)         # (3, 3)
 label_6, prob_6 = np.array([1, 1, 1, 0, 0, 0]), np.concatenate([s1, s0])
-run.figure(figures.matrices([M], ["wins of malignant i over benign j"]), "auroc_pairs")
+run.figure(plots.matrices([M], ["wins of malignant i over benign j"]), "auroc_pairs")
 
 # %% [markdown]
 # **What to see.** Six wins, one tie, two losses: 6.5 / 9. Row 3 is the weak malignant nodule,
@@ -298,13 +300,13 @@ show(controls.PermutedRecords)
 
 # %%
 k_of = {"oracle": oracle_runs} | dict.fromkeys(compare_arms, k_runs)         # the other rows: one run
-seeds = {row: runs.run_seeds(k_of.get(row, 1)) for row in makers}
+seeds = {row: drawing.run_seeds(k_of.get(row, 1)) for row in makers}
 drawn_by = dict.fromkeys(makers) | {arm: arm for arm in compare_arms}
 drawn_by |= dict.fromkeys(["permuted records", "permuted patients"], "namd")
-keys = {row: runs.row_key(run, drawn_by[row], row, seeds[row]) for row in makers}
-runs.draw_rows(makers, x1, test.ehr, seeds, run.root / "samples", eval_batch, threads, eval_workers,
+keys = {row: drawing.row_key(run, drawn_by[row], row, seeds[row]) for row in makers}
+drawing.draw_rows(makers, x1, test.ehr, seeds, run.root / "samples", eval_batch, threads, eval_workers,
                run.p.precision, keys)
-{row: tuple(runs.load_row(run.root / "samples", row).shape[:2]) for row in makers}
+{row: tuple(drawing.load_row(run.root / "samples", row).shape[:2]) for row in makers}
 
 # %% [markdown]
 # Six test patients, three malignant and three benign, drawn by lot:
@@ -312,12 +314,12 @@ runs.draw_rows(makers, x1, test.ehr, seeds, run.root / "samples", eval_batch, th
 # %%
 rng = np.random.default_rng(seed)
 six = np.concatenate([rng.permutation(np.flatnonzero(label == v))[:3] for v in (1, 0)])
-x2_hat = runs.load_row(run.root / "samples", "namd")                         # (K, N, 1, 64, 64)
+x2_hat = drawing.load_row(run.root / "samples", "namd")                         # (K, N, 1, 64, 64)
 error = x2_hat.mean(0) - x2                                                  # (N, 1, 64, 64)
 grid = [[x1[i, 0], x2[i, 0], *x2_hat[:2, i, 0], x2_hat[:, i, 0].mean(0), error[i, 0]] for i in six]
 heads = ["baseline x1", "follow-up x2", "sample 1", "sample 2", f"mean of {k_runs}", "mean - x2"]
-names = [f"{figures.LABELS[label[i]]}\n{test.table['sct_long_dia'].iloc[i]:.0f} mm" for i in six]
-run.figure(figures.image_grid(grid, heads, names, "namd, six test patients", run.synthetic), "test_grid")
+names = [f"{plots.LABELS[label[i]]}\n{test.table['sct_long_dia'].iloc[i]:.0f} mm" for i in six]
+run.figure(plots.image_grid(grid, heads, names, "namd, six test patients", run.synthetic), "test_grid")
 
 # %% [markdown]
 # **What to see.** Mid-grey in the last column is no error. A white or black ring around the nodule
@@ -462,7 +464,7 @@ shown = [row for row in prob if "-seed" not in row]        # other training seed
 
 # %%
 run.table(table.round(6), "table1")
-runs.save_probabilities(run.root / "metrics" / "probabilities.parquet", prob, pair_id, patient)
+probabilities.save_probabilities(run.root / "metrics" / "probabilities.parquet", prob, pair_id, patient)
 layout.table1(table.loc[shown], compare_arms)
 
 # %% [markdown]

@@ -65,13 +65,14 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from namd.data.cohort import Cohort
-from namd.evaluation import boundary, figures, intervals, levels, metrics, referral, runs, section43, variance
-from namd.evaluation import variance_figures as plots
-from namd.evaluation.runs import load_row, run_seeds
+from namd.evaluation.figures import plots, variance_figures
+from namd.evaluation.stats import boundary, intervals, levels, metrics, referral, variance
+from namd.evaluation.tables import probabilities, section43
+from namd.forecasters import drawing
 from namd.forecasters.namd import NAMD
+from namd.ground.paper import PAPER
 from namd.models.judge import load_judge
-from namd.study.paper import PAPER
-from namd.study.run import check, show, start
+from namd.study.notebook import check, show, start
 
 run = start("06_variance_analysis", globals())
 
@@ -93,13 +94,13 @@ test = Cohort.open(run.need("cohort", made_by="01")).split("test")
 x1, x2 = test.images(image_size, window_low, window_high)
 label, pair_id, patient = test.label, list(test.table.index), test.patient
 run.need("samples/namd.npy", made_by="05")
-x2_hat = load_row(run.root / "samples", "namd")
+x2_hat = drawing.load_row(run.root / "samples", "namd")
 x2_hat.shape
 
 # %%
-probabilities = pd.read_parquet(run.need("metrics/probabilities.parquet", made_by="05"))
-trained = runs.training_seeds(probabilities["row"], "namd")           # "namd" first
-prob_all = runs.stack(probabilities, trained, pair_id)
+judged = pd.read_parquet(run.need("metrics/probabilities.parquet", made_by="05"))
+trained = probabilities.training_seeds(judged["row"], "namd")           # "namd" first
+prob_all = probabilities.stack(judged, trained, pair_id)
 prob = prob_all[0]
 pd.DataFrame(prob[:, :5].round(3), columns=pair_id[:5])
 
@@ -172,7 +173,7 @@ cells = cells.reindex(columns=[0, 1], fill_value=0).rename(columns={0: "benign",
 run.table(cells.rename_axis("regime").reset_index(), "regimes")
 
 # %%
-fig = plots.error_and_variance(table, regime, error_cut, var_cut, k_runs, synthetic=run.synthetic)
+fig = variance_figures.error_and_variance(table, regime, error_cut, var_cut, k_runs, synthetic=run.synthetic)
 run.figure(fig, "fig3_error_and_variance")
 
 # %% [markdown]
@@ -215,7 +216,7 @@ print("difference {:+.2f} [{:+.2f}, {:+.2f}]".format(*benign_lead))
 # %%
 def case(name, label_i, i):
     """Images of test nodule i for the panel; only the names when the cell is empty."""
-    head = {"name": f"{name}\n{figures.LABELS[label_i]}", "note": "no such nodule"}
+    head = {"name": f"{name}\n{plots.LABELS[label_i]}", "note": "no such nodule"}
     if i is None:
         return head
     note = f"mean p {table['prob_mean'][i]:.2f}, Var(p) {table['prob_var'][i]:.4f}"
@@ -224,7 +225,7 @@ def case(name, label_i, i):
 
 picked = variance.pick_cases(table, regime)
 panel_cases = [case(name, v, i) for (name, v), i in picked.items()]
-fig = plots.case_panel(panel_cases, k_runs, synthetic=run.synthetic)
+fig = variance_figures.case_panel(panel_cases, k_runs, synthetic=run.synthetic)
 run.figure(fig, "fig3_cases")
 
 # %% [markdown]
@@ -284,7 +285,7 @@ cuts = np.nanquantile(diameter_mm, [1 / 3, 2 / 3])
 sizes = [f"below {cuts[0]:.1f} mm", "between", f"{cuts[1]:.1f} mm and more"]
 size_third = np.digitize(diameter_mm, cuts)                          # (N,) of 0, 1, 2
 profiles = {name: (bins[size_third == i], patient[size_third == i]) for i, name in enumerate(sizes)}
-fig = plots.boundary(profiles, edges, within, boundary.RING_MM, k_runs, synthetic=run.synthetic)
+fig = variance_figures.boundary(profiles, edges, within, boundary.RING_MM, k_runs, synthetic=run.synthetic)
 run.figure(fig, "boundary")
 
 # %% [markdown]
@@ -362,13 +363,13 @@ check("k: pairs reach half of it", np.isclose(divided_by_k, four.var(ddof=1) / 2
 chosen = section43.one_a_patient(patient, var_nodules, seed, "figure 5")
 n_shown = len(chosen)
 makers = {f"figure 5 {row}": partial(NAMD, run.need(f"arms/{row}/namd", made_by="04").parent, run.p) for row in trained}
-seeds = run_seeds(1) + run_seeds(max(var_runs, k_runs))[k_runs:]
-keys = {f"figure 5 {row}": runs.row_key(run, row, seeds, chosen.tolist()) for row in trained}
-runs.draw_rows(makers, x1[chosen], test.ehr.iloc[chosen], dict.fromkeys(makers, seeds),
+seeds = drawing.run_seeds(1) + drawing.run_seeds(max(var_runs, k_runs))[k_runs:]
+keys = {f"figure 5 {row}": drawing.row_key(run, row, seeds, chosen.tolist()) for row in trained}
+drawing.draw_rows(makers, x1[chosen], test.ehr.iloc[chosen], dict.fromkeys(makers, seeds),
                run.root / "samples", eval_batch, threads, precision=precision, keys=keys)
 
 # %%
-drawn = [load_row(run.root / "samples", name) for name in makers]    # R of (1 + new runs, n_shown, 1, 64, 64)
+drawn = [drawing.load_row(run.root / "samples", name) for name in makers]    # R of (1 + new runs, n_shown, 1, 64, 64)
 gap_redrawn = float((drawn[0][0] - x2_hat[0, chosen]).abs().max())
 check("run 0 is drawn again as notebook 05 drew it", gap_redrawn < 0.01, f"{gap_redrawn:.5f}")
 
@@ -382,7 +383,7 @@ tolerance, k_max = section43.TOLERANCE, len(prob_shown)
 running = variance.running_variance(prob_shown)                      # (k_max, n_shown)
 k_at = min(PAPER["running_variance_plateau"], 2 * k_max // 3)
 share = {f"judged against run {k}": variance.settled(running[:k], tolerance) for k in (k_max, k_at)}
-fig = plots.running_variance(running, share, title=f"n = {n_shown} test nodules", synthetic=run.synthetic)
+fig = variance_figures.running_variance(running, share, title=f"n = {n_shown} test nodules", synthetic=run.synthetic)
 run.figure(fig, "fig5_running_variance")
 
 # %% [markdown]
@@ -437,7 +438,7 @@ panels = [
           lambda k: np.sqrt(2 / (k - 1)), relative=True),
     panel("AUROC of mean p", prob, ks_all, 0.005, lambda v: intervals.placements(label, v.mean(0))[0].mean()),
 ]
-fig = plots.precision(panels, title="Standard error of K runs", synthetic=run.synthetic)
+fig = variance_figures.precision(panels, title="Standard error of K runs", synthetic=run.synthetic)
 run.figure(fig, "run_precision")
 
 # %% [markdown]
@@ -487,7 +488,7 @@ show(referral.referral_curve)
 shares = np.linspace(0, 0.6, 13)
 orders = {"largest Var(p) first": table["prob_var"], "largest share of its ceiling first": table["prob_var"] / ceiling}
 referred = {name: referral.referral_curve(table, order, error_cut, shares, counts) for name, order in orders.items()}
-fig = plots.referral(referred, len(label), synthetic=run.synthetic)
+fig = variance_figures.referral(referred, len(label), synthetic=run.synthetic)
 run.figure(fig, "referral")
 
 # %% [markdown]
@@ -509,7 +510,7 @@ print("AUROC gained: {:+.3f} [{:+.3f}, {:+.3f}]".format(*gain), quarter[["error"
 show(section43.measure)
 
 # %%
-found = [section43.measure(p, label, *maps(load_row(run.root / "samples", row)), distance, counts)
+found = [section43.measure(p, label, *maps(drawing.load_row(run.root / "samples", row)), distance, counts)
          for row, p in zip(trained, prob_all, strict=True)]
 settled_all = np.array([section43.settled_at(p, k_at) for p in shown_all])     # (R, n_shown)
 
@@ -627,7 +628,7 @@ pd.crosstab(pd.Series(regime, name="top quarter"), pd.Series(fixed, name="sd abo
 k, broken = np.arange(2, k_max + 1), variance.running_variance(prob_shown, ddof=0)
 medians = pd.DataFrame({"by k - 1": np.median(running[1:], axis=1), "by k": np.median(broken[1:], axis=1)}, index=k)
 ax = medians.plot(figsize=(5, 3), xlabel="runs k", ylabel="median Var(p)", title=f"n = {n_shown} test nodules")
-figures.finish(ax.figure, synthetic=run.synthetic).set_layout_engine("constrained")
+plots.finish(ax.figure, synthetic=run.synthetic).set_layout_engine("constrained")
 check("the ratio is (k - 1) / k: 95 % at k = 20", np.allclose(medians["by k"] / medians["by k - 1"], 1 - 1 / k))
 
 # %% [markdown]

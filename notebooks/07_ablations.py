@@ -63,15 +63,17 @@ from scipy.stats import t
 from sklearn.manifold import trustworthiness
 
 from namd.data.cohort import Cohort
-from namd.errors import UserError
-from namd.evaluation import doses, figures, intervals, latent, levels, metrics, runs
-from namd.evaluation.claims import PAPER_ARMS
-from namd.evaluation.ledger import ledger, settle
-from namd.evaluation.variance import verdict
+from namd.evaluation.figures import plots
+from namd.evaluation.stats import intervals, latent, levels, metrics, variance
+from namd.evaluation.tables import doses, probabilities
+from namd.evaluation.tables.claims import PAPER_ARMS
+from namd.evaluation.tables.ledger import ledger, settle
+from namd.ground import order, paths
+from namd.ground.errors import UserError
+from namd.ground.paper import PAPER
 from namd.models.vae import load_vae
-from namd.study import params, series
-from namd.study.paper import PAPER
-from namd.study.run import check, show, start
+from namd.study import params
+from namd.study.notebook import check, show, start
 
 run = start("07_ablations", globals())
 compare_arms = run.trained_arms()
@@ -92,9 +94,9 @@ compare_arms = run.trained_arms()
 # from another seed. Which arms does this run have, and what makes a missing one?
 
 # %%
-probabilities = pd.read_parquet(run.need("metrics/probabilities.parquet", made_by="05"))
-evaluated = list(dict.fromkeys(probabilities["row"]))
-files = {file.stem: params.read_layer(file) for file in sorted(series.ABLATIONS.glob("*.yaml"))}
+judged = pd.read_parquet(run.need("metrics/probabilities.parquet", made_by="05"))
+evaluated = list(dict.fromkeys(judged["row"]))
+files = {file.stem: params.read_layer(file) for file in sorted(paths.ABLATIONS.glob("*.yaml"))}
 if missing := set(compare_arms) - set(evaluated):
     raise UserError(f"{min(missing)} was trained after notebook 05 had run: run 05 again")
 reference, *others = [arm for arm in compare_arms if "-seed" not in arm]
@@ -106,7 +108,7 @@ pd.DataFrame([dict(arm=name, changes=layer, command="" if name in evaluated else
 # the reference must come from the arm's own file.
 
 # %%
-def stamp(arm, numbers=series.PER_ARM):
+def stamp(arm, numbers=order.PER_ARM):
     """Parameters that notebooks 02-04 of an arm were run with."""
     records = [run.need(f"arms/{arm}/runs/{n}.json", made_by=n) for n in numbers]
     return {name: v for file in records for name, v in json.loads(file.read_text())["parameters"].items()}
@@ -157,7 +159,7 @@ def names(row):
     """Rows of the reference and of `row` at each training seed that both have."""
     if row.startswith("permuted"):                                       # drawn by the reference itself
         return [reference], [row]
-    ours, theirs = (runs.training_seeds(evaluated, arm) for arm in (reference, row))
+    ours, theirs = (probabilities.training_seeds(evaluated, arm) for arm in (reference, row))
     if row in compare_arms:
         ours = [arm for arm in ours if arm.replace(reference, row, 1) in theirs]
         theirs = [arm.replace(reference, row, 1) for arm in ours]
@@ -192,7 +194,7 @@ STATISTICS = {"AUROC": intervals.auroc_draws, "AUPRC": intervals.auprc_draws}
 
 def diagnosis(row):
     """Reference - row in AUROC and AUPRC."""
-    prob_a, prob_b = (runs.stack(probabilities, rows, pair_id) for rows in names(row))
+    prob_a, prob_b = (probabilities.stack(judged, rows, pair_id) for rows in names(row))
     n_train = len(prob_a)
     resamples = levels.resample(label, n_train, n_boot, seed, "effects", patient=patient)
     for quantity, statistic in STATISTICS.items():
@@ -227,7 +229,7 @@ def image_quality(row):
 def share(ceiling):
     """Share of the gap from the real baseline to the ceiling that the reference closes."""
     rows = [["real baseline"], names(ceiling)[0], [ceiling]]
-    prob = [runs.stack(probabilities, part, pair_id) for part in rows]
+    prob = [probabilities.stack(judged, part, pair_id) for part in rows]
     n_train = len(prob[1])
     resamples = levels.resample(label, n_train, n_boot, seed, "effects", patient=patient)
     drawn = intervals.gap_closed(*(levels.draws(intervals.auroc_draws, label, part, resamples) for part in prob))
@@ -250,11 +252,11 @@ def share(ceiling):
 # %%
 def alignment(row, with_it, without):
     """Main effect of the alignment loss; nothing where an arm is missing."""
-    sides = [[runs.training_seeds(evaluated, arm) for arm in side] for side in (with_it, without)]
+    sides = [[probabilities.training_seeds(evaluated, arm) for arm in side] for side in (with_it, without)]
     n_train = min(map(len, sides[0] + sides[1]))
     if n_train == 0:
         return []
-    prob_a, prob_b = (np.concatenate([runs.stack(probabilities, arm[:n_train], pair_id) for arm in side], axis=1)
+    prob_a, prob_b = (np.concatenate([probabilities.stack(judged, arm[:n_train], pair_id) for arm in side], axis=1)
                       for side in sides)
     resamples = levels.resample(label, n_train, n_boot, seed, "effects", patient=patient)
     value, low, high = levels.estimate(intervals.auroc_draws, label, prob_a, resamples, minus=prob_b)
@@ -278,7 +280,7 @@ compared = [*parts, *controls, "alignment", "alignment, epsilon"]
 shown = effects[effects["row"].isin(compared) & (effects["quantity"] == "AUROC")]
 n_malignant = int(label.sum())
 title = f"AUROC, {reference} - row, 95 %; n = {len(label)} test nodules, {n_malignant} malignant, K = {k_runs}"
-run.figure(figures.forest(shown, "difference in AUROC", title, reference=0, synthetic=run.synthetic), "effects_auroc")
+run.figure(plots.forest(shown, "difference in AUROC", title, reference=0, synthetic=run.synthetic), "effects_auroc")
 
 # %% [markdown]
 # **What to see.** A dot right of the dashed line favours NAMD. If the bar crosses the line, this
@@ -393,7 +395,7 @@ def order(view, kind):
         value, low, high = levels.interval(np.array([score[a] - score[b] for a, b in each]),
                                            np.array([drawn[a] - drawn[b] for a, b in each]), resamples.weights)
         yield dict(arm=arm, latent=view, reader=kind, r2_reference=score[reference], r2_arm=score[arm], n=len(y),
-                   value=value, low=low, high=high, verdict=verdict(low, high), over=levels.covers(len(each)),
+                   value=value, low=low, high=high, verdict=variance.verdict(low, high), over=levels.covers(len(each)),
                    training_seeds=len(each))
 
 
@@ -406,7 +408,7 @@ run.table(ordered, "ablation_order").round(3)
 if len(lines := ordered[ordered["arm"].isin(parts)]):
     lines = lines.assign(row=lines["arm"] + ": " + lines["latent"] + ", " + lines["reader"])
     title = f"R2 of log diameter, {reference} - arm, 95 %; n = {len(y)} test nodules"
-    run.figure(figures.forest(lines, "difference in R2", title, 0, synthetic=run.synthetic), "ablation_order")
+    run.figure(plots.forest(lines, "difference in R2", title, 0, synthetic=run.synthetic), "ablation_order")
 
 # %% [markdown]
 # **What to see.** A bar to the right of 0 says that the aligned latent tells more about diameter.
@@ -454,7 +456,7 @@ def drawn(view):
     r2 = [latent.r2(y, latent.out_of_fold(m, y, "knn", seed=seed, patient=patient[known])) for m in maps]
     trust = [trustworthiness(latents[arm][view], m, n_neighbors=k) for arm, m in zip(pictured, maps, strict=True)]
     scores = [f"map R2 {a:.2f}, trustworthiness {b:.2f}" for a, b in zip(r2, trust, strict=True)]
-    return figures.latent_maps(maps, diameter_mm[known], pictured, scores,
+    return plots.latent_maps(maps, diameter_mm[known], pictured, scores,
                                f"t-SNE of the {view} test latents", run.synthetic)
 
 
@@ -595,7 +597,7 @@ check("shuffled diameters cannot be read", broken < 0.3, round(broken, 3))
 # #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
-mean_a, mean_b = (runs.stack(probabilities, [row], pair_id)[0].mean(0) for row in (reference, "real baseline"))
+mean_a, mean_b = (probabilities.stack(judged, [row], pair_id)[0].mean(0) for row in (reference, "real baseline"))
 _, se_here, *_ = intervals.delong_paired(label, mean_a, mean_b, patient=patient)
 n_paper, drop = PAPER["cohort"]["test_malignant"], with_it["auroc"][0] - without["auroc"][0]
 se_paper = se_here * np.sqrt(n_malignant / n_paper)

@@ -90,9 +90,9 @@ n_boot: int = 1000                       # bootstrap resamples of the patients
 compare_arms: list = ["namd", "no_align_no_pred"]  # rows of notebook 05
 
 # %%
-from namd import workers
+from namd.ground import workers
 
-workers.ready("namd.evaluation.table1", "namd.forecasters.namd")  # worker processes import beside us
+workers.ready("namd.evaluation.tables.table1", "namd.forecasters.namd")  # worker processes import beside us
 
 from functools import partial
 from types import SimpleNamespace
@@ -102,17 +102,20 @@ import pandas as pd
 import torch
 
 from namd.data.cohort import Cohort
-from namd.evaluation import comparators, differences, figures, intervals, layout, runs, table1
-from namd.evaluation.inception import load as load_inception
-from namd.evaluation.ledger import ledger
-from namd.forecasters import brlp, ddl_cxr, flow, mcwgan
-from namd.forecasters import systems as compared
+from namd.evaluation.figures import plots
+from namd.evaluation.stats import intervals
+from namd.evaluation.stats.inception import load as load_inception
+from namd.evaluation.tables import comparators, differences, layout, probabilities, table1
+from namd.evaluation.tables.ledger import ledger
+from namd.forecasters import drawing, flow
+from namd.forecasters import registry as compared
 from namd.forecasters.controls import CopyBaseline, MeanFollowUp
 from namd.forecasters.namd import NAMD
+from namd.forecasters.systems import brlp, ddl_cxr, mcwgan
 from namd.forecasters.trained import Trained
 from namd.models.judge import load_judge
 from namd.models.losses import perceptual
-from namd.study.run import check, show, start
+from namd.study.notebook import check, show, start
 
 run = start("08_comparators", globals())
 p, WIDE = run.p, {"text-align": "left", "white-space": "normal"}
@@ -272,7 +275,7 @@ show(brlp.stabilised)
 cohort = Cohort.open(run.need("cohort"))
 pairs, val, test = cohort.split("train", "val"), cohort.split("val"), cohort.split("test")
 keys = compared.keys(run, p.systems)
-compared.fit_all(run.root, p, keys, pairs, runs.n_processes(eval_workers, len(keys)))
+compared.fit_all(run.root, p, keys, pairs, drawing.n_processes(eval_workers, len(keys)))
 
 # %%
 folders = {name: run.root / "systems" / name for name in p.systems}
@@ -328,17 +331,17 @@ if p.system_steps >= 200:
 # %%
 x1, x2 = test.images(*crop)                                # (N, 1, S, S) each
 label, pair_id, patient = test.label, list(test.table.index), test.patient
-seeds = {row: runs.run_seeds(p.k_runs if make().stochastic else 1) for row, make in makers.items()}
-runs.draw_rows(makers, x1, test.ehr, seeds, run.root / "samples", eval_batch, threads, eval_workers, precision,
+seeds = {row: drawing.run_seeds(p.k_runs if make().stochastic else 1) for row, make in makers.items()}
+drawing.draw_rows(makers, x1, test.ehr, seeds, run.root / "samples", eval_batch, threads, eval_workers, precision,
                compared.row_keys(keys, seeds, eval_batch))
 
 # %%
 rng = np.random.default_rng(seed)
 six = np.concatenate([rng.permutation(np.flatnonzero(label == v))[:3] for v in (1, 0)])
-drawn = {row: runs.load_row(run.root / "samples", row)[0] for row in ["namd", *makers]}
+drawn = {row: drawing.load_row(run.root / "samples", row)[0] for row in ["namd", *makers]}
 grid = [[x1[i, 0], x2[i, 0], *(images[i, 0] for images in drawn.values())] for i in six]
 names = [f"{'malignant' if label[i] else 'benign'}\n{pair_id[i]}" for i in six]
-fig = figures.image_grid(grid, ["x1", "x2", *drawn], names, f"One draw of every row, six of n = {len(label)}",
+fig = plots.image_grid(grid, ["x1", "x2", *drawn], names, f"One draw of every row, six of n = {len(label)}",
                          run.synthetic)
 run.figure(fig, "comparator_grid")
 
@@ -362,7 +365,7 @@ prob, values = table1.score_rows(run.root / "samples", ["namd", *makers], x1, x2
 old = pd.read_csv(run.need("metrics/table1.csv", made_by="05")).set_index("row")
 beside = {"table1_digest": old.pop("digest").iloc[0]}      # the rows below stand beside this very table
 readings = pd.read_parquet(run.need("metrics/probabilities.parquet", made_by="05"))
-apart = np.abs(runs.stack(readings, ["namd"], pair_id)[0] - prob["namd"]).max()
+apart = np.abs(probabilities.stack(readings, ["namd"], pair_id)[0] - prob["namd"]).max()
 check("the judge reads every image of NAMD as in notebook 05", apart < 0.01, float(apart))
 new = pd.DataFrame({row: table1.diagnosis_columns(label, prob[row], patient) for row in makers}).T.rename_axis("row")
 new = table1.image_columns({row: values[row] for row in makers}).join(new)
@@ -370,7 +373,7 @@ new = new.assign(n=len(label), malignant=int(label.sum()), k=[len(prob[row]) for
 new = table1.beside_the_paper(new, run.synthetic, lpips_weights, paper_names)
 run.table(new.assign(**beside), "comparators")
 by_row = {row: prob[row] for row in makers}
-runs.save_probabilities(run.root / "metrics" / "comparator_probabilities.parquet", by_row, pair_id, patient)
+probabilities.save_probabilities(run.root / "metrics" / "comparator_probabilities.parquet", by_row, pair_id, patient)
 
 # %%
 whole = pd.concat([old.drop(columns="run_name"), new]).fillna({"paper_row": "", "comparable": ""})

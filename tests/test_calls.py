@@ -7,12 +7,12 @@ from importlib.util import find_spec
 
 import pytest
 
-from namd.study import params, series
+from namd.ground import order, paths
 
-SOURCES = {number: "\n".join(source for kind, _, source in series.cells(number) if kind == "code")
-           for number in series.AFTER}
-SOURCES |= {file.relative_to(params.REPO).as_posix(): file.read_text(encoding="utf-8")
-            for file in sorted(params.REPO.glob("namd/**/*.py"))}
+SOURCES = {number: "\n".join(source for kind, _, source in order.cells(number) if kind == "code")
+           for number in order.AFTER}
+SOURCES |= {file.relative_to(paths.REPO).as_posix(): file.read_text(encoding="utf-8")
+            for file in sorted(paths.REPO.glob("namd/**/*.py"))}
 
 
 def imported(tree):
@@ -65,5 +65,5 @@ def test_every_call_fits_its_signature(name):
 
 @pytest.mark.parametrize("call", ["load(1, 2)", "load()", "load(file=1)", "load(*a, b=1)", "table1.clouds(1, 2, b=3)"])
 def test_a_call_that_does_not_fit_is_found(call):
-    head = "from namd.evaluation import table1\nfrom namd.evaluation.inception import load\n"
+    head = "from namd.evaluation.tables import table1\nfrom namd.evaluation.stats.inception import load\n"
     assert len(misfits(f"{head}x = {call} if y else None")) == 1 and not misfits(f"{head}load = 1\nload(1)")

@@ -8,7 +8,7 @@ import tomllib
 
 import yaml
 
-from namd.study.params import REPO
+from namd.ground.paths import REPO
 
 LOCK = [line for line in (REPO / "requirements.lock").read_text().splitlines() if line]
 OPTIONAL = {"idc_index", "torch_fidelity"}

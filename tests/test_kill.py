@@ -14,15 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from namd.study import params, series
-from namd.training import checkpoint, seeding
+from namd.ground import order, paths, seeding
+from namd.study.runner import plan
+from namd.training import checkpoint
 
-SMOKE = params.REPO / "params" / "smoke.yaml"
+SMOKE = paths.REPO / "params" / "smoke.yaml"
 PAIRS = ["vae_steps=24", "uncond_steps=24", "cond_steps=24", "save_every=2", "judge_steps=300", "eval_batch=6",
          "eval_workers=1", "data_workers=1", "n_boot=20", "var_nodules=12", "compare_arms=[namd]"]
-PLAN = series.Plan([SMOKE], PAIRS)
+PLAN = plan.Plan([SMOKE], PAIRS)
 FORK = multiprocessing.get_context("forkserver")        # the imports are paid for once
-FORK.set_forkserver_preload(["namd.pipeline", "namd.study.run", "namd.evaluation.table1", "lpips", "sklearn.manifold"])
+FORK.set_forkserver_preload(["namd.models.pipeline", "namd.study.notebook", "namd.evaluation.tables.table1", "lpips",
+                             "sklearn.manifold"])
 ARM = "smoke/arms/namd/"
 STAGES = {                                              # notebook: (what to watch, and how often it must change)
     "02": [(ARM + "checkpoints/vae/step-*", 3), (ARM + "checkpoints/vae/step-*", 4), (ARM + "latents/*", 1)],
@@ -40,13 +42,13 @@ def stage(number, outputs):
     os.environ |= {"NAMD_OUTPUTS": str(outputs), "MPLBACKEND": "Agg"}
     names = {"__name__": "__main__", **PLAN.parameters(job(number))}
     with open(os.devnull, "w") as quiet, redirect_stdout(quiet):
-        for kind, tags, source in series.cells(number):
+        for kind, tags, source in order.cells(number):
             if kind == "code" and not {"parameters", "solution"} & set(tags):
                 exec(compile(re.sub("^%.*$", "", source, flags=re.M), f"notebook {number}", "exec"), names)
 
 
 def job(number):
-    return series.Job(number, "namd" if number in series.PER_ARM else None)
+    return plan.Job(number, "namd" if number in order.PER_ARM else None)
 
 
 def start(number, outputs):
@@ -124,7 +126,7 @@ def runner(outputs, limit=None):
     """`python -m namd run 04`; no process of it may write a file of more than `limit` bytes."""
     words = [sys.executable, "-m", "namd", "run", "04", "--params", str(SMOKE)]
     return subprocess.Popen(
-        [*words, *(word for pair in PAIRS for word in ("-p", pair))], text=True, cwd=params.REPO,
+        [*words, *(word for pair in PAIRS for word in ("-p", pair))], text=True, cwd=paths.REPO,
         env={**os.environ, "NAMD_OUTPUTS": str(outputs)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         preexec_fn=lambda: limit and resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
 

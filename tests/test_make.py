@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from snakemake.cli import get_argument_parser
 
-from namd.study.params import REPO
+from namd.ground.paths import REPO
 
 CALLS = {
     "study": [[]],
@@ -23,7 +23,7 @@ CALLS = {
 def test_each_command_asks_snakemake_for_its_notebooks(command):
     printed = subprocess.run(["make", "-n", command, "PROFILE=smoke"], cwd=REPO, capture_output=True, text=True)
     assert printed.returncode == 0, printed.stderr
-    words = [shlex.split(line) for line in printed.stdout.splitlines() if " -m namd.study.order " in line]
-    calls = [get_argument_parser().parse_args(line[line.index("namd.study.order") + 1:]) for line in words]
+    words = [shlex.split(line) for line in printed.stdout.splitlines() if " -m namd.study.runner.workflow " in line]
+    calls = [get_argument_parser().parse_args(line[line.index("namd.study.runner.workflow") + 1:]) for line in words]
     assert [sorted(call.targets) for call in calls] == CALLS[command]
     assert all("params=params/smoke.yaml" in call.config[0] for call in calls)

@@ -6,14 +6,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from namd.ground import order, seeding
 from namd.models import diffusion, losses
-from namd.study import series
-from namd.training import seeding
 
 
 def run_cells(number, *definitions, **names):
     """Names that the cells of `definitions` leave behind, after every import of the notebook."""
-    cells = series.code_of(number)
+    cells = order.code_of(number)
     lines = [node for cell in cells for node in ast.parse(cell).body if isinstance(node, ast.Import | ast.ImportFrom)]
     exec(compile(ast.Module(lines, []), "imports", "exec"), names)
     for definition in definitions:

@@ -14,17 +14,17 @@ from small_delivery import CENTRE, REAL, SPACING, needs_real, write_series, writ
 from tiny_run import P, write_run
 
 from namd.__main__ import main
-from namd.data.cohort import centre_crop, window
-from namd.data.nodule import extent, read_nodule_at
+from namd.data.dicom.nodule import extent, read_nodule_at
+from namd.data.dicom.secondary import RESEARCH_ONLY
+from namd.data.dicom.series import read_series
+from namd.data.images import centre_crop, window
 from namd.data.record import read_record
 from namd.data.refused import RefusedError
-from namd.data.secondary import RESEARCH_ONLY
-from namd.data.series import read_series
-from namd.errors import UserError
-from namd.evaluation.prediction import follow_up_grid, spread_maps
-from namd.evaluation.runs import run_seeds
+from namd.evaluation.figures.prediction import follow_up_grid, spread_maps
+from namd.forecasters.drawing import run_seeds
+from namd.ground.errors import UserError
 from namd.models.judge import load_judge
-from namd.pipeline import NAMDPipeline
+from namd.models.pipeline import NAMDPipeline
 
 POINT = (-40 + CENTRE[0] * SPACING, -30 + CENTRE[1] * SPACING, 0.0)
 RECORD = {"age": 63, "gender": 1, "sct_long_dia": 12, "sct_margins": 9, "famchild": None}

@@ -9,11 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from namd.study import params, series
-from namd.study.paper import PAPER
+from namd.ground import order, paths
+from namd.ground.paper import PAPER
+from namd.study.runner import plan
 
-SMOKE = params.REPO / "params" / "smoke.yaml"
-PLAN = series.Plan([SMOKE])
+SMOKE = paths.REPO / "params" / "smoke.yaml"
+PLAN = plan.Plan([SMOKE])
 TABLE1 = ["run_08"]
 FLAGS = ["--quiet", "all", "--nolock", "--rerun-incomplete", "--rerun-triggers", "mtime"]
 
@@ -22,7 +23,7 @@ def snakemake(outputs, *more, files=(SMOKE,), flags=FLAGS):
     """Run the Snakefile below `outputs`; returns its standard output."""
     words = [sys.executable, "-m", "snakemake", "--cores", "2", *flags, "--config",
              "params=" + ",".join(map(str, files)), *more]
-    done = subprocess.run(words, cwd=params.REPO, env={**os.environ, "NAMD_OUTPUTS": str(outputs)},
+    done = subprocess.run(words, cwd=paths.REPO, env={**os.environ, "NAMD_OUTPUTS": str(outputs)},
                           capture_output=True, text=True)
     assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     return done.stdout
@@ -39,7 +40,7 @@ def outputs(tmp_path_factory):
 
 @pytest.mark.parametrize("job", PLAN.jobs(), ids=lambda job: job.label)
 def test_every_notebook_leaves_its_record_html_and_done_file(outputs, job):
-    folder, name = outputs / "smoke" / job.folder, series.notebook(job.number).stem
+    folder, name = outputs / "smoke" / job.folder, order.notebook(job.number).stem
     assert (outputs / "smoke" / PLAN.done_file(job)).is_file()
     assert (folder / "runs" / f"{job.number}.json").is_file()
     assert (folder / "notebooks" / f"{name}.ipynb").is_file()
@@ -100,7 +101,7 @@ def test_a_vae_parameter_would_rerun_the_vae_and_what_follows_but_not_the_data(o
 
 def test_an_unknown_profile_ends_in_one_sentence(tmp_path):
     words = [sys.executable, "-m", "snakemake", "--cores", "1", *FLAGS, "--config", "params=params/quik.yaml"]
-    done = subprocess.run(words, cwd=params.REPO, env={**os.environ, "NAMD_OUTPUTS": str(tmp_path)},
+    done = subprocess.run(words, cwd=paths.REPO, env={**os.environ, "NAMD_OUTPUTS": str(tmp_path)},
                           capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.strip().splitlines() == [

@@ -7,14 +7,14 @@ import torch
 from small_delivery import PARAMS, tables, write_delivery
 from small_llm import records
 
-from namd.data.nlst import build_cohort
+from namd.data.nlst.build import build_cohort
 from namd.data.report import report_texts
+from namd.ground import seeding
 from namd.models import llm, unet, vae
 from namd.models.diffusion import schedule
 from namd.models.judge import Judge
+from namd.models.pipeline import NAMDPipeline
 from namd.models.prompts import SoftPrompts, encode_all
-from namd.pipeline import NAMDPipeline
-from namd.training import seeding
 
 P = SimpleNamespace(
     seed=23, device="cpu", precision="float32", image_size=64, window_low=-1000, window_high=400, vae_path="",

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from namd.data.codes import CODES, MISSING
+from namd.data.nlst.codes import CODES, MISSING
+from namd.data.nlst.tables import MAX_DIAMETER_MM
 from namd.data.report import DIAMETERS, EHR
-from namd.data.tables import MAX_DIAMETER_MM
-from namd.errors import UserError
-from namd.text import read_json, read_text
+from namd.ground.errors import UserError
+from namd.ground.text import read_json, read_text
 
 MAX_AGE = 120
 UNABLE = "Unable to determine"

@@ -3,7 +3,7 @@
 from collections import Counter
 from contextlib import contextmanager
 
-from namd.errors import UserError
+from namd.ground.errors import UserError
 
 REASONS = {
     "E01": "table not recognised", "E02": "required column missing", "E03": "duplicate key",

@@ -9,9 +9,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from namd.data.phantom import oracle
-from namd.errors import UserError
 from namd.forecasters.base import Forecaster
-from namd.training.seeding import numpy_rng
+from namd.ground.errors import UserError
+from namd.ground.seeding import numpy_rng
 
 
 class CopyBaseline(Forecaster):

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 
 from namd.data.report import report_texts
-from namd.errors import UserError
 from namd.forecasters.base import Forecaster
-from namd.pipeline import NAMDPipeline
+from namd.ground.errors import UserError
+from namd.models.pipeline import NAMDPipeline
 
 
 class NAMD(Forecaster):

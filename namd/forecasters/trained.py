@@ -12,14 +12,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from namd import files
-from namd.data.cohort import AUGMENTATIONS, Pairs
-from namd.errors import UserError
+from namd.data.cohort import Pairs
+from namd.data.images import AUGMENTATIONS
 from namd.forecasters.base import Forecaster
+from namd.ground import files, seeding
+from namd.ground.errors import UserError
+from namd.ground.reading import read_json, reading
+from namd.ground.workers import end_if_orphaned
 from namd.models.vae import load_latents, load_vae
-from namd.reading import read_json, reading
-from namd.training import loop, seeding
-from namd.workers import end_if_orphaned
+from namd.training import loop
 
 
 class Sheet(NamedTuple):
@@ -56,7 +57,7 @@ class Trained(Forecaster):
         p: system_* and what the system reads besides; key: names parameters and sources, as in loop.fit.
         options: attributes of the class to set otherwise, e.g. sigma.
 
-    A subclass called `System` in namd/forecasters/<name>.py has `rows`, `sheet`, `build`, `stages` and `draw`.
+    A subclass called `System` in namd/forecasters/systems/<name>.py has `rows`, `sheet`, `build`, `stages` and `draw`.
 
     Source: ours, because rows that were tuned with unequal care cannot be compared.
     """

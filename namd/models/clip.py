@@ -3,7 +3,7 @@
 import torch
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from namd.errors import UserError
+from namd.ground.errors import UserError
 from namd.models import hub
 from namd.models.llm import build_tokenizer
 

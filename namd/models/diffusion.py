@@ -3,7 +3,7 @@
 import torch
 from diffusers import DDIMScheduler
 
-from namd.errors import UserError
+from namd.ground.errors import UserError
 
 
 def schedule(p) -> DDIMScheduler:

@@ -9,7 +9,7 @@ from diffusers import ConfigMixin
 from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError
 
-from namd.errors import UserError
+from namd.ground.errors import UserError
 
 # what the libraries raise on absent, damaged or odd files
 UNREADABLE = (OSError, ValueError, RuntimeError, SafetensorError, TypeError, LookupError, AttributeError)

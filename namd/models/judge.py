@@ -10,14 +10,14 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from namd.data.cohort import AUGMENTATIONS
+from namd.data.images import AUGMENTATIONS
 from namd.data.report import nodule_features
-from namd.errors import UserError
-from namd.files import replacing
-from namd.reading import read_json, reading
+from namd.ground.errors import UserError
+from namd.ground.files import replacing
+from namd.ground.precision import prepare
+from namd.ground.reading import read_json, reading
+from namd.ground.seeding import fresh_weights
 from namd.training import loop
-from namd.training.precision import prepare
-from namd.training.seeding import fresh_weights
 
 
 class Attention(nn.Module):

@@ -23,11 +23,12 @@ from transformers import (
 from transformers.utils import logging
 
 from namd.data.report import EMPTY_REPORT, report_texts
-from namd.errors import UserError
-from namd.files import replacing
+from namd.ground import seeding
+from namd.ground.errors import UserError
+from namd.ground.files import replacing
 from namd.models import hub
 from namd.models.prefix import states_at
-from namd.training import loop, seeding
+from namd.training import loop
 
 SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>"]  # Gemma's ids 0, 1, 2, 3
 EOS_ID = 1

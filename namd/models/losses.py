@@ -6,8 +6,8 @@ import lpips
 import torch
 import torch.nn.functional as F
 
-from namd.errors import UserError
-from namd.training.seeding import fresh_weights
+from namd.ground.errors import UserError
+from namd.ground.seeding import fresh_weights
 
 
 def _log_rows(v: torch.Tensor, sigma: float, temperature: float) -> torch.Tensor:

@@ -5,10 +5,10 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from peft import PromptEmbedding, PromptTuningConfig
 
-from namd.errors import UserError
+from namd.ground import seeding
+from namd.ground.errors import UserError
 from namd.models import hub
 from namd.models.llm import SPECIAL, eos_states
-from namd.training import seeding
 
 
 class SoftPrompts(ModelMixin, ConfigMixin):

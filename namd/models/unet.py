@@ -7,11 +7,12 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import nn
 
-from namd.errors import UserError
-from namd.files import replacing
+from namd.ground import precision
+from namd.ground.errors import UserError
+from namd.ground.files import replacing
+from namd.ground.seeding import fresh_weights, generator
 from namd.models import hub
-from namd.training import parallel, precision
-from namd.training.seeding import fresh_weights, generator
+from namd.training import parallel
 
 CONTEXT_WIDTH = 768   # SD1.5's own (CLIP); never the LLM's, so that widen_context runs at every size
 LATENT_CHANNELS = 4

@@ -9,13 +9,14 @@ from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from namd.data.cohort import AUGMENTATIONS
-from namd.errors import UserError
-from namd.files import replacing
+from namd.data.images import AUGMENTATIONS
+from namd.ground import precision
+from namd.ground.errors import UserError
+from namd.ground.files import replacing
+from namd.ground.reading import reading
+from namd.ground.seeding import fresh_weights
 from namd.models import hub
-from namd.reading import reading
-from namd.training import parallel, precision
-from namd.training.seeding import fresh_weights
+from namd.training import parallel
 
 FACTOR = 8
 PROBE_FILE = "probe.safetensors"

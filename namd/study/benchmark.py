@@ -16,12 +16,11 @@ import pandas as pd
 import torch
 from scipy.stats import bootstrap
 
-from namd.errors import UserError
-from namd.files import replacing
-from namd.models import cost
-from namd.study.digest import outputs_root
-from namd.study.params import REPO, suggest
-from namd.training import precision, seeding
+from namd.ground import cost, precision, seeding
+from namd.ground.errors import UserError
+from namd.ground.files import replacing
+from namd.ground.paths import REPO, outputs_root
+from namd.study.params import suggest
 
 FOLDER = REPO / "tests" / "benchmarks"
 

@@ -1,7 +1,7 @@
 """The commands that make what a notebook lacks: all of them, as they can be typed at the root of the checkout."""
 
-from namd.study import params, series
-from namd.study.surroundings import python
+from namd.ground import order, paths
+from namd.ground.surroundings import python
 
 
 def commands(root, number, arm=None):
@@ -19,13 +19,13 @@ def commands(root, number, arm=None):
 def _lacking(root, number, arm):
     """The notebooks before `number` that have left no stamp for this arm, and `number` itself."""
     def stamp(n):
-        return (root / "arms" / (arm or series.MAIN) if n in series.PER_ARM else root) / "runs" / f"{n}.json"
-    return [*(n for n in series.before(number) if not stamp(n).is_file()), number]
+        return (root / "arms" / (arm or order.MAIN) if n in order.PER_ARM else root) / "runs" / f"{n}.json"
+    return [*(n for n in order.before(number) if not stamp(n).is_file()), number]
 
 
 def _files(run_name, arm):
     """The parameter files of an arm of a run."""
-    profile = params.REPO / "params" / f"{run_name}.yaml"
+    profile = paths.REPO / "params" / f"{run_name}.yaml"
     layers = [f"params/ablations/{stem}.yaml" for stem in (arm or "").split("-")
-              if (series.ABLATIONS / f"{stem}.yaml").is_file()]
+              if (paths.ABLATIONS / f"{stem}.yaml").is_file()]
     return [f"params/{profile.name}" if profile.is_file() else "<your parameter file>", *layers]

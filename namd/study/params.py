@@ -5,11 +5,11 @@ import re
 import reprlib
 from pathlib import Path
 
-from namd.errors import UserError
+from namd.ground.errors import UserError
+from namd.ground.paths import REPO
+from namd.ground.text import read_text, read_yaml
 from namd.study import rules
-from namd.text import read_text, read_yaml
 
-REPO = Path(__file__).resolve().parents[2]
 BASE = REPO / "params" / "paper.yaml"
 
 

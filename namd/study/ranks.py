@@ -15,10 +15,9 @@ import torch
 import torch.distributed as dist
 from accelerate import PartialState
 
-from namd import console
-from namd.errors import UserError
-from namd.study import series
-from namd.study.surroundings import of_a_job
+from namd.ground import console, order
+from namd.ground.errors import UserError
+from namd.ground.surroundings import of_a_job
 from namd.training import loop, parallel
 
 ALONE = dict(compute_environment="LOCAL_MACHINE", distributed_type="MULTI_GPU", mixed_precision="no", use_cpu=False,
@@ -85,7 +84,7 @@ def execute(number: str, declared: dict) -> dict:
 
     Only the training cell of rank 0 prints.
     """
-    plain = [re.sub("^[%!].*$", "", source, flags=re.M) for kind, tags, source in series.cells(number)
+    plain = [re.sub("^[%!].*$", "", source, flags=re.M) for kind, tags, source in order.cells(number)
              if kind == "code" and "parameters" not in tags]
     last = next(i for i, source in enumerate(plain) if "loop.fit(" in source)
     names = {**declared, "__name__": "__main__"}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from namd.errors import UserError
-from namd.forecasters import system_names
+from namd.forecasters.systems import system_names
+from namd.ground.errors import UserError
 
 CROP = 128                                  # pixels of a stored crop
 SMALLEST = math.log(np.finfo(np.float32).tiny)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
-from namd import files
+from namd.ground import files
 
 MANIFEST = "MANIFEST.json"
 NAME = re.compile(r"step-\d{8}")

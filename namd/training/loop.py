@@ -9,8 +9,9 @@ import pandas as pd
 import torch
 from torch import nn
 
-from namd.errors import UserError
-from namd.training import checkpoint, parallel, seeding
+from namd.ground import seeding
+from namd.ground.errors import UserError
+from namd.training import checkpoint, parallel
 
 
 def constant(lr, n_steps=0):

@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F
 from stand_ins import encode_set_by_set, images, imaging, language, peft_sets, records, sizes
 
+from namd.ground import seeding
 from namd.models import diffusion
 from namd.models.prompts import ContextBank
 from namd.models.vae import moments
 from namd.study.benchmark import Pair
-from namd.training import loop, seeding
+from namd.training import loop
 
 
 def pairs(device):

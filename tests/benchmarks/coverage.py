@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest, norm
 
-from namd.evaluation import intervals, levels
-from namd.study.paper import PAPER
-from namd.study.params import REPO
-from namd.training.seeding import numpy_rng
+from namd.evaluation.stats import intervals, levels
+from namd.ground.paper import PAPER
+from namd.ground.paths import REPO
+from namd.ground.seeding import numpy_rng
 
 N1, N0 = (PAPER["cohort"][f"test_{name}"] for name in ("malignant", "benign"))
 LABEL = np.array([1] * N1 + [0] * N0)

@@ -6,9 +6,9 @@ Two common ways: all m*B sequences of n+L tokens in one call, as most write it; 
 import torch
 from stand_ins import encode_set_by_set, language, peft_sets, records, sizes
 
+from namd.ground import seeding
 from namd.models.llm import EOS_ID, eos_states
 from namd.study.benchmark import Pair
-from namd.training import seeding
 
 
 def pairs(device):

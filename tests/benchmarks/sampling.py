@@ -7,9 +7,9 @@ DDIM by `scheduler.step`, decode), without guidance, because the paper has none.
 import torch
 from stand_ins import encode_set_by_set, images, imaging, language, peft_sets, records, sizes
 
-from namd.pipeline import NAMDPipeline
+from namd.ground import seeding
+from namd.models.pipeline import NAMDPipeline
 from namd.study.benchmark import Pair
-from namd.training import seeding
 
 N_SUBJECTS, K_RUNS = 8, 4
 

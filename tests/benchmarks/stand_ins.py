@@ -10,13 +10,14 @@ from transformers import Gemma3TextConfig, Gemma3TextModel
 
 from namd.data.phantom.law import draw_subjects
 from namd.data.report import EHR, report_texts
-from namd.models import diffusion, llm, shapes, unet, vae
+from namd.ground import paths, seeding
+from namd.models import diffusion, llm, unet, vae
 from namd.models.prompts import SoftPrompts
 from namd.study import params
-from namd.training import seeding
+from namd.study.preflight import shapes
 
 warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)     # peft 0.21 in transformers 5
-QUICK = [params.REPO / "params" / "quick.yaml"]
+QUICK = [paths.REPO / "params" / "quick.yaml"]
 MEDIUM = dict(llm_hidden=256, llm_layers=4, text_n_tokens=20, unet_channels=[64, 128], cond_batch=8)
 
 

@@ -7,10 +7,11 @@ import stand_ins
 import torch
 from prompts import naive_states, tokens
 
-from namd.models import prefix, shapes
-from namd.models.cost import flops
+from namd.ground.cost import flops
+from namd.models import prefix
 from namd.models.llm import eos_states
 from namd.study import params
+from namd.study.preflight import shapes
 
 B, M, N, L = 8, 4, 20, 70       # batch, sets, tokens a set, tokens a report
 CPU = torch.device("cpu")

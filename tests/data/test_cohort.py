@@ -6,10 +6,11 @@ import pytest
 import torch
 from small_delivery import PARAMS, tables, write_delivery
 
-from namd.data.cohort import AUGMENTATIONS, SCHEMA, Cohort, augment, centre_crop, sha256, window
-from namd.data.nlst import build_cohort
+from namd.data.cohort import SCHEMA, Cohort, sha256
+from namd.data.images import AUGMENTATIONS, augment, centre_crop, window
+from namd.data.nlst.build import build_cohort
 from namd.data.report import EHR, NODULE
-from namd.errors import UserError
+from namd.ground.errors import UserError
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import pytest
 from small_delivery import REPO, tables, write_delivery, write_series
 
 from namd.data.cohort import Cohort
-from namd.errors import UserError
-from namd.study.execute import run_job
-from namd.study.series import Job, Plan
+from namd.ground.errors import UserError
+from namd.study.runner.execute import run_job
+from namd.study.runner.plan import Job, Plan
 
 SOURCE = REPO / "notebooks" / "01_data_preparation.py"
 SMOKE = str(REPO / "params" / "smoke.yaml")

@@ -8,11 +8,11 @@ import pandas as pd
 import pydicom
 import pytest
 
-from namd.data import nlst
 from namd.data.cohort import Cohort
+from namd.data.nlst import build
 from namd.data.phantom import oracle, registry
 from namd.data.phantom.delivery import draw_cohort, write_delivery
-from namd.errors import UserError
+from namd.ground.errors import UserError
 
 N, SEED = 12, 5
 READER = SimpleNamespace(data_workers=1, data_label_days=2555, data_val_share=.2, data_test_share=.3, data_split_seed=1)
@@ -30,7 +30,7 @@ def delivery(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cohort(delivery):
-    return Cohort.open(nlst.build_cohort(delivery, delivery.parent / "cohort", READER, progress=lambda line: None))
+    return Cohort.open(build.build_cohort(delivery, delivery.parent / "cohort", READER, progress=lambda line: None))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from namd.data.phantom import law as laws
 from namd.data.phantom.law import Law
-from namd.errors import UserError
+from namd.ground.errors import UserError
 
 ONE = pd.DataFrame({"age": [62], "gender": [1], "diagemph": [0], **{name: [0] for name in laws.FAMILY},
                     "sct_pre_att": [1], "sct_epi_loc": [3], "sct_margins": [2], "longest_mm": [10.],

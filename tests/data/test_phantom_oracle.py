@@ -8,7 +8,7 @@ from namd.data.phantom import law as laws
 from namd.data.phantom import oracle
 from namd.data.phantom.delivery import draw_cohort, write_delivery
 from namd.data.phantom.law import Law
-from namd.errors import UserError
+from namd.ground.errors import UserError
 
 
 @pytest.fixture(scope="module")

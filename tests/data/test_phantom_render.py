@@ -7,7 +7,7 @@ from namd.data.phantom import anatomy as bodies
 from namd.data.phantom import render as pictures
 from namd.data.phantom import scanner, texture
 from namd.data.phantom.render import Nodule
-from namd.training.seeding import numpy_rng
+from namd.ground.seeding import numpy_rng
 
 ROW = {"sct_epi_loc": 1, "longest_mm": 12., "diagemph": 0}
 STEP = .2

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from namd.data.cohort import AUGMENTATIONS, ROTATIONS, Pairs, augment
+from namd.data.cohort import Pairs
+from namd.data.images import AUGMENTATIONS, ROTATIONS, augment
 
 
 def marked(row, column, size=128):

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from small_run import write_cohort
 
-from namd.forecasters.systems import system
+from namd.forecasters.registry import system
 from namd.models import unet, vae
 
 ALL = ["mcwgan", "corrflownet", "sd15", "flux", "ddl_cxr", "imageflownet", "brlp", "delta_lfm", "sd15_report",

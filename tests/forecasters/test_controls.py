@@ -10,10 +10,10 @@ import torch
 from namd.data.cohort import SCHEMA, Pairs
 from namd.data.phantom.delivery import write_delivery
 from namd.data.phantom.oracle import oracle_follow_up, read_truth
-from namd.errors import UserError
 from namd.forecasters import controls
 from namd.forecasters.base import Forecaster
 from namd.forecasters.controls import CopyBaseline, MeanFollowUp, Oracle, PermutedRecords, exchange, logistic_score
+from namd.ground.errors import UserError
 
 
 class AgeAsBrightness(Forecaster):

@@ -5,10 +5,10 @@ import torch
 from small_llm import records
 from tiny_run import P, write_arm
 
-from namd.errors import UserError
 from namd.forecasters.base import Forecaster
 from namd.forecasters.namd import NAMD
-from namd.training import seeding
+from namd.ground import seeding
+from namd.ground.errors import UserError
 
 
 @pytest.fixture(scope="module")

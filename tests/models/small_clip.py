@@ -5,8 +5,8 @@ import json
 import torch
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from namd.ground.seeding import fresh_weights
 from namd.models import clip
-from namd.training.seeding import fresh_weights
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,"
 

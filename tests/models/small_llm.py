@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pandas as pd
 
 from namd.data.report import EHR
-from namd.training import seeding
+from namd.ground import seeding
 
 
 def records(n, seed=0):

@@ -8,7 +8,7 @@ import torch
 from small_clip import states as by_hand
 from small_clip import write_clip
 
-from namd.errors import UserError
+from namd.ground.errors import UserError
 from namd.models import clip
 
 COMMIT = "1" * 40

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from namd.errors import UserError
+from namd.ground import seeding
+from namd.ground.errors import UserError
 from namd.models import diffusion
-from namd.training import seeding
 
 EPSILON = dict(prediction_type="epsilon", zero_terminal_snr=False, timestep_spacing="leading")
 TERMINAL = dict(prediction_type="v_prediction", zero_terminal_snr=True, timestep_spacing="trailing")

@@ -10,9 +10,9 @@ import pytest
 import torch
 from small_llm import parameters, records
 
-from namd.errors import UserError
+from namd.ground.errors import UserError
+from namd.ground.paths import REPO
 from namd.models import hub, llm, unet, vae
-from namd.study.params import REPO
 
 P = SimpleNamespace(vae_channels=[8, 8, 16, 16], vae_layers=1, unet_channels=[16, 32], unet_layers=1, unet_heads=2,
                     image_size=64)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from namd.data.cohort import SCHEMA, Pairs
-from namd.errors import UserError
+from namd.ground.errors import UserError
 from namd.models.judge import Attention, Judge, judge_loss, load_judge, train_judge, train_judges
 
 

@@ -9,7 +9,7 @@ from small_llm import parameters, records
 from transformers import Gemma3TextModel
 
 from namd.data.report import report_texts
-from namd.errors import UserError
+from namd.ground.errors import UserError
 from namd.models import llm
 
 

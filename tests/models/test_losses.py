@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from namd.errors import UserError
+from namd.ground import seeding
+from namd.ground.errors import UserError
 from namd.models import losses
-from namd.training import seeding
 
 THREE = torch.tensor([[0.0], [1.0], [3.0]])
 

@@ -5,9 +5,9 @@ import torch
 from transformers import Gemma3TextModel
 from transformers.cache_utils import DynamicLayer
 
+from namd.ground import seeding
 from namd.models.llm import small_config
 from namd.models.prefix import PrefixLayer, states_at
-from namd.training import seeding
 
 IDS, LAST = seeding.integers(60, (3, 9), "prefix", "ids"), torch.tensor([8, 3, 6])
 

@@ -6,11 +6,12 @@ from safetensors.torch import load_file, save_file
 from small_llm import parameters, records
 
 from namd.data.report import report_texts
-from namd.errors import UserError
+from namd.ground import seeding
+from namd.ground.errors import UserError
 from namd.models import llm
 from namd.models import unet as unets
 from namd.models.prompts import ContextBank, SoftPrompts, encode, encode_all
-from namd.training import loop, seeding
+from namd.training import loop
 
 
 @pytest.fixture(scope="module")

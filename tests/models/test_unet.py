@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from namd.errors import UserError
+from namd.ground import seeding
+from namd.ground.errors import UserError
 from namd.models.unet import CONTEXT_WIDTH, build_unet, load_unet, widen_context, widen_input
-from namd.training import seeding
 
 P = SimpleNamespace(image_size=64, unet_channels=[16, 32], unet_layers=1, unet_heads=2, seed=23)
 Z, T = seeding.noise((3, 4, 8, 8), "unet", "z"), torch.tensor([0, 500, 999])

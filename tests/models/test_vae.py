@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 
 from namd.data.cohort import Pairs
-from namd.errors import UserError
+from namd.ground.errors import UserError
 from namd.models import vae as vaes
 
 SMALL = SimpleNamespace(vae_channels=[8, 16, 16], vae_layers=1, image_size=64, seed=23)

@@ -2,7 +2,7 @@
 
 import json
 
-from namd.study import series
+from namd.ground import order
 
 CELL = 'run_name: str = "smoke"\nseed: int = 23\ndevice: str = "auto"\nthreads: int = 1\n'
 ARM = CELL + 'arm: str = "namd"\nimage_size: int = 64\n'
@@ -23,8 +23,8 @@ def write_notebook(folder, name, parameters, *code):
 
 def forget():
     """Drop what series remembers of the notebooks it has read."""
-    series.notebook.cache_clear()
-    series.declared.cache_clear()
+    order.notebook.cache_clear()
+    order.declared.cache_clear()
 
 
 def write_cohort(root, crops="c", pairs="p", refused="r", **more):

@@ -6,20 +6,19 @@ import numpy as np
 import pandas as pd
 from safetensors.torch import save_file
 
-from namd import marks
 from namd.data import cohort
 from namd.data.report import NODULE
+from namd.ground import marks, paths, seeding
 from namd.models import unet
 from namd.models.llm import build_llm, pretraining_texts
-from namd.study import params, series
-from namd.training import seeding
+from namd.study.runner.plan import Job, Plan
 
-SMOKE = params.REPO / "params" / "smoke.yaml"
+SMOKE = paths.REPO / "params" / "smoke.yaml"
 
 
 def parameters(number, **changed):
     """The declared parameters of a notebook in the smoke profile, with changes."""
-    return series.Plan([SMOKE]).parameters(series.Job(number, "namd")) | changed
+    return Plan([SMOKE]).parameters(Job(number, "namd")) | changed
 
 
 def write_cohort(folder, n=32):
@@ -47,7 +46,7 @@ def write_cohort(folder, n=32):
 def write_inputs(root, **changed):
     """What notebook 04 of the arm namd reads, below `root`; `changed` are parameters of the small models."""
     pairs = write_cohort(root / "cohort")
-    plan, arm = series.Plan([SMOKE]), root / "arms" / "namd"
+    plan, arm = Plan([SMOKE]), root / "arms" / "namd"
     p = type("P", (), plan.values | {"llm_steps": 0} | changed)
     build_llm(root / "llm", pretraining_texts(pairs.split("train").ehr), p)
     for split in ("train", "val"):

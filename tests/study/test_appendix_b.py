@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from namd.data.cohort import AUGMENTATIONS
+from namd.data.images import AUGMENTATIONS
+from namd.ground.paper import PAPER
 from namd.models import diffusion
 from namd.study import params
-from namd.study.paper import PAPER
 from namd.training import loop
 
 P = SimpleNamespace(**params.load())

@@ -8,9 +8,9 @@ import sys
 import pytest
 from small_home import CELL, write_notebook
 
-from namd.study.params import REPO
+from namd.ground.paths import REPO
 
-WHERE = "import namd\nfrom namd.study.digest import outputs_root\n(outputs_root() / 'told').write_text(namd.__file__)"
+WHERE = "import namd\nfrom namd.ground.paths import outputs_root\n(outputs_root() / 'told').write_text(namd.__file__)"
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def copy(tmp_path):
 
 @pytest.mark.parametrize("entry", ["order", "snakemake"])
 def test_the_kernel_and_the_outputs_are_those_of_the_checkout_that_was_called(copy, entry):
-    words = ["-m", "namd.study.order"] if entry == "order" else ["-m", "snakemake"]
+    words = ["-m", "namd.study.runner.workflow"] if entry == "order" else ["-m", "snakemake"]
     cwd = copy if entry == "snakemake" else copy / "notebooks"
     environ = {**os.environ, "PYTHONPATH": str(copy if entry == "order" else REPO)}
     environ.pop("NAMD_OUTPUTS", None)
@@ -72,7 +72,7 @@ def test_make_leaves_an_environment_that_is_a_link_alone(copy, environment):
     environment.symlink_to(copy.parent / "shared")
     os.utime(copy / "requirements.lock")
     planned = make(copy, "-n", "study").stdout
-    assert "pip install" not in planned and "namd.study.order" in planned
+    assert "pip install" not in planned and "namd.study.runner.workflow" in planned
     (environment / ".ready").unlink()
     refused = make(copy, "study")
     assert refused.returncode and "remove the link .venv" in refused.stderr

@@ -3,11 +3,12 @@ import re
 import pytest
 import yaml
 
-from namd.errors import UserError
-from namd.study import params, series
+from namd.ground import order, paths
+from namd.ground.errors import UserError
+from namd.study import params
 
 SOURCES = ("paper", "authors' code", "ours, because", "ours, as above")
-NUMBERS = sorted(f.stem[:2] for f in series.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+NUMBERS = sorted(f.stem[:2] for f in order.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 
 
 def base():
@@ -26,7 +27,7 @@ def test_every_line_of_the_base_file_names_its_source():
 
 
 def test_every_layer_in_the_repository_is_valid():
-    for file in (params.REPO / "params").rglob("*.yaml"):
+    for file in (paths.REPO / "params").rglob("*.yaml"):
         params.load([file])
 
 
@@ -40,14 +41,14 @@ def test_a_layer_holds_only_differences_that_the_later_one_wins(tmp_path):
 
 @pytest.mark.skipif(not NUMBERS, reason="no notebook yet")
 def test_every_key_is_declared_by_a_notebook_and_only_known_keys_are():
-    union = set().union(*(series.declared(n) for n in NUMBERS))
+    union = set().union(*(order.declared(n) for n in NUMBERS))
     assert union == set(params.TABLE)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_the_parameters_cell_holds_the_quick_values(number):
-    quick = params.load([params.REPO / "params" / "quick.yaml"])
-    found = series.declared(number)
+    quick = params.load([paths.REPO / "params" / "quick.yaml"])
+    found = order.declared(number)
     assert found == {name: quick[name] for name in found}
 
 

@@ -3,10 +3,10 @@
 import pytest
 from small_home import write_cohort
 
-from namd.study import params, provenance, series
-from namd.study.series import Job, Plan
+from namd.ground import keys, paths, provenance
+from namd.study.runner.plan import Job, Plan
 
-SMOKE = params.REPO / "params" / "smoke.yaml"
+SMOKE = paths.REPO / "params" / "smoke.yaml"
 
 
 def test_the_cohort_is_named_by_what_the_notebooks_read(tmp_path):
@@ -47,7 +47,7 @@ def test_weights_replaced_in_place_are_other_weights(models, name):
         provenance._digest.cache_clear()
         pairs = [f"{name}={path}" for name, path in models.items()]
         values = Plan([SMOKE], pairs).parameters(Job("05", None))
-        return series.work_key("05", values, {}), series.part_key(["namd.errors"], values, {}, ())
+        return keys.work_key("05", values, {}), keys.part_key(["namd.ground.errors"], values, {}, ())
 
     before, file = key(), models[name] / "deep" / "weights" if name.endswith("_path") else models[name]
     file.touch()

@@ -15,7 +15,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 import small_run
 
-from namd.errors import UserError
+from namd.ground.errors import UserError
 from namd.study import ranks
 from namd.training import checkpoint
 

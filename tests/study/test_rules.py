@@ -5,12 +5,13 @@ import re
 import pytest
 
 from namd.__main__ import main
-from namd.errors import UserError
-from namd.forecasters import system_names
+from namd.forecasters.systems import system_names
+from namd.ground import paths
+from namd.ground.errors import UserError
 from namd.study import params, rules
-from namd.study.run import start
+from namd.study.notebook import start
 
-QUICK = params.REPO / "params" / "quick.yaml"
+QUICK = paths.REPO / "params" / "quick.yaml"
 BROKEN = [
     (["systems=[sd15, nosuch]"], "one of them does not exist; choose from brlp"),
     (["systems=[trained]"], "does not exist"),

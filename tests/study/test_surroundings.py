@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from namd.__main__ import main
-from namd.study import surroundings
-from namd.study.params import REPO
+from namd.ground import surroundings
+from namd.ground.paths import REPO
 
 SMOKE = str(REPO / "params" / "smoke.yaml")
 ENVIRONMENT = {
@@ -57,8 +57,9 @@ def hostile(folder):
 
 
 def test_a_notebook_prints_the_same_for_whoever_runs_it(home, write, tmp_path, monkeypatch):
-    write("05_judge", "import math\nimport sys\nfrom namd.evaluation import figures\nimport matplotlib.pyplot as plt\n"
-          "import pandas as pd\nimport namd\nfrom pathlib import Path\nfrom namd.study.digest import outputs_root",
+    write("05_judge", "import math\nimport sys\nfrom namd.evaluation.figures import plots\n"
+          "import matplotlib.pyplot as plt\n"
+          "import pandas as pd\nimport namd\nfrom pathlib import Path\nfrom namd.ground.paths import outputs_root",
           "(outputs_root() / 'told').write_text(repr([math.pi, 'mine' in globals(), plt.rcParams['lines.linewidth'],"
           " pd.get_option('display.precision'), namd.__file__, sys.executable]))")
     told = []
@@ -88,7 +89,7 @@ def copy(tmp_path):
 ])
 def test_the_code_of_another_checkout_is_refused_in_one_sentence(copy, here, refused):
     """The environment's note of a path is stood in for by a path that is gone once the module is found."""
-    code = (f"import sys; sys.path.insert(0, {str(REPO)!r}); from namd.study import surroundings; "
+    code = (f"import sys; sys.path.insert(0, {str(REPO)!r}); from namd.ground import surroundings; "
             f"sys.path[:] = [p for p in sys.path if p not in ('', {str(REPO)!r})]; "
             f"surroundings.refuse_another_checkout()")
     done = subprocess.run([sys.executable, "-c", code], cwd=copy.parent / here, capture_output=True, text=True,

@@ -9,8 +9,9 @@ import torch
 from small_disk import largest_file
 from torch import nn
 
-from namd.errors import UserError
-from namd.training import checkpoint, loop, seeding
+from namd.ground import seeding
+from namd.ground.errors import UserError
+from namd.training import checkpoint, loop
 
 STEPS = 12
 
@@ -88,7 +89,7 @@ SMALL_DISK = textwrap.dedent("""
     disk, tests = Path(sys.argv[1]), sys.argv[2:]
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "none", disk], check=True)
     sys.path[:0] = tests
-    from namd.errors import UserError
+    from namd.ground.errors import UserError
     from namd.training import checkpoint
     from test_checkpoint import trained
     def fill(i):

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from namd.training import checkpoint, loop, seeding
+from namd.ground import seeding
+from namd.training import checkpoint, loop
 
 
 def trained(folder, stop_at=-1):

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from namd.training import loop, seeding
+from namd.ground import seeding
+from namd.training import loop
 
 N_STEPS, CLIP, DECAY = 3, 0.05, 0.5
 RATES = [0.1, 0.02, 0.3]

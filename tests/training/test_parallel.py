@@ -17,8 +17,9 @@ RUN = textwrap.dedent("""
     from pathlib import Path
     from safetensors.torch import save_file
     from torch import nn
-    from namd.errors import UserError
-    from namd.training import loop, parallel, seeding
+    from namd.ground.errors import UserError
+    from namd.ground import seeding
+    from namd.training import loop, parallel
 
     folder = Path(sys.argv[1])
     torch.set_default_dtype(torch.float64)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from namd.data.phantom.texture import random_field
-from namd.training.seeding import numpy_rng
+from namd.ground.seeding import numpy_rng
 
 REACH_MM, DEPTH_MM = 52., 7.        # tubes outside this box are never in the field of view
 GRID, GRID_MM = 56, 2.0             # parenchymal fields: GRID x GRID nodes, 2 mm apart

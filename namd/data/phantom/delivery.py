@@ -14,9 +14,9 @@ from namd.data.phantom.files import write_series
 from namd.data.phantom.law import Law, draw_follow_up, draw_subjects, risk_without_record
 from namd.data.phantom.render import Nodule
 from namd.data.phantom.scanner import acquire, draw_place, draw_protocol, next_place, next_protocol, slice_offsets
-from namd.errors import UserError
-from namd.files import replacing
-from namd.training.seeding import numpy_rng
+from namd.ground.errors import UserError
+from namd.ground.files import replacing
+from namd.ground.seeding import numpy_rng
 
 SHARE_UNUSABLE = .03
 README = """SYNTHETIC DATA. No person stands behind any file of this folder.

@@ -12,8 +12,8 @@ import pandas as pd
 from scipy.special import expit, ndtri
 
 from namd.data import brock
-from namd.errors import UserError
-from namd.training.seeding import numpy_rng
+from namd.ground.errors import UserError
+from namd.ground.seeding import numpy_rng
 
 NULLS = ("none", "growth_given_label", "no_record_effect")
 SUBJECT_DRAWS = ("age", "gender", "emphysema", "father", "mother", "brother", "sister", "child", "attenuation", "lobe",

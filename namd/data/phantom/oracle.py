@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from namd.data.cohort import window
-from namd.data.dicom import MM_PER_PX, resample_crop
+from namd.data.dicom.pixels import resample_crop
+from namd.data.images import MM_PER_PX, window
 from namd.data.phantom.anatomy import draw_anatomy
 from namd.data.phantom.delivery import first_scan, nodule_at
 from namd.data.phantom.law import (
@@ -22,9 +22,9 @@ from namd.data.phantom.law import (
 )
 from namd.data.phantom.registry import CDAS_ONLY
 from namd.data.phantom.scanner import acquire, next_protocol
-from namd.errors import UserError
-from namd.reading import read_json, read_table
-from namd.training.seeding import numpy_rng
+from namd.ground.errors import UserError
+from namd.ground.reading import read_json, read_table
+from namd.ground.seeding import numpy_rng
 
 MARGIN_MM = 5.                      # around the picture: the nodule's place in the matrix, half a pixel of its box
 

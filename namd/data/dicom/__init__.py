@@ -1,0 +1,1 @@
+"""DICOM: headers, pixels, series, where a nodule lies."""

@@ -1,0 +1,84 @@
+"""One nodule of one CT series: from a folder and a point in mm to the crop the models see."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from namd.data.dicom.header import Header
+from namd.data.dicom.series import Series, find_position, find_series, read_crop, read_series, slice_gap
+from namd.data.refused import RefusedError, one_line, only_refusals
+from namd.ground.errors import UserError
+
+
+@dataclass
+class Nodule:
+    """A crop around a point, and where it was cut.
+
+    `crop` is (128, 128) int16 HU at 0.6 mm; `pixel` (column, row) of the point in slice `place`; `off_slice` mm from
+    the point to that slice; `gap` mm between slices, None for a single one.
+    """
+
+    series: Series
+    point: tuple[float, float, float]
+    place: int
+    pixel: tuple[float, float]
+    off_slice: float
+    gap: float | None
+    crop: np.ndarray
+
+
+def read_nodule_at(folder, point) -> Nodule:
+    """Crop of a CT series around a point.
+
+    Args:
+        folder: holds the DICOM files of one series.
+        point: (x, y, z) mm, DICOM patient coordinates (left, back, head).
+
+    Raises:
+        UserError: no such folder, or a point outside the volume (the sentence gives its extents).
+        RefusedError: E15 to E24, as for a cohort.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {folder}: give the folder that holds the DICOM files of one CT series.")
+    with only_refusals(f"the series in {folder.name}"):
+        return _nodule(_series(folder), point)
+
+
+def _nodule(series: Series, point) -> Nodule:
+    """The crop of a checked series around a point inside it."""
+    low, high = extent(series)
+    if (np.asarray(point) < low).any() or (np.asarray(point) > high).any():
+        reach = ", ".join(f"{axis} {a:.1f} to {b:.1f}" for axis, a, b in zip("xyz", low, high, strict=True))
+        raise UserError(f"The centre ({', '.join(f'{value:g}' for value in point)}) lies outside the volume, which "
+                        f"reaches {reach} mm (DICOM: x to the patient's left, y to the back, z to the head).")
+    place, pixel = find_position(series, point)
+    item = series.slices[place]
+    off = abs(float(np.asarray(point) @ np.cross(*item.axes)) - item.along)
+    crop, _ = read_crop(series, place, pixel)
+    return Nodule(series, tuple(point), place, pixel, off, slice_gap(series, place), crop)
+
+
+def _series(folder: Path) -> Series:
+    """The series of a folder; where it has none, the sentence names series folders below."""
+    try:
+        return read_series(folder)
+    except RefusedError as error:
+        below = [one_line(Path(found).relative_to(folder)) for found in find_series(folder) if Path(found) != folder]
+        if error.code != "E15" or not below:
+            raise
+        raise UserError(f"{folder} holds no CT image itself; name one folder below it: {', '.join(below[:5])}"
+                        f"{' ...' if len(below) > 5 else ''}.") from error
+
+
+def extent(series: Series) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest x, y, z (mm) of the volume, to the outer faces of its voxels."""
+    first, last = series.slices[0], series.slices[-1]
+    along = [item.along for item in series.slices]
+    thick = np.diff(along).max() if len(along) > 1 else series.thickness or 0.0
+    half = 0.5 * (first.spacing * first.axes.sum(0) + thick * np.cross(*first.axes))
+    rows, columns = Header(first.path).shape
+    far = last.origin + first.spacing * (np.array([columns - 1, rows - 1]) @ first.axes)
+    corners = np.stack([first.origin - half, far + half])
+    return corners.min(0), corners.max(0)

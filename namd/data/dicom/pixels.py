@@ -1,0 +1,109 @@
+"""One DICOM file to Hounsfield units (HU), and the crop around a nodule."""
+
+
+import numpy as np
+
+from namd.data.dicom.header import Header
+from namd.data.images import HU_HIGH, HU_LOW, MM_PER_PX, PIXELS
+from namd.data.refused import RefusedError
+
+MAX_PADDING = 0.25
+LIBJPEG, OPENJPEG = "pylibjpeg pylibjpeg-libjpeg", "pylibjpeg pylibjpeg-openjpeg"
+DECODERS = {".50": LIBJPEG, ".51": LIBJPEG, ".57": LIBJPEG, ".70": LIBJPEG, ".80": "pyjpegls", ".81": "pyjpegls",
+            ".90": OPENJPEG, ".91": OPENJPEG, ".201": OPENJPEG, ".202": OPENJPEG, ".203": OPENJPEG}
+
+
+def read_hu(path) -> np.ndarray:
+    """(H, W) float32 HU of one file by its own slope and intercept: pixel * slope + intercept.
+
+    Raises:
+        RefusedError: E21 where the rescale is missing or absurd, E23 where the pixels cannot be decoded.
+
+    Source: ours; 279 NLST series mix signed and unsigned files, so nothing is carried from file to file.
+    """
+    header = Header(path, pixels=True)
+    if "PixelData" not in header.dataset:
+        raise RefusedError("E23", f"{header.name} holds no PixelData; copy the file again")
+    slope, = header.numbers("RescaleSlope", 1, "E21")
+    intercept, = header.numbers("RescaleIntercept", 1, "E21")
+    if slope == 0:
+        raise RefusedError("E21", f"{header.name} has RescaleSlope 0")
+    stored = _decode(header)
+    ends = sorted(slope * float(value) + intercept for value in (stored.min(), stored.max()))
+    if not -4096 <= ends[0] <= ends[1] <= 32767:
+        raise RefusedError("E21", f"{header.name} gives HU from {ends[0]:.4g} to {ends[1]:.4g}")
+    return stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+
+
+def _decode(header: Header) -> np.ndarray:
+    """(H, W) stored values of a file; its sizes are checked first, because a decoder believes them."""
+    rows, columns = header.shape
+    if header.number("NumberOfFrames", 1):
+        raise RefusedError("E23", f"{header.name} holds several frames; export the series as one file a slice")
+    try:
+        stored = header.dataset.pixel_array
+        missing = rows * columns * stored.itemsize - len(header.dataset.PixelData)
+    except Exception as error:                                        # every decoder raises its own kind
+        raise RefusedError("E23", _undecodable(header, error)) from error
+    if stored.shape != (rows, columns):
+        raise RefusedError("E23", f"{header.name} decodes to {' x '.join(map(str, stored.shape))}, not to one grey "
+                                  f"image of {rows} x {columns}")
+    if _syntax(header) and not _syntax(header).is_encapsulated and -missing >= columns * stored.itemsize:
+        raise RefusedError("E23", f"{header.name} has more PixelData than {rows} Rows and {columns} Columns hold")
+    return stored
+
+
+def _syntax(header: Header):
+    """Transfer syntax of a file, a pydicom UID; None where its file meta names none."""
+    return getattr(header.dataset.file_meta, "TransferSyntaxUID", None)
+
+
+def _undecodable(header: Header, error) -> str:
+    """One sentence that names the transfer syntax and the package that decodes it."""
+    syntax, name = _syntax(header), header.name
+    if not syntax:
+        return f"{name} does not say in which transfer syntax it is written; export or copy the series again"
+    if syntax.is_transfer_syntax and not syntax.is_encapsulated:
+        return f"{name} ({syntax.name}) has damaged pixels ({error}); copy the file again"
+    package = DECODERS.get(syntax.removeprefix("1.2.840.10008.1.2.4"))
+    mend = f"`pip install {package}` decodes it" if package else "no package decodes it: export the series uncompressed"
+    return f"{name} has the transfer syntax {syntax.name} ({syntax}); {mend}"
+
+
+def resample_crop(hu_slice, spacing_mm, centre_px, pixels=PIXELS, mm=MM_PER_PX) -> np.ndarray:
+    """Crop of one axial slice around the nodule, on a grid of `mm` millimetres.
+
+    Args:
+        hu_slice: (H, W) HU, rows to the back of the patient, columns to the patient's left.
+        spacing_mm: > 0, side of a native pixel.
+        centre_px: (x, y) of the nodule in pixel indices (column, row); 0 is the centre of the first pixel.
+        pixels: side of the crop; its own centre lies between pixels pixels/2 - 1 and pixels/2.
+        mm: side of a crop pixel.
+
+    Returns:
+        (pixels, pixels) int16 HU in [-1024, 3071]; bilinear; -1024 outside the slice.
+
+    Raises:
+        RefusedError: E24 where more than a quarter of the crop lies outside the slice.
+
+    Source: ours, because a crop in native pixels confuses growth with pixel size (0.48 to 0.89 mm in NLST).
+    """
+    x_low, x_part, x_inside = _sample(hu_slice.shape[1], centre_px[0], mm / spacing_mm, pixels)
+    y_low, y_part, y_inside = _sample(hu_slice.shape[0], centre_px[1], mm / spacing_mm, pixels)
+    padding = 1 - x_inside.mean() * y_inside.mean()
+    if padding > MAX_PADDING:
+        where = f"pixel ({centre_px[0]:.0f}, {centre_px[1]:.0f})"
+        raise RefusedError("E24", f"{padding:.0%} of the crop around {where} lies outside the slice; at most 25 % may")
+    y_high, x_high = np.minimum(y_low + 1, hu_slice.shape[0] - 1), np.minimum(x_low + 1, hu_slice.shape[1] - 1)
+    near, far = (hu_slice[y].astype(np.float32).clip(HU_LOW, HU_HIGH) for y in (y_low, y_high))  # (pixels, W)
+    rows = near + y_part[:, None] * (far - near)
+    crop = rows[:, x_low] + x_part * (rows[:, x_high] - rows[:, x_low])                   # (pixels, pixels)
+    crop[~(y_inside[:, None] & x_inside)] = HU_LOW
+    return np.rint(crop).astype(np.int16)
+
+
+def _sample(n, centre, step, pixels):
+    """Lower neighbour, weight of the upper one, and whether the sample lies inside an axis of n pixels."""
+    at = centre + (np.arange(pixels) - (pixels - 1) / 2) * step
+    low = np.clip(np.floor(at), 0, n - 1).astype(int)
+    return low, np.clip(at - low, 0, 1).astype(np.float32), (at >= -0.5) & (at <= n - 0.5)

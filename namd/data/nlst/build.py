@@ -1,0 +1,190 @@
+"""A delivery (NLST tables and DICOM series) to the prepared cohort."""
+
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+from joblib import Parallel, delayed
+
+from namd.data.cohort import SCHEMA, SCHEMA_VERSION, sha256
+from namd.data.images import HU_HIGH, HU_LOW, MM_PER_PX, PIXELS
+from namd.data.nlst.codes import MISSING
+from namd.data.nlst.crops import CropFile, index_series, n_workers, read_pairs
+from namd.data.nlst.csv_file import csv_files
+from namd.data.nlst.fingerprint import fingerprint, record, unchanged
+from namd.data.nlst.labels import rule_name, split_patients
+from namd.data.nlst.links import link_nodules
+from namd.data.nlst.tables import read_delivery
+from namd.data.refused import REASONS, causes
+from namd.data.report import EHR, NODULE
+from namd.ground.errors import UserError
+from namd.ground.files import replacing
+from namd.ground.reading import read_json
+
+PARAMETERS = ("data_label_days", "data_val_share", "data_test_share", "data_split_seed")
+
+
+def build_cohort(delivery, out, p, progress=print) -> Path:
+    """Read a delivery and write the prepared cohort to `out`, replacing what was there only at the end.
+
+    Args:
+        delivery: folder with CSV tables and, anywhere below it, DICOM series.
+        out: folder of the cohort (the contract of the data sheet, schema 1).
+        p: parameters data_workers, data_label_days, data_val_share, data_test_share, data_split_seed.
+        progress: called with one line at each stage.
+
+    Returns:
+        `out`. Every nodule at T0 is in pairs.parquet or in refused.csv; the manifest holds the sums.
+
+    Raises:
+        UserError: tables that cannot be used at all, no pair left, or `out` holds what this program did not write.
+
+    Source: paper 4.1.1 (pairs of one nodule, one year apart, split by patient).
+    """
+    say, out = _stopwatch(progress), Path(out)
+    with replacing(out) as partial:
+        partial.mkdir()
+        pairs, refused = _build(Path(delivery), partial, p, say)
+    say(f"cohort: {len(pairs)} pairs ({(pairs.label == 1).sum()} malignant), {len(refused)} nodules refused")
+    return out
+
+
+def _build(delivery, partial, p, say):
+    """Read a delivery and write the files of its cohort to the folder `partial`; the pairs and the refused nodules."""
+    record(partial, fingerprint(delivery))      # before anything is read: what changes meanwhile is noticed
+    tables = read_delivery(delivery)
+    for kind, count in tables.counts.items():
+        say(f"{kind}: {count['kept']} rows kept, {count['refused']} refused")
+    for row in tables.unread:
+        say(f"{row['source_id']}: passed over, {row['code']}: {row['message']}")
+    linked, refused = link_nodules(tables, p.data_label_days)
+    n_nodules = len(linked) + len(refused)
+    say(f"links: {n_nodules} nodules at T0, {len(linked)} linked to T1, {len(refused)} refused")
+    synthetic, rows = is_synthetic(tables), []
+    for link, crops, scans in _read(delivery, linked, p, partial / "crops.npy", say):
+        if crops is None:
+            refused.append(dict(source_id=f"{link['pid']} T0 nodule {link['number']}", stage="series", code=scans.code,
+                                message=scans.message))
+        else:
+            rows.append(_row(link, crops, scans, synthetic, p))
+    if not rows:
+        raise UserError(f"{delivery.name} gives no pair: its {n_nodules} nodules at T0 are refused: {causes(refused)}"
+                        if refused else f"{delivery.name} names no nodule at T0 (code 51, study_yr 0)")
+    pairs = _pairs(rows, p)
+    _write(partial, delivery, tables, pairs, refused, n_nodules, synthetic, p)
+    return pairs, refused
+
+
+def is_current(out, delivery, p) -> bool:
+    """Whether `out` was built from the same tables and images with the same parameters."""
+    manifest = Path(out) / "manifest.json"
+    if not manifest.exists() or not unchanged(out, delivery):
+        return False
+    manifest = read_json(manifest, "01", "parameters", "inputs")
+    return manifest["parameters"] == _parameters(p) and manifest["inputs"] == _inputs(Path(delivery))
+
+
+def is_synthetic(tables) -> bool:
+    """A synthetic delivery says so in the dataset_version of its tables."""
+    return any("synthetic" in version.lower() or "phantom" in version.lower() for version in tables.versions)
+
+
+def _stopwatch(progress):
+    """`progress`, with the seconds since the start before each line."""
+    start = time.perf_counter()
+    return lambda line: progress(f"{time.perf_counter() - start:6.1f} s  {line}")
+
+
+def _read(delivery, linked, p, path, say):
+    """Stream (link, row of the first crop or None, scans or refusal) in order, writing crops as they come."""
+    workers, crops, done = n_workers(p.data_workers, len(linked)), CropFile(path), 0
+    with Parallel(n_jobs=workers, return_as="generator") as parallel:
+        index = index_series(delivery, parallel, 4 * workers)
+        say(f"images: {len(index)} series found, read by {workers} process(es)")
+        jobs = [(i, *((index.get(centre.uid, []), link["pid"], year, centre)
+                      for year, centre in enumerate((link["start"], link["end"])))) for i, link in enumerate(linked)]
+        size = min(32, max(1, len(jobs) // (4 * workers)))
+        batches = (jobs[i:i + size] for i in range(0, len(jobs), size))
+        for batch in parallel(delayed(read_pairs)(batch) for batch in batches):
+            for number, pair, scans in batch:
+                yield linked[number], None if pair is None else crops.append(pair), scans
+            if (done + len(batch)) * 4 // len(jobs) > done * 4 // len(jobs):
+                say(f"images: {done + len(batch)} of {len(jobs)} pairs read")
+            done += len(batch)
+    crops.close()
+
+
+def _row(link, first_crop: int, scans, synthetic: bool, p) -> dict:
+    """One row of pairs.parquet."""
+    person, pid = link["person"], f"{link['pid']:06d}"
+    nodule, reasons = f"{pid}-{link['number']}", {}
+    row = dict(pair_id=f"{nodule}-T0T1", dataset="synthetic" if synthetic else "nlst", patient_id=pid,
+               nodule_id=nodule, t0_index=first_crop, t1_index=first_crop + 1, t0_year=0, t1_year=1,
+               interval_days=link["interval"], link_tier=link["tier"], label=link["label"],
+               center_source="synthetic" if synthetic else link["start"].source,
+               label_source="synthetic" if synthetic else "registry", label_rule=rule_name(p.data_label_days))
+    for year, scan in enumerate(scans):
+        row |= {f"t{year}_{name}": value for name, value in scan.items()}
+    sources = [(name, name, link["before"] if name in NODULE else person) for name in EHR]
+    sources += [("t1_" + name, name, link["after"]) for name in NODULE if name != "sct_epi_loc"]
+    for target, name, source in sources:
+        row[target] = source.get(name)
+        if row[target] is None:
+            reasons[target] = source.get(name + "__why", "absent from the table")
+    if person["age"] is not None and person["scr_days0"] is not None:
+        row["age_at_scan"] = person["age"] + person["scr_days0"] // 365
+    return row | {"missing_reason": json.dumps({name: MISSING.get(why, why) for name, why in reasons.items()})}
+
+
+def _pairs(rows, p) -> pd.DataFrame:
+    """Rows with their split, in the columns and types of the contract."""
+    table = pd.DataFrame(rows).reindex(columns=list(SCHEMA))
+    split = split_patients(table.patient_id, table.label, p.data_test_share, p.data_val_share, p.data_split_seed)
+    if "train" not in split.values():
+        raise UserError(f"none of {len(split)} patients is left to train on; lower data_test_share or data_val_share")
+    return table.assign(split=table.patient_id.map(split)).astype(SCHEMA)
+
+
+def _write(folder, delivery, tables, pairs, refused, n_nodules, synthetic, p) -> None:
+    """All files of the contract; nothing in them depends on the clock."""
+    pairs.to_parquet(folder / "pairs.parquet", index=False)
+    pairs.to_csv(folder / "pairs.csv", index=False)
+    columns = ["source_id", "stage", "code", "message"]
+    pd.DataFrame(tables.refused + refused, columns=columns).to_csv(folder / "refused.csv", index=False)
+    by_code = Counter(row["code"] for row in refused)
+    counts = dict(tables=tables.counts, nodules_at_t0=n_nodules, pairs=len(pairs), nodules_refused=len(refused),
+                  refused_by_code={code: by_code[code] for code in REASONS if by_code[code]},
+                  patients=int(pairs.patient_id.nunique()),
+                  splits={name: dict(pairs=len(part), patients=int(part.patient_id.nunique()),
+                                     malignant=int((part.label == 1).sum())) for name, part in pairs.groupby("split")})
+    known = {name: float(pairs[name].notna().mean()) if len(pairs) else 0.0 for name in EHR}
+    manifest = dict(
+        schema_version=SCHEMA_VERSION, name=delivery.name, source="synthetic" if synthetic else "nlst",
+        synthetic=synthetic, seed=p.data_split_seed, parameters=_parameters(p), inputs=_inputs(delivery),
+        crop=dict(pixels=PIXELS, mm_per_px=MM_PER_PX, plane="axial", interpolation="linear", pad_hu=HU_LOW),
+        hu_clip=[HU_LOW, HU_HIGH], counts=counts, label_rule=rule_name(p.data_label_days),
+        split_rule="by patient, stratified by label",
+        feature_availability={name: "full" if share == 1 else "partial" if share else "absent"
+                              for name, share in known.items()},
+        licence="none: synthetic" if synthetic else "NLST images: CC BY 4.0; CDAS tables: as agreed with NCI",
+        sha256={name: sha256(folder / name) for name in ("crops.npy", "pairs.csv", "pairs.parquet", "refused.csv")})
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def _parameters(p) -> dict:
+    """The parameters a cohort depends on."""
+    return {name: getattr(p, name) for name in PARAMETERS}
+
+
+def _inputs(delivery: Path) -> dict:
+    """Checksums of the tables of a delivery; empty for a file that cannot be read, which is no table of the cohort."""
+    return {file.name: _checksum(file) for file in csv_files(delivery)}
+
+
+def _checksum(file: Path) -> str:
+    try:
+        return sha256(file)
+    except OSError:
+        return ""

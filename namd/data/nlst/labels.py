@@ -1,0 +1,93 @@
+"""Benign or malignant, by one named rule; and the split by patient."""
+
+import pandas as pd
+
+from namd.data.nlst.codes import CANCER_SITE
+from namd.data.refused import RefusedError
+from namd.ground.seeding import numpy_rng
+
+
+def rule_name(label_days: int) -> str:
+    """Name under which a cohort stores its label rule."""
+    return f"first_cancer_in_lobe_within_{label_days}_days"
+
+
+def merged_lobe(code) -> int | None:
+    """Lobe with the lingula (5) counted to the left upper lobe (4); None where unknown."""
+    return None if pd.isna(code) or code == 8 else {5: 4}.get(int(code), int(code))
+
+
+def label_nodule(book, pid: int, nodule: dict, marks: set[bool], label_days: int) -> int:
+    """0 benign or 1 malignant for one nodule at T0, or a refusal; nothing is guessed.
+
+    Benign: no row of the cancer table names the participant, and the participant's own row names no cancer.
+    Malignant: the first cancer was found 1 to `label_days` days after the baseline screen, in the nodule's lobe, and
+    the nodule is the largest there or annotated.
+
+    Args:
+        book: look-ups of a delivery (`links.Book`).
+        marks: what the centre lists say of this nodule (True for malignant).
+
+    Raises:
+        RefusedError: E13 cancer before the baseline screen, E14 any nodule the rule leaves open.
+
+    Source: ours; the authors' code puts the participant's label on every nodule.
+    """
+    if len(marks) > 1:
+        raise RefusedError("E14", "the centre lists call it both benign and malignant")
+    if pid not in book.cancer:
+        if True in marks:
+            raise RefusedError("E14", "annotated malignant, but the participant has no cancer on record")
+        if book.people[pid].get("candx_days") is not None or (book.people[pid].get("can_scr") or 0) > 0:
+            raise RefusedError("E14", "the participant table tells of a cancer that the cancer table lacks")
+        return 0
+    day, screened = book.diagnosis_day.get(pid), book.people[pid]["scr_days0"]
+    if pd.isna(day) or pd.isna(screened):
+        raise RefusedError("E14", "the day of the diagnosis or of the baseline screen is unknown")
+    if day <= screened:
+        raise RefusedError("E13", f"diagnosed on day {day:.0f}, screened at T0 on day {screened:.0f}")
+    if day - screened > label_days:
+        raise RefusedError("E14", f"diagnosed {day - screened:.0f} days after the baseline screen, over {label_days}")
+    if not _in_cancer_lobe(book.people[pid], nodule):
+        raise RefusedError("E14", "a cancer patient's nodule in another lobe than the cancer, or in an unknown one")
+    if False in marks:
+        raise RefusedError("E14", "annotated benign, but the registry finds the cancer in its lobe")
+    if True not in marks and not _largest_in_lobe(book.nodules[pid, 0], nodule):
+        raise RefusedError("E14", "a cancer patient's nodule that is not the largest of its lobe")
+    return 1
+
+
+def _in_cancer_lobe(person: dict, nodule: dict) -> bool:
+    """Whether the cancer's recorded sites include the nodule's lobe."""
+    lobe = merged_lobe(nodule["sct_epi_loc"])
+    sites = [site for code, site in CANCER_SITE.items() if merged_lobe(code) == lobe]
+    return any(not pd.isna(value := person.get(site)) and value == 1 for site in sites)
+
+
+def _largest_in_lobe(rows: dict, nodule: dict) -> bool:
+    """Whether no other nodule of that lobe is as long."""
+    lobe, size = merged_lobe(nodule["sct_epi_loc"]), nodule["sct_long_dia"]
+    others = [row["sct_long_dia"] for row in rows.values()
+              if row is not nodule and merged_lobe(row["sct_epi_loc"]) == lobe]
+    return not pd.isna(size) and all(pd.isna(other) or other < size for other in others)
+
+
+def split_patients(patient_id, label, test_share: float, val_share: float, seed: int) -> dict[str, str]:
+    """train, val or test for each patient, the same share of malignant patients in each.
+
+    Args:
+        patient_id, label: (N,) one entry a pair; a patient with one malignant nodule counts as malignant.
+        test_share: share of all patients; val_share: share of the others.
+        seed: data_split_seed.
+
+    Source: paper 4.1.1 (split at patient level); stratifying by label is ours.
+    """
+    patients = pd.Series(list(label), index=list(patient_id)).groupby(level=0).max().sort_index()
+    split = {}
+    for value, group in patients.groupby(patients):
+        names = numpy_rng(seed, "split", int(value)).permutation(group.index.to_numpy(dtype=object))
+        n_test = round(test_share * len(names))
+        n_val = round(val_share * (len(names) - n_test))
+        split |= {name: "test" if i < n_test else "val" if i < n_test + n_val else "train"
+                  for i, name in enumerate(names)}
+    return split

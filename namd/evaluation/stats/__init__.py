@@ -1,0 +1,1 @@
+"""Numbers: one statistic a file."""

@@ -1,0 +1,1 @@
+"""Rows: what the metrics/*.csv of a run hold."""

@@ -1,0 +1,159 @@
+"""Flux: a rectified flow from noise to the follow-up's latent, by a transformer that sees the baseline's latent."""
+
+import torch
+import torch.nn.functional as F
+from diffusers import FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
+from peft import LoraConfig
+from torch import nn
+
+from namd.forecasters.trained import Latent, Sheet, Stage, posterior_pair
+from namd.ground import precision, seeding
+from namd.models import hub, vae
+
+ROPE = (4, 14, 14)                  # a quarter of FLUX.1-dev's (16, 56, 56); their sum is the width of one head
+BLOCKS = 2                          # small: of each kind; FLUX.1-dev has 19 double and 38 single ones
+GUIDANCE = 30.0                     # what diffusers' flux-control tells FLUX.1-dev in training; the same when drawing
+LORA = ["x_embedder", *(f"attn.{name}" for name in ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj",
+                                                    "add_v_proj", "to_add_out")),
+        *(f"{block}.net.{layer}" for block in ("ff", "ff_context") for layer in ("0.proj", "2"))]   # flux-control's
+
+
+def pack(z) -> torch.Tensor:
+    """Tokens (B, h/2 * w/2, 4C) of latents (B, C, h, w): each is a patch of 2 x 2. Source: FLUX."""
+    return F.pixel_unshuffle(z, 2).flatten(2).mT
+
+
+def unpack(tokens, shape) -> torch.Tensor:
+    """Latents of `shape` (B, C, h, w): the inverse of `pack`."""
+    return F.pixel_shuffle(tokens.mT.unflatten(2, (shape[2] // 2, shape[3] // 2)), 2)
+
+
+def times(n, g) -> torch.Tensor:
+    """Uniform sigma in [0, 1), (n,). Source: flux-control, whose default weighting is none."""
+    return torch.rand(n, generator=g)
+
+
+def euler(velocity, eps, n_steps) -> torch.Tensor:
+    """The latent at sigma = 0 from eps (B, C, h, w) at sigma = 1, in equal steps.
+
+    Args:
+        velocity: (z2_t (B, C, h, w), sigma (B,)) -> dz / dsigma, (B, C, h, w).
+
+    Source: diffusers' FluxPipeline, without its shift of the steps for larger images.
+    """
+    scheduler, z2_t = FlowMatchEulerDiscreteScheduler(), eps
+    scheduler.set_timesteps(sigmas=torch.linspace(1, 1 / n_steps, n_steps).tolist(), device=eps.device)
+    for t, sigma in zip(scheduler.timesteps, scheduler.sigmas, strict=False):    # the last sigma is 0
+        z2_t = scheduler.step(velocity(z2_t, sigma.expand(len(eps))), t, z2_t, return_dict=False)[0]
+    return z2_t
+
+
+def widen_input(net) -> None:
+    """Room for the baseline's tokens, in place: x_embedder twice as wide, the new half zero. Source: flux-control."""
+    old = net.x_embedder
+    net.x_embedder = nn.Linear(2 * old.in_features, old.out_features)
+    with torch.no_grad():
+        net.x_embedder.weight.copy_(F.pad(old.weight, (0, old.in_features)))
+        net.x_embedder.bias.copy_(old.bias)
+    net.register_to_config(in_channels=2 * old.in_features, out_channels=net.out_channels)
+
+
+def transformer(p) -> FluxTransformer2DModel:
+    """FLUX.1-dev that learns by LoRA, or a small one that learns as a whole; both with a wide input.
+
+    Source: flux-control. It casts the frozen weights to bfloat16; here they keep the file's float32.
+    """
+    if p.flux_path:
+        net = hub.load(FluxTransformer2DModel, p.flux_path, "transformer", "flux_path")
+    else:
+        net = FluxTransformer2DModel(
+            in_channels=16, num_layers=BLOCKS, num_single_layers=BLOCKS, attention_head_dim=sum(ROPE),
+            num_attention_heads=2 * p.system_channels[-1] // sum(ROPE), joint_attention_dim=1,
+            pooled_projection_dim=1, axes_dims_rope=ROPE)
+    widen_input(net)
+    if p.flux_path:
+        net.add_adapter(LoraConfig(r=p.flux_rank, lora_alpha=p.flux_rank, target_modules=LORA))     # freezes the rest
+    return precision.adopt(net)
+
+
+class FluxVAE(vae.NoduleVAE):
+    """The VAE of FLUX.1-dev: 16 channels, factor 8; its scaled latents are shifted first."""
+
+    @property
+    def offset(self):
+        return self.vae.config.shift_factor * self.scale
+
+    def encode(self, x):
+        return super().encode(x) - self.offset
+
+    def decode_scaled(self, z):
+        return super().decode_scaled(z + self.offset)
+
+
+class System(Latent):
+    """A FLUX transformer whose second half of input channels are the baseline's tokens; there is no text.
+
+    Source: Table 1 of the paper (Flux); Labs 2024; diffusers' flux-control is the public recipe.
+    """
+
+    rows = {"flux": ("Flux (rectified flow)", {})}
+    sheet = Sheet(
+        source="Labs 2024 (FLUX.1); the row Flux of Table 1",
+        conditions="z1, packed beside z2_t along the channels",
+        noise="z at sigma = 1, the start of Euler",
+        optimises="squared error of the velocity eps - z2, sigma uniform",
+        left_open="what was fine-tuned: we take flux-control's LoRA, the wide input within (a small one learns as a "
+                  "whole), frozen weights in float32, not bfloat16; how text enters: not at all, zeros stand for T5's "
+                  "and CLIP's states of the empty prompt")
+
+    def build(self):
+        net = transformer(self.p)
+        if self.p.flux_path:
+            loaded = vae.load_vae(self.p.flux_path)
+            self.vae = FluxVAE(loaded.vae, loaded.probe).eval().requires_grad_(False)
+        return {"transformer": net}
+
+    def moments(self, split, pairs):
+        """What `latents` returns, of whichever VAE this system has."""
+        if not self.p.flux_path:
+            return self.latents(split)
+        found = {}
+        for visit, x in enumerate(self.images(pairs), start=1):
+            mean, std = (part.unflatten(0, x.shape[:2]).transpose(0, 1).to(self.device) * self.vae.scale
+                         for part in vae.moments(self.vae, x.flatten(0, 1)))
+            found |= {f"z{visit}_mean": mean - self.vae.offset, f"z{visit}_std": std}
+        return found
+
+    def velocity(self, z1, z2_t, sigma):
+        """The transformer's d z2_t / d sigma, (B, C, h, w)."""
+        net, (n, _, h, w) = self.nets["transformer"], z1.shape
+        place = torch.cartesian_prod(torch.zeros(1), torch.arange(h / 2), torch.arange(w / 2)).to(z1)
+        answer = net(
+            torch.cat([pack(z2_t), pack(z1)], 2), timestep=sigma, img_ids=place, txt_ids=place.new_zeros(1, 3),
+            encoder_hidden_states=z1.new_zeros(n, 1, net.config.joint_attention_dim),
+            pooled_projections=z1.new_zeros(n, net.config.pooled_projection_dim),
+            guidance=z1.new_full((n,), GUIDANCE) if net.config.guidance_embeds else None)
+        return unpack(answer.sample, z1.shape)
+
+    def loss(self, z1, z2, eps, sigma):
+        """Mean squared error of the velocity at z2_t = (1 - sigma) z2 + sigma eps: ()."""
+        z2_t = torch.lerp(z2, eps, sigma.view(-1, 1, 1, 1))
+        return (eps - z2 - self.velocity(z1, z2_t, sigma)).square().mean()
+
+    def stages(self, train, val):
+        latents, held_out = self.moments("train", train), self.moments("val", val)
+        z1_val, z2_val = (held_out[f"z{visit}_mean"][:, 0] for visit in (1, 2))
+        eps_val = seeding.noise(z2_val.shape, self.p.seed, "val").to(self.device)
+        sigma_val = ((torch.arange(len(z1_val)) + 0.5) / len(z1_val)).to(self.device)
+
+        def step(idx, g, step_no):
+            z1, z2 = posterior_pair(latents, idx, g)
+            eps = torch.randn(z2.shape, generator=g).to(z2)
+            return {"loss": self.loss(z1, z2, eps, times(len(idx), g).to(z2))}
+
+        yield Stage("flow", dict(self.nets), step, lambda: self.loss(z1_val, z2_val, eps_val, sigma_val).item())
+
+    def draw(self, x1, ehr, noise):
+        z1 = self.vae.encode(x1)
+        z2 = euler(lambda z2_t, sigma: self.velocity(z1, z2_t, sigma), noise(z1.shape[1:]), self.p.system_flow_steps)
+        return self.vae.decode_scaled(z2)

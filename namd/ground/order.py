@@ -1,0 +1,56 @@
+"""The notebooks of the series: which follows which, what each declares, what each does."""
+
+import ast
+import json
+import re
+from functools import cache
+
+from namd.ground.errors import UserError
+from namd.ground.paths import NOTEBOOKS
+
+AFTER = {"01": (), "02": ("01",), "03": ("02",), "04": ("03",), "05": ("04",), "06": ("05",), "07": ("05",),
+         "08": ("05",)}
+LATER = ("08",)     # has a command of its own and is no part of `make study`
+PER_ARM, MAIN = ("02", "03", "04"), "namd"
+
+
+def before(number):
+    """The notebooks that must have run before `number`, in their order."""
+    return sorted({each for parent in AFTER.get(number, ()) for each in (parent, *before(parent))})
+
+
+@cache
+def notebook(number):
+    """The .ipynb of `number`, e.g. "04"; UserError names the ones there are."""
+    found = sorted(NOTEBOOKS.glob(f"{number}_*.ipynb"))
+    if not found:
+        there = sorted(f.stem for f in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+        raise UserError(f"There is no notebook {number}; choose one of {', '.join(there)}.")
+    return found[0]
+
+
+def cells(number):
+    """Cells of a notebook as (type, tags, source)."""
+    raw = json.loads(notebook(number).read_text(encoding="utf-8"))["cells"]
+    return [(c["cell_type"], c["metadata"].get("tags", []), "".join(c["source"])) for c in raw]
+
+
+@cache
+def declared(number):
+    """{name: default} of the parameters cell, read with ast; nothing is executed."""
+    for _, tags, source in cells(number):
+        if "parameters" in tags:
+            nodes = ast.parse(source).body
+            return {(n.target if isinstance(n, ast.AnnAssign) else n.targets[0]).id: ast.literal_eval(n.value)
+                    for n in nodes if isinstance(n, (ast.AnnAssign, ast.Assign))}
+    raise UserError(f"{notebook(number).name} has no cell tagged `parameters`.")
+
+
+def code_of(number):
+    """Code cells up to the exercises: what decides the result."""
+    kept = []
+    for kind, _, source in cells(number):
+        if kind == "markdown" and re.search("^## Exercises", source, re.M):
+            break
+        kept += [source] if kind == "code" else []
+    return kept

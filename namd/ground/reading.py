@@ -1,0 +1,53 @@
+"""Files of a run, read again: whatever is wrong with one is a sentence that names the notebook which makes it."""
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+from namd.ground import marks
+from namd.ground.errors import DamagedError
+
+
+@contextmanager
+def reading(path, number):
+    """Turn whatever goes wrong while the block reads `path` into one sentence; a changed file is not read at all.
+
+    Args:
+        path: a file or folder of a run; number: of the notebook that makes it.
+
+    Raises:
+        DamagedError: it is damaged, incomplete or out of reach.
+
+    Source: ours, because what reads a damaged file (JSON, parquet, safetensors, a model's own code) may raise anything.
+    """
+    try:
+        changed = marks.changed(path)
+        if changed:
+            raise ValueError(f"{changed.name} is not as it was written")
+        yield
+    except DamagedError:
+        raise
+    except Exception as error:
+        said = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise DamagedError(f"{path} is damaged, incomplete or out of reach ({said.rstrip('.')}): delete it and run"
+                           f" notebook {number} again (`python -m namd run {number}`).") from error
+
+
+def read_table(path, number) -> pd.DataFrame:
+    """A CSV or parquet file of a run; `number` and errors as in `reading`."""
+    with reading(path, number):
+        if not path.is_file():              # pandas would read a folder as a table in parts
+            raise ValueError("it is no file")
+        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+
+
+def read_json(path, number, *keys) -> dict:
+    """The object in a JSON file of a run, with at least `keys`; `number` and errors as in `reading`."""
+    with reading(path, number):
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        lacking = [key for key in keys if key not in found]
+        if lacking or not isinstance(found, dict):
+            raise ValueError(f"it lacks {', '.join(lacking)}" if lacking else "no JSON object")
+        return found

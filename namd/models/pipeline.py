@@ -1,0 +1,139 @@
+"""NAMD as one Hugging Face directory: VAE, U-Net, schedule and soft prompts; the language model stays where it is."""
+
+import os
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, DiffusionPipeline, UNet2DConditionModel
+from diffusers.utils import logging
+
+from namd.data.report import report_texts
+from namd.ground import seeding
+from namd.ground.errors import UserError
+from namd.ground.reading import reading
+from namd.models import hub
+from namd.models.diffusion import ddim_sample
+from namd.models.llm import load_llm
+from namd.models.prompts import SoftPrompts, encode_all
+from namd.models.unet import load_unet
+from namd.models.vae import NoduleVAE, load_vae
+
+
+class NAMDPipeline(DiffusionPipeline):
+    """Follow-ups of a nodule from its baseline image and its record.
+
+    Args:
+        vae, unet, scheduler, soft_prompts: what notebooks 02-04 trained; saved with the pipeline.
+        llm_path: folder or hub id of the frozen language model; saved as a reference, never as weights. In
+            model_index.json a folder is written relative to the pipeline's own.
+        llm_dtype: its number format, float32 or bfloat16.
+        ddim_steps: steps of the sampler unless a call asks for others.
+        text_report: record, or none where the models were trained with the empty report for everybody.
+
+    `NAMDPipeline.from_pretrained(folder)` opens what `save_pretrained(folder)` wrote.
+
+    Source: Sec. 3.3.2; the language model's licence forbids copies, and it is the largest part by far.
+    """
+
+    def __init__(self, vae: AutoencoderKL, unet: UNet2DConditionModel, scheduler: DDIMScheduler,
+                 soft_prompts: SoftPrompts, llm_path: str = "", llm_dtype: str = "float32", ddim_steps: int = 50,
+                 text_report: str = "record"):
+        super().__init__()
+        self.register_modules(vae=vae, unet=unet, scheduler=scheduler, soft_prompts=soft_prompts)
+        self.register_to_config(llm_path=str(llm_path), llm_dtype=llm_dtype, ddim_steps=ddim_steps,
+                                text_report=text_report)
+        self.opened_llm = None
+
+    @classmethod
+    def from_pretrained(cls, path, llm=None, **kwargs) -> "NAMDPipeline":
+        """The pipeline of a folder, on the CPU, frozen, in eval mode.
+
+        Args:
+            path: folder written by `save_pretrained`.
+            llm: (lm, tokenizer) already in memory; None opens the referenced one when a record is first read.
+            kwargs: other values than the folder's for llm_path, llm_dtype or ddim_steps.
+
+        Raises:
+            UserError: no pipeline there, or a damaged one.
+        """
+        folder = Path(path)
+        if not (folder / "model_index.json").is_file():
+            raise UserError(f"{folder} holds no NAMD pipeline: run notebook 04 for this run and arm.")
+        with reading(folder, "04"):
+            llm_path = cls.load_config(folder)["llm_path"]
+            if (folder / llm_path).is_dir():
+                llm_path = os.path.normpath(folder / llm_path)
+            models = {"vae": load_vae(folder).vae, "unet": load_unet(folder),
+                      "soft_prompts": hub.load(SoftPrompts, folder, "soft_prompts", "soft prompts")}
+            logging.disable_progress_bar()
+            models = {name: model.eval().requires_grad_(False) for name, model in models.items()}
+            pipe = super().from_pretrained(folder, **models, **{"llm_path": llm_path, **kwargs})
+        pipe.register_to_config(_name_or_path=folder.name)  # an absolute path would travel with every copy
+        pipe.opened_llm = llm
+        return pipe
+
+    def save_pretrained(self, path, **kwargs) -> None:
+        """Write the folder vae/, unet/, scheduler/, soft_prompts/ and model_index.json; no weight of the LLM."""
+        llm_path = self.config.llm_path
+        if os.path.isdir(llm_path):
+            self.register_to_config(llm_path=os.path.relpath(llm_path, path))
+        super().save_pretrained(path, **kwargs)
+        self.register_to_config(llm_path=llm_path)
+
+    @property
+    def nodule_vae(self) -> NoduleVAE:
+        """Encoder and decoder for one-channel images; the probe of stage 1 is not needed any more."""
+        return NoduleVAE(self.vae, None)
+
+    @property
+    def llm(self):
+        """(lm, tokenizer), on the device of the pipeline.
+
+        Raises:
+            UserError: out of reach, or not of the width the prompts were trained for.
+        """
+        if self.opened_llm is None:
+            self.opened_llm = load_llm(self.config.llm_path, self.config.llm_dtype)
+        lm, tokenizer = self.opened_llm
+        self.soft_prompts.beside(lm.to(self.device))
+        return lm, tokenizer
+
+    def encode_prompt(self, reports, batch_size: int = 64) -> torch.Tensor:
+        """Context C of N radiology reports (Eq. 7-8): (N, m, D)."""
+        return encode_all(*self.llm, self.soft_prompts, reports, batch_size)
+
+    @torch.no_grad()
+    def __call__(self, x1, ehr, seeds, prompt_embeds=None, num_inference_steps=None, batch_size: int = 64):
+        """Follow-ups by DDIM from noise keyed by (seed, pair_id).
+
+        Args:
+            x1: (N, 1, S, S) float32 in [-1, 1], baseline images, the window of the training on 0.6 mm pixels.
+            ehr: N records (DataFrame) in the order of x1; its index names the pairs.
+            seeds: K integers.
+            prompt_embeds: (N, m, D) what `encode_prompt` says of the records; None calls it.
+            num_inference_steps: DDIM steps; None takes ddim_steps.
+            batch_size: images per batch; changes memory and rounding only.
+
+        Returns:
+            (K, N, 1, S, S) float32 in [-1, 1], on the CPU.
+
+        Source: Sec. 3.3.2; all K runs of all subjects share batches, because small latents leave a device idle.
+        """
+        ctx = prompt_embeds
+        if ctx is None:
+            ctx = self.encode_prompt(report_texts(ehr, self.config.text_report))
+        z1 = torch.cat([self.nodule_vae.encode(part.to(self.device)) for part in x1.split(batch_size)])
+        jobs = [(seed, i) for seed in seeds for i in range(len(x1))]
+        z_T = torch.stack([seeding.noise(z1.shape[1:], seed, "sample", ehr.index[i]) for seed, i in jobs])
+        images, steps = [], num_inference_steps or self.config.ddim_steps
+        for start in range(0, len(jobs), batch_size):
+            rows = [i for _, i in jobs[start : start + batch_size]]
+            z2_hat = self._denoise(z_T[start : start + batch_size].to(z1.device), z1[rows], ctx[rows], steps)
+            images.append(self.nodule_vae.decode_scaled(z2_hat).clamp(-1, 1).cpu())
+        return torch.cat(images).unflatten(0, (len(seeds), len(x1)))
+
+    def _denoise(self, z_T, z1, ctx, steps) -> torch.Tensor:
+        """z2_hat from noise z_T, given the baseline latent (channels) and the record (cross-attention)."""
+        def predict(z2_t, t):
+            return self.unet(torch.cat([z2_t, z1], dim=1), t, encoder_hidden_states=ctx).sample
+        return ddim_sample(predict, z_T, self.scheduler, steps)

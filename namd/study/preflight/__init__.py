@@ -1,0 +1,1 @@
+"""What `namd check` says before anything runs."""

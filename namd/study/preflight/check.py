@@ -1,0 +1,130 @@
+"""`python -m namd check`: what a run would be, what it would cost on a named card, and what it still lacks."""
+
+from itertools import groupby
+from types import SimpleNamespace
+
+import torch
+from diffusers.utils import logging
+
+from namd.ground.cost import parameters
+from namd.models.hub import split
+from namd.study.preflight import cards, inputs, shapes, stages
+
+
+def check_run(plan, card: str) -> int:
+    """Print the report; 0 when the run can start, 2 when something is missing.
+
+    Args:
+        plan: series.Plan of the run; card: a GPU of namd.study.preflight.cards.
+
+    Raises:
+        UserError: an unknown card, or a model whose architecture is not known here.
+
+    Source: ours, because a run of days should not fail in its third hour for want of memory or of a file.
+    """
+    card, p, arms = cards.find(card), SimpleNamespace(**plan.values), list(plan.by_arm)
+    logging.set_verbosity_error()
+    shells = shapes.build(p)
+    found = stages.stages(shells, p, p.phantom_subjects, len(arms))
+    need = stages.disk(found, shells, p, p.phantom_subjects, len(arms))
+    lacking = inputs.missing(p, need)
+    blocks = (_head(p, arms), _models(shells, p), _costs(found, p, card, len(arms)), _memory(found, card),
+              _verdict(lacking, need))
+    print("\n\n".join("\n".join(block) for block in blocks))
+    return 2 if any(not item.optional for item in lacking) else 0
+
+
+def _head(p, arms) -> list[str]:
+    phantom = p.data_source == "phantom"
+    side = p.image_size // 8
+    return [
+        f"NAMD · run {p.run_name} · {len(arms)} arms: {', '.join(arms)}",
+        f"  data       {'phantom, written by notebook 01' if phantom else f'NLST delivery in {p.data_delivery}'};"
+        f" counted for {p.phantom_subjects:,} subjects",
+        f"  images     {p.image_size} x {p.image_size}, latents {side} x {side} x 4; {p.text_n_sets} prompt sets of"
+        f" {p.text_n_tokens} tokens, reports of {stages.REPORT_TOKENS}",
+        f"  arithmetic {p.precision}, language model {p.llm_dtype}; device {p.device}, and torch sees"
+        f" {torch.cuda.device_count() or 'no'} GPU here",
+        *([f"  processes  {p.processes}, each with a card and its share of a training batch: costs of one"]
+          if p.processes > 1 else [])]
+
+
+def _models(shells, p) -> list[str]:
+    nets = [("VAE", shells.vae.vae, "02", p.vae_path),
+            ("U-Net, both surgeries", shells.unet_cond, "03, 04", p.unet_path),
+            ("language model, text part", shells.lm, "frozen", p.llm_path),
+            ("soft prompts", shells.prompts, "04", ""), ("judge", shells.judge, "05", "")]
+    rows = [[name, _count(parameters(net)), where, split(path)[0] if path else "built here"]
+            for name, net, where, path in nets]
+    return _table(["Models", "parameters", "trained in", "from"], rows, "<>><")
+
+
+def _costs(found, p, card, n_arms) -> list[str]:
+    rows = [[s.name, _flop(s.flops / s.steps), f"{s.steps:,}", _flop(s.flops), _time(*cards.hours(s, card)),
+             cards.bound(s, card)] for s in found]
+    times = [n_arms if s.per_arm else 1 for s in found]
+    total = [sum(n * guess for n, guess in zip(times, guesses, strict=True))
+             for guesses in zip(*(cards.hours(s, card) for s in found), strict=True)]
+    flops = sum(n * s.flops for n, s in zip(times, found, strict=True))
+    rows.append([f"all, 02-04 for {n_arms} arms", "", "", _flop(flops), _time(*total), ""])
+    low, high = (100 * share for share in cards.SHARE[p.precision][::-1])
+    return [*_table(["Cost", "a step", "steps", "in all", f"on one {card.title}", "held up by"], rows, "<>>>><"),
+            f"  Times are estimates: {low:.0f}-{high:.0f} % of {getattr(card, p.precision):g} TFLOP/s, unless memory or"
+            " launches are slower.",
+            f"  On top come data, validation and checkpoints of up to {_size(max(s.saved for s in found))}, one"
+            f" every {p.save_every:,} steps."]
+
+
+def _memory(found, card) -> list[str]:
+    worst = max(found, key=lambda stage: stage.peak)
+    size, unit = (2**30, "GiB") if worst.peak > 2**30 else (2**20, "MiB")
+    rows = [[s.name, *(f"{value / size:.1f}" for value in (*s.memory.values(), s.peak))] for s in found]
+    fits = worst.peak / 2**30 < card.gib
+    lines = [f"  Estimates. The largest, {worst.name}, {'fits' if fits else 'does not fit'} the {card.gib:g} GiB of one"
+             f" {card.title}."]
+    if not fits:
+        lines.append("  Try llm_dtype: bfloat16, precision: bfloat16, a smaller batch or another card.")
+    return [*_table([f"Memory, {unit}", *worst.memory, "sum"], rows, "<" + ">" * 7), *lines]
+
+
+def _verdict(lacking, need) -> list[str]:
+    needed, space = [item for item in lacking if not item.optional], f"The run takes about {_size(need)} of disk."
+    counts = {"missing": sum(not item.unreadable for item in needed), "unusable": sum(i.unreadable for i in needed)}
+    said = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
+    lines = [f"Not ready: {said}. {space}" if needed else f"Ready: nothing is missing. {space}"]
+    for how, items in groupby(lacking, key=lambda item: item.how):
+        lines += [f"  {'- optional: ' if item.optional else '✗ '}{item.what}" for item in items]
+        lines += [f"      {line}" for line in how.splitlines()]
+    return lines
+
+
+def _table(head, rows, sides) -> list[str]:
+    """Lines of aligned columns; `sides` has < or > for each."""
+    rows = [head, *(["  " + first, *others] for first, *others in rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)).rstrip()
+            for row in rows]
+
+
+def _count(n) -> str:
+    """904.3 M of 904260804."""
+    return f"{n / 1e9:.2f} B" if n >= 1e9 else f"{n / 1e6:.1f} M" if n >= 1e6 else f"{n / 1e3:.1f} k"
+
+
+def _flop(n) -> str:
+    """51.8 PFLOP of 5.18e16."""
+    size, prefix = next(((10.0**e, unit) for e, unit in ((15, "P"), (12, "T"), (9, "G")) if n >= 10**e), (1e6, "M"))
+    return f"{n / size:.1f} {prefix}FLOP"
+
+
+def _size(n) -> str:
+    """14.5 GB of 1.45e10 bytes."""
+    return f"{n / 1e9:.1f} GB" if n >= 1e9 else f"{n / 1e6:.0f} MB"
+
+
+def _time(low, high) -> str:
+    """A range of hours in hours or minutes."""
+    if high * 60 < 1:
+        return "< 1 min"
+    ends, unit = ((f"{low:.1f}", f"{high:.1f}"), "h") if high >= 2 else ((f"{60 * low:.0f}", f"{60 * high:.0f}"), "min")
+    return f"{'-'.join(dict.fromkeys(ends))} {unit}"

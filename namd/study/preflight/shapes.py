@@ -1,0 +1,86 @@
+"""The models of a run as empty shells on the meta device: every shape, no weight, no download."""
+
+import json
+from types import SimpleNamespace
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import nn
+from transformers import Gemma3TextConfig, Gemma3TextModel
+
+from namd.data.report import DIAMETERS, KNOWN
+from namd.ground.errors import UserError
+from namd.models import hub, llm, unet, vae
+from namd.models.judge import Judge
+from namd.models.losses import perceptual
+from namd.models.prompts import SoftPrompts
+
+SMALL_VOCABULARY = 73   # words of the small tokenizer on the quick run's reports
+N_ATTRIBUTES = len(DIAMETERS) + sum(map(len, KNOWN.values()))   # of a nodule, codes one-hot
+# Architectures of the hub repositories the paper names, so that nothing need be downloaded to count them.
+# Source: unet/config.json and vae/config.json of Stable Diffusion v1.5; text_config of MedGemma 1.5 4B, which is
+# transformers' Gemma3TextConfig of the 4 B class.
+ARCHITECTURES = {
+    ("stable-diffusion-v1-5/stable-diffusion-v1-5", "vae"): dict(
+        in_channels=3, out_channels=3, latent_channels=4, block_out_channels=[128, 256, 512, 512], layers_per_block=2,
+        norm_num_groups=32, sample_size=512, down_block_types=["DownEncoderBlock2D"] * 4,
+        up_block_types=["UpDecoderBlock2D"] * 4),
+    ("stable-diffusion-v1-5/stable-diffusion-v1-5", "unet"): dict(
+        in_channels=4, out_channels=4, sample_size=64, block_out_channels=[320, 640, 1280, 1280], layers_per_block=2,
+        attention_head_dim=8, cross_attention_dim=768, norm_num_groups=32,
+        down_block_types=[*["CrossAttnDownBlock2D"] * 3, "DownBlock2D"],
+        up_block_types=["UpBlock2D", *["CrossAttnUpBlock2D"] * 3]),
+    ("google/medgemma-1.5-4b-it", ""): dict(
+        vocab_size=262208, hidden_size=2560, intermediate_size=10240, num_hidden_layers=34, num_attention_heads=8,
+        num_key_value_heads=4, head_dim=256, query_pre_attn_scalar=256, sliding_window=1024),
+}
+
+
+def config_of(path, part: str) -> dict:
+    """Architecture of the model at `path`: from its config.json where this machine has one, else from `ARCHITECTURES`.
+
+    Args:
+        path: directory, "org/name" or "org/name@revision"; part: folder inside (vae, unet), "" for none.
+
+    Raises:
+        UserError: neither.
+    """
+    file, (name, _) = hub.config_file(path, part), hub.split(path)
+    if file is not None:
+        return json.loads(file.read_text(encoding="utf-8"))
+    if (name, part) not in ARCHITECTURES:
+        wanted = f"{part}/config.json".lstrip("/")
+        raise UserError(f"The architecture of '{path}' is not known, for its {wanted} is not on this machine: get it"
+                        f" with `hf download {name} {wanted}`, or name a directory that holds one.")
+    return ARCHITECTURES[name, part]
+
+
+def build(p) -> SimpleNamespace:
+    """Shells of all models of a run.
+
+    Args:
+        p: all parameters of the run.
+
+    Returns:
+        vae (with probe), perceptual, unet (stage 2: the LLM's context width), unet_cond (stage 3: 8 input channels
+        too), lm (frozen), prompts, judge; all on the meta device.
+
+    Raises:
+        UserError: an architecture is not known, or small sizes that do not fit together.
+    """
+    text = (config_of(p.llm_path, "") if p.llm_path
+            else llm.small_config(p.llm_hidden, p.llm_layers, SMALL_VOCABULARY).text_config.to_dict())
+    text = Gemma3TextConfig(**text.get("text_config", text))
+    eye = config_of(p.vae_path, "vae") if p.vae_path else vae.small_config(p)
+    net = config_of(p.unet_path, "unet") if p.unet_path else unet.small_config(p)
+    net = {**net, "cross_attention_dim": text.hidden_size}
+    with torch.device("meta"):
+        return SimpleNamespace(
+            vae=vae.NoduleVAE(AutoencoderKL.from_config(eye), nn.Linear(4 * (p.image_size // vae.FACTOR) ** 2, 1)),
+            perceptual=perceptual(p.lpips_net, "random", p.seed).to("meta"),
+            unet=UNet2DConditionModel.from_config(net),
+            unet_cond=UNet2DConditionModel.from_config({**net, "in_channels": 2 * unet.LATENT_CHANNELS}),
+            lm=Gemma3TextModel(text).to(getattr(torch, p.llm_dtype)).requires_grad_(False).eval(),
+            prompts=SoftPrompts(p.text_n_sets, p.text_n_tokens, text.hidden_size),
+            judge=Judge(p.image_size, p.judge_patch, p.judge_dim, p.judge_depth, p.judge_heads, p.judge_head_dim,
+                        p.judge_mlp, p.judge_dropout, N_ATTRIBUTES if p.judge_attributes > 0 else 0))

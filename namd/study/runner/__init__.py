@@ -1,0 +1,1 @@
+"""The runner: which notebook runs when, and what is current."""

@@ -1,0 +1,287 @@
+"""Headers that a person or a scanner got wrong, and names that are no readable file: each costs one nodule at most."""
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import strategies as st
+from joblib import Parallel
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.tag import Tag
+from small_delivery import CENTRE, PARAMS, SPACING, tables, write_delivery, write_series, write_slice
+
+from namd.data.dicom.header import ATTRIBUTES
+from namd.data.dicom.nodule import read_nodule_at
+from namd.data.dicom.series import Centre, find_series, read_series
+from namd.data.nlst.build import build_cohort
+from namd.data.nlst.crops import index_series, read_pairs
+from namd.data.refused import REASONS, RefusedError
+from namd.ground.errors import UserError
+
+FUZZ = settings(max_examples=int(os.environ.get("NAMD_FUZZ", "100")), deadline=None,
+                suppress_health_check=[HealthCheck.function_scoped_fixture])
+POINT = (-40 + CENTRE[0] * SPACING, -30 + CENTRE[1] * SPACING, 0.0)
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Two participants with two series each, below tmp_path."""
+    for pid in (100001, 100002):
+        for year in (0, 1):
+            write_series(tmp_path / f"{pid}_{year}", pid, year, 5 + year)
+    return tmp_path
+
+
+def read(root):
+    """What `read_pairs` says of both participants: None for a pair, else the refusal."""
+    index = index_series(root, Parallel(n_jobs=1), 1)
+    jobs = [(pid, *((index.get(f"1.2.{pid}.{year}", []), pid, year,
+                     Centre("nlstx", 0, 1, f"1.2.{pid}.{year}", None, False, 20, CENTRE)) for year in (0, 1)))
+            for pid in (100001, 100002)]
+    return [None if crops is not None else scans for _, crops, scans in read_pairs(jobs)]
+
+
+def rewrite(folder, **stored):
+    """Replace elements of every file of a folder by bytes that nobody checked; None deletes one."""
+    for file in folder.iterdir():
+        ds = pydicom.dcmread(file)
+        for name, value in stored.items():
+            tag = Tag(name)
+            if value is None:
+                del ds[tag]
+            else:
+                ds[tag] = raw_element(tag, value)
+        ds.save_as(file)
+
+
+def raw_element(tag, value):
+    """An element that pydicom has not looked at yet."""
+    return RawDataElement(tag, dictionary_VR(tag).split(" ")[0], len(value), value, 0, False, True)
+
+
+def sentence(folder):
+    """What `predict` says of a series; empty where it reads."""
+    try:
+        read_nodule_at(folder, POINT)
+    except UserError as error:
+        assert "\n" not in str(error)
+        return str(error)
+    return ""
+
+
+HEADERS = {
+    "decimal comma": (dict(PixelSpacing=b"0,75\\0,75 "), "E22"), "one spacing": (dict(PixelSpacing=b"0.75"), "E22"),
+    "three spacings": (dict(PixelSpacing=b"1\\1\\1 "), "E22"), "no number": (dict(PixelSpacing=b"NaN\\NaN "), "E22"),
+    "spacing in metres": (dict(PixelSpacing=b"750\\750 "), "E22"), "word": (dict(PixelSpacing=b"small "), "E22"),
+    "five cosines": (dict(ImageOrientationPatient=b"1\\0\\0\\0\\1 "), "E20"),
+    "no direction": (dict(ImageOrientationPatient=b"0\\0\\0\\0\\0\\0 "), "E20"),
+    "infinite": (dict(ImageOrientationPatient=b"inf\\0\\0\\0\\1\\0 "), "E20"),
+    "text position": (dict(ImagePositionPatient=b"a\\b\\c "), "E20"),
+    "no place": (dict(ImagePositionPatient=b"nan\\0\\0 "), "E20"),
+    "far away": (dict(ImagePositionPatient=b"1e300\\0\\0 "), "E20"),
+    "number with a fraction": (dict(InstanceNumber=b"1.5 "), "E24"),
+    "huge number": (dict(InstanceNumber=b"1e99"), "E24"), "empty number": (dict(InstanceNumber=b""), "E24"),
+    "slope 0": (dict(RescaleSlope=b"0 "), "E21"), "slope NaN": (dict(RescaleSlope=b"nan "), "E21"),
+    "slope text": (dict(RescaleSlope=b"one "), "E21"), "huge slope": (dict(RescaleSlope=b"1e300 "), "E21"),
+    "no intercept": (dict(RescaleIntercept=b""), "E21"), "two intercepts": (dict(RescaleIntercept=b"0\\1 "), "E21"),
+    "rows 0": (dict(Rows=b"\0\0"), "E23"), "rows 65535": (dict(Rows=b"\xff\xff"), "E23"),
+    "fewer rows": (dict(Rows=b"\x64\0"), "E23"),
+    "half the columns": (dict(Columns=b"\x3c\0"), "E23"), "rows of one byte": (dict(Rows=b"\x78"), "E23"),
+    "odd bits": (dict(BitsAllocated=b"\x0d\0"), "E23"), "colours": (dict(SamplesPerPixel=b"\3\0"), "E23"),
+    "frames": (dict(NumberOfFrames=b"3 "), "E23"), "no pixels": (dict(PixelData=None), "E23"),
+    "empty pixels": (dict(PixelData=b""), "E23"), "half the pixels": (dict(PixelData=b"\0" * 14400), "E23"),
+    "other patient": (dict(PatientID=b"200001.0"), "E17"), "odd date": (dict(StudyDate=b"02JAN99 "), "E17"),
+    "another UID": (dict(SeriesInstanceUID=b"\xff\xfe.1 "), "E15"), "empty UID": (dict(SeriesInstanceUID=b""), "E15"),
+}
+
+
+@pytest.mark.parametrize("case", HEADERS)
+def test_one_odd_header_costs_one_nodule_and_says_why(two, case):
+    change, code = HEADERS[case]
+    rewrite(two / "100001_0", **change)
+    refusal, other = read(two)
+    assert other is None and refusal.code == code and "\n" not in str(refusal)
+    assert bool(sentence(two / "100001_0")) == (code not in ("E17", "E24") and case != "another UID")
+
+
+@pytest.mark.parametrize("change", [
+    dict(SliceThickness=b"thin"), dict(SliceThickness=b""), dict(SliceThickness=b"1e400 "),
+    dict(ConvolutionKernel=b"B30f\\3\xff"), dict(Manufacturer=b"\0\n\xc3"), dict(SpecificCharacterSet=b"KLINGON "),
+    dict(PatientID=b"100001 \0"), dict(StudyDate=b"1999.01.02"), dict(SmallestImagePixelValue=b"x"),
+    dict(PixelPaddingValue=b"\x30\xf8"), dict(NumberOfFrames=b"1 ")])
+def test_what_nobody_needs_may_be_odd(two, change):
+    rewrite(two / "100001_0", **change)
+    assert read(two) == [None, None]
+
+
+def without_syntax(raw):
+    """The bytes of a file whose meta group names no transfer syntax."""
+    element = b"\2\0\x10\0UI\x14\0" + b"1.2.840.10008.1.2.1\0"
+    length = int.from_bytes(raw[140:144], "little") - len(element)
+    return raw[:140] + length.to_bytes(4, "little") + raw[144:].replace(element, b"")
+
+
+SYNTAX = b"1.2.840.10008.1.2.1\0"
+DAMAGE = {
+    "no transfer syntax": without_syntax, "half a file": lambda raw: raw[:len(raw) // 2],
+    "a header cut off": lambda raw: raw[:200], "ones in the header": lambda raw: raw[:300] + b"\xff" * 200 + raw[500:],
+    "unknown syntax": lambda raw: raw.replace(SYNTAX, b"1.2.840.9.9".ljust(20, b"\0")),
+    "called big endian": lambda raw: raw.replace(SYNTAX, b"1.2.840.10008.1.2.2\0"),
+    "called deflated": lambda raw: raw.replace(b"UI\x14\0" + SYNTAX, b"UI\x16\0" + b"1.2.840.10008.1.2.1.99"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_a_damaged_file_costs_one_nodule(two, case):
+    for file in (two / "100001_0").iterdir():
+        file.write_bytes(DAMAGE[case](file.read_bytes()))
+    refusal, other = read(two)
+    assert other is None and refusal.code in REASONS and sentence(two / "100001_0")
+    assert case != "no transfer syntax" or "E23" in str(refusal) and "does not say" in refusal.message
+
+
+def test_a_character_set_of_no_name_costs_one_nodule(two):
+    for file in (two / "100001_0").iterdir():
+        ds = pydicom.dcmread(file)
+        ds.SpecificCharacterSet, ds.Manufacturer = "ISO_IR 100", "caf\u00e9"
+        ds.save_as(file)
+        file.write_bytes(file.read_bytes().replace(b"ISO_IR 100", b"\0\1_IR \xff00"))
+    refusal, other = read(two)
+    assert other is None and refusal.code == "E15" and "no header of it can be read" in refusal.message
+    assert "E23" in sentence(two / "100001_0")
+
+
+def test_a_surprise_inside_a_library_costs_one_nodule(two, monkeypatch):
+    monkeypatch.setattr("namd.data.nlst.crops.read_crop", lambda series, i, pixel: 1 / 0)
+    assert [str(refusal).count("ZeroDivisionError") for refusal in read(two)] == [1, 1]
+
+
+TEXTS = [name for name in (*ATTRIBUTES, "RescaleSlope", "RescaleIntercept", "BitsAllocated", "BitsStored", "PixelData",
+                           "PixelRepresentation", "PhotometricInterpretation", "SamplesPerPixel", "NumberOfFrames",
+                           "SpecificCharacterSet", "PixelPaddingValue")]
+
+
+@FUZZ
+@given(st.one_of(
+    st.tuples(st.sampled_from(TEXTS), st.one_of(st.binary(max_size=24), st.from_regex(
+        rb"(-?[0-9]{0,3}([.,][0-9]{0,3})?(e[0-9]{1,3})?\\?){1,6}", fullmatch=True))),
+    st.tuples(st.integers(0, 1200), st.binary(min_size=1, max_size=12))))
+def test_any_change_of_one_header_is_read_or_refused(tmp_path, change):
+    """2,000 examples with NAMD_FUZZ=2000: an attribute gets other bytes, or bytes anywhere in the header do."""
+    if not (tmp_path / "whole").exists():
+        for pid in (100001, 100002):
+            for year in (0, 1):
+                write_series(tmp_path / "whole" / f"{pid}_{year}", pid, year, 5 + year)
+    shutil.rmtree(tmp_path / "part", ignore_errors=True)
+    shutil.copytree(tmp_path / "whole", tmp_path / "part")
+    where, what = change
+    file = tmp_path / "part" / "100001_0" / "1.dcm"
+    if isinstance(where, str):
+        ds = pydicom.dcmread(file)
+        ds[Tag(where)] = raw_element(Tag(where), what)
+        try:
+            ds.save_as(file)
+        except LookupError:                                   # pydicom does not write what is in no character set
+            reject()
+    else:
+        raw = file.read_bytes()
+        file.write_bytes(raw[:where] + what + raw[where + len(what):])
+    refusal, other = read(tmp_path / "part")
+    assert other is None and (refusal is None or refusal.code in REASONS)
+    sentence(tmp_path / "part" / "100001_0")
+
+
+def junk(folder):
+    """Names that are no readable DICOM file, before and behind the slices in the order of names."""
+    os.symlink("nowhere", folder / "!gone.dcm")
+    os.symlink("!loop", folder / "!loop")
+    os.mkfifo(folder / "!pipe.dcm")
+    os.symlink("!pipe.dcm", folder / "!to_pipe")
+    here = socket.socket(socket.AF_UNIX)
+    place = Path.cwd()
+    os.chdir(folder)                                          # a socket's name may have 107 characters
+    here.bind("!socket")
+    os.chdir(place)
+    here.close()
+    (folder / "!x.dcm").mkdir()
+    (folder / "!empty.dcm").touch()
+    (folder / "._1.dcm").write_bytes(b"\0\5\x16\7" + b"\0" * 124 + b"DICM")
+    (folder / ".1.dcm.partial").write_bytes((folder / "1.dcm").read_bytes()[:900])
+    (folder / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0" * 100)
+    (folder / "!locked").touch(mode=0)
+    with open(os.fsencode(folder) + b"/!caf\xe9.txt", "w") as file:
+        file.write("words")
+    with open(folder / "!huge.raw", "wb") as file:
+        file.truncate(1 << 33)
+
+
+def test_names_that_are_no_readable_file_are_passed_over(tmp_path):
+    folder = write_delivery(tmp_path / "nlst", tables(n=4))
+    junk(folder / "images" / "100001_0")
+    junk(folder / "images" / "100002_1")
+    for name in ("pipe.csv", "._file0.csv"):
+        os.mkfifo(folder / name)
+    os.symlink("nowhere.csv", folder / "gone.csv")
+    os.symlink("..", folder / "images" / "loop")
+    (folder / "folder.csv").mkdir()
+    lines = []
+    out = build_cohort(folder, tmp_path / "cohort", PARAMS, progress=lines.append)
+    assert len(np.load(out / "crops.npy")) == 8 and any("8 series found" in line for line in lines)
+
+
+def test_a_slice_that_cannot_be_opened_is_named(tmp_path, monkeypatch):
+    write_series(tmp_path, 100001, 0, 5)
+    monkeypatch.setattr("namd.data.dicom.series.is_dicom", lambda path: open(path + ".vanished"))
+    with pytest.raises(RefusedError, match=r"E23.*0.dcm.vanished cannot be opened \(No such file"):
+        read_series(tmp_path)
+
+
+def other_object(path, sop_class, modality, **elements):
+    """A DICOM file that is no slice: a media index, a report, a mark, a capture."""
+    ds = Dataset()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.MediaStorageSOPClassUID, ds.file_meta.MediaStorageSOPInstanceUID = sop_class, "1.2.3.4"
+    ds.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    if modality:
+        ds.SOPClassUID, ds.SOPInstanceUID, ds.SeriesInstanceUID, ds.Modality = sop_class, "1.2.3.4", "1.2.3", modality
+    for name, value in elements.items():
+        setattr(ds, name, value)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ds.save_as(path, enforce_file_format=True)
+
+
+CLASSES = "1.2.840.10008.5.1.4.1.1."
+OBJECTS = {
+    "DICOMDIR": ("1.2.840.10008.1.3.10", None), "index.dcm": ("1.2.840.10008.1.3.10", None),
+    "SR": (CLASSES + "88.22", "SR"), "RTSTRUCT": (CLASSES + "481.3", "RTSTRUCT"), "SEG": (CLASSES + "66.4", "SEG"),
+    "PR": (CLASSES + "11.1", "PR"), "KO": (CLASSES + "88.59", "KO"), "PDF": (CLASSES + "104.1", "DOC"),
+    "capture": (CLASSES + "7", "CT"),
+}
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_an_object_that_is_no_slice_is_passed_over(two, name):
+    other_object(two / "100001_0" / f"!{name}", *OBJECTS[name])
+    write_slice(two / "100001_0" / "!localizer", np.zeros((8, 8), np.uint16), uid="1.2.9",
+                ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    assert read(two) == [None, None]
+    assert read_nodule_at(two / "100001_0", POINT).crop[64, 64] == 40
+
+
+def test_the_root_of_a_cd_names_the_folders_below(two):
+    other_object(two / "DICOMDIR", *OBJECTS["DICOMDIR"])
+    assert len(find_series(two)) == 4 and read(two) == [None, None]
+    with pytest.raises(UserError, match="name one folder below it: 100001_0, 100001_1, 100002_0, 100002_1"):
+        read_nodule_at(two, POINT)
+    shutil.rmtree(two / "100001_0")
+    other_object(two / "100001_0" / "DICOMDIR", *OBJECTS["DICOMDIR"])
+    with pytest.raises(RefusedError, match="^E15"):
+        read_nodule_at(two / "100001_0", POINT)

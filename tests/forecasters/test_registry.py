@@ -1,0 +1,186 @@
+"""What every compared system must keep, whatever it is: one class for each file, one contract for all."""
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import torch
+from small_systems import ALL, P, fitted, write_system_run
+
+from namd.forecasters import registry
+from namd.forecasters.base import Forecaster
+from namd.forecasters.trained import Sheet
+from namd.ground import order
+from namd.ground.errors import UserError
+from namd.ground.paper import PAPER
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    root = tmp_path_factory.mktemp("run")
+    return root, write_system_run(root)
+
+
+class Watched(SimpleNamespace):
+    """Parameters that remember which of them were read."""
+
+    read = set()
+
+    def __getattribute__(self, name):
+        type(self).read.add(name)
+        return super().__getattribute__(name)
+
+
+@pytest.fixture(scope="module", params=ALL)
+def made(request, run):
+    return fitted(request.param, *run, p=Watched(**vars(P)))
+
+
+def inputs(run, n=5):
+    pairs = run[1]
+    return pairs.images(64, -1000, 400)[0][:n], pairs.ehr.iloc[:n]
+
+
+def test_the_sheet_and_the_rows_are_complete(made):
+    assert isinstance(made, Forecaster) and isinstance(made.sheet, Sheet) and all(made.sheet)
+    assert made.rows and all(paper in ("", *PAPER["table1"]) for paper, _ in made.rows.values())
+
+
+def test_draws_have_their_shape_and_range_and_repeat(run, made):
+    x1, ehr = inputs(run)
+    x2_hat = made.sample(x1, ehr, [1, 2])
+    assert x2_hat.shape == (2 if made.stochastic else 1, 5, 1, 64, 64) and x2_hat.abs().max() <= 1
+    assert torch.equal(x2_hat, made.sample(x1, ehr, [1, 2]))
+    if made.stochastic:
+        assert (x2_hat[0] - x2_hat[1]).abs().max() > 1e-4
+
+
+def test_a_draw_depends_on_its_seed_and_pair_alone(run, made):
+    x1, ehr = inputs(run)
+    whole = made.sample(x1, ehr, [1, 2])
+    assert torch.allclose(made.sample(x1[[4, 2]], ehr.iloc[[4, 2]], [2])[0], whole[-1, [4, 2]], atol=1e-5)
+
+
+def test_the_baseline_reaches_the_draw(run, made):
+    x1, ehr = inputs(run)
+    assert (made.sample(x1, ehr, [1]) - made.sample(-x1, ehr, [1])).abs().max() > 1e-5
+
+
+def test_a_new_object_opens_the_weights_and_draws_the_same(run, made):
+    x1, ehr = inputs(run)
+    again = registry.system(made.name)(run[0], P, key="k")
+    assert again.fitted and torch.equal(again.sample(x1, ehr, [1]), made.sample(x1, ehr, [1]))
+    assert made.seconds > 0
+
+
+def test_training_again_gives_the_same_bytes_and_a_killed_one_goes_on(run, made, tmp_path):
+    root, pairs = run
+    first = (made.folder / "model.safetensors").read_bytes()
+    for part in ("arms", "cohort"):
+        shutil.copytree(root / part, tmp_path / part)
+    shutil.copytree(made.folder / "checkpoints", tmp_path / "systems" / made.name / "checkpoints")
+    stages = sorted((tmp_path / "systems" / made.name / "checkpoints").iterdir())
+    shutil.rmtree(stages[0])                            # as after a kill: some stages are there, some are not
+    assert (fitted(made.name, tmp_path, pairs).folder / "model.safetensors").read_bytes() == first
+    shutil.rmtree(tmp_path / "systems")
+    assert (fitted(made.name, tmp_path, pairs).folder / "model.safetensors").read_bytes() == first
+
+
+def test_every_stage_was_tuned_over_the_same_rates(made):
+    tuned = pd.read_csv(made.folder / "tuning.csv")
+    for _, stage in tuned.groupby("stage"):
+        assert sorted(stage.lr) == P.system_rates and stage.chosen.sum() == 1
+        assert stage.val_loss[stage.chosen].item() == stage.val_loss.min()
+    assert all((made.folder / f"history_{name}.csv").is_file() for name in tuned.stage.unique())
+
+
+def test_the_shares_of_the_stages_sum_to_the_budget(run, made):
+    root, pairs = run
+    shares = [stage.share for stage in made.stages(*(pairs, pairs))]
+    assert sum(shares) == pytest.approx(1)
+
+
+def test_what_a_stage_says_it_sees_is_what_moves_its_weights(run, made):
+    """A pair of the batch counts when another in its place gives the forecaster another gradient."""
+    root, pairs = run
+    idx = torch.arange(4)
+    for stage in made.stages(pairs, pairs):
+        nets = [net for net in stage.trained.values() if net in set(made.used)] or list(stage.trained.values())
+        weights = [weight for net in nets for weight in net.parameters() if weight.requires_grad]
+
+        def gradient(idx, step_no, stage=stage, weights=weights):
+            torch.manual_seed(0)
+            loss = stage.step(idx, torch.Generator().manual_seed(0), step_no)["loss"]
+            found = torch.autograd.grad(loss, weights, allow_unused=True)
+            return torch.cat([part.flatten() for part in found if part is not None] or [torch.zeros(1)])
+
+        moved = []
+        for step_no in range(2):
+            before = gradient(idx, step_no)
+            moved += [not torch.equal(before, gradient(torch.where(idx == i, 9, idx), step_no)) for i in idx]
+        assert sum(moved) / len(moved) == stage.seen, stage.name
+
+
+def test_the_budget_is_what_was_spent_with_namds_beside_it(run, made):
+    root, pairs = run
+    for number, prefix in (("02", "vae"), ("03", "uncond"), ("04", "cond")):
+        for arm in ("namd", P.system_arm):
+            file = root / f"arms/{arm}/runs/{number}.json"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(dict(parameters={f"{prefix}_steps": 5, f"{prefix}_batch": 3})))
+    table = registry.budget(root, [made.name], P.system_arm)
+    own = table.loc[made.name]
+    assert own.steps.sum() == P.system_steps and (own.batch == P.system_batch).all()
+    assert all(len(pd.read_csv(made.folder / f"history_{stage}.csv")) == steps for stage, steps in own.steps.items())
+    tried = [int(max(folder.glob("step-*")).name[5:]) for folder in (made.folder / "checkpoints").glob("*-*")]
+    assert own.tuning_steps.sum() == sum(tried) > 0
+    assert table.loc[("namd", "conditional"), ["seen", "item"]].tolist() == [15, "pairs"]
+    assert table.loc["shared VAE"].index.tolist() == ["VAE"]
+
+
+def test_costs_count_every_row(run, made):
+    x1, ehr = inputs(run, 1)
+    makers, paper = registry.makers(run[0], P, {made.name: "k"})
+    table = registry.costs(makers, x1, ehr)
+    assert list(table.index) == list(made.rows) == list(paper)
+    assert (table > 0).all().all()
+
+
+def test_an_untrained_or_unknown_system_is_a_user_error(run):
+    with pytest.raises(UserError, match="run 08"):
+        registry.system("sd15")(run[0], P, key="another").sample(*inputs(run), [1])
+    with pytest.raises(UserError, match="choose from .*sd15"):
+        registry.system("sd16")
+
+
+def test_side_by_side_or_one_after_the_other_trains_the_same(run, tmp_path):
+    root, pairs = run
+    first = fitted("sd15", root, pairs).folder / "model.safetensors"
+    shutil.copytree(root / "arms", tmp_path / "arms")
+    lines = []
+    for _ in range(2):
+        registry.fit_all(tmp_path, P, {"sd15": "k"}, pairs, 2, log=lambda line, flush: lines.append(line))
+    assert "trained in" in lines[0] and "already" in lines[1]
+    assert (tmp_path / "systems" / "sd15" / "model.safetensors").read_bytes() == first.read_bytes()
+
+
+def test_every_parameter_a_system_reads_is_in_its_key(run, made):
+    made.sample(*inputs(run), [1])
+    read = {name for name in Watched.read if hasattr(P, name) and not name.startswith("_")}
+    assert {"system_rates", "prediction_type", "grad_clip", "ddim_steps"} & read
+    assert not read - set(registry.DECIDES) - {"save_every", "eval_batch"}     # these two change no byte
+
+
+def test_a_key_names_the_budget_and_not_the_machine(run):
+    class Run:
+        p = SimpleNamespace(**vars(P))
+
+        def part_key(self, modules, decides, made_from, *given):
+            return modules, [getattr(self.p, name) for name in decides], made_from, given
+
+    (modules, values, made_from, _), = registry.keys(Run(), ["sd15"]).values()
+    assert set(registry.DECIDES) <= set(order.declared("08"))
+    assert modules == ["namd.forecasters.systems.sd15"]
+    assert "no_align_no_pred" in made_from and P.eval_batch not in values

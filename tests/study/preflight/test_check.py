@@ -1,0 +1,64 @@
+import re
+
+import pytest
+from huggingface_hub import constants
+from small_delivery import tables, write_delivery
+
+from namd.__main__ import main
+from namd.ground import paths
+from namd.study.preflight.check import _count, _flop, _time
+
+PARAMS = paths.REPO / "params"
+
+
+@pytest.fixture(autouse=True)
+def bare(tmp_path, monkeypatch):
+    """A machine without any downloaded weights."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("NAMD_OUTPUTS", str(tmp_path / "outputs"))
+
+
+def check(*words, profile="smoke"):
+    return main(["check", "--params", str(PARAMS / f"{profile}.yaml"), *words])
+
+
+def test_the_papers_run_is_counted_without_weights_and_lacks_its_inputs(capsys):
+    assert check(profile="paper") == 2
+    out, err = capsys.readouterr()
+    for counted in (r"U-Net, both surgeries +904\.3 M", r"VAE +83\.7 M", r"language model, text part +3\.88 B",
+                    r"04 conditional +1\d\.\d TFLOP +35,738", r"04 conditional +3\.4 +14\.5 ", "NLST table `cancer`",
+                    "vgg16", "hf download google/medgemma-1.5-4b-it"):
+        assert re.search(counted, out), counted
+    assert re.search(r"✗ Inception weights data/.*\n +curl -L --create-dirs -o data/\S+ \\\n +https://\S+\.pth\n", out)
+    assert not err and max(len(line) for line in out.splitlines() if "https" not in line) <= 100
+
+
+def test_an_empty_delivery_is_not_ready_and_a_whole_one_is(tmp_path, capsys):
+    data = ["-p", "data_source=delivery", "-p", "data_workers=1", "-p"]
+    assert check(*data, f"data_delivery={tmp_path}") == 2
+    assert "Not ready: 6 missing." in capsys.readouterr().out
+    made = tables()
+    made["people"] = made["people"].drop(columns="diagemph")                     # the run goes without it
+    assert check(*data, f"data_delivery={write_delivery(tmp_path / 'nlst', made)}", "--card", "RTX 4090") == 0
+    out, err = capsys.readouterr()
+    assert "Ready: nothing is missing." in out and "- optional: diagemph" in out and "on one RTX 4090" in out
+    assert not err and "✗" not in out
+
+
+def test_a_wrong_card_is_one_sentence(capsys):
+    assert check("--card", "a400") == 1
+    out, err = capsys.readouterr()
+    assert not out and err.count("\n") == 1 and "use one of a40, a100" in err
+
+
+def test_a_model_of_unknown_architecture_is_one_sentence(capsys):
+    assert check("-p", "vae_path=nobody/nothing") == 1
+    assert capsys.readouterr().err.startswith("The architecture of 'nobody/nothing' is not known")
+
+
+def test_numbers_are_short():
+    assert (_count(3880263168), _count(904260804), _count(40960)) == ("3.88 B", "904.3 M", "41.0 k")
+    assert (_flop(5.18e16), _flop(1.16e12), _flop(2e6)) == ("51.8 PFLOP", "1.2 TFLOP", "2.0 MFLOP")
+    assert [_time(*ends) for ends in ((2, 3), (0.2, 0.5), (0.02, 0.021), (0, 0.001))] == [
+        "2.0-3.0 h", "12-30 min", "1 min", "< 1 min"]
