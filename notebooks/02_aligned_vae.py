@@ -407,7 +407,7 @@ def validate():
     return total / len(order)
 
 
-# %%
+# %% tags=["training"]
 # papermill_description=train the VAE
 rate = loop.SCHEDULES[vae_lr_schedule](vae_lr, vae_steps)
 history = loop.fit(

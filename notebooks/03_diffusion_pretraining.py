@@ -412,7 +412,7 @@ def validate():
 # Appendix B: a linear warm-up over 4,000 steps, then a cosine down to a tenth. With `ema_decay`
 # above 0 the averaged weights are validated and kept; the paper averages none, the quick run does.
 
-# %%
+# %% tags=["training"]
 lr = loop.warmup_cosine(p.uncond_lr, p.uncond_lr_start, p.uncond_lr_end, p.uncond_warmup, p.uncond_steps)
 history = loop.fit(step, net, n_steps=p.uncond_steps, n_items=n_items, batch_size=p.uncond_batch,
                    lr=lr, stage="uncond", seed=p.seed, folder=run.dir / "checkpoints" / "uncond",

@@ -364,7 +364,7 @@ def validate(ctx=None):
     batches = zip(*(part.split(64) for part in (z1_val, z2_val, eps_val, t_val, ctx)), strict=True)
     return sum(cond_loss(*batch).item() * len(batch[0]) for batch in batches) / len(rows)
 
-# %%
+# %% tags=["training"]
 before = validate()
 schedule = loop.SCHEDULES[p.cond_lr_schedule]
 prompt_steps = p.cond_steps if p.text_prompt_steps < 0 else p.text_prompt_steps

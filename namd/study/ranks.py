@@ -76,7 +76,7 @@ def _failure(run, noise):
 
 
 def execute(number: str, declared: dict) -> dict:
-    """Run a notebook's code cells as one script up to the cell that calls loop.fit; returns their names.
+    """Run a notebook's code cells as one script up to the one tagged `training`; returns their names.
 
     Args:
         number: of the notebook, e.g. "04".
@@ -84,15 +84,19 @@ def execute(number: str, declared: dict) -> dict:
 
     Only the training cell of rank 0 prints.
     """
-    plain = [re.sub("^[%!].*$", "", source, flags=re.M) for kind, tags, source in order.cells(number)
-             if kind == "code" and "parameters" not in tags]
-    last = next(i for i, source in enumerate(plain) if "loop.fit(" in source)
     names = {**declared, "__name__": "__main__"}
-    for i, source in enumerate(plain[: last + 1]):
-        code = compile(source, f"notebook {number}, code cell {i + 2}", "exec")
-        with redirect_stdout(sys.stdout if i == last and parallel.rank() == 0 else StringIO()):
+    code_cells = [cell for cell in order.cells(number) if cell[0] == "code"]
+    for place, (_, tags, source) in enumerate(code_cells, start=1):
+        if "parameters" in tags:
+            continue
+        plain = re.sub("^[%!].*$", "", source, flags=re.M)      # IPython's magics
+        code = compile(plain, f"notebook {number}, code cell {place}", "exec")
+        shown = sys.stdout if "training" in tags and parallel.rank() == 0 else StringIO()
+        with redirect_stdout(shown):
             exec(code, names)
-    return names
+        if "training" in tags:
+            return names
+    raise UserError(f"Notebook {number} has no cell tagged `training`: tag the one that calls loop.fit.")
 
 
 def main(number: str, declared: str) -> int:

@@ -15,6 +15,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 import small_run
 
+from namd.ground import order
 from namd.ground.errors import UserError
 from namd.study import ranks
 from namd.training import checkpoint
@@ -101,6 +102,13 @@ def test_the_vae_and_its_gathered_alignment_train_in_two_processes_as_in_one(out
     assert torch.tensor([[a[k] - b[k] for k in ("align", "lpips", "loss")] for a, b in zip(rows_1, rows_2, strict=True)]
                         ).abs().max() < 1e-3
     assert not {"figures", "metrics"} & {path.name for path in (outputs / "n2" / "arms" / "namd").iterdir()}
+
+
+@pytest.mark.parametrize("number", order.PER_ARM)
+def test_one_cell_is_tagged_training_and_it_alone_calls_the_loop(number):
+    code = [(tags, source) for kind, tags, source in order.cells(number) if kind == "code"]
+    assert sum("training" in tags for tags, _ in code) == 1
+    assert all(("training" in tags) == ("loop.fit(" in source) for tags, source in code)
 
 
 @pytest.mark.parametrize(("noise", "sentence"), [
