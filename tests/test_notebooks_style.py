@@ -139,7 +139,7 @@ def test_the_parameters_cell_is_annotated_literals_with_a_comment_each(source):
         line = cell.splitlines()[node.lineno - 1]
         if not isinstance(node, ast.AnnAssign) or getattr(node.annotation, "id", None) not in ANNOTATIONS:
             problems.append(f"{line}: write `name: type = literal`, type one of {sorted(ANNOTATIONS)}")
-        elif node.target.id not in params.TABLE:
+        elif node.target.id not in params.KEYS:
             problems.append(f"{line}: no such key in params/paper.yaml")
         elif " # " not in line:
             problems.append(f"{line}: no comment that says meaning, unit and place in the paper")

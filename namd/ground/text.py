@@ -1,5 +1,6 @@
 """Text that people write, YAML and JSON, read strictly: what may be meant in two ways is refused in one sentence."""
 
+import difflib
 import json
 import os
 import re
@@ -131,3 +132,9 @@ def read_json(text, where):
         raise UserError(f"{where} is nested too deeply.") from None
     except ValueError as error:
         raise UserError(f"{where} is not JSON ({error}).") from None
+
+
+def suggest(name, known, wording="did you mean {}?") -> str:
+    """' did you mean vae_steps?' for a near miss among `known`, else ''."""
+    near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.7)
+    return f" {wording.format(near[0])}" if near else ""

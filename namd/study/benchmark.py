@@ -20,7 +20,7 @@ from namd.ground import cost, precision, seeding
 from namd.ground.errors import UserError
 from namd.ground.files import replacing
 from namd.ground.paths import REPO, outputs_root
-from namd.study.params import suggest
+from namd.ground.text import suggest
 
 FOLDER = REPO / "tests" / "benchmarks"
 

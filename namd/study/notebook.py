@@ -7,7 +7,6 @@ import sys
 import textwrap
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -22,7 +21,7 @@ from namd.ground.paths import outputs_root
 from namd.ground.provenance import cohort_digest, git_state, versions
 from namd.ground.reading import read_json
 from namd.ground.surroundings import refuse_another_checkout
-from namd.study import params, ranks, rules
+from namd.study import params, ranks
 from namd.study.need import commands
 from namd.study.runner import plan
 from namd.training import parallel
@@ -48,12 +47,10 @@ def start(name, scope):
     Source: ours, because a result without its parameters, code and data source cannot be repeated.
     """
     refuse_another_checkout()
-    declared = {key: params.validate(key, scope[key], f"the parameters cell of {name}")
-                for key in params.TABLE if key in scope}
+    declared = vars(params.declared(scope, f"the parameters cell of {name}"))
     missing = {"run_name", "seed", "device", "threads"} - set(declared)
     if missing:
         raise UserError(f"The parameters cell of {name} lacks {', '.join(sorted(missing))}.")
-    rules.check(declared)
     run = Run(name, declared)
     print(run.stamp_text())
     if declared.get("processes", 1) > 1 and parallel.world() == 1:
@@ -67,7 +64,7 @@ class Run:
     def __init__(self, name, declared):
         self.began = time.time()
         self.name, self.number = name, name[:2]
-        self.p = SimpleNamespace(**declared)
+        self.p = params.Parameters.part(declared)
         self.arm = declared.get("arm") if self.number in order.PER_ARM else None
         self.root = outputs_root() / self.p.run_name
         self.dir = self.root / "arms" / self.arm if self.arm else self.root

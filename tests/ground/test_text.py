@@ -143,7 +143,7 @@ def test_a_record_with_a_byte_order_mark_is_read(tmp_path):
 scalars = st.one_of(st.text(max_size=12), st.integers().map(str), st.floats().map(str), st.sampled_from(
     ["010", "1:2:3", "yes", "~", "[", "{a", "*x", "&x", "!!int", "!!float .", "0x", "2024-02-30", "- 1", "'", '"', "|",
      ">", "%", "@", "`", "? a", "1e5", "-.inf", "0b2", "[1, [2, [3]]]", "{}", "[]", "\x85", "\u2028", "\ufeff"]))
-lines = st.tuples(st.sampled_from([*params.TABLE, "seed ", "? seed", "<<", "- seed", "\tseed"]), scalars).map(": ".join)
+lines = st.tuples(st.sampled_from([*params.KEYS, "seed ", "? seed", "<<", "- seed", "\tseed"]), scalars).map(": ".join)
 
 
 @FUZZ
@@ -161,7 +161,7 @@ def test_no_parameter_file_ends_in_a_traceback(tmp_path, raw):
 
 
 @FUZZ
-@given(pair=st.one_of(st.text(max_size=40), st.tuples(st.sampled_from(list(params.TABLE)), scalars).map("=".join)))
+@given(pair=st.one_of(st.text(max_size=40), st.tuples(st.sampled_from(list(params.KEYS)), scalars).map("=".join)))
 def test_no_pair_ends_in_a_traceback(pair):
     refused_or(lambda: params.load([], [pair]))
 

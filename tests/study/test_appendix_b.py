@@ -15,7 +15,7 @@ P = SimpleNamespace(**params.load())
 ASKED = PAPER["training"]
 
 
-@pytest.mark.parametrize("key", [key for key in ASKED if key in params.TABLE])
+@pytest.mark.parametrize("key", [key for key in ASKED if key in params.KEYS])
 def test_the_base_file_holds_the_papers_number(key):
     assert getattr(P, key) == ASKED[key]
 

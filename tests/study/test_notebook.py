@@ -130,7 +130,7 @@ def test_a_notebook_by_hand_leaves_out_the_arms_that_are_not_trained_and_says_so
     assert run.trained_arms() == ["namd", "no_align"]
     said = capsys.readouterr().out.splitlines()[5:]
     assert len(said) == 1 and "arm no_text is not trained" in said[0] and "ablations/no_text.yaml" in said[0]
-    run.p.compare_arms = ["no_align", "namd"]
+    run.p = run.p.model_copy(update=dict(compare_arms=["no_align", "namd"]))
     assert run.trained_arms() == ["no_align"]
 
 
@@ -152,7 +152,7 @@ def test_the_key_of_a_part_moves_with_what_decides_it_alone(home):
     def key(using=("image_size",), given="oracle", image_size=64, n_boot=5, modules=("namd.ground.errors",)):
         study.start("01_data", scope(image_size=image_size)).finish()
         run = study.start("05_judge", scope())
-        run.p.image_size, run.p.n_boot = image_size, n_boot
+        run.p = run.p.model_copy(update=dict(image_size=image_size, n_boot=n_boot))
         return run.part_key(modules, using, "runs/01.json", given)
 
     both = ("image_size", "n_boot")

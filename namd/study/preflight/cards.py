@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from namd.ground.errors import UserError
-from namd.study.params import suggest
+from namd.ground.text import suggest
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,17 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from namd.forecasters.systems import system_names
 from namd.ground.errors import UserError
+from namd.ground.paths import ABLATIONS
 
 CROP = 128                                  # pixels of a stored crop
 SMALLEST = math.log(np.finfo(np.float32).tiny)
 RESERVED = ("reference", "course")          # folders below outputs/ that are no run
 HALVED = {"flux", "imageflownet", "imageflownet_record"}
-ABLATIONS = Path(__file__).resolve().parents[2] / "params" / "ablations"
 
 
 @dataclass(frozen=True)
@@ -54,12 +53,15 @@ def _halves(side, widths):
 def _log_alpha_bar(n_timesteps, first, last, kind):
     """Logarithm of what is left of the image's variance at t = T."""
     power = 2 if kind == "scaled_linear" else 1
-    return np.log1p(-np.linspace(first ** (1 / power), last ** (1 / power), n_timesteps) ** power).sum()
+    beta = np.linspace(first ** (1 / power), last ** (1 / power), n_timesteps) ** power
+    return np.log1p(-beta).sum()
 
 
 def _is_arm(main, name):
     """Whether `name` is the main arm or made of files in params/ablations/."""
-    stems = [] if name == main else name.removeprefix(f"{main}-").split("-")
+    if name == main:
+        return True
+    stems = name.removeprefix(f"{main}-").split("-")
     return all((ABLATIONS / f"{stem}.yaml").is_file() for stem in stems)
 
 
@@ -140,11 +142,11 @@ RULES = (
 )
 
 
-def check(values):
+def check(values: dict) -> None:
     """Check every rule whose keys are all there.
 
     Args:
-        values: {key: value}, each of them passed by params.validate.
+        values: {key: value}, each of them of its type and within its bounds.
 
     Raises:
         UserError: the sentence of the first rule that does not hold.
@@ -153,5 +155,7 @@ def check(values):
     """
     for rule in RULES:
         keys = rule.keys.split()
-        if set(keys) <= set(values) and not rule.holds(*(values[key] for key in keys)):
+        if not set(keys) <= set(values):
+            continue
+        if not rule.holds(*(values[key] for key in keys)):
             raise UserError(rule.says.format(**values) + ".")

@@ -16,12 +16,12 @@ def base():
 
 
 def test_the_table_is_the_base_file_key_by_key():
-    assert set(base()) == set(params.TABLE)
+    assert set(base()) == set(params.KEYS)
 
 
 def test_every_line_of_the_base_file_names_its_source():
     lines = [line for line in params.BASE.read_text().splitlines() if re.match(r"\w+:", line)]
-    assert len(lines) == len(params.TABLE)
+    assert len(lines) == len(params.KEYS)
     unsourced = [line for line in lines if not line.partition(" # ")[2].startswith(SOURCES)]
     assert not unsourced, "\n".join(unsourced)
 
@@ -42,7 +42,7 @@ def test_a_layer_holds_only_differences_that_the_later_one_wins(tmp_path):
 @pytest.mark.skipif(not NUMBERS, reason="no notebook yet")
 def test_every_key_is_declared_by_a_notebook_and_only_known_keys_are():
     union = set().union(*(order.declared(n) for n in NUMBERS))
-    assert union == set(params.TABLE)
+    assert union == set(params.KEYS)
 
 
 @pytest.mark.parametrize("number", NUMBERS)

@@ -8,8 +8,9 @@ from namd.__main__ import main
 from namd.forecasters.systems import system_names
 from namd.ground import paths
 from namd.ground.errors import UserError
-from namd.study import params, rules
+from namd.study import params
 from namd.study.notebook import start
+from namd.study.params.rules import RULES
 
 QUICK = paths.REPO / "params" / "quick.yaml"
 BROKEN = [
@@ -78,15 +79,15 @@ def test_every_rule_is_broken_by_some_example_above():
         try:
             params.load([QUICK], pairs)
         except UserError as error:
-            said |= {rule.says for rule in rules.RULES if str(error).startswith(rule.says.partition("{")[0])}
-    quiet = [rule.keys for rule in rules.RULES if rule.says not in said]
+            said |= {rule.says for rule in RULES if str(error).startswith(rule.says.partition("{")[0])}
+    quiet = [rule.keys for rule in RULES if rule.says not in said]
     assert set(quiet) <= {"processes uncond_batch", "processes cond_batch"}     # as processes vae_batch
 
 
 def test_every_rule_speaks_of_keys_that_exist_and_that_its_sentence_can_print():
     values = params.load([QUICK])
-    for rule in rules.RULES:
-        assert set(rule.keys.split()) <= set(params.TABLE)
+    for rule in RULES:
+        assert set(rule.keys.split()) <= set(params.KEYS)
         assert rule.says.format(**values)
 
 
