@@ -1,6 +1,7 @@
 """python -m namd run 04 --params params/quick.yaml | page | dial | cohorts | check | predict | course | benchmark"""
 
 import argparse
+import math
 import sys
 
 from namd.ground import console
@@ -8,79 +9,150 @@ from namd.ground.errors import UserError
 from namd.ground.surroundings import refuse_another_checkout
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse that says what is wrong in one sentence, without a page of usage."""
+
+    def error(self, message):
+        raise UserError(f"{message}; `{self.prog} --help` says what there is.")
+
+
 def _arguments(argv):
-    parser = argparse.ArgumentParser(prog="python -m namd", description="NAMD, step by step.")
-    commands = parser.add_subparsers(dest="command", required=True)
+    parser = _Parser(prog="python -m namd", description="NAMD, step by step.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+
     run = commands.add_parser("run", help="execute one notebook of the series")
+    run.set_defaults(go=_run)
     run.add_argument("notebook", help="its number, e.g. 04")
     run.add_argument("--done", metavar="FILE", help="the done file Snakemake waits for")
-    page = commands.add_parser("page", help="write index.html of a run")
-    dial = commands.add_parser("dial", help="table and figure of the runs along the phantom's dial (make dial)")
-    cohorts = commands.add_parser("cohorts", help="table and figure of the run on other patients (make cohorts)")
+
     check = commands.add_parser("check", help="say what a run would be and what it still needs; exit 2 if anything")
+    check.set_defaults(go=_check)
     check.add_argument("--card", default="a40", help="GPU the hours are estimated for, e.g. a40, h200")
-    for command in (run, page, dial, cohorts, check):
+
+    page = commands.add_parser("page", help="write index.html of a run")
+    page.set_defaults(go=_page)
+
+    dial = commands.add_parser("dial", help="table and figure of the runs along the phantom's dial (make dial)")
+    dial.set_defaults(go=_dial)
+
+    cohorts = commands.add_parser("cohorts", help="table and figure of the run on other patients (make cohorts)")
+    cohorts.set_defaults(go=_cohorts)
+
+    for command in (run, check, page, dial, cohorts):
         command.add_argument("--params", action="append", default=[], metavar="FILE",
                              help="parameter file laid over params/paper.yaml; repeatable")
         command.add_argument("-p", action="append", default=[], dest="pairs", metavar="KEY=VALUE",
                              help="one parameter; repeatable")
+
+    _add_predict(commands)
+
+    course = commands.add_parser("course", help="the notebooks without their solutions (make course)")
+    course.set_defaults(go=_course)
+
+    benchmark = commands.add_parser("benchmark", help="our way against the common way, side by side")
+    benchmark.set_defaults(go=_benchmark)
+    benchmark.add_argument("names", nargs="*", help="which of them; all when none is named")
+    benchmark.add_argument("--repeats", type=int, default=7, help="interleaved repeats of each pair")
+
+    return parser.parse_args(_commas_apart(argv))
+
+
+def _add_predict(commands):
     predict = commands.add_parser("predict", help="follow-ups of one nodule of a CT series; research only")
+    predict.set_defaults(go=_predict)
     predict.add_argument("--run", required=True, metavar="DIR", help="a finished run, e.g. outputs/quick")
     predict.add_argument("--arm", default="namd", help="which trained arm of it")
     predict.add_argument("--series", required=True, metavar="DIR", help="folder of one CT series (DICOM)")
-    predict.add_argument("--center", required=True, metavar="X,Y,Z",
+    predict.add_argument("--center", required=True, nargs=3, type=_millimetres, metavar=("X", "Y", "Z"),
                          help="the nodule in mm, DICOM patient coordinates")
     predict.add_argument("--ehr", metavar="JSON", help="record of the 13 features; absent ones are unknown")
     predict.add_argument("-k", type=int, default=20, dest="k_runs", metavar="K", help="follow-ups to draw")
     predict.add_argument("--out", required=True, metavar="DIR", help="folder for images, maps and report")
-    commands.add_parser("course", help="the notebooks without their solutions (make course)")
-    benchmark = commands.add_parser("benchmark", help="our way against the common way, side by side")
-    benchmark.add_argument("names", nargs="*", help="which of them; all when none is named")
-    benchmark.add_argument("--repeats", type=int, default=7, help="interleaved repeats of each pair")
-    return parser.parse_args(_join_center(sys.argv[1:] if argv is None else argv))
 
 
-def _join_center(argv):
-    """`--center -60,12,-310` as one word, because argparse takes a leading minus for an option."""
-    at = argv.index("--center") if "--center" in argv[:-1] else None
-    return argv if at is None else [*argv[:at], f"--center={argv[at + 1]}", *argv[at + 2:]]
+def _millimetres(word) -> float:
+    """A finite number."""
+    try:
+        value = float(word)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{word!r} is no number: write three numbers in mm,"
+                                         " e.g. --center 62.5 -18.0 -310.0")
+    return value
 
 
-def _go(asked):
-    """Exit status of the command; the heavy imports wait until it is known which."""
-    refuse_another_checkout()
-    if asked.command == "predict":
-        from namd.predict import predict
-        return predict(asked.run, asked.series, asked.center, asked.ehr, asked.k_runs, asked.out, asked.arm)
-    if asked.command == "benchmark":
-        from namd.study.benchmark import run_benchmarks
-        return run_benchmarks(asked.names, asked.repeats)
-    if asked.command == "course":
-        from namd.study.results.course import write_course
-        return write_course()
+def _commas_apart(argv):
+    """`argv` with the point of `--center -60,12,-310`, as viewers copy it, in three words."""
+    words = []
+    for word in argv:
+        if word.startswith("--center="):
+            words += ["--center", *word.removeprefix("--center=").split(",")]
+        elif words[-1:] == ["--center"]:
+            words += word.split(",")
+        else:
+            words.append(word)
+    return words
+
+
+# The commands. Each imports what it needs, so that none waits for the libraries of another.
+
+def _plan(asked):
+    from namd.study.runner.plan import Plan
+    return Plan(asked.params, asked.pairs)
+
+
+def _run(asked):
     from namd.ground.order import PER_ARM
-    from namd.study.runner.plan import Job, Plan
-    plan = Plan(asked.params, asked.pairs)
-    if asked.command == "check":
-        from namd.study.preflight.check import check_run
-        return check_run(plan, asked.card)
-    if asked.command == "run":
-        from namd.study.runner.execute import run_job
-        arm = plan.values["arm"] if asked.notebook in PER_ARM else None
-        run_job(plan, Job(asked.notebook, arm), asked.done)
-    elif asked.command in ("dial", "cohorts"):
-        from namd.study.results.neighbours import write_cohorts, write_dial
-        (write_dial if asked.command == "dial" else write_cohorts)(plan)
-    else:
-        from namd.study.results.page import write_page
-        write_page(plan)
-    return 0
+    from namd.study.runner.execute import run_job
+    from namd.study.runner.plan import Job
+    plan = _plan(asked)
+    arm = plan.values["arm"] if asked.notebook in PER_ARM else None
+    run_job(plan, Job(asked.notebook, arm), asked.done)
+
+
+def _check(asked):
+    plan = _plan(asked)
+    from namd.study.preflight.check import check_run
+    return check_run(plan, asked.card)
+
+
+def _page(asked):
+    from namd.study.results.page import write_page
+    write_page(_plan(asked))
+
+
+def _dial(asked):
+    from namd.study.results.neighbours import write_dial
+    write_dial(_plan(asked))
+
+
+def _cohorts(asked):
+    from namd.study.results.neighbours import write_cohorts
+    write_cohorts(_plan(asked))
+
+
+def _predict(asked):
+    from namd.predict import predict
+    return predict(asked.run, asked.series, asked.center, asked.ehr, asked.k_runs, asked.out, asked.arm)
+
+
+def _course(asked):
+    from namd.study.results.course import write_course
+    return write_course()
+
+
+def _benchmark(asked):
+    from namd.study.benchmark import run_benchmarks
+    return run_benchmarks(asked.names, asked.repeats)
 
 
 def main(argv=None):
     """Exit status: 0, 1 after one sentence on stderr, 2 when `check` finds something missing, 130 interrupted."""
     try:
-        return _go(_arguments(argv)) or 0
+        asked = _arguments(sys.argv[1:] if argv is None else argv)
+        refuse_another_checkout()
+        return asked.go(asked) or 0
     except UserError as error:
         print(error, file=sys.stderr)
         return 1

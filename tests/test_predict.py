@@ -162,7 +162,7 @@ def test_a_second_prediction_leaves_no_draw_of_the_first(asked, tmp_path):
 @pytest.mark.parametrize("changes, words", [
     (dict(center="999,0,0"), r"outside the volume, which reaches x -40.4 to 49.6, y -30.4 to 59.6, z -3.8 to 3.8 mm"),
     (dict(center="-39,-29,0"), "E24.*lies outside the slice"),
-    (dict(center="1,2"), "three numbers in mm"), (dict(center="a,b,c"), "three numbers in mm"),
+    (dict(center="1,2"), "--center: expected 3"), (dict(center="a,b,c"), "three numbers in mm"),
     (dict(k=0), "at least one"), (dict(series="absent"), "There is no folder absent"),
     (dict(run="absent"), "There is no run at absent"), (dict(arm="other"), "has no arm other; it has namd"),
     (dict(ehr="absent.json"), "cannot be read")])
