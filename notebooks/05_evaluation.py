@@ -168,9 +168,7 @@ show(judging.judge_loss)
 # Training turns and mirrors each image into one of the 8 symmetries of the square.
 
 # %%
-decides = ["seed", "device", "threads", "image_size", "window_low", "window_high",
-           *(name for name in vars(run.p) if name.startswith("judge_"))]
-key = run.part_key(["namd.models.judge"], decides, "runs/01.json")                          # not the rows to come
+key = run.part_key(["namd.models.judge"], ["cohort"])                                       # not the rows to come
 judges, history = judging.train_judges(train, val, run.p, run.root / "judge", run.device, key,
                                        drawing.n_processes(eval_workers, judge_seeds))
 judge = judges[0]                                          # reads Table 1; the others: Section 6

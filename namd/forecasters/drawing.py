@@ -13,8 +13,6 @@ from namd.ground.reading import reading
 from namd.ground.workers import end_if_orphaned
 
 FORECASTERS = ("namd.forecasters.drawing", "namd.forecasters.controls", "namd.forecasters.namd")
-DECIDES = ("seed", "device", "threads", "precision", "image_size", "window_low", "window_high", "llm_path", "llm_dtype",
-           "ddim_steps", "eval_batch")      # the parameters that change an image
 AUTHORS_SEEDS = (642, 115, 893, 23, 42, 403, 756, 401, 912, 55, 330, 888, 147, 679, 92, 450, 713, 28, 599, 974)
 
 
@@ -38,8 +36,8 @@ def row_key(run, arm, *given):
         run: of namd.study.notebook.start; arm: whose trained models draw it, None for a control without any.
         given: what else decides the images, e.g. the name of the control and the seeds.
     """
-    made_from = f"arms/{arm}/runs/04.json" if arm else "runs/01.json"
-    return run.part_key(FORECASTERS, DECIDES, made_from, *given)
+    reads = ["cohort", "llm", f"arms/{arm}/namd"] if arm else ["cohort", "delivery/truth"]
+    return run.part_key(FORECASTERS, reads, *given)
 
 
 def n_processes(workers, n_jobs):

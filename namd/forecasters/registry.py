@@ -38,8 +38,8 @@ def system(name):
 
 def keys(run, names):
     """{name: key of its training}: a system is trained again when its own sources or parameters change, not others'."""
-    made_from = f"arms/{run.p.system_arm}/runs/03.json"     # it wrote unet_start, after the VAE and its latents
-    return {name: run.part_key([system(name).__module__], DECIDES, made_from, name) for name in names}
+    reads = ["cohort", *(f"arms/{run.p.system_arm}/{part}" for part in ("vae", "latents", "unet_start"))]
+    return {name: run.part_key([system(name).__module__], reads, name) for name in names}
 
 
 def makers(root, p, keys):

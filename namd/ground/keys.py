@@ -1,43 +1,36 @@
-"""Keys: what names a result."""
+"""Keys: what names a result, and artefacts that carry theirs.
 
-import ast
+A key is made of declared values, the parsed code that makes the result and all that it imports, the versions of the
+libraries that decide numbers, and the digests of the data and artefacts that it reads. No other scheme answers "is
+it current?".
+"""
+
+import glob
 import hashlib
 import json
-from functools import cache
+import os
+from pathlib import Path
 
-from namd.ground import paths, provenance
+from namd.ground import files, marks, provenance
 from namd.ground.order import code_of
+from namd.ground.slices import sliced as sliced
+from namd.ground.sources import HOW, imported, plain
+from namd.ground.sources import code as code
+from namd.ground.sources import deciding as deciding
 
-HOW = {"data_workers", "eval_workers", "save_every"}    # they change no byte of a result
+PREVIOUS = ".previous"
 
 
-def reached(source):
-    """Sources of the namd modules that `source` imports, directly or through others: {module: bytes}.
+def key(values, code, reads, *given):
+    """Names a result.
 
-    namd.study is left out: it stamps and validates, it computes no result.
+    Args:
+        values: {parameter: value} of those that decide it; those of HOW do not count.
+        code: {module, or "cells": digest}, as `code` gives it.
+        reads: {what it reads: digest of its content}; given: what else decides it, anything JSON can write.
     """
-    found, queue = {}, set(_imports(source))
-    while queue:
-        name = queue.pop()
-        base = paths.REPO.joinpath(*name.split("."))
-        file = next((f for f in (base.with_suffix(".py"), base / "__init__.py") if f.is_file()), None)
-        if name in found or file is None or name.startswith("namd.study"):
-            continue
-        found[name] = file.read_bytes()
-        queue |= _imports(found[name])
-    return found
-
-
-@cache
-def _imports(source):
-    """Dotted names below namd that `source` may import; some are functions, not modules."""
-    names = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return frozenset(name for name in names if name.split(".")[0] == "namd")
+    counted = {name: value for name, value in values.items() if name not in HOW}
+    return sha(counted, provenance.weights(values), code, reads, given, provenance.versions())
 
 
 def sha(*parts):
@@ -54,9 +47,8 @@ def work_key(number, values, upstream):
 
     Source: ours, because a checkpoint or a finished notebook may only be reused when all of it is the same.
     """
-    code = code_of(number)
-    plain = "\n".join(line for cell in code for line in cell.splitlines() if not line.startswith(("%", "!")))
-    return sha(_counted(values), code, _modules(plain), upstream, provenance.versions())
+    text = plain("\n".join(code_of(number)))
+    return key(values, code(*imported(text)), upstream, code_of(number))
 
 
 def with_data(key, data):
@@ -64,17 +56,76 @@ def with_data(key, data):
     return sha(key, data) if data else key
 
 
-def part_key(modules, values, upstream, given):
-    """Names a part of a notebook's result by the modules that make it and what they import; the rest as `work_key`.
+class Keyed:
+    """A file or folder, and beside it the key of the work that made it: <path>.key.
 
-    Source: ours, because a new arm is no reason to train the judge or to draw the other arms again.
+    One result of another key is kept below .previous/ until a newer one is finished, and comes back when its key is
+    asked for again. Whoever makes the artefact asks `current`, then calls `set_aside`, makes it and calls `sign`.
+
+    Source: ours, because an edit that is taken back should find what it had made.
     """
-    return sha(_counted(values), _modules(f"import {', '.join(modules)}"), upstream, given, provenance.versions())
+
+    def __init__(self, path, key):
+        self.path, self.key = Path(path), key
+        self.mark = Path(f"{path}.key")
+
+    def current(self):
+        """Whether the artefact is there under this key; one that was set aside is put back."""
+        if self._there() == self.key:
+            return True
+        kept = self._aside(self.key)
+        if not kept.exists():
+            return False
+        self._put_away()
+        self.sign()                         # first: a mark without its artefact says nothing
+        _move(kept, self.path)
+        return True
+
+    def set_aside(self):
+        """Clear the way for a new artefact: a finished one is kept, an unfinished one stays where it is.
+
+        Raises:
+            UserError: the finished one is not as this program wrote it.
+        """
+        put_away = self._put_away()
+        if put_away is not None:
+            for older in self._asides():
+                if older != put_away:
+                    files.discard(older)
+
+    def sign(self):
+        """Say that the artefact is finished."""
+        with files.replacing(self.mark) as aside:
+            aside.write_text(self.key)
+
+    def _there(self):
+        """The key under which the artefact was finished; None when it is not there, or not finished."""
+        if not (self.path.exists() and self.mark.is_file()):
+            return None
+        return self.mark.read_text(errors="replace")
+
+    def _put_away(self):
+        """Move a finished artefact below .previous/ and return its place; in any case there is no mark then."""
+        key = self._there()
+        kept = None
+        if key is not None:
+            kept = self._aside(key)
+            marks.only_ours(self.path)
+            files.discard(kept)
+            _move(self.path, kept)
+        self.mark.unlink(missing_ok=True)
+        return kept
+
+    def _aside(self, key):
+        return self.path.parent / PREVIOUS / f"{sha(key)[:12]}-{self.path.name}"
+
+    def _asides(self):
+        return self._aside("").parent.glob(f"{'[0-9a-f]' * 12}-{glob.escape(self.path.name)}")
 
 
-def _counted(values):
-    return {name: value for name, value in values.items() if name not in HOW}, provenance.weights(values)
-
-
-def _modules(source):
-    return {name: hashlib.sha256(text).hexdigest() for name, text in reached(source).items()}
+def _move(source, target):
+    """Rename an artefact of ours, which stays ours by the list of its new folder."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_file():
+        marks.sign_file(target, source)
+    os.replace(source, target)

@@ -12,6 +12,9 @@ AFTER = {"01": (), "02": ("01",), "03": ("02",), "04": ("03",), "05": ("04",), "
          "08": ("05",)}
 LATER = ("08",)     # has a command of its own and is no part of `make study`
 PER_ARM, MAIN = ("02", "03", "04"), "namd"
+# what the training of a notebook may read, below the run or below {arm}
+TRAINS_ON = {"02": ("cohort",), "03": ("cohort", "llm", "{arm}/latents", "{arm}/vae"),
+             "04": ("cohort", "llm", "{arm}/latents", "{arm}/unet_uncond")}
 
 
 def before(number):

@@ -14,7 +14,7 @@ import torch
 from IPython.display import HTML, Code, display
 
 from namd.evaluation.figures import alt
-from namd.ground import keys, marks, order, precision, process
+from namd.ground import keys, marks, order, precision, process, provenance, slices, sources
 from namd.ground.errors import DamagedError, UserError
 from namd.ground.files import replacing, write_json
 from namd.ground.paths import outputs_root
@@ -64,6 +64,7 @@ class Run:
     def __init__(self, name, declared):
         self.began = time.time()
         self.name, self.number = name, name[:2]
+        self.declared = declared
         self.p = params.Parameters.part(declared)
         self.arm = declared.get("arm") if self.number in order.PER_ARM else None
         self.root = outputs_root() / self.p.run_name
@@ -177,16 +178,34 @@ class Run:
                   f" {commands(self.root, '04', arm)}")
         return [arm for arm in self.p.compare_arms if arm not in absent]
 
-    def part_key(self, modules, using, made_from, *given):
+    def training_key(self):
+        """Names the training of 02, 03 or 04: the part of the notebook that it depends on, and what that reads.
+
+        Source: ours, because an edited figure, table or exercise is no reason to train again.
+        """
+        source = slices.sliced(self.number)
+        modules = sources.imported(source)
+        names = {*slices.used(source, self.declared), *keys.deciding(modules, self.declared)}
+        code = {**keys.code(*modules), "cells": sources.digest(source)}
+        arm = self.dir.relative_to(self.root)
+        reads = [path.format(arm=arm) for path in order.TRAINS_ON[self.number]]
+        return keys.key(self._values(names), code, self._digests(reads))
+
+    def part_key(self, modules, reads, *given):
         """Names a part of this notebook's work, for parts that stay when others change.
 
         Args:
-            modules: dotted names of those that do it; using: names of the parameters that decide it.
-            made_from: the stamp of what it reads, below run.root, e.g. "runs/01.json"; given: what else decides it.
+            modules: dotted names of those that do it; the parameters that they read count.
+            reads: what it reads, below run.root, e.g. "cohort"; given: what else decides it.
         """
-        number = Path(made_from).stem
-        record = read_json(self.need(made_from, made_by=number), number, "key")
-        return keys.part_key(modules, {name: getattr(self.p, name) for name in using}, record["key"], given)
+        names = keys.deciding(modules, self.declared)
+        return keys.key(self._values(names), keys.code(*modules), self._digests(reads), *given)
+
+    def _values(self, names):
+        return {name: self.declared[name] for name in sorted(names)}
+
+    def _digests(self, paths):
+        return {str(path): provenance.digest(self.root / path) for path in paths}
 
     def figure(self, fig, name):
         """Show `fig` and save it as figures/<name>.png (150 dpi) with run name, digest and alternative text inside."""

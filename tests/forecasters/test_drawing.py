@@ -11,7 +11,6 @@ from small_disk import largest_file
 from namd.evaluation.tables import probabilities
 from namd.forecasters import drawing
 from namd.forecasters.base import Forecaster
-from namd.ground import order
 from namd.ground.errors import UserError
 from namd.ground.seeding import noise
 
@@ -83,13 +82,11 @@ def test_a_new_row_leaves_the_others_alone(tmp_path):
 
 
 def test_the_key_of_a_row_follows_its_arm_and_no_other(tmp_path):
-    def part_key(modules, using, made_from, *given):
-        return "|".join([made_from, *map(str, given)]), "namd.forecasters.namd" in modules, "ddim_steps" in using
+    def part_key(modules, reads, *given):
+        return "|".join([*reads, *map(str, given)]), "namd.forecasters.namd" in modules
     run = SimpleNamespace(part_key=part_key)
-    assert drawing.row_key(run, "no_text", [1]) == ("arms/no_text/runs/04.json|[1]", True, True)
-    assert drawing.row_key(run, None, "oracle", [1])[0] == "runs/01.json|oracle|[1]"
-    declared = [order.declared(number) for number in ("05", "06")]
-    assert all(set(drawing.DECIDES) <= set(names) for names in declared)
+    assert drawing.row_key(run, "no_text", [1]) == ("cohort|llm|arms/no_text/namd|[1]", True)
+    assert drawing.row_key(run, None, "oracle", [1])[0] == "cohort|delivery/truth|oracle|[1]"
 
 
 def test_an_interrupted_row_goes_on_with_its_next_piece(tmp_path):

@@ -173,14 +173,14 @@ def test_every_parameter_a_system_reads_is_in_its_key(run, made):
     assert not read - set(registry.DECIDES) - {"save_every", "eval_batch"}     # these two change no byte
 
 
-def test_a_key_names_the_budget_and_not_the_machine(run):
+def test_a_key_names_the_module_and_what_it_reads(run):
     class Run:
         p = SimpleNamespace(**vars(P))
 
-        def part_key(self, modules, decides, made_from, *given):
-            return modules, [getattr(self.p, name) for name in decides], made_from, given
+        def part_key(self, modules, reads, *given):
+            return modules, reads, given
 
-    (modules, values, made_from, _), = registry.keys(Run(), ["sd15"]).values()
+    (modules, reads, _), = registry.keys(Run(), ["sd15"]).values()
     assert set(registry.DECIDES) <= set(order.declared("08"))
     assert modules == ["namd.forecasters.systems.sd15"]
-    assert "no_align_no_pred" in made_from and P.eval_batch not in values
+    assert "arms/no_align_no_pred/latents" in reads and "cohort" in reads

@@ -149,17 +149,16 @@ def test_finish_hands_the_key_to_the_next_notebook_and_moves_with_the_parameters
 
 
 def test_the_key_of_a_part_moves_with_what_decides_it_alone(home):
-    def key(using=("image_size",), given="oracle", image_size=64, n_boot=5, modules=("namd.ground.errors",)):
-        study.start("01_data", scope(image_size=image_size)).finish()
-        run = study.start("05_judge", scope())
-        run.p = run.p.model_copy(update=dict(image_size=image_size, n_boot=n_boot))
-        return run.part_key(modules, using, "runs/01.json", given)
+    def key(modules=("namd.data.images",), reads=("cohort",), given="oracle", **values):
+        run = study.start("05_judge", scope(image_size=64, n_boot=50) | values)
+        return run.part_key(modules, reads, given)
 
-    both = ("image_size", "n_boot")
-    assert key() == key() == key(n_boot=6) and key(both) != key(both, n_boot=6)
-    assert len({key(), key(image_size=32), key(given="namd"), key(modules=("namd.ground.files",))}) == 4
-    with pytest.raises(UserError, match="-m namd run"):
-        study.start("05_judge", scope()).part_key((), (), "arms/namd/runs/04.json")
+    key()
+    write_cohort(home / "outputs" / "smoke")
+    assert key() == key(n_boot=60) and key() != key(threads=2)
+    before = {key(), key(given="namd"), key(modules=("namd.data.report",)), key(reads=())}
+    write_cohort(home / "outputs" / "smoke", "other")
+    assert len({*before, key()}) == 5
 
 
 def test_a_notebook_refuses_files_made_with_other_parameters(home):
@@ -184,7 +183,7 @@ def test_the_key_of_01_names_the_cohort_it_built_and_so_does_every_key_after_it(
         write_cohort(first.root, crops)
         first.finish()
         second = study.start("02_vae", scope(arm="namd"))
-        part = second.part_key(("namd.ground.errors",), (), "runs/01.json")
+        part = second.part_key(("namd.ground.errors",), ["cohort"])
         keys.append((second.upstream["01_data"], second.key, part))
         assert second.stamp["data"] == cohort_digest(first.root)
     assert keys[0] == keys[2] and all(a != b for a, b in zip(keys[0], keys[1], strict=True))

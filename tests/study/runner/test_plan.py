@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from namd.ground import keys, order, paths
+from namd.ground import order, paths
 from namd.ground.errors import UserError
 from namd.study import params
 from namd.study.runner.done import DoneFiles, with_trained
@@ -160,25 +160,6 @@ def test_an_edited_exercise_or_sentence_keeps_the_results_that_follow(home, writ
     assert changed(before, done_files()) == {"05_judge"}
     write("05_judge", "x = 2", "## Exercises", "# other text", "y = 3")
     assert changed(before, done_files()) == {"05_judge", "06_variance", "07_ablations", "08_others"}
-
-
-def test_reached_follows_imports_through_modules_and_leaves_study_out(tmp_path, monkeypatch):
-    package = tmp_path / "namd"
-    (package / "study").mkdir(parents=True)
-    (package / "a.py").write_text("def f():\n    from namd import b\n")
-    (package / "b.py").write_text("import namd.study.notebook\n")
-    (package / "c.py").write_text("")
-    (package / "study" / "run.py").write_text("")
-    monkeypatch.setattr(paths, "REPO", tmp_path)
-    assert keys.reached("from namd.a import f\nimport numpy") == {
-        "namd.a": b"def f():\n    from namd import b\n", "namd.b": b"import namd.study.notebook\n"}
-
-
-def test_a_changed_module_reruns_the_notebook_that_imports_it(home, write, monkeypatch):
-    write("05_judge", "from namd.ground.errors import UserError")
-    before = done_files()
-    monkeypatch.setattr(keys, "reached", lambda source: {"namd.ground.errors": b"new"} if "errors" in source else {})
-    assert {"05_judge", "06_variance", "07_ablations", "08_others"} == changed(before, done_files())
 
 
 def test_parents_stay_within_their_arm_until_the_evaluation_joins_them(home):
