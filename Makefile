@@ -5,6 +5,7 @@
 # make table1   the compared systems after the study: every row of Table 1, then the page again
 # make cohorts  the study on three other cohorts that no setting was chosen on: figures/cohorts.png
 # make test     lint and tests, the smoke series included
+# make test-quick    the quick study, then: does it say what outputs/reference/quick/ says, within its spread?
 # make lab      JupyterLab on the notebooks
 # make course   outputs/course/: the notebooks without their solutions
 # Each sets up .venv from requirements.lock first; only Python 3.11+, pip and make are needed.
@@ -21,7 +22,7 @@ LINK := $(shell readlink .venv)
 export JUPYTER_PATH :=
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: study table1 ablations seeds alignment dial cohorts test lab course moved
+.PHONY: study table1 ablations seeds alignment dial cohorts test test-quick lab course moved
 .DELETE_ON_ERROR:
 
 # the flag without a value stands last, so that a target may follow
@@ -55,6 +56,10 @@ dial/% cohorts/%: .venv/.ready
 test: .venv/.ready
 	@$(PY) -m ruff check .
 	@$(PY) -m pytest -n $(CORES) --dist loadfile
+
+test-quick: PROFILE = quick
+test-quick: study
+	@$(PY) -m pytest -m quick tests/quick
 
 lab: .venv/.ready
 	@$(PY) -m jupyter lab notebooks
