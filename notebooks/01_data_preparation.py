@@ -75,13 +75,15 @@ from IPython.display import display
 
 from namd.data import report
 from namd.data.cohort import Cohort
+from namd.data.dicom.geometry import find_instance, find_position
 from namd.data.dicom.pixels import read_hu, resample_crop
-from namd.data.dicom.series import find_instance, find_position, find_series, read_series, series_uid
+from namd.data.dicom.series import find_series, read_series, series_uid
 from namd.data.images import HU_HIGH, HU_LOW, centre_crop, window
 from namd.data.nlst.build import build_cohort, is_current
 from namd.data.nlst.codes import CANCER_SITE, CODES
 from namd.data.nlst.labels import label_nodule
-from namd.data.nlst.links import Book, link_nodules
+from namd.data.nlst.links import link_nodules
+from namd.data.nlst.participants import participants
 from namd.data.nlst.tables import is_missing, read_delivery, read_files
 from namd.data.phantom.delivery import write_delivery
 from namd.data.refused import REASONS
@@ -214,8 +216,7 @@ check("a value is missing exactly where the text holds a missing code",
 
 # %%
 linked, refused_links = link_nodules(tables, data_label_days)
-links = pd.DataFrame([dict(tier=x["tier"], same_number=x["number"] == x["after"]["sct_ab_num"],
-                           label=x["label"]) for x in linked])
+links = pd.DataFrame([dict(tier=x.tier, same_number=x.number == x.after["sct_ab_num"], label=x.label) for x in linked])
 links.groupby(["tier", "same_number"]).label.agg(nodules="size", malignant="sum")
 
 # %% [markdown]
@@ -233,15 +234,17 @@ links.groupby(["tier", "same_number"]).label.agg(nodules="size", malignant="sum"
 
 # %%
 in_cohort = set(cohort.pairs.nodule_id)
-read = [x for x in linked if f"{x['pid']:06d}-{x['number']}" in in_cohort]
-three = [x for x in read if x["label"] == 1 and x["before"]["sct_epi_loc"] in (1, 2, 3, 6)][:1]
-three += [x for x in read if x["label"] == 0][:2]
-book, by_hand = Book(tables), []
+read = [x for x in linked if x.nodule_id in in_cohort]
+three = [x for x in read if x.label == 1 and x.before["sct_epi_loc"] in (1, 2, 3, 6)][:1]
+three += [x for x in read if x.label == 0][:2]
+everybody = participants(tables)                                   # pid -> all that the tables say
+by_hand = []
 for x in three:
-    day, screened = book.diagnosis_day.get(x["pid"]), x["person"]["scr_days0"]
-    site = CANCER_SITE.get(x["before"]["sct_epi_loc"])
-    days, there = None if day is None else day - screened, x["person"].get(site)
-    by_hand.append(dict(pid=x["pid"], days_to_cancer=days, site=site, cancer_there=there,
+    day = everybody[x.pid].diagnosis_day
+    days = None if day is None else day - x.person["scr_days0"]
+    site = CANCER_SITE.get(x.before["sct_epi_loc"])
+    there = x.person.get(site)
+    by_hand.append(dict(pid=x.pid, days_to_cancer=days, site=site, cancer_there=there,
                         label=int(days is not None and 1 <= days <= data_label_days and there == 1)))
 pd.DataFrame(by_hand)
 
@@ -249,9 +252,9 @@ pd.DataFrame(by_hand)
 show(label_nodule)
 
 # %%
-check("the label by hand is the module's", [row["label"] for row in by_hand] == [x["label"] for x in three])
+check("the label by hand is the module's", [row["label"] for row in by_hand] == [x.label for x in three])
 check("no participant has a benign and a malignant nodule",
-      pd.DataFrame([(x["pid"], x["label"]) for x in linked]).groupby(0)[1].nunique().max() == 1)
+      pd.DataFrame([(x.pid, x.label) for x in linked]).groupby(0)[1].nunique().max() == 1)
 
 # %% [markdown]
 # ## 4 · Read one slice by hand
@@ -261,7 +264,7 @@ check("no participant has a benign and a malignant nodule",
 
 # %%
 link = (three + read)[0]
-centre = link["start"]
+centre = link.start
 folder = next(folder for folder in find_series(delivery) if series_uid(folder) == centre.uid)
 series = read_series(folder)
 pd.DataFrame([dict(file=Path(s.path).name, InstanceNumber=s.instance, z_mm=s.along)
@@ -501,7 +504,7 @@ print(f"x {factor:.2f}, log ratio {np.log(factor):.2f}: as much as a fast malign
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 year, left = link_nodules(tables, 365)
-print(sum(x["label"] for x in year), "malignant instead of", sum(x["label"] for x in linked))
+print(sum(x.label for x in year), "malignant instead of", sum(x.label for x in linked))
 print(len(left) - len(refused_links), "more are refused (E14); none becomes benign")
 
 # %% [markdown]

@@ -37,10 +37,7 @@ MUTANTS = [
     Mutant("45 and 135 degrees turned the other way", "namd/data/images.py",
            "rotate(hu, ROTATIONS[k]", "rotate(hu, -ROTATIONS[k]", f"data/{TURNS}"),
     Mutant("x2 not augmented with x1, in the cohort", "namd/data/cohort.py",
-           "window(centre_crop(augment(hu, kind, k), image_size), low, high)).unsqueeze(1)\n"
-           "                     for hu in (self.x1_hu, self.x2_hu))",
-           "window(centre_crop(augment(hu, kind, k * (hu is self.x1_hu)), image_size), low, high)).unsqueeze(1)\n"
-           "                     for hu in (self.x1_hu, self.x2_hu))", f"data/{TURNS}"),
+           "turned = augment(hu, kind, k)", "turned = augment(hu, kind, k * (hu is self.x1_hu))", f"data/{TURNS}"),
     Mutant("x2 not augmented with x1, in the images of the compared systems", "namd/forecasters/trained.py",
            "torch.stack([images[visit] for images in turned])",
            "torch.stack([turned[k * (1 - visit)][visit] for k in range(len(turned))])",

@@ -14,7 +14,8 @@ from small_delivery import CENTRE, REAL, SPACING, needs_real, write_series, writ
 from tiny_run import P, write_run
 
 from namd.__main__ import main
-from namd.data.dicom.nodule import extent, read_nodule_at
+from namd.data.dicom.geometry import extent
+from namd.data.dicom.nodule import read_nodule_at
 from namd.data.dicom.secondary import RESEARCH_ONLY
 from namd.data.dicom.series import read_series
 from namd.data.images import centre_crop, window

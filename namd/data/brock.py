@@ -5,10 +5,20 @@ import pandas as pd
 
 from namd.data.report import FAMILY
 
-AGE, FEMALE, FAMILY_HISTORY, EMPHYSEMA = 0.0287, 0.6011, 0.2961, 0.2953
-SIZE, SIZE_CENTRE = -5.3854, 1.58113883             # of (mm / 10) ** -0.5, which is 1.58113883 at 4 mm
-NONSOLID, PART_SOLID, SPICULATED, UPPER_LOBE = -0.1276, 0.3770, 0.7729, 0.6581
-NODULES, N_CENTRE, AGE_CENTRE, CONSTANT = -0.0824, 4, 62, -6.7892
+CONSTANT = -6.7892
+AGE = 0.0287                                        # a year
+AGE_CENTRE = 62
+FEMALE = 0.6011
+FAMILY_HISTORY = 0.2961
+EMPHYSEMA = 0.2953
+SIZE = -5.3854                                      # of (mm / 10) ** -0.5
+SIZE_CENTRE = 1.58113883                            # its value at 4 mm
+NONSOLID = -0.1276
+PART_SOLID = 0.3770
+SPICULATED = 0.7729
+UPPER_LOBE = 0.6581
+NODULES = -0.0824                                   # a nodule more
+N_CENTRE = 4
 UPPER_LOBES = (1, 4)                                # right and left; the tables code the lingula apart
 
 

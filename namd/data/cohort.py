@@ -1,6 +1,5 @@
 """The prepared cohort: the one contract between the data and everything downstream."""
 
-import hashlib
 from functools import cached_property
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 from namd.data.images import PIXELS, augment, centre_crop, window
 from namd.data.report import EHR, NODULE
 from namd.ground.errors import UserError
+from namd.ground.marks import sha256
 from namd.ground.reading import read_json, reading
 
 SCHEMA_VERSION = 1
@@ -18,25 +18,27 @@ _SCAN = {"series_uid": "string", "sop_uid": "string", "instance": "Int32", "cent
          "center_y_mm": "float32", "center_z_mm": "float32", "spacing_mm": "float32", "thickness_mm": "float32",
          "gap_mm": "float32", "kernel": "string", "manufacturer": "string"}
 _NODULE = {name: "float32" if name.endswith("_dia") else "Int8" for name in NODULE}
+
+
+def _both_scans() -> dict[str, str]:
+    """The columns of a scan, each at T0 and T1: t0_series_uid, t1_series_uid, t0_sop_uid, ..."""
+    columns = {}
+    for name, dtype in _SCAN.items():
+        columns[f"t0_{name}"] = dtype
+        columns[f"t1_{name}"] = dtype
+    return columns
+
+
 SCHEMA = {
     "pair_id": "string", "dataset": "string", "patient_id": "string", "nodule_id": "string", "split": "string",
     "t0_index": "int32", "t1_index": "Int32", "t0_year": "Int8", "t1_year": "Int8", "interval_days": "Int32",
-    **{f"t{year}_{name}": dtype for name, dtype in _SCAN.items() for year in (0, 1)},
+    **_both_scans(),
     "center_source": "string", "link_tier": "string", "label": "Int8", "label3": "Int8", "label_source": "string",
     "label_rule": "string", **_NODULE,
     **{f"t1_{name}": dtype for name, dtype in _NODULE.items() if name != "sct_epi_loc"},
     "age": "Int16", "age_at_scan": "float32", "gender": "Int8", **{name: "Int8" for name in EHR[6:7] + EHR[8:]},
     "missing_reason": "string",
 }
-
-
-def sha256(path) -> str:
-    """Hexadecimal SHA-256 of a file, read in pieces of 1 MiB."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 class Pairs:
@@ -46,10 +48,15 @@ class Pairs:
     """
 
     def __init__(self, table: pd.DataFrame, crops: np.ndarray):
-        self.table, self._crops = table, crops
+        self.table = table
+        self._crops = crops
 
     def __len__(self) -> int:
         return len(self.table)
+
+    def with_table(self, table: pd.DataFrame) -> "Pairs":
+        """The pairs that `table` names, with its columns: rows of this one's table, or rows changed like them."""
+        return Pairs(table, self._crops)
 
     @cached_property
     def x1_hu(self) -> np.ndarray:
@@ -78,8 +85,9 @@ class Pairs:
 
     def attributes(self, time: int) -> pd.DataFrame:
         """(N, 5) nodule attributes f at T0 (time 1) or T1 (time 2); the lobe is that of T0 in both."""
-        names = {1: NODULE, 2: [name if name == "sct_epi_loc" else "t1_" + name for name in NODULE]}[time]
-        return self.table[names].set_axis(NODULE, axis=1)
+        at_t1 = [name if name == "sct_epi_loc" else "t1_" + name for name in NODULE]
+        names = {1: NODULE, 2: at_t1}
+        return self.table[names[time]].set_axis(NODULE, axis=1)
 
     def images(self, image_size: int, low: float, high: float) -> tuple[torch.Tensor, torch.Tensor]:
         """x1 and x2, (N, 1, S, S) float32 in [-1, 1]: the windowed centre of each crop."""
@@ -87,15 +95,21 @@ class Pairs:
 
     def augmented(self, k: int, kind: str, image_size: int, low: float, high: float):
         """x1 and x2 after augmentation k, the same one on both images of a pair."""
-        return tuple(torch.from_numpy(window(centre_crop(augment(hu, kind, k), image_size), low, high)).unsqueeze(1)
-                     for hu in (self.x1_hu, self.x2_hu))
+        def seen(hu):
+            turned = augment(hu, kind, k)
+            return torch.from_numpy(window(centre_crop(turned, image_size), low, high)).unsqueeze(1)
+
+        return seen(self.x1_hu), seen(self.x2_hu)
 
 
 class Cohort:
     """A prepared cohort on disk, verified when opened."""
 
     def __init__(self, path: Path, manifest: dict, pairs: pd.DataFrame, crops: np.ndarray):
-        self.path, self.manifest, self.pairs, self._crops = path, manifest, pairs, crops
+        self.path = path
+        self.manifest = manifest
+        self.pairs = pairs
+        self._crops = crops
 
     @classmethod
     def open(cls, path) -> "Cohort":
@@ -112,7 +126,7 @@ class Cohort:
             raise _broken(path, f"schema {schema} is newer than this reader ({SCHEMA_VERSION})")
         manifest = read_json(path / "manifest.json", "01", "sha256", "synthetic")
         for name, digest in manifest["sha256"].items():
-            if not (path / name).exists() or sha256(path / name) != digest:
+            if sha256(path / name) != digest:
                 raise _broken(path, f"{name} is absent or differs from its checksum")
         with reading(path, "01"):
             crops = np.load(path / "crops.npy", mmap_mode="r", allow_pickle=False)

@@ -20,7 +20,8 @@ def window(hu, low, high):
 
 def centre_crop(x, size: int):
     """The middle (..., size, size) of (..., H, W), with H and W even distances larger."""
-    top, left = (x.shape[-2] - size) // 2, (x.shape[-1] - size) // 2
+    top = (x.shape[-2] - size) // 2
+    left = (x.shape[-1] - size) // 2
     return x[..., top:top + size, left:left + size]
 
 

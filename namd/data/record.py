@@ -3,13 +3,11 @@
 import json
 from pathlib import Path
 
-from namd.data.nlst.codes import CODES, MISSING
-from namd.data.nlst.tables import MAX_DIAMETER_MM
+from namd.data.nlst.codes import CODES, MAX_AGE, MAX_DIAMETER_MM, MISSING
 from namd.data.report import DIAMETERS, EHR
 from namd.ground.errors import UserError
 from namd.ground.text import read_json, read_text
 
-MAX_AGE = 120
 UNABLE = "Unable to determine"
 MEND = 'Write e.g. {"age": 63, "gender": 1, "sct_long_dia": 12}, or leave --ehr out when nothing is known.'
 
@@ -58,12 +56,14 @@ def _checked(path, name: str, value):
         return None
     is_number = type(value) in (int, float)                       # true and false are no codes
     if name in DIAMETERS:
-        holds, allowed = is_number and 0 < value <= MAX_DIAMETER_MM, f"a number of mm above 0, up to {MAX_DIAMETER_MM}"
+        holds = is_number and 0 < value <= MAX_DIAMETER_MM
+        allowed = f"a number of mm above 0, up to {MAX_DIAMETER_MM}"
     elif name in CODES:
         holds = is_number and value in CODES[name]
         allowed = ", ".join(f"{code} ({word})" for code, word in CODES[name].items())
     else:
-        holds, allowed = is_number and value % 1 == 0 and 0 < value <= MAX_AGE, f"whole years, 1 to {MAX_AGE}"
+        holds = is_number and value % 1 == 0 and 0 < value <= MAX_AGE
+        allowed = f"whole years, 1 to {MAX_AGE}"
     if not holds:
         raise UserError(f"{path}: {name} is {json.dumps(value)[:60]}; allowed: {allowed}, or null when unknown.")
     return float(value) if name in DIAMETERS else int(value)

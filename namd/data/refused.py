@@ -2,6 +2,7 @@
 
 from collections import Counter
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from namd.ground.errors import UserError
 
@@ -28,11 +29,22 @@ class RefusedError(UserError):
     def __init__(self, code: str, message: str):
         message = one_line(message)
         super().__init__(f"{code} {REASONS[code]}: {message}")
-        self.code, self.message = code, message
+        self.code = code
+        self.message = message
 
     def __reduce__(self):
         """Pickle by its two parts, so that it survives the way back from a worker process."""
         return RefusedError, (self.code, self.message)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """One row of refused.csv: what was left out, where on the way, and why."""
+
+    source_id: str          # e.g. `100001 T0 nodule 1` or `participant: people.csv line 4`
+    stage: str              # tables, link or series
+    code: str               # of REASONS
+    message: str
 
 
 def one_line(text) -> str:
@@ -58,8 +70,11 @@ def only_refusals(what: str):
         raise RefusedError("E23", f"{what} cannot be read ({type(error).__name__}: {error}); copy it again") from error
 
 
-def causes(refused: list[dict]) -> str:
+def causes(refused: list[Refused]) -> str:
     """Refused rows by code, the commonest first, each with its first example: `3 x E15 no CT series (e.g. ...)`."""
-    first = {row["code"]: row for row in reversed(refused)}
-    return "; ".join(f"{n} x {code} {REASONS[code]} (e.g. {first[code]['source_id']}: {first[code]['message']})"
-                     for code, n in Counter(row["code"] for row in refused).most_common())
+    first = {}
+    for row in refused:
+        first.setdefault(row.code, row)
+    counts = Counter(row.code for row in refused)
+    return "; ".join(f"{n} x {code} {REASONS[code]} (e.g. {first[code].source_id}: {first[code].message})"
+                     for code, n in counts.most_common())

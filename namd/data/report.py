@@ -1,5 +1,7 @@
 """The record e as a radiology report (Fig. 4) and as numbers."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
@@ -14,7 +16,27 @@ MARGIN = {1: "spiculated", 2: "smooth", 3: "poorly defined"}
 LOBE = {1: "right upper lobe", 2: "right middle lobe", 3: "right lower lobe", 4: "left upper lobe", 5: "lingula",
         6: "left lower lobe", 8: "lung outside the lobes"}
 GENDER = {1: "male", 2: "female"}
+UNABLE = 9                              # unable to determine
 EMPTY_REPORT = ""                       # the null prompt of Eq. 9
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Means and spreads of some columns of a split, by which the rows of other splits are standardised too."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def measured(cls, values) -> "Scale":
+        """Of (N, n) numbers, missing ones (NaN) left out; a column without any has mean 0, a constant one spread 1."""
+        mean = np.nan_to_num(np.nanmean(values, axis=0))
+        spread = np.nan_to_num(np.nanstd(values, axis=0))
+        return cls(tuple(mean.tolist()), tuple(np.where(spread > 0, spread, 1).tolist()))
+
+    def scores(self, values) -> np.ndarray:
+        """Standard scores of (N, n) numbers, 0 for missing ones."""
+        return np.nan_to_num((values - np.array(self.mean)) / np.array(self.std))
 
 
 def report_text(row) -> str:
@@ -38,7 +60,8 @@ def report_text(row) -> str:
     family = _history(_family(row), "family history of cancer")
     attenuation = _word(ATTENUATION, row["sct_pre_att"], "unknown attenuation")
     article = "An" if attenuation[0] in "aeiou" else "A"
-    margin, lobe = _word(MARGIN, row["sct_margins"], "unknown"), _word(LOBE, row["sct_epi_loc"], "unknown lobe")
+    margin = _word(MARGIN, row["sct_margins"], "unknown")
+    lobe = _word(LOBE, row["sct_epi_loc"], "unknown lobe")
     size = "of unknown size" if pd.isna(row["sct_long_dia"]) else f"{row['sct_long_dia']:g} mm in size"
     return (f"Lung cancer screening with low dose computed tomography performed for this {person} with {emphysema} "
             f"and {family}. {article} {attenuation} nodule, with {margin} margin, {size} is present in the {lobe}.")
@@ -51,15 +74,18 @@ def _word(words: dict, code, unknown: str) -> str:
 
 def _history(flag, what: str) -> str:
     """A yes, a no, or neither, in words."""
-    return f"unknown {what}" if pd.isna(flag) else what if flag == 1 else f"no {what}"
+    if pd.isna(flag):
+        return f"unknown {what}"
+    return what if flag == 1 else f"no {what}"
 
 
 def _family(row):
     """1 where one relative had lung cancer, 0 where none of five had, else missing."""
     flags = [row[name] for name in FAMILY]
-    if any(not pd.isna(flag) and flag == 1 for flag in flags):
+    known = [flag for flag in flags if not pd.isna(flag)]
+    if 1 in known:
         return 1
-    return None if any(pd.isna(flag) for flag in flags) else 0
+    return 0 if len(known) == len(flags) else None
 
 
 def report_texts(ehr: pd.DataFrame, text_report: str = "record") -> list[str]:
@@ -69,50 +95,52 @@ def report_texts(ehr: pd.DataFrame, text_report: str = "record") -> list[str]:
     return [report_text(row) for row in ehr.to_dict("records")]
 
 
-def nodule_features(attributes: pd.DataFrame, kind: str, stats: dict | None = None) -> tuple[np.ndarray, dict]:
+def nodule_features(attributes: pd.DataFrame, kind: str, scale: Scale | None = None) -> tuple[np.ndarray, Scale]:
     """Nodule features f for the alignment loss (Eq. 2).
 
     Args:
         attributes: (N, 5) columns of `NODULE`.
         kind: `standardised` (log diameters as z-scores, one-hot codes / sqrt 2, so that two different codes are at
             distance 1) or `raw` (the five numbers as the tables hold them, lobe code beside millimetres).
-        stats: what an earlier call returned, so that validation rows use the training means; None measures them.
+        scale: what an earlier call returned, so that validation rows use the training means; None measures them.
 
     Returns:
-        (N, n_feat) float32, and stats. A missing diameter takes the mean (0 as z-score), a missing code no category.
+        (N, n_feat) float32, and their scale. A missing diameter takes the mean (0 as z-score), a missing code no
+        category.
 
     Source: `raw` from the authors' code; `standardised` is ours, because integer codes are not distances.
     """
     if kind not in ("standardised", "raw"):
         raise ValueError(f"kind is '{kind}'; use standardised or raw")
     if kind == "raw":
-        values = attributes[NODULE].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
-        stats = stats or {"mean": np.nan_to_num(np.nanmean(values, axis=0)).tolist()}
-        return np.where(np.isnan(values), stats["mean"], values).astype(np.float32), stats
-    sizes, stats = _z_scores(np.log(_floats(attributes, DIAMETERS)), stats)
+        values = _floats(attributes, NODULE)
+        scale = scale or Scale.measured(values)
+        return np.where(np.isnan(values), scale.mean, values).astype(np.float32), scale
+    sizes = np.log(_floats(attributes, DIAMETERS))
+    scale = scale or Scale.measured(sizes)
     codes = [_one_hot(attributes[name], KNOWN[name]) / np.sqrt(2) for name in KNOWN]
-    return np.hstack([sizes, *codes]).astype(np.float32), stats
+    return np.hstack([scale.scores(sizes), *codes]).astype(np.float32), scale
 
 
-def record_vector(ehr: pd.DataFrame, stats: dict | None = None) -> tuple[np.ndarray, dict]:
+def record_vector(ehr: pd.DataFrame, scale: Scale | None = None) -> tuple[np.ndarray, Scale]:
     """All 13 features as numbers, for the controls that see no text.
 
     Args:
         ehr: (N, 13) columns of `EHR`.
-        stats: what an earlier call returned; None measures means and spreads.
+        scale: what an earlier call returned; None measures means and spreads.
 
     Returns:
         (N, 39) float32: z-scores of the log diameters and the age, one-hot codes, 0/1 flags, and one missing flag
-        for each feature; and stats.
+        for each feature; and the scale of the three numbers.
 
     Source: ours.
     """
     numbers = np.hstack([np.log(_floats(ehr, DIAMETERS)), _floats(ehr, ["age"])])
-    scores, stats = _z_scores(numbers, stats)
+    scale = scale or Scale.measured(numbers)
     codes = [_one_hot(ehr[name], KNOWN[name]) for name in KNOWN]
     flags = [_one_hot(ehr[name], [2 if name == "gender" else 1]) for name in PATIENT[1:]]
-    missing = [ehr[[name]].isna() | (ehr[[name]].eq(9).fillna(False) if name in KNOWN else False) for name in EHR]
-    return np.hstack([scores, *codes, *flags, *missing]).astype(np.float32), stats
+    missing = [_is_unknown(ehr[name]) for name in EHR]
+    return np.hstack([scale.scores(numbers), *codes, *flags, *missing]).astype(np.float32), scale
 
 
 def _floats(frame, names) -> np.ndarray:
@@ -120,13 +148,12 @@ def _floats(frame, names) -> np.ndarray:
     return frame[names].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
 
 
-def _z_scores(values, stats):
-    """Standard scores with mean 0 for missing values; a constant column keeps spread 1."""
-    if stats is None:
-        spread = np.nan_to_num(np.nanstd(values, axis=0))
-        stats = {"mean": np.nan_to_num(np.nanmean(values, axis=0)).tolist(),
-                 "std": np.where(spread > 0, spread, 1).tolist()}
-    return np.nan_to_num((values - stats["mean"]) / np.array(stats["std"])), stats
+def _is_unknown(column) -> np.ndarray:
+    """(N, 1) whether a value is missing, or 9 (unable to determine) in a column that has this code."""
+    unknown = column.isna()
+    if column.name in KNOWN:
+        unknown = unknown | column.eq(UNABLE).fillna(False)
+    return unknown.to_numpy(dtype=bool)[:, None]
 
 
 def _one_hot(column, codes) -> np.ndarray:

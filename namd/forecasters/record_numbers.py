@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from namd.data.report import record_vector
+from namd.data.report import Scale, record_vector
 
 N_NUMBERS = 39      # of report.record_vector: three standardised numbers, codes one-hot, flags, 13 times missing or not
 
@@ -18,13 +18,14 @@ class RecordNumbers(nn.Module):
 
     def measure(self, ehr):
         """Take mean and spread of the log diameters and the age from the training records."""
-        for name, values in record_vector(ehr)[1].items():
-            getattr(self, name).copy_(torch.tensor(values))
+        _, scale = record_vector(ehr)
+        self.mean.copy_(torch.tensor(scale.mean))
+        self.std.copy_(torch.tensor(scale.std))
 
     def numbers(self, ehr):
         """(B, 39) float32 of B records."""
-        stats = dict(mean=self.mean.tolist(), std=self.std.tolist())
-        return torch.from_numpy(record_vector(ehr, stats)[0]).to(self.mean)
+        scale = Scale(tuple(self.mean.tolist()), tuple(self.std.tolist()))
+        return torch.from_numpy(record_vector(ehr, scale)[0]).to(self.mean)
 
 
 class RecordEmbedding(RecordNumbers):

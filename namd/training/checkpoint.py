@@ -1,6 +1,5 @@
 """Checkpoints that a kill, a torn file or a full disk cannot spoil: safetensors, JSON, a sha256 manifest."""
 
-import hashlib
 import json
 import re
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 
 from namd.ground import files
+from namd.ground.marks import sha256
 
 MANIFEST = "MANIFEST.json"
 NAME = re.compile(r"step-\d{8}")
@@ -73,9 +73,3 @@ def verifies(path: Path) -> bool:
         return "state.json" in manifest and all(sha256(path / name) == digest for name, digest in manifest.items())
     except (OSError, ValueError, AttributeError):
         return False
-
-
-def sha256(file: Path) -> str:
-    """Hex digest of a file's bytes."""
-    with open(file, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -6,11 +6,12 @@ import pytest
 import torch
 from small_delivery import PARAMS, tables, write_delivery
 
-from namd.data.cohort import SCHEMA, Cohort, sha256
+from namd.data.cohort import SCHEMA, Cohort
 from namd.data.images import AUGMENTATIONS, augment, centre_crop, window
 from namd.data.nlst.build import build_cohort
 from namd.data.report import EHR, NODULE
 from namd.ground.errors import UserError
+from namd.ground.marks import sha256
 
 
 @pytest.fixture(scope="module")

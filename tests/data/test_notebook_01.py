@@ -90,7 +90,7 @@ def test_01_teaches_on_what_was_read(case, tmp_path, monkeypatch, capsys):
         spoil(folder)
     left = execute(folder, tmp_path, monkeypatch, **changes)
     assert len(left.cohort.pairs) == n_pairs and not left.cohort.manifest["synthetic"]
-    assert f"{left.link['pid']}-{left.link['number']}" in set(left.cohort.pairs.nodule_id)
+    assert f"{left.link.nodule_id}" in set(left.cohort.pairs.nodule_id)
     assert "01_data_preparation finished" in capsys.readouterr().out
 
 

@@ -53,27 +53,27 @@ def test_two_different_codes_are_at_distance_one():
 
 def test_diameters_are_scored_on_the_log_scale_by_the_training_mean():
     train = frame({**FIGURE_4, "sct_long_dia": 4.0}, {**FIGURE_4, "sct_long_dia": 16.0})[NODULE]
-    f, stats = nodule_features(train, "standardised")
+    f, scale = nodule_features(train, "standardised")
     np.testing.assert_allclose(f[:, 0], [-1, 1], rtol=1e-5)          # log 4 and log 16 around log 8
     assert f[0, 1] == 0                                             # a constant column stays finite
     other = frame({**FIGURE_4, "sct_long_dia": 8.0}, {**FIGURE_4, "sct_long_dia": np.nan, "sct_pre_att": NA})[NODULE]
-    g, same = nodule_features(other, "standardised", stats)
+    g, same = nodule_features(other, "standardised", scale)
     np.testing.assert_allclose(g[:, 0], 0, atol=1e-5)
-    assert same == stats and g[1, 2:8].sum() == 0 and g[0, 2:8].sum() == pytest.approx(np.sqrt(0.5))
+    assert same == scale and g[1, 2:8].sum() == 0 and g[0, 2:8].sum() == pytest.approx(np.sqrt(0.5))
 
 
 def test_raw_features_are_the_numbers_of_the_table():
-    f, stats = nodule_features(frame(FIGURE_4, {**FIGURE_4, "sct_margins": NA, "sct_long_dia": 9.0})[NODULE], "raw")
+    f, scale = nodule_features(frame(FIGURE_4, {**FIGURE_4, "sct_margins": NA, "sct_long_dia": 9.0})[NODULE], "raw")
     np.testing.assert_allclose(f, [[3, 3, 27, 20, 1], [3, 3, 9, 20, 1]])
-    assert stats["mean"][2] == 18
+    assert scale.mean[2] == 18
     with pytest.raises(ValueError, match="standardised or raw"):
         nodule_features(frame(FIGURE_4)[NODULE], "log")
 
 
 def test_record_vector_flags_what_is_missing():
     empty = {name: NA for name in EHR} | dict(sct_long_dia=np.nan, sct_perp_dia=np.nan)
-    v, stats = record_vector(frame(FIGURE_4, {**FIGURE_4, "age": 58, "gender": 2, "sct_margins": 9}, empty))
-    assert v.shape == (3, 39) and not np.isnan(v).any() and len(stats["mean"]) == 3
+    v, scale = record_vector(frame(FIGURE_4, {**FIGURE_4, "age": 58, "gender": 2, "sct_margins": 9}, empty))
+    assert v.shape == (3, 39) and not np.isnan(v).any() and len(scale.mean) == 3
     np.testing.assert_allclose(v[:, 2], [1, -1, 0])
     assert v[0, 26:].sum() == 0 and v[1, 26:].sum() == 1 and v[2, 26:].sum() == 13 and v[2, :26].sum() == 0
     assert v[0, 19:26].tolist() == [1, 0, 0, 1, 0, 0, 0] and v[1, 20] == 1      # emphysema, female, family

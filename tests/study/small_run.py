@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from namd.data import cohort
 from namd.data.report import NODULE
 from namd.ground import marks, paths, seeding
+from namd.ground.marks import sha256
 from namd.models import unet
 from namd.models.llm import build_llm, pretraining_texts
 from namd.study.runner.plan import Job, Plan
@@ -37,7 +38,7 @@ def write_cohort(folder, n=32):
     folder.mkdir()
     table.astype(cohort.SCHEMA).to_parquet(folder / "pairs.parquet")
     np.save(folder / "crops.npy", rng.integers(-1000, 400, (2 * n, 128, 128), dtype=np.int16))
-    digests = {name: cohort.sha256(folder / name) for name in ("pairs.parquet", "crops.npy")}
+    digests = {name: sha256(folder / name) for name in ("pairs.parquet", "crops.npy")}
     (folder / "manifest.json").write_text(json.dumps(dict(
         schema_version=cohort.SCHEMA_VERSION, synthetic=True, sha256=digests)))
     return cohort.Cohort.open(folder)

@@ -1,7 +1,6 @@
 """The attributes of one DICOM file, each converted in one guarded place."""
 
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,11 @@ ATTRIBUTES = (
 )
 TAGS = {name: Tag(name) for name in (*ATTRIBUTES, "RescaleSlope", "RescaleIntercept")}    # looked up once, not a file
 CT_CLASSES = {"", *(f"1.2.840.10008.5.1.4.1.1.2{part}" for part in ("", ".1", ".2"))}   # CT, enhanced, converted
+SEVERAL = (list, tuple, pydicom.multival.MultiValue)      # how pydicom holds an attribute of several values
 MEDIA_INDEX = b"1.2.840.10008.1.3.10"           # SOP class of a DICOMDIR, in the first bytes of the file
-MAX_SIDE, MAX_INSTANCE = 8192, 2**31
+NLST_FIELDS = 11                                # of a SeriesDescription as NLST writes it; the second is the view
+MAX_SIDE = 8192                                 # rows or columns
+MAX_INSTANCE = 2**31
 
 
 class Header:
@@ -35,7 +37,8 @@ class Header:
     """
 
     def __init__(self, path, pixels=False):
-        self.path, self.name = path, Path(path).name
+        self.path = path
+        self.name = Path(path).name
         wanted = {} if pixels else {"stop_before_pixels": True, "specific_tags": [TAGS[name] for name in ATTRIBUTES]}
         try:
             self.dataset = pydicom.dcmread(path, **wanted)
@@ -49,8 +52,9 @@ class Header:
         try:
             tag = TAGS[attribute]
             value = self.dataset[tag].value if tag in self.dataset else None
-            several = isinstance(value, (list, tuple, pydicom.multival.MultiValue))
-            return list(value) if several else [] if value in (None, "") else [value]
+            if isinstance(value, SEVERAL):
+                return list(value)
+            return [] if value in (None, "") else [value]
         except Exception:                                             # text where a number belongs, an unknown VR ...
             return []
 
@@ -58,14 +62,16 @@ class Header:
         """An attribute as the file writes it, values parted by a backslash; all of a UID, a date or a code word."""
         element = self.dataset.get_item(TAGS[attribute]) if TAGS[attribute] in self.dataset else None
         value = "" if element is None or element.value is None else element.value
-        if isinstance(value, (list, tuple, pydicom.multival.MultiValue)):
+        if isinstance(value, SEVERAL):
             value = "\\".join(map(str, value))
         return one_line(value.decode("latin-1") if isinstance(value, bytes) else value)
 
     def text(self, attribute: str) -> str:
         """An attribute as clean text in its character set; empty where it is absent or unreadable."""
         words = [one_line(value) for value in self._values(attribute)]
-        return words[0] if len(words) == 1 else str(words) if words else ""
+        if len(words) > 1:
+            return str(words)
+        return words[0] if words else ""
 
     def number(self, attribute: str, low=-math.inf, high=math.inf) -> float | None:
         """A finite number in (low, high]; None where the file gives no such one."""
@@ -111,47 +117,12 @@ class Header:
     @property
     def is_axial_ct(self) -> bool:
         """A CT image that is neither a localizer nor computed from other images, nor a report, a mark or a capture."""
-        fields, kind = self.stored("SeriesDescription").split(","), self.stored("ImageType").upper()
-        return (self.stored("Modality") == "CT" and self.stored("SOPClassUID") in CT_CLASSES
-                and "LOCALIZER" not in kind and "SECONDARY" not in kind
-                and (len(fields) < 11 or fields[1].startswith("OPA")))
-
-
-def folders(root):
-    """`root` and every folder below it in the order of names, with the names of its files; a linked one counts too.
-
-    Source: ours, because images often lie on another disk, behind a link; one that leads back is not walked again.
-    """
-    seen = set()
-    for folder, below, names in os.walk(root, followlinks=True):
-        place = os.path.realpath(folder)
-        if place in seen:
-            below.clear()
-            continue
-        seen.add(place)
-        below.sort()
-        yield folder, names
-
-
-def regular_files(folder) -> list[str]:
-    """Paths of the ordinary files of a folder, sorted; hidden names, pipes, and links that lead nowhere are not.
-
-    Source: ours, because not every name is a file that can be read, and a pipe would be waited for without end.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if not entry.name.startswith(".") and _is_file(entry)]
-    except OSError:
-        return []
-    return [os.path.join(folder, name) for name in sorted(names)]
-
-
-def _is_file(entry) -> bool:
-    """`entry.is_file()`, also where a link loops or the entry is gone."""
-    try:
-        return entry.is_file()
-    except OSError:
-        return False
+        is_ct = self.stored("Modality") == "CT" and self.stored("SOPClassUID") in CT_CLASSES
+        kind = self.stored("ImageType").upper()
+        is_acquired = "LOCALIZER" not in kind and "SECONDARY" not in kind
+        fields = self.stored("SeriesDescription").split(",")
+        is_axial = len(fields) < NLST_FIELDS or fields[1].startswith("OPA")
+        return is_ct and is_acquired and is_axial
 
 
 def is_dicom(path) -> bool:

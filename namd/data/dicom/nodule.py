@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from namd.data.dicom.header import Header
-from namd.data.dicom.series import Series, find_position, find_series, read_crop, read_series, slice_gap
+from namd.data.dicom.geometry import extent, find_position, mm_to_slice, slice_gap
+from namd.data.dicom.pixels import read_crop
+from namd.data.dicom.series import Series, find_series, read_series
 from namd.data.refused import RefusedError, one_line, only_refusals
 from namd.ground.errors import UserError
 
@@ -54,10 +55,9 @@ def _nodule(series: Series, point) -> Nodule:
         raise UserError(f"The centre ({', '.join(f'{value:g}' for value in point)}) lies outside the volume, which "
                         f"reaches {reach} mm (DICOM: x to the patient's left, y to the back, z to the head).")
     place, pixel = find_position(series, point)
-    item = series.slices[place]
-    off = abs(float(np.asarray(point) @ np.cross(*item.axes)) - item.along)
     crop, _ = read_crop(series, place, pixel)
-    return Nodule(series, tuple(point), place, pixel, off, slice_gap(series, place), crop)
+    return Nodule(series=series, point=tuple(point), place=place, pixel=pixel,
+                  off_slice=mm_to_slice(series, place, point), gap=slice_gap(series, place), crop=crop)
 
 
 def _series(folder: Path) -> Series:
@@ -70,15 +70,3 @@ def _series(folder: Path) -> Series:
             raise
         raise UserError(f"{folder} holds no CT image itself; name one folder below it: {', '.join(below[:5])}"
                         f"{' ...' if len(below) > 5 else ''}.") from error
-
-
-def extent(series: Series) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest x, y, z (mm) of the volume, to the outer faces of its voxels."""
-    first, last = series.slices[0], series.slices[-1]
-    along = [item.along for item in series.slices]
-    thick = np.diff(along).max() if len(along) > 1 else series.thickness or 0.0
-    half = 0.5 * (first.spacing * first.axes.sum(0) + thick * np.cross(*first.axes))
-    rows, columns = Header(first.path).shape
-    far = last.origin + first.spacing * (np.array([columns - 1, rows - 1]) @ first.axes)
-    corners = np.stack([first.origin - half, far + half])
-    return corners.min(0), corners.max(0)

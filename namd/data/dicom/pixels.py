@@ -1,14 +1,15 @@
 """One DICOM file to Hounsfield units (HU), and the crop around a nodule."""
 
-
 import numpy as np
 
 from namd.data.dicom.header import Header
+from namd.data.dicom.series import Series
 from namd.data.images import HU_HIGH, HU_LOW, MM_PER_PX, PIXELS
 from namd.data.refused import RefusedError
 
 MAX_PADDING = 0.25
-LIBJPEG, OPENJPEG = "pylibjpeg pylibjpeg-libjpeg", "pylibjpeg pylibjpeg-openjpeg"
+LIBJPEG = "pylibjpeg pylibjpeg-libjpeg"
+OPENJPEG = "pylibjpeg pylibjpeg-openjpeg"
 DECODERS = {".50": LIBJPEG, ".51": LIBJPEG, ".57": LIBJPEG, ".70": LIBJPEG, ".80": "pyjpegls", ".81": "pyjpegls",
             ".90": OPENJPEG, ".91": OPENJPEG, ".201": OPENJPEG, ".202": OPENJPEG, ".203": OPENJPEG}
 
@@ -60,7 +61,8 @@ def _syntax(header: Header):
 
 def _undecodable(header: Header, error) -> str:
     """One sentence that names the transfer syntax and the package that decodes it."""
-    syntax, name = _syntax(header), header.name
+    syntax = _syntax(header)
+    name = header.name
     if not syntax:
         return f"{name} does not say in which transfer syntax it is written; export or copy the series again"
     if syntax.is_transfer_syntax and not syntax.is_encapsulated:
@@ -68,6 +70,26 @@ def _undecodable(header: Header, error) -> str:
     package = DECODERS.get(syntax.removeprefix("1.2.840.10008.1.2.4"))
     mend = f"`pip install {package}` decodes it" if package else "no package decodes it: export the series uncompressed"
     return f"{name} has the transfer syntax {syntax.name} ({syntax}); {mend}"
+
+
+def read_crop(series: Series, i: int, centre_px) -> tuple[np.ndarray, np.ndarray]:
+    """Crop of slice i around a stored pixel (column, row), and that point in mm (x, y, z).
+
+    Rows always run to the patient's back and columns to the left, however the file stores them.
+    """
+    item = series.slices[i]
+    centre = np.array(centre_px, dtype=float)
+    point = item.origin + item.spacing * (centre @ item.axes)
+    hu = read_hu(item.path)
+    to_the_left = item.axes[0, 0]                                     # of increasing column, 1 or -1
+    to_the_back = item.axes[1, 1]                                     # of increasing row
+    if to_the_left < 0:
+        hu = np.flip(hu, 1)
+        centre[0] = hu.shape[1] - 1 - centre[0]
+    if to_the_back < 0:
+        hu = np.flip(hu, 0)
+        centre[1] = hu.shape[0] - 1 - centre[1]
+    return resample_crop(hu, item.spacing, centre), point
 
 
 def resample_crop(hu_slice, spacing_mm, centre_px, pixels=PIXELS, mm=MM_PER_PX) -> np.ndarray:
@@ -94,8 +116,10 @@ def resample_crop(hu_slice, spacing_mm, centre_px, pixels=PIXELS, mm=MM_PER_PX) 
     if padding > MAX_PADDING:
         where = f"pixel ({centre_px[0]:.0f}, {centre_px[1]:.0f})"
         raise RefusedError("E24", f"{padding:.0%} of the crop around {where} lies outside the slice; at most 25 % may")
-    y_high, x_high = np.minimum(y_low + 1, hu_slice.shape[0] - 1), np.minimum(x_low + 1, hu_slice.shape[1] - 1)
-    near, far = (hu_slice[y].astype(np.float32).clip(HU_LOW, HU_HIGH) for y in (y_low, y_high))  # (pixels, W)
+    y_high = np.minimum(y_low + 1, hu_slice.shape[0] - 1)
+    x_high = np.minimum(x_low + 1, hu_slice.shape[1] - 1)
+    near = hu_slice[y_low].astype(np.float32).clip(HU_LOW, HU_HIGH)                       # (pixels, W)
+    far = hu_slice[y_high].astype(np.float32).clip(HU_LOW, HU_HIGH)
     rows = near + y_part[:, None] * (far - near)
     crop = rows[:, x_low] + x_part * (rows[:, x_high] - rows[:, x_low])                   # (pixels, pixels)
     crop[~(y_inside[:, None] & x_inside)] = HU_LOW
@@ -106,4 +130,6 @@ def _sample(n, centre, step, pixels):
     """Lower neighbour, weight of the upper one, and whether the sample lies inside an axis of n pixels."""
     at = centre + (np.arange(pixels) - (pixels - 1) / 2) * step
     low = np.clip(np.floor(at), 0, n - 1).astype(int)
-    return low, np.clip(at - low, 0, 1).astype(np.float32), (at >= -0.5) & (at <= n - 0.5)
+    part = np.clip(at - low, 0, 1).astype(np.float32)
+    inside = (at >= -0.5) & (at <= n - 0.5)
+    return low, part, inside

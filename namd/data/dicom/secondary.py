@@ -29,17 +29,20 @@ def write_secondary(folder, hu, window, entropy) -> list[Path]:
 
     Source: ours, because a synthetic image that leaves this program must not enter a record as a scan.
     """
-    folder, files = Path(folder), []
+    folder = Path(folder)
+    files = []
     folder.mkdir(parents=True, exist_ok=True)
     for k, image in enumerate(hu, start=1):
         ds = _study(entropy, window)
         ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=[*entropy, f"draw {k}"])
-        ds.InstanceNumber, ds.ImageComments = k, f"{SYNTHETIC} draw {k} of {len(hu)}; {RESEARCH_ONLY}"
+        ds.InstanceNumber = k
+        ds.ImageComments = f"{SYNTHETIC} draw {k} of {len(hu)}; {RESEARCH_ONLY}"
         stored = np.rint(np.clip(framed(image, window), HU_LOW, HU_HIGH)).astype(np.int32) - HU_LOW
         ds.Rows, ds.Columns = stored.shape
         ds.PixelData = stored.astype("<u2").tobytes()
-        files.append(folder / f"draw_{k:02d}.dcm")
-        ds.save_as(files[-1], enforce_file_format=True)
+        file = folder / f"draw_{k:02d}.dcm"
+        ds.save_as(file, enforce_file_format=True)
+        files.append(file)
     return files
 
 
@@ -48,7 +51,8 @@ def framed(image, window) -> np.ndarray:
     side = image.shape[1]
     band = side // 8
     words = Image.new("L", (side, side + 2 * band))
-    font, draw = ImageFont.load_default(size=7 * side / 64), ImageDraw.Draw(words)
+    font = ImageFont.load_default(size=7 * side / 64)
+    draw = ImageDraw.Draw(words)
     draw.text((side / 2, band / 2), SYNTHETIC, fill=255, font=font, anchor="mm")
     draw.text((side / 2, side + 1.5 * band), "RESEARCH ONLY", fill=255, font=font, anchor="mm")
     framed = window[0] + np.asarray(words, dtype=np.float32) / 255 * (window[1] - window[0])
@@ -62,21 +66,44 @@ def _study(entropy, window) -> Dataset:
     ds.file_meta = FileMetaDataset()
     ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID = SecondaryCaptureImageStorage
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds.SpecificCharacterSet, ds.SyntheticData = "ISO_IR 192", "YES"
-    ds.ImageType, ds.Modality, ds.ConversionType = ["DERIVED", "SECONDARY", SYNTHETIC], "OT", "SYN"
-    ds.SeriesDescription = f"{SYNTHETIC} follow-up, {RESEARCH_ONLY}"
-    ds.DerivationDescription = f"{SYNTHETIC}: drawn by a diffusion model (NAMD), not acquired; {RESEARCH_ONLY}"
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    _identify(ds, entropy)
+    _describe(ds, window)
+    return ds
+
+
+def _identify(ds: Dataset, entropy) -> None:
+    """Who and whose: an invented patient and study, named by the source series alone."""
     ds.StudyInstanceUID = generate_uid(entropy_srcs=[*entropy[:1], "study"])
     ds.SeriesInstanceUID = generate_uid(entropy_srcs=[*entropy, "series"])
-    ds.PatientName, ds.PatientID = f"{SYNTHETIC}^RESEARCH ONLY", "NAMD-" + ds.StudyInstanceUID[-8:]
-    ds.PatientIdentityRemoved, ds.DeidentificationMethod = "YES", "nothing copied from the source scan"
+    ds.SeriesNumber = 1
+    ds.PatientName = f"{SYNTHETIC}^RESEARCH ONLY"
+    ds.PatientID = "NAMD-" + ds.StudyInstanceUID[-8:]
+    ds.PatientIdentityRemoved = "YES"
+    ds.DeidentificationMethod = "nothing copied from the source scan"
     ds.PatientBirthDate = ds.PatientSex = ds.StudyDate = ds.StudyTime = ds.StudyID = ""
     ds.AccessionNumber = ds.ReferringPhysicianName = ds.PatientOrientation = ""
-    ds.Manufacturer, ds.SeriesNumber = "NAMD study, no scanner", 1
-    ds.BurnedInAnnotation, ds.LossyImageCompression = "YES", "00"
-    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
-    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 16, 15, 0
+    ds.Manufacturer = "NAMD study, no scanner"
+
+
+def _describe(ds: Dataset, window) -> None:
+    """What it is, in words and as pixels of 16 bits that hold HU."""
+    ds.SyntheticData = "YES"
+    ds.ImageType = ["DERIVED", "SECONDARY", SYNTHETIC]
+    ds.Modality = "OT"
+    ds.ConversionType = "SYN"
+    ds.SeriesDescription = f"{SYNTHETIC} follow-up, {RESEARCH_ONLY}"
+    ds.DerivationDescription = f"{SYNTHETIC}: drawn by a diffusion model (NAMD), not acquired; {RESEARCH_ONLY}"
+    ds.BurnedInAnnotation = "YES"
+    ds.LossyImageCompression = "00"
+    ds.SamplesPerPixel = 1
+    ds.PhotometricInterpretation = "MONOCHROME2"
+    ds.BitsAllocated = ds.BitsStored = 16
+    ds.HighBit = 15
+    ds.PixelRepresentation = 0
     ds.PixelSpacing = ds.NominalScannedPixelSpacing = [MM_PER_PX, MM_PER_PX]
-    ds.RescaleSlope, ds.RescaleIntercept, ds.RescaleType = 1, HU_LOW, "HU"
-    ds.WindowCenter, ds.WindowWidth = sum(window) / 2, window[1] - window[0]
-    return ds
+    ds.RescaleSlope = 1
+    ds.RescaleIntercept = HU_LOW
+    ds.RescaleType = "HU"
+    ds.WindowCenter = sum(window) / 2
+    ds.WindowWidth = window[1] - window[0]

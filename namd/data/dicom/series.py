@@ -4,28 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from joblib import Parallel, delayed
 
-from namd.data.dicom.header import Header, folders, is_dicom, regular_files
-from namd.data.dicom.pixels import read_hu, resample_crop
+from namd.data.dicom.header import Header, is_dicom
+from namd.data.folders import folders, regular_files
 from namd.data.refused import RefusedError
 
-MAX_GAP_SPREAD_MM, MIN_AXIAL_COSINE = 0.1, 0.999
-SPACING_MM, MAX_THICKNESS_MM, MAX_POSITION_MM = (0.01, 10), 1000, 100_000      # what a CT scanner can mean
-
-
-@dataclass(frozen=True)
-class Centre:
-    """Where one list puts one nodule in one year: a slice number and pixel, or a point in mm."""
-
-    source: str                         # nlstx or luna25
-    lesion: int                         # the list's own identity over the years
-    number: int | None                  # sct_ab_num
-    uid: str                            # SeriesInstanceUID
-    malignant: bool | None
-    repeated: bool
-    instance: int | None = None         # InstanceNumber
-    pixel: tuple[float, float] | None = None
-    point: tuple[float, float, float] | None = None
+MIN_AXIAL_COSINE = 0.999
+SPACING_MM = (0.01, 10)                 # what a CT scanner can mean, here and below
+MAX_THICKNESS_MM = 1000
+MAX_POSITION_MM = 100_000
 
 
 @dataclass
@@ -39,6 +27,11 @@ class Slice:
     axes: np.ndarray        # (2, 3) direction of increasing column, of increasing row
     spacing: float          # mm
     along: float            # mm along the slice normal
+
+    @property
+    def normal(self) -> np.ndarray:
+        """(3,) direction of the slice normal."""
+        return np.cross(*self.axes)
 
 
 @dataclass
@@ -101,9 +94,27 @@ def read_series(folder) -> Series:
     slices = sorted((_slice(header) for header in headers), key=lambda item: item.along)
     _check_slices(slices)
     first = headers[0]
-    return Series(uids[0], *(first.text(name) for name in ("PatientID", "StudyDate", "ConvolutionKernel",
-                                                           "Manufacturer")),
-                  first.number("SliceThickness", 0, MAX_THICKNESS_MM), slices)
+    return Series(uid=uids[0], patient_id=first.text("PatientID"), study_date=first.text("StudyDate"),
+                  kernel=first.text("ConvolutionKernel"), manufacturer=first.text("Manufacturer"),
+                  thickness=first.number("SliceThickness", 0, MAX_THICKNESS_MM), slices=slices)
+
+
+def index_series(root, parallel: Parallel, n_batches: int) -> dict[str, list[str]]:
+    """SeriesInstanceUID -> folders below `root` (more than one folder is refused later); nameless ones are left out."""
+    found = find_series(root)
+    size = max(1, -(-len(found) // n_batches))
+    batches = [found[i:i + size] for i in range(0, len(found), size)]
+    index: dict[str, list[str]] = {}
+    for batch, uids in zip(batches, parallel(delayed(_uids)(batch) for batch in batches), strict=True):
+        for folder, uid in zip(batch, uids, strict=True):
+            index.setdefault(uid, []).append(folder)
+    index.pop("", None)
+    return index
+
+
+def _uids(folders) -> list[str]:
+    """One SeriesInstanceUID a folder."""
+    return [series_uid(folder) for folder in folders]
 
 
 def _headers(folder) -> list[Header]:
@@ -120,19 +131,21 @@ def _slice(header: Header) -> Slice:
     if header.number("NumberOfFrames", 1):
         raise RefusedError("E23", f"{header.name} holds several frames; export the series as one file a slice")
     axes = header.numbers("ImageOrientationPatient", 6, "E20").reshape(2, 3)
-    origin, normal = header.numbers("ImagePositionPatient", 3, "E20"), np.cross(*axes)
+    origin = header.numbers("ImagePositionPatient", 3, "E20")
     if np.abs(origin).max() > MAX_POSITION_MM or np.abs((axes**2).sum(1) - 1).max() > 0.02:
         raise RefusedError("E20", f"{header.name} lies at {origin} mm along {axes.tolist()}, which is no position")
-    if min(abs(normal[2]), abs(axes[0, 0])) < MIN_AXIAL_COSINE:
-        angle = np.degrees(np.arccos(min(abs(normal[2]), abs(axes[0, 0]), 1)))
+    normal = np.cross(*axes)
+    cosine = min(abs(normal[2]), abs(axes[0, 0]), 1)
+    if cosine < MIN_AXIAL_COSINE:
+        angle = np.degrees(np.arccos(cosine))
         raise RefusedError("E20", f"{header.name} is turned by {angle:.1f} degrees; only axial slices are read")
     spacing = header.numbers("PixelSpacing", 2, "E22")
     low, high = SPACING_MM
     if not low <= min(spacing) <= high or abs(spacing[0] - spacing[1]) > 1e-4:
         raise RefusedError("E22", f"{header.name} has PixelSpacing {spacing.tolist()}, not two equal numbers of "
                                   f"{low} to {high} mm")
-    return Slice(header.path, header.stored("SOPInstanceUID"), header.instance, origin, axes,
-                 float(spacing[0]), float(origin @ normal))
+    return Slice(path=header.path, sop_uid=header.stored("SOPInstanceUID"), instance=header.instance, origin=origin,
+                 axes=axes, spacing=float(spacing[0]), along=float(origin @ normal))
 
 
 def _check_slices(slices) -> None:
@@ -144,57 +157,3 @@ def _check_slices(slices) -> None:
         raise RefusedError("E18", f"two slices lie at {along[np.diff(along).argmin()]:.2f} mm along the normal")
     if np.ptp([item.spacing for item in slices]) > 1e-4 or np.ptp([item.axes for item in slices], axis=0).max() > 1e-3:
         raise RefusedError("E22", "PixelSpacing or orientation changes within the series")
-
-
-def find_instance(series: Series, instance: int) -> int:
-    """Place, in order of position, of the slice with this InstanceNumber (NLST's sct_slice_num)."""
-    found = [i for i, item in enumerate(series.slices) if item.instance == instance]
-    if len(found) != 1:
-        numbers = sorted(item.instance for item in series.slices if item.instance is not None)
-        raise RefusedError("E24", f"{len(found)} slices have InstanceNumber {instance}; the series holds "
-                             f"{numbers[0] if numbers else 'none'} to {numbers[-1] if numbers else 'none'}")
-    return found[0]
-
-
-def find_position(series: Series, point_mm) -> tuple[int, tuple[float, float]]:
-    """Place of the slice nearest to a point (x, y, z) in mm, and the point's pixel (column, row) in it."""
-    normal = np.cross(*series.slices[0].axes)
-    along = np.array([item.along for item in series.slices])
-    distance = np.abs(along - np.asarray(point_mm) @ normal)
-    i = int(distance.argmin())
-    reach = np.diff(along).max() / 2 if len(along) > 1 else (series.thickness or 0) / 2
-    if distance[i] > reach + 0.01:
-        raise RefusedError("E24", f"the centre lies {distance[i]:.1f} mm from the nearest slice")
-    item = series.slices[i]
-    column, row = item.axes @ (np.asarray(point_mm) - item.origin) / item.spacing
-    return i, (float(column), float(row))
-
-
-def slice_gap(series: Series, i: int, reach: int = 2) -> float | None:
-    """Distance in mm between the slices around slice i; None for a series of one slice.
-
-    Raises:
-        RefusedError: E19 where the gaps within `reach` slices differ by more than 0.1 mm (a slice is missing).
-    """
-    along = np.array([item.along for item in series.slices[max(0, i - reach):i + reach + 1]])
-    gaps = np.diff(along)
-    if len(gaps) and np.ptp(gaps) > MAX_GAP_SPREAD_MM:
-        raise RefusedError("E19", f"gaps {', '.join(f'{gap:.2f}' for gap in gaps)} mm near the nodule; "
-                             f"allowed spread {MAX_GAP_SPREAD_MM} mm")
-    return float(gaps.mean()) if len(gaps) else None
-
-
-def read_crop(series: Series, i: int, centre_px) -> tuple[np.ndarray, np.ndarray]:
-    """Crop of slice i around a stored pixel (column, row), and that point in mm (x, y, z).
-
-    Rows always run to the patient's back and columns to the left, however the file stores them.
-    """
-    item, centre = series.slices[i], np.array(centre_px, dtype=float)
-    hu = read_hu(item.path)
-    point = item.origin + item.spacing * (centre @ item.axes)
-    for axis, direction in ((0, item.axes[0, 0]), (1, item.axes[1, 1])):
-        if direction < 0:
-            hu, centre[axis] = np.flip(hu, 1 - axis), hu.shape[1 - axis] - 1 - centre[axis]
-    return resample_crop(hu, item.spacing, centre), point
-
-

@@ -3,24 +3,27 @@
 import json
 import time
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
 from joblib import Parallel, delayed
 
-from namd.data.cohort import SCHEMA, SCHEMA_VERSION, sha256
+from namd.data.cohort import SCHEMA, SCHEMA_VERSION
+from namd.data.dicom.series import index_series
 from namd.data.images import HU_HIGH, HU_LOW, MM_PER_PX, PIXELS
 from namd.data.nlst.codes import MISSING
-from namd.data.nlst.crops import CropFile, index_series, n_workers, read_pairs
+from namd.data.nlst.crops import CropFile, Scan, n_workers, read_pairs
 from namd.data.nlst.csv_file import csv_files
 from namd.data.nlst.fingerprint import fingerprint, record, unchanged
 from namd.data.nlst.labels import rule_name, split_patients
-from namd.data.nlst.links import link_nodules
+from namd.data.nlst.links import Link, link_nodules
 from namd.data.nlst.tables import read_delivery
-from namd.data.refused import REASONS, causes
+from namd.data.refused import REASONS, Refused, causes
 from namd.data.report import EHR, NODULE
 from namd.ground.errors import UserError
 from namd.ground.files import replacing
+from namd.ground.marks import sha256
 from namd.ground.reading import read_json
 
 PARAMETERS = ("data_label_days", "data_val_share", "data_test_share", "data_split_seed")
@@ -43,7 +46,8 @@ def build_cohort(delivery, out, p, progress=print) -> Path:
 
     Source: paper 4.1.1 (pairs of one nodule, one year apart, split by patient).
     """
-    say, out = _stopwatch(progress), Path(out)
+    out = Path(out)
+    say = _stopwatch(progress)
     with replacing(out) as partial:
         partial.mkdir()
         pairs, refused = _build(Path(delivery), partial, p, say)
@@ -58,22 +62,22 @@ def _build(delivery, partial, p, say):
     for kind, count in tables.counts.items():
         say(f"{kind}: {count['kept']} rows kept, {count['refused']} refused")
     for row in tables.unread:
-        say(f"{row['source_id']}: passed over, {row['code']}: {row['message']}")
+        say(f"{row.source_id}: passed over, {row.code}: {row.message}")
     linked, refused = link_nodules(tables, p.data_label_days)
     n_nodules = len(linked) + len(refused)
     say(f"links: {n_nodules} nodules at T0, {len(linked)} linked to T1, {len(refused)} refused")
-    synthetic, rows = is_synthetic(tables), []
-    for link, crops, scans in _read(delivery, linked, p, partial / "crops.npy", say):
-        if crops is None:
-            refused.append(dict(source_id=f"{link['pid']} T0 nodule {link['number']}", stage="series", code=scans.code,
-                                message=scans.message))
+    rows = []
+    for link, read, first_crop in _read(delivery, linked, p, partial / "crops.npy", say):
+        if read.refusal:
+            source_id = f"{link.pid} T0 nodule {link.number}"
+            refused.append(Refused(source_id, "series", read.refusal.code, read.refusal.message))
         else:
-            rows.append(_row(link, crops, scans, synthetic, p))
+            rows.append(_row(link, read.scans, first_crop, is_synthetic(tables), p))
     if not rows:
         raise UserError(f"{delivery.name} gives no pair: its {n_nodules} nodules at T0 are refused: {causes(refused)}"
                         if refused else f"{delivery.name} names no nodule at T0 (code 51, study_yr 0)")
     pairs = _pairs(rows, p)
-    _write(partial, delivery, tables, pairs, refused, n_nodules, synthetic, p)
+    _write(partial, delivery, tables, pairs, refused, p)
     return pairs, refused
 
 
@@ -98,44 +102,66 @@ def _stopwatch(progress):
 
 
 def _read(delivery, linked, p, path, say):
-    """Stream (link, row of the first crop or None, scans or refusal) in order, writing crops as they come."""
-    workers, crops, done = n_workers(p.data_workers, len(linked)), CropFile(path), 0
-    with Parallel(n_jobs=workers, return_as="generator") as parallel:
+    """Stream (link, what its scans gave, row of its first crop or None) in order, writing crops as they come."""
+    workers = n_workers(p.data_workers, len(linked))
+    with Parallel(n_jobs=workers, return_as="generator") as parallel, CropFile(path) as crops:
         index = index_series(delivery, parallel, 4 * workers)
         say(f"images: {len(index)} series found, read by {workers} process(es)")
-        jobs = [(i, *((index.get(centre.uid, []), link["pid"], year, centre)
-                      for year, centre in enumerate((link["start"], link["end"])))) for i, link in enumerate(linked)]
-        size = min(32, max(1, len(jobs) // (4 * workers)))
-        batches = (jobs[i:i + size] for i in range(0, len(jobs), size))
-        for batch in parallel(delayed(read_pairs)(batch) for batch in batches):
-            for number, pair, scans in batch:
-                yield linked[number], None if pair is None else crops.append(pair), scans
-            if (done + len(batch)) * 4 // len(jobs) > done * 4 // len(jobs):
-                say(f"images: {done + len(batch)} of {len(jobs)} pairs read")
-            done += len(batch)
-    crops.close()
+        size = min(32, max(1, len(linked) // (4 * workers)))
+        batches = [linked[i:i + size] for i in range(0, len(linked), size)]
+        done = parallel(delayed(read_pairs)(_scans(batch, index)) for batch in batches)
+        n_read = 0
+        for batch, pairs in zip(batches, done, strict=True):
+            for link, read in zip(batch, pairs, strict=True):
+                yield link, read, None if read.refusal else crops.append(read.crops)
+            quarters = n_read * 4 // len(linked)
+            n_read += len(batch)
+            if n_read * 4 // len(linked) > quarters:
+                say(f"images: {n_read} of {len(linked)} pairs read")
 
 
-def _row(link, first_crop: int, scans, synthetic: bool, p) -> dict:
+def _scans(links, index) -> list[tuple[Scan, Scan]]:
+    """The two scans of each link, with their folders by the `index` of series."""
+    def scan(link, year, centre):
+        return Scan(folders=index.get(centre.uid, []), pid=link.pid, year=year, centre=centre)
+
+    return [(scan(link, 0, link.start), scan(link, 1, link.end)) for link in links]
+
+
+def _row(link: Link, scans, first_crop: int, synthetic: bool, p) -> dict:
     """One row of pairs.parquet."""
-    person, pid = link["person"], f"{link['pid']:06d}"
-    nodule, reasons = f"{pid}-{link['number']}", {}
-    row = dict(pair_id=f"{nodule}-T0T1", dataset="synthetic" if synthetic else "nlst", patient_id=pid,
-               nodule_id=nodule, t0_index=first_crop, t1_index=first_crop + 1, t0_year=0, t1_year=1,
-               interval_days=link["interval"], link_tier=link["tier"], label=link["label"],
-               center_source="synthetic" if synthetic else link["start"].source,
-               label_source="synthetic" if synthetic else "registry", label_rule=rule_name(p.data_label_days))
+    person = link.person
+    values, reasons = _record(link)
+    row = dict(pair_id=f"{link.nodule_id}-T0T1", dataset="synthetic" if synthetic else "nlst",
+               patient_id=f"{link.pid:06d}", nodule_id=link.nodule_id, t0_index=first_crop, t1_index=first_crop + 1,
+               t0_year=0, t1_year=1, interval_days=link.interval_days, link_tier=link.tier, label=link.label,
+               center_source="synthetic" if synthetic else link.start.source,
+               label_source="synthetic" if synthetic else "registry", label_rule=rule_name(p.data_label_days),
+               missing_reason=json.dumps(reasons), **values)
     for year, scan in enumerate(scans):
         row |= {f"t{year}_{name}": value for name, value in scan.items()}
-    sources = [(name, name, link["before"] if name in NODULE else person) for name in EHR]
-    sources += [("t1_" + name, name, link["after"]) for name in NODULE if name != "sct_epi_loc"]
-    for target, name, source in sources:
-        row[target] = source.get(name)
-        if row[target] is None:
-            reasons[target] = source.get(name + "__why", "absent from the table")
     if person["age"] is not None and person["scr_days0"] is not None:
         row["age_at_scan"] = person["age"] + person["scr_days0"] // 365
-    return row | {"missing_reason": json.dumps({name: MISSING.get(why, why) for name, why in reasons.items()})}
+    return row
+
+
+def _record(link: Link) -> tuple[dict, dict]:
+    """The record at T0 and the nodule at T1 by column (None where missing), and by column why a value is missing."""
+    values = {}
+    reasons = {}
+
+    def take(column, row, name):
+        values[column] = row.get(name)
+        if values[column] is None:
+            why = row.get(name + "__why", "absent from the table")
+            reasons[column] = MISSING.get(why, why)
+
+    for name in EHR:
+        take(name, link.before if name in NODULE else link.person, name)
+    for name in NODULE:
+        if name != "sct_epi_loc":
+            take("t1_" + name, link.after, name)
+    return values, reasons
 
 
 def _pairs(rows, p) -> pd.DataFrame:
@@ -147,30 +173,47 @@ def _pairs(rows, p) -> pd.DataFrame:
     return table.assign(split=table.patient_id.map(split)).astype(SCHEMA)
 
 
-def _write(folder, delivery, tables, pairs, refused, n_nodules, synthetic, p) -> None:
+def _write(folder, delivery, tables, pairs, refused, p) -> None:
     """All files of the contract; nothing in them depends on the clock."""
     pairs.to_parquet(folder / "pairs.parquet", index=False)
     pairs.to_csv(folder / "pairs.csv", index=False)
-    columns = ["source_id", "stage", "code", "message"]
+    columns = [column.name for column in fields(Refused)]
     pd.DataFrame(tables.refused + refused, columns=columns).to_csv(folder / "refused.csv", index=False)
-    by_code = Counter(row["code"] for row in refused)
-    counts = dict(tables=tables.counts, nodules_at_t0=n_nodules, pairs=len(pairs), nodules_refused=len(refused),
-                  refused_by_code={code: by_code[code] for code in REASONS if by_code[code]},
-                  patients=int(pairs.patient_id.nunique()),
-                  splits={name: dict(pairs=len(part), patients=int(part.patient_id.nunique()),
-                                     malignant=int((part.label == 1).sum())) for name, part in pairs.groupby("split")})
-    known = {name: float(pairs[name].notna().mean()) if len(pairs) else 0.0 for name in EHR}
-    manifest = dict(
+    manifest = _manifest(delivery, tables, pairs, refused, p)
+    manifest["sha256"] = {name: sha256(folder / name)
+                          for name in ("crops.npy", "pairs.csv", "pairs.parquet", "refused.csv")}
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def _manifest(delivery, tables, pairs, refused, p) -> dict:
+    """What a cohort says of itself, without the sums of its files."""
+    synthetic = is_synthetic(tables)
+    return dict(
         schema_version=SCHEMA_VERSION, name=delivery.name, source="synthetic" if synthetic else "nlst",
         synthetic=synthetic, seed=p.data_split_seed, parameters=_parameters(p), inputs=_inputs(delivery),
         crop=dict(pixels=PIXELS, mm_per_px=MM_PER_PX, plane="axial", interpolation="linear", pad_hu=HU_LOW),
-        hu_clip=[HU_LOW, HU_HIGH], counts=counts, label_rule=rule_name(p.data_label_days),
+        hu_clip=[HU_LOW, HU_HIGH], counts=_counts(tables, pairs, refused), label_rule=rule_name(p.data_label_days),
         split_rule="by patient, stratified by label",
-        feature_availability={name: "full" if share == 1 else "partial" if share else "absent"
-                              for name, share in known.items()},
-        licence="none: synthetic" if synthetic else "NLST images: CC BY 4.0; CDAS tables: as agreed with NCI",
-        sha256={name: sha256(folder / name) for name in ("crops.npy", "pairs.csv", "pairs.parquet", "refused.csv")})
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+        feature_availability={name: _availability(pairs[name]) for name in EHR},
+        licence="none: synthetic" if synthetic else "NLST images: CC BY 4.0; CDAS tables: as agreed with NCI")
+
+
+def _counts(tables, pairs, refused) -> dict:
+    """How many nodules went where."""
+    by_code = Counter(row.code for row in refused)
+    splits = {name: dict(pairs=len(part), patients=int(part.patient_id.nunique()),
+                         malignant=int((part.label == 1).sum())) for name, part in pairs.groupby("split")}
+    return dict(tables=tables.counts, nodules_at_t0=len(pairs) + len(refused), pairs=len(pairs),
+                nodules_refused=len(refused),
+                refused_by_code={code: by_code[code] for code in REASONS if by_code[code]},
+                patients=int(pairs.patient_id.nunique()), splits=splits)
+
+
+def _availability(column) -> str:
+    """Of how many pairs a feature is known."""
+    if column.notna().all():
+        return "full"
+    return "partial" if column.notna().any() else "absent"
 
 
 def _parameters(p) -> dict:
@@ -180,11 +223,4 @@ def _parameters(p) -> dict:
 
 def _inputs(delivery: Path) -> dict:
     """Checksums of the tables of a delivery; empty for a file that cannot be read, which is no table of the cohort."""
-    return {file.name: _checksum(file) for file in csv_files(delivery)}
-
-
-def _checksum(file: Path) -> str:
-    try:
-        return sha256(file)
-    except OSError:
-        return ""
+    return {file.name: sha256(file) for file in csv_files(delivery)}

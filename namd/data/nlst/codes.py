@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass
 
+from namd.data.report import FAMILY
+
+FIRST_STUDY_YEAR = 1999             # NLST's shifted dates: 1999 is T0, 2000 T1, 2001 T2
+MAX_AGE = 120                       # years
+MAX_DIAMETER_MM = 200
+NODULE_CODE = 51                    # non-calcified nodule or mass of at least 4 mm
 MISSING = {".M": "missing", ".N": "not applicable", ".S": "unable to determine", ".E": "after diagnosis",
            ".W": "wrong screen", ".R": "refused", ".F": "form missing", ".": "missing", "": "empty field"}
 EMPTY = ("NA", "N/A", "N.A.", "NAN", "-NAN", "NULL", "(NULL)", "[NULL]", "<NULL>", "NONE", "NIL", "NAT", "<NA>", "#NA",
@@ -38,8 +44,7 @@ CODES = {
     "sct_ab_invg": NO_YES_UNABLE,
     "gender": {1: "Male", 2: "Female"}, "rndgroup": {1: "Spiral CT", 2: "X-ray"},
     "can_scr": {0: "No Cancer", 1: "Positive Screen", 2: "Negative Screen", 3: "Missed Screen", 4: "Post Screening"},
-    **{name: NO_YES for name in CANCER_SITE.values()},
-    **{name: NO_YES for name in ("diagemph", "famfather", "fammother", "fambrother", "famsister", "famchild")},
+    **dict.fromkeys(CANCER_SITE.values(), NO_YES), **dict.fromkeys(("diagemph", *FAMILY), NO_YES),
     "first_lc": NO_YES,
     "ctdxqual": {1: "Diagnostic CT", 2: "Limited CT, but interpretable", 3: "Non-diagnostic CT exam"},
 }
@@ -47,7 +52,7 @@ CANCER_YEARS = {n: f"T{n}" for n in range(8)}
 
 
 @dataclass(frozen=True)
-class Shape:
+class TableShape:
     """What makes a table recognisable and usable: column names in lower case."""
 
     marks: tuple[str, ...]              # columns no other table has together
@@ -62,25 +67,31 @@ class Shape:
         return {*self.marks, *self.key, *self.numbers, *self.texts}
 
 
-FAMILY = ("famfather", "fammother", "fambrother", "famsister", "famchild")
 BOX = tuple(f"bounding box {what} (pixels)" for what in ("x", "y", "width", "height"))
 SHAPES = {
-    "participant": Shape(("age", "gender"), ("pid",), ("age", "gender", "scr_days0", "scr_days1"), (),
-                         ("rndgroup", "candx_days", "can_scr", "diagemph", *FAMILY, *CANCER_SITE.values())),
-    "abnormalities": Shape(
-        ("sct_ab_desc", "sct_epi_loc"), ("pid", "study_yr", "sct_ab_num"),
-        ("sct_ab_desc", "sct_epi_loc", "sct_pre_att", "sct_margins", "sct_long_dia", "sct_perp_dia", "sct_slice_num"),
-        (), ("sct_found_after_comp",)),
-    "comparison": Shape(("sct_ab_preexist",), ("pid", "study_yr", "sct_ab_num"), ("sct_ab_preexist",), (),
-                        ("sct_ab_code", "sct_ab_gwth", "sct_ab_attn", "sct_ab_invg", "visible_days")),
-    "screening": Shape(("ctdxqual",), ("pid", "study_yr"), ("ctdxqual",)),
-    "cancer": Shape(("first_lc", "lc_order"), ("pid", "lc_order"), ("first_lc", "candx_days")),
-    "images": Shape(("seriesinstanceuids", "numberimages"), ("pid", "study_yr", "seriesinstanceuids"), (),
-                    ("seriesinstanceuids",)),
-    "nlstx": Shape(BOX[:1], ("pid", "study_yr"), ("abnormality uid", "slice number", *BOX),
-                   ("seriesinstanceuids", "malignancy")),
-    "luna25": Shape(("coordx", "lesionid"), ("patientid", "studydate", "lesionid"),
-                    ("coordx", "coordy", "coordz", "label"), ("seriesinstanceuid",)),
+    "participant": TableShape(
+        marks=("age", "gender"), key=("pid",), numbers=("age", "gender", "scr_days0", "scr_days1"),
+        optional=("rndgroup", "candx_days", "can_scr", "diagemph", *FAMILY, *CANCER_SITE.values())),
+    "abnormalities": TableShape(
+        marks=("sct_ab_desc", "sct_epi_loc"), key=("pid", "study_yr", "sct_ab_num"),
+        numbers=("sct_ab_desc", "sct_epi_loc", "sct_pre_att", "sct_margins", "sct_long_dia", "sct_perp_dia",
+                 "sct_slice_num"),
+        optional=("sct_found_after_comp",)),
+    "comparison": TableShape(
+        marks=("sct_ab_preexist",), key=("pid", "study_yr", "sct_ab_num"), numbers=("sct_ab_preexist",),
+        optional=("sct_ab_code", "sct_ab_gwth", "sct_ab_attn", "sct_ab_invg", "visible_days")),
+    "screening": TableShape(marks=("ctdxqual",), key=("pid", "study_yr"), numbers=("ctdxqual",)),
+    "cancer": TableShape(
+        marks=("first_lc", "lc_order"), key=("pid", "lc_order"), numbers=("first_lc", "candx_days")),
+    "images": TableShape(
+        marks=("seriesinstanceuids", "numberimages"), key=("pid", "study_yr", "seriesinstanceuids"),
+        texts=("seriesinstanceuids",)),
+    "nlstx": TableShape(
+        marks=BOX[:1], key=("pid", "study_yr"), numbers=("abnormality uid", "slice number", *BOX),
+        texts=("seriesinstanceuids", "malignancy")),
+    "luna25": TableShape(
+        marks=("coordx", "lesionid"), key=("patientid", "studydate", "lesionid"),
+        numbers=("coordx", "coordy", "coordz", "label"), texts=("seriesinstanceuid",)),
 }
 NEEDED = ("participant", "abnormalities", "comparison", "cancer")
 CENTRE_LISTS = ("nlstx", "luna25")

@@ -1,25 +1,39 @@
 """Crops of many nodules, read by several processes and streamed to one file."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
 
-from namd.data.dicom.series import (
-    find_instance,
-    find_position,
-    find_series,
-    read_crop,
-    read_series,
-    series_uid,
-    slice_gap,
-)
+from namd.data.dicom.geometry import find_instance, find_position, slice_gap
+from namd.data.dicom.pixels import read_crop
+from namd.data.dicom.series import Series, read_series
 from namd.data.images import PIXELS
+from namd.data.nlst.centres import Centre
+from namd.data.nlst.codes import FIRST_STUDY_YEAR
 from namd.data.refused import RefusedError, only_refusals
 
 PAIRS_PER_WORKER = 100                  # fewer than this and another process costs more than it saves
-FIRST_STUDY_YEAR = 1999                 # NLST's shifted dates: 1999 is T0, 2000 T1, 2001 T2
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One scan to read: where it lies, whose and of which year it must be, and the place of the nodule in it."""
+
+    folders: list[str]                  # that hold the centre's series; one is right
+    pid: int
+    year: int
+    centre: Centre
+
+
+@dataclass(frozen=True)
+class PairRead:
+    """What the two scans of a nodule gave: crops and what the series say of themselves, or the refusal of one."""
+
+    crops: np.ndarray | None = None             # (2, 128, 128) int16 HU
+    scans: tuple[dict, dict] | None = None      # the scan columns of the contract at T0 and T1
+    refusal: RefusedError | None = None
 
 
 def n_workers(wanted: int, n_pairs: int) -> int:
@@ -27,30 +41,8 @@ def n_workers(wanted: int, n_pairs: int) -> int:
     return max(1, min(wanted or os.cpu_count(), n_pairs // PAIRS_PER_WORKER))
 
 
-def index_series(root, parallel: Parallel, n_batches: int) -> dict[str, list[str]]:
-    """SeriesInstanceUID -> folders below `root` (more than one folder is refused later); nameless ones are left out."""
-    folders = find_series(root)
-    size = max(1, -(-len(folders) // n_batches))
-    uids = parallel(delayed(_uids)(folders[i:i + size]) for i in range(0, len(folders), size))
-    index: dict[str, list[str]] = {}
-    for folder, uid in zip(folders, (uid for batch in uids for uid in batch), strict=True):
-        index.setdefault(uid, []).append(folder)
-    index.pop("", None)
-    return index
-
-
-def _uids(folders) -> list[str]:
-    """One SeriesInstanceUID a folder."""
-    return [series_uid(folder) for folder in folders]
-
-
-def read_nodule(folders, pid: int, year: int, centre) -> tuple[np.ndarray, dict]:
-    """Crop around one centre, and what the series says about it.
-
-    Args:
-        folders: the folders that hold the centre's series.
-        pid, year: participant and study year the series must belong to.
-        centre: a `series.Centre`.
+def read_scan(scan: Scan) -> tuple[np.ndarray, dict]:
+    """Crop around the nodule of a scan, and what the series says about it.
 
     Returns:
         (128, 128) int16 HU, and the scan columns of the contract.
@@ -58,50 +50,72 @@ def read_nodule(folders, pid: int, year: int, centre) -> tuple[np.ndarray, dict]
     Raises:
         RefusedError: E15 to E24.
     """
-    if not folders:
-        raise RefusedError("E15", f"series {centre.uid} is not in the delivery, or no header of it can be read; "
+    uid = scan.centre.uid
+    if not scan.folders:
+        raise RefusedError("E15", f"series {uid} is not in the delivery, or no header of it can be read; "
                                   "fetch it into a folder of its own")
-    if len(folders) > 1:
-        raise RefusedError("E16", f"series {centre.uid} lies in {len(folders)} folders of the delivery; leave one")
-    series = read_series(folders[0])
-    date, patient = series.study_date[:4], series.patient_id.strip()
-    if patient != str(pid) or date != str(FIRST_STUDY_YEAR + year):
-        raise RefusedError("E17", f"series {series.uid} is of patient {patient or 'unknown'}, study date "
-                                  f"{series.study_date or 'unknown'}; expected {pid} in {FIRST_STUDY_YEAR + year}")
-    if centre.point is None:
-        i, pixel = find_instance(series, int(centre.instance)), centre.pixel
-    else:
-        i, pixel = find_position(series, centre.point)
-    gap, item = slice_gap(series, i), series.slices[i]
+    if len(scan.folders) > 1:
+        raise RefusedError("E16", f"series {uid} lies in {len(scan.folders)} folders of the delivery; leave one")
+    series = read_series(scan.folders[0])
+    _check_whose(series, scan.pid, scan.year)
+    i, pixel = _find(series, scan.centre)
+    gap = slice_gap(series, i)
     crop, point = read_crop(series, i, pixel)
+    item = series.slices[i]
     return crop, dict(series_uid=series.uid, sop_uid=item.sop_uid, instance=item.instance, center_x_mm=point[0],
                       center_y_mm=point[1], center_z_mm=point[2], spacing_mm=item.spacing,
                       thickness_mm=series.thickness, gap_mm=gap, kernel=series.kernel, manufacturer=series.manufacturer)
 
 
-def read_pairs(jobs) -> list[tuple]:
-    """For each (number, T0 request, T1 request): number, crops (2, 128, 128) or None, two dicts or a refusal.
+def _check_whose(series: Series, pid: int, year: int) -> None:
+    """Refuse a series of another participant or study year."""
+    patient = series.patient_id.strip()
+    if patient != str(pid) or series.study_date[:4] != str(FIRST_STUDY_YEAR + year):
+        raise RefusedError("E17", f"series {series.uid} is of patient {patient or 'unknown'}, study date "
+                                  f"{series.study_date or 'unknown'}; expected {pid} in {FIRST_STUDY_YEAR + year}")
+
+
+def _find(series: Series, centre: Centre) -> tuple[int, tuple[float, float]]:
+    """Place of the centre's slice in the series, and the centre's pixel (column, row) in it."""
+    if centre.point is None:
+        return find_instance(series, int(centre.instance)), centre.pixel
+    return find_position(series, centre.point)
+
+
+def read_pairs(jobs: list[tuple[Scan, Scan]]) -> list[PairRead]:
+    """What the scans of some nodules at T0 and T1 give, in the same order.
 
     Source: ours; whatever one file makes a library raise costs one nodule, never the cohort.
     """
-    done = []
-    for number, *requests in jobs:
-        try:
-            with only_refusals("the series of the nodule"):
-                (x1, scan1), (x2, scan2) = (read_nodule(*request) for request in requests)
-            done.append((number, np.stack([x1, x2]), (scan1, scan2)))
-        except RefusedError as error:
-            done.append((number, None, error))
-    return done
+    return [_read_pair(first, second) for first, second in jobs]
+
+
+def _read_pair(first: Scan, second: Scan) -> PairRead:
+    """Both scans of one nodule."""
+    try:
+        with only_refusals("the series of the nodule"):
+            x1, scan1 = read_scan(first)
+            x2, scan2 = read_scan(second)
+            return PairRead(crops=np.stack([x1, x2]), scans=(scan1, scan2))
+    except RefusedError as error:
+        return PairRead(refusal=error)
 
 
 class CropFile:
     """A `.npy` of crops written as they arrive, so that memory does not grow with the number of series."""
 
     def __init__(self, path: Path):
-        self.path, self.n_crops = path, 0
+        self.n_crops = 0
         self._file = open(path, "wb")
         self._header()
+
+    def __enter__(self) -> "CropFile":
+        return self
+
+    def __exit__(self, *raised) -> None:
+        """Write the final header."""
+        self._header()
+        self._file.close()
 
     def _header(self) -> None:
         """The header for the crops so far; its length never changes (padded to 128 bytes)."""
@@ -114,8 +128,3 @@ class CropFile:
         self._file.write(np.ascontiguousarray(crops, dtype="<i2").tobytes())
         self.n_crops += len(crops)
         return self.n_crops - len(crops)
-
-    def close(self) -> None:
-        """Write the final header."""
-        self._header()
-        self._file.close()

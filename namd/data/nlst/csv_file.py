@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from namd.data.dicom.header import regular_files
+from namd.data.folders import regular_files
 from namd.data.refused import RefusedError, one_line
 
 MARKS = {b"PK\x03\x04": "an Excel workbook or ZIP archive", b"\xd0\xcf\x11\xe0": "an old Excel workbook",
@@ -87,7 +87,9 @@ def _decode(path, name: str) -> str:
 
 def _rows(text: str, name: str) -> tuple[list[list[str]], list[int]]:
     """Rows that are not blank, and the line each ends in."""
-    reader, rows, lines = csv.reader(io.StringIO(text, newline=""), strict=True), [], []
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows = []
+    lines = []
     try:
         for row in reader:
             if any(map(str.strip, row)):
@@ -111,7 +113,8 @@ def _fit(row: list[str], width: int) -> str:
     """Cut or fill a row to the width of its header; why it did not fit, or ''. Empty cells too many are no fault."""
     if len(row) == width:
         return ""
-    beyond, n_cells = row[width:], len(row)
+    n_cells = len(row)
+    beyond = row[width:]
     row[:] = row[:width] + [""] * (width - n_cells)
     if beyond and not any(cell.strip(EDGES) for cell in beyond):
         return ""

@@ -4,7 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from namd.data.dicom.header import folders
+from namd.data.folders import folders
 
 RECORD = "delivery.sha256"      # in the folder of the cohort
 

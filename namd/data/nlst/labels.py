@@ -3,8 +3,13 @@
 import pandas as pd
 
 from namd.data.nlst.codes import CANCER_SITE
+from namd.data.nlst.participants import Participant
 from namd.data.refused import RefusedError
 from namd.ground.seeding import numpy_rng
+
+LEFT_UPPER = 4                          # codes of LOBES
+LINGULA = 5
+OTHER_PLACE = 8
 
 
 def rule_name(label_days: int) -> str:
@@ -14,10 +19,12 @@ def rule_name(label_days: int) -> str:
 
 def merged_lobe(code) -> int | None:
     """Lobe with the lingula (5) counted to the left upper lobe (4); None where unknown."""
-    return None if pd.isna(code) or code == 8 else {5: 4}.get(int(code), int(code))
+    if pd.isna(code) or code == OTHER_PLACE:
+        return None
+    return LEFT_UPPER if code == LINGULA else int(code)
 
 
-def label_nodule(book, pid: int, nodule: dict, marks: set[bool], label_days: int) -> int:
+def label_nodule(participant: Participant, nodule: dict, marks: set[bool], label_days: int) -> int:
     """0 benign or 1 malignant for one nodule at T0, or a refusal; nothing is guessed.
 
     Benign: no row of the cancer table names the participant, and the participant's own row names no cancer.
@@ -25,7 +32,7 @@ def label_nodule(book, pid: int, nodule: dict, marks: set[bool], label_days: int
     the nodule is the largest there or annotated.
 
     Args:
-        book: look-ups of a delivery (`links.Book`).
+        nodule: its row of the abnormality table.
         marks: what the centre lists say of this nodule (True for malignant).
 
     Raises:
@@ -35,41 +42,51 @@ def label_nodule(book, pid: int, nodule: dict, marks: set[bool], label_days: int
     """
     if len(marks) > 1:
         raise RefusedError("E14", "the centre lists call it both benign and malignant")
-    if pid not in book.cancer:
-        if True in marks:
-            raise RefusedError("E14", "annotated malignant, but the participant has no cancer on record")
-        if book.people[pid].get("candx_days") is not None or (book.people[pid].get("can_scr") or 0) > 0:
-            raise RefusedError("E14", "the participant table tells of a cancer that the cancer table lacks")
+    if not participant.has_cancer:
+        _check_that_nothing_tells_of_cancer(participant.person, marks)
         return 0
-    day, screened = book.diagnosis_day.get(pid), book.people[pid]["scr_days0"]
-    if pd.isna(day) or pd.isna(screened):
+    day = participant.diagnosis_day
+    screened = participant.person["scr_days0"]
+    if day is None or screened is None:
         raise RefusedError("E14", "the day of the diagnosis or of the baseline screen is unknown")
     if day <= screened:
         raise RefusedError("E13", f"diagnosed on day {day:.0f}, screened at T0 on day {screened:.0f}")
     if day - screened > label_days:
         raise RefusedError("E14", f"diagnosed {day - screened:.0f} days after the baseline screen, over {label_days}")
-    if not _in_cancer_lobe(book.people[pid], nodule):
+    if not _in_cancer_lobe(participant.person, nodule):
         raise RefusedError("E14", "a cancer patient's nodule in another lobe than the cancer, or in an unknown one")
     if False in marks:
         raise RefusedError("E14", "annotated benign, but the registry finds the cancer in its lobe")
-    if True not in marks and not _largest_in_lobe(book.nodules[pid, 0], nodule):
+    if True not in marks and not _largest_in_lobe(participant.nodules[0], nodule):
         raise RefusedError("E14", "a cancer patient's nodule that is not the largest of its lobe")
     return 1
+
+
+def _check_that_nothing_tells_of_cancer(person: dict, marks: set[bool]) -> None:
+    """Refuse a benign label that a list or the participant's own row contradicts."""
+    if True in marks:
+        raise RefusedError("E14", "annotated malignant, but the participant has no cancer on record")
+    outcome = person.get("can_scr")                         # 0 is no cancer
+    if person.get("candx_days") is not None or (outcome is not None and outcome > 0):
+        raise RefusedError("E14", "the participant table tells of a cancer that the cancer table lacks")
 
 
 def _in_cancer_lobe(person: dict, nodule: dict) -> bool:
     """Whether the cancer's recorded sites include the nodule's lobe."""
     lobe = merged_lobe(nodule["sct_epi_loc"])
     sites = [site for code, site in CANCER_SITE.items() if merged_lobe(code) == lobe]
-    return any(not pd.isna(value := person.get(site)) and value == 1 for site in sites)
+    return any(person.get(site) == 1 for site in sites)
 
 
-def _largest_in_lobe(rows: dict, nodule: dict) -> bool:
+def _largest_in_lobe(rows: dict[int, dict], nodule: dict) -> bool:
     """Whether no other nodule of that lobe is as long."""
-    lobe, size = merged_lobe(nodule["sct_epi_loc"]), nodule["sct_long_dia"]
+    lobe = merged_lobe(nodule["sct_epi_loc"])
+    size = nodule["sct_long_dia"]
+    if size is None:
+        return False
     others = [row["sct_long_dia"] for row in rows.values()
               if row is not nodule and merged_lobe(row["sct_epi_loc"]) == lobe]
-    return not pd.isna(size) and all(pd.isna(other) or other < size for other in others)
+    return all(other is None or other < size for other in others)
 
 
 def split_patients(patient_id, label, test_share: float, val_share: float, seed: int) -> dict[str, str]:
@@ -88,6 +105,7 @@ def split_patients(patient_id, label, test_share: float, val_share: float, seed:
         names = numpy_rng(seed, "split", int(value)).permutation(group.index.to_numpy(dtype=object))
         n_test = round(test_share * len(names))
         n_val = round(val_share * (len(names) - n_test))
-        split |= {name: "test" if i < n_test else "val" if i < n_test + n_val else "train"
-                  for i, name in enumerate(names)}
+        split |= dict.fromkeys(names[:n_test], "test")
+        split |= dict.fromkeys(names[n_test:n_test + n_val], "val")
+        split |= dict.fromkeys(names[n_test + n_val:], "train")
     return split

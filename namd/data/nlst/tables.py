@@ -1,22 +1,16 @@
 """CSV tables of a delivery: recognised by their columns, checked against closed codes, every row kept or refused."""
 
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
-import pandera.pandas as pa
 
-from namd.data.nlst.codes import CANCER_YEARS, CENTRE_LISTS, CODES, MISSING, NEEDED, SHAPES
+from namd.data.nlst.codes import CENTRE_LISTS, NEEDED, SHAPES, TableShape
 from namd.data.nlst.csv_file import RAGGED, csv_files, guess_columns, read_table
-from namd.data.refused import REASONS, RefusedError, one_line
+from namd.data.nlst.rows import Fault, read_values, rule_faults
+from namd.data.refused import REASONS, Refused, RefusedError, one_line
 from namd.ground.errors import UserError
-
-INTEGERS = {"pid", "patientid", "study_yr", "sct_ab_num", "lc_order", "studydate", "lesionid", "abnormality uid",
-            "label", "age", "scr_days0", "scr_days1", "candx_days", "sct_slice_num", "slice number"}
-MAX_DIAMETER_MM, MAX_AGE, MAX_NUMBER = 200, 120, 1e9
-EXPONENT = re.compile(r"[-+]?\d+(?:\.(\d*))?E\+?(\d+)")
 
 
 @dataclass
@@ -24,11 +18,11 @@ class Tables:
     """Checked tables of one delivery by kind, the refused rows, and what all rows (refused ones too) name."""
 
     kept: dict[str, pd.DataFrame] = field(default_factory=dict)
-    refused: list[dict] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
     counts: dict[str, dict] = field(default_factory=dict)
     named: dict[str, set] = field(default_factory=dict)         # participants of each kind
     versions: set[str] = field(default_factory=set)             # values of dataset_version
-    unread: list[dict] = field(default_factory=list)            # files that are no table, refused too
+    unread: list[Refused] = field(default_factory=list)         # files that are no table, refused too
 
 
 def recognise(columns) -> str | None:
@@ -81,22 +75,28 @@ def read_delivery(path) -> Tables:
 
     Source: ours; one reader serves CDAS, IDC and synthetic deliveries.
     """
-    files, tables = read_files(path), Tables()
+    files = read_files(path)
     if not files:
         raise UserError(f"{path} holds no CSV table; set data_delivery to the folder with the NLST tables")
     _need(files, path)
-    tables.unread = [dict(source_id=file.name, stage="tables", code=file.refusal.code, message=file.refusal.message)
+    tables = Tables()
+    tables.unread = [Refused(file.name, "tables", file.refusal.code, file.refusal.message)
                      for file in files if file.refusal]
     tables.refused += tables.unread
-    for kind in dict.fromkeys(file.kind for file in files if not file.refusal):
-        text = pd.concat([file.text for file in files if file.kind == kind and not file.refusal]).fillna("")
+    readable = [file for file in files if not file.refusal]
+    for kind in dict.fromkeys(file.kind for file in readable):
+        text = pd.concat([file.text for file in readable if file.kind == kind]).fillna("")
         tables.kept[kind] = check_table(kind, text.rename_axis("_row").reset_index(), tables)
     return tables
 
 
 def _nearest(columns) -> str:
     """E01's sentence: the nearest kind, what it lacks, and the line that was read as the header."""
-    kind = max(SHAPES, key=lambda kind: len(SHAPES[kind].required & set(columns)) / len(SHAPES[kind].required))
+    def share(kind):
+        required = SHAPES[kind].required
+        return len(required & set(columns)) / len(required)
+
+    kind = max(SHAPES, key=share)
     lacking = ", ".join(sorted(SHAPES[kind].required - set(columns)))
     return (f"columns match none of {', '.join(SHAPES)}; nearest: {kind}, lacking {lacking}; its first line reads "
             f"'{', '.join(columns)[:60]}'")
@@ -127,35 +127,36 @@ def check_table(kind: str, raw: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     Raises:
         UserError: most rows of a needed table are refused, or it has none.
     """
-    shape, raw = SHAPES[kind], raw.reset_index(drop=True)
-    numeric = [name for name in dict.fromkeys((*shape.key, *shape.numbers, *shape.optional))
-               if name in raw and name not in shape.texts]
-    table = raw[["_row"]].assign(**{name: raw[name].mask(is_missing(raw[name]), "") for name in shape.texts})
-    bad = {i: ("E02", why) for i, why in raw[RAGGED].items() if why} if RAGGED in raw else {}
-    for name in numeric:
-        table[name], table[name + "__why"] = _numbers(raw[name], name)
-        code = "E09" if name in shape.key[:1] else "E05" if name in CODES else "E04"
-        for i in table.index[table[name].isna() & (table[name + "__why"] == "")]:
-            bad.setdefault(i, (code, f"{name} = '{raw.at[i, name]}' is not a number{_hint(raw.at[i, name])}"))
-    for i, failure in _rule_failures(kind, table).items():
-        bad.setdefault(i, failure)
+    shape = SHAPES[kind]
+    raw = raw.reset_index(drop=True)
+    table, faults = read_values(raw, shape)
+    for i, fault in rule_faults(kind, table).items():
+        faults.setdefault(i, fault)
     tables.named[kind] = set(table[shape.key[0]].dropna())
-    tables.versions |= set(raw["dataset_version"]) if "dataset_version" in raw else set()
-    _stop_at_a_fault_of_the_whole(kind, raw["_row"], bad)
-    table = table.drop(index=list(bad))
-    repeats = table.duplicated(list(shape.key), keep="first")
-    clash = table[~table.drop(columns="_row").duplicated(keep="first")].duplicated(list(shape.key), keep=False)
-    table["repeated"] = clash.reindex(table.index, fill_value=False).astype(bool)
-    for i in table.index[repeats]:
-        bad[i] = ("E03", f"{', '.join(f'{name} {table.at[i, name]}' for name in shape.key)} occurs before")
-    tables.refused += [dict(source_id=f"{kind}: {raw.at[i, '_row']}", stage="tables", code=code, message=message)
-                       for i, (code, message) in sorted(bad.items())]
-    tables.counts[kind] = {"rows": len(raw), "kept": len(raw) - len(bad), "refused": len(bad)}
-    return table[~repeats].reset_index(drop=True)
+    if "dataset_version" in raw:
+        tables.versions |= set(raw["dataset_version"])
+    _stop_at_a_fault_of_the_whole(kind, raw["_row"], faults)
+    table = table.drop(index=list(faults))
+    is_repeat = table.duplicated(list(shape.key), keep="first")
+    table["repeated"] = _has_another_value(table, shape)
+    for i in table.index[is_repeat]:
+        key = ", ".join(f"{name} {table.at[i, name]}" for name in shape.key)
+        faults[i] = Fault("E03", f"{key} occurs before")
+    tables.refused += [Refused(f"{kind}: {raw.at[i, '_row']}", "tables", fault.code, fault.message)
+                       for i, fault in sorted(faults.items())]
+    tables.counts[kind] = {"rows": len(raw), "kept": len(raw) - len(faults), "refused": len(faults)}
+    return table[~is_repeat].reset_index(drop=True)
 
 
-def _stop_at_a_fault_of_the_whole(kind: str, rows: pd.Series, bad: dict[int, tuple[str, str]]) -> None:
-    """Stop where a needed table has no row, or where most of them are `bad`; repeats of a row are not counted.
+def _has_another_value(table: pd.DataFrame, shape: TableShape) -> pd.Series:
+    """Whether a row's key stands in another row too that differs from it; a plain copy of a row does not count."""
+    different = table[~table.drop(columns="_row").duplicated(keep="first")]
+    clash = different.duplicated(list(shape.key), keep=False)
+    return clash.reindex(table.index, fill_value=False).astype(bool)
+
+
+def _stop_at_a_fault_of_the_whole(kind: str, rows: pd.Series, faults: dict[int, Fault]) -> None:
+    """Stop where a needed table has no row, or where most of them have a fault; repeats of a row are not counted.
 
     Source: ours, because a wrong export would else show as hundreds of missing pairs.
     """
@@ -163,77 +164,8 @@ def _stop_at_a_fault_of_the_whole(kind: str, rows: pd.Series, bad: dict[int, tup
         return
     if rows.empty and kind not in ("comparison", "cancer"):           # nobody new, nobody ill: a table without rows
         raise UserError(f"The {kind} table has a header and no row; export it again.")
-    if 2 * len(bad) > len(rows):
-        code, n = Counter(code for code, _ in bad.values()).most_common(1)[0]
-        first = next(i for i in sorted(bad) if bad[i][0] == code)
-        raise UserError(f"{len(bad)} of {len(rows)} rows of the {kind} table cannot be used, {n} of them for "
-                        f"{code} {REASONS[code]} (e.g. {rows[first]}: {bad[first][1]}); export it again.")
-
-
-def is_missing(text: pd.Series) -> pd.Series:
-    """Whether each cell says that its value is missing."""
-    return text.str.strip().str.upper().isin(MISSING)
-
-
-def _numbers(text: pd.Series, name: str) -> tuple[pd.Series, pd.Series]:
-    """Values of a column of text, and the reason of each missing one ('' elsewhere)."""
-    text = text.str.strip().str.upper()
-    gone = text.isin(MISSING)
-    values = pd.to_numeric(text.mask(gone), errors="coerce").astype("Float64")
-    values = values.where(values.abs() <= MAX_NUMBER)
-    why = text.where(gone, "").where(text != "", "empty")
-    if name in ("sct_slice_num", "slice number"):
-        why = why.mask(values == 999, "999")
-        values = values.mask(values == 999)
-    if name in CODES or name in INTEGERS:
-        values = values.where(values % 1 == 0).astype("Int64")
-        powers = text[text.str.contains("E", regex=False) & values.notna()]
-        values[powers.index[[_is_rounded(power) for power in powers]]] = pd.NA
-    return values, why
-
-
-def _is_rounded(text: str) -> bool:
-    """Whether a whole number lost digits to a spreadsheet: 1.0E+05 has, 1.00001E+05 has not."""
-    found = EXPONENT.fullmatch(text)
-    return found is not None and len(found[1] or "") < int(found[2])
-
-
-def _hint(text: str) -> str:
-    """What to write instead, where it can be told."""
-    if "," in text:
-        return "; write a decimal point and no thousands separator"
-    return "; a spreadsheet rounded it, export it as text" if EXPONENT.fullmatch(text.upper()) else ""
-
-
-def _rule_failures(kind: str, table: pd.DataFrame) -> dict[int, tuple[str, str]]:
-    """First broken rule of each row, by pandera in lazy mode (all failures of a table at once)."""
-    shape, columns = SHAPES[kind], {}
-    for name in [name for name in table if name + "__why" in table]:
-        checks, allowed = [], CANCER_YEARS if (kind, name) == ("cancer", "study_yr") else CODES.get(name)
-        if name in ("pid", "patientid"):
-            checks = [pa.Check.in_range(100000, 299999, error="E09|is not six digits that begin with 1 or 2")]
-        elif allowed:
-            checks = [pa.Check.isin(list(allowed), error=f"E04|is not one of {' '.join(map(str, allowed))}")]
-        elif name == "age":
-            checks = [pa.Check.in_range(0, MAX_AGE, error=f"E04|is not in 0 to {MAX_AGE} years")]
-        elif name in ("sct_long_dia", "sct_perp_dia"):
-            checks = [pa.Check.in_range(0, MAX_DIAMETER_MM, include_min=False, error="E07|is not in (0, 200] mm")]
-        columns[name] = pa.Column(checks=checks, nullable=name not in shape.key)
-    wide = [] if kind != "abnormalities" else [pa.Check(
-        lambda rows: (rows["sct_perp_dia"] <= rows["sct_long_dia"]).fillna(True).astype(bool),
-        error="E07|perpendicular above longest diameter")]
-    try:
-        pa.DataFrameSchema(columns, checks=wide).validate(table, lazy=True)
-    except pa.errors.SchemaErrors as errors:
-        cases = errors.failure_cases.dropna(subset="index").drop_duplicates("index")
-        return {int(case["index"]): _sentence(case) for case in cases.to_dict("records")}
-    return {}
-
-
-def _sentence(case: dict) -> tuple[str, str]:
-    """Code and sentence of one failure case."""
-    code, _, text = str(case["check"]).rpartition("|")
-    if case["check"] == "not_nullable":
-        return "E04", f"{case['column']} is missing in a key"
-    return (code, text) if case["schema_context"] == "DataFrameSchema" else (
-        code, f"{case['column']} = {case['failure_case']} {text}")
+    if 2 * len(faults) > len(rows):
+        (code, n), = Counter(fault.code for fault in faults.values()).most_common(1)
+        first = min(i for i, fault in faults.items() if fault.code == code)
+        raise UserError(f"{len(faults)} of {len(rows)} rows of the {kind} table cannot be used, {n} of them for "
+                        f"{code} {REASONS[code]} (e.g. {rows[first]}: {faults[first].message}); export it again.")

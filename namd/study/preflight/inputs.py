@@ -9,12 +9,13 @@ import joblib
 import torch
 from torchvision import models
 
-from namd.data.dicom.series import find_series
-from namd.data.nlst.codes import CENTRE_LISTS, FAMILY, NEEDED
-from namd.data.nlst.crops import index_series, n_workers
+from namd.data.dicom.series import find_series, index_series
+from namd.data.nlst.codes import CENTRE_LISTS, NEEDED
+from namd.data.nlst.crops import n_workers
 from namd.data.nlst.links import link_nodules
 from namd.data.nlst.tables import read_delivery, read_files
 from namd.data.refused import causes
+from namd.data.report import FAMILY
 from namd.evaluation.stats import inception
 from namd.ground.errors import UserError
 from namd.ground.paths import REPO, outputs_root
@@ -89,7 +90,7 @@ def _images(folder, p, complete) -> list[Missing]:
         linked, refused = link_nodules(read_delivery(folder), p.data_label_days)
     except UserError as error:
         return [Missing(f"the tables: {error}", "mend or export them again", unreadable=True)]
-    wanted = {centre.uid for link in linked for centre in (link["start"], link["end"])}
+    wanted = {centre.uid for link in linked for centre in (link.start, link.end)}
     workers = n_workers(p.data_workers, len(linked))
     with joblib.Parallel(n_jobs=workers) as parallel:
         index = index_series(folder, parallel, 4 * workers)

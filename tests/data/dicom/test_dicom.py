@@ -7,16 +7,9 @@ import pydicom
 import pytest
 from small_delivery import CENTRE, GAP, REAL, SPACING, needs_real, nodule_hu, write_series, write_slice
 
-from namd.data.dicom.pixels import read_hu, resample_crop
-from namd.data.dicom.series import (
-    find_instance,
-    find_position,
-    find_series,
-    read_crop,
-    read_series,
-    series_uid,
-    slice_gap,
-)
+from namd.data.dicom.geometry import find_instance, find_position, slice_gap
+from namd.data.dicom.pixels import read_crop, read_hu, resample_crop
+from namd.data.dicom.series import find_series, read_series, series_uid
 from namd.data.refused import RefusedError
 
 

@@ -19,9 +19,10 @@ from small_delivery import CENTRE, PARAMS, SPACING, tables, write_delivery, writ
 
 from namd.data.dicom.header import ATTRIBUTES
 from namd.data.dicom.nodule import read_nodule_at
-from namd.data.dicom.series import Centre, find_series, read_series
+from namd.data.dicom.series import find_series, index_series, read_series
 from namd.data.nlst.build import build_cohort
-from namd.data.nlst.crops import index_series, read_pairs
+from namd.data.nlst.centres import Centre
+from namd.data.nlst.crops import Scan, read_pairs
 from namd.data.refused import REASONS, RefusedError
 from namd.ground.errors import UserError
 
@@ -43,10 +44,12 @@ def two(tmp_path):
 def read(root):
     """What `read_pairs` says of both participants: None for a pair, else the refusal."""
     index = index_series(root, Parallel(n_jobs=1), 1)
-    jobs = [(pid, *((index.get(f"1.2.{pid}.{year}", []), pid, year,
-                     Centre("nlstx", 0, 1, f"1.2.{pid}.{year}", None, False, 20, CENTRE)) for year in (0, 1)))
-            for pid in (100001, 100002)]
-    return [None if crops is not None else scans for _, crops, scans in read_pairs(jobs)]
+
+    def scan(pid, year):
+        uid = f"1.2.{pid}.{year}"
+        return Scan(index.get(uid, []), pid, year, Centre("nlstx", 0, 1, uid, None, False, 20, CENTRE))
+
+    return [pair.refusal for pair in read_pairs([(scan(pid, 0), scan(pid, 1)) for pid in (100001, 100002)])]
 
 
 def rewrite(folder, **stored):

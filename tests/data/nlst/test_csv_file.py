@@ -93,9 +93,9 @@ def test_a_comparison_that_does_not_say_new_refuses_no_nodule_of_a_list(folder, 
 def test_a_row_that_is_wrong_costs_its_participant(folder, old, new, words):
     found = rewrite(folder, "people", lambda text: text.replace(old, new).encode())
     refused, = found.refused
-    assert words in refused["message"] and refused["source_id"] == "participant: people.csv line 4"
+    assert words in refused.message and refused.source_id == "participant: people.csv line 4"
     linked, lost = link_nodules(found, 2555)
-    assert len(linked) == 4 and lost[0]["code"] == "E08"
+    assert len(linked) == 4 and lost[0].code == "E08"
 
 
 @pytest.mark.parametrize("old, new", [("100003,60", "100003.0,6.0e1"), ("100003,60", "1.00003E+05,60.000")])
@@ -141,7 +141,7 @@ def test_a_cancer_that_the_cancer_table_lacks_is_never_benign(folder):
     people.to_csv(folder / "people.csv", index=False)
     pd.read_csv(folder / "centres.csv").assign(malignancy="").to_csv(folder / "centres.csv", index=False)
     linked, refused = link_nodules(rewrite(folder, "cancer", lambda text: text.splitlines()[0].encode()), 2555)
-    assert [x["label"] for x in linked] == [0, 0, 0] and [row["code"] for row in refused] == ["E14", "E14"]
+    assert [x.label for x in linked] == [0, 0, 0] and [row.code for row in refused] == ["E14", "E14"]
 
 
 @FUZZ
@@ -168,6 +168,6 @@ def test_any_change_of_one_table_is_read_or_one_sentence(tmp_path, data):
         found = Tables(kept=dict(rest.kept), named=dict(rest.named))
         found.kept[file.kind] = check_table(file.kind, file.text.rename_axis("_row").reset_index(), found)
         linked, refused = link_nodules(found, 2555)
-        assert all(row["message"] for row in refused + found.refused) and len(linked) <= 6
+        assert all(row.message for row in refused + found.refused) and len(linked) <= 6
     except UserError as error:
         assert "\n" not in str(error)

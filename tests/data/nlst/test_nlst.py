@@ -52,10 +52,10 @@ def at(year, who=first):
 
 def test_plain_delivery_links_everyone_by_annotation():
     links, refused = linked(tables())
-    assert refused == [] and [link["tier"] for link in links] == ["A"] * 5
-    assert [link["label"] for link in links] == [0, 1, 0, 1, 0]
-    assert all(link["interval"] == 365 for link in links)
-    assert links[0]["start"].pixel == (60.0, 58.0)              # 53 + (15 - 1) / 2, 53 + (11 - 1) / 2
+    assert refused == [] and [link.tier for link in links] == ["A"] * 5
+    assert [link.label for link in links] == [0, 1, 0, 1, 0]
+    assert all(link.interval_days == 365 for link in links)
+    assert links[0].start.pixel == (60.0, 58.0)              # 53 + (15 - 1) / 2, 53 + (11 - 1) / 2
 
 
 CASES = {
@@ -82,8 +82,8 @@ CASES = {
 def test_one_fault_refuses_one_nodule(case):
     name, where, values, code = CASES[case]
     links, refused = linked(change(tables(), name, where, **values))
-    assert len(links) == 4 and [row["code"] for row in refused] == [code]
-    assert len(refused[0]["message"]) > 20 and refused[0]["source_id"].startswith("10000")
+    assert len(links) == 4 and [row.code for row in refused] == [code]
+    assert len(refused[0].message) > 20 and refused[0].source_id.startswith("10000")
 
 
 def test_last_day_that_counts():
@@ -92,13 +92,13 @@ def test_last_day_that_counts():
 
 def test_refused_cancer_row_never_makes_its_patient_benign():
     links, refused = linked(change(tables(), "cancer", second, first_lc=7))
-    assert [row["code"] for row in refused] == ["E14"] and {link["pid"] for link in links}.isdisjoint({100002})
+    assert [row.code for row in refused] == ["E14"] and {link.pid for link in links}.isdisjoint({100002})
 
 
 def test_lists_row_without_a_nodule_is_accounted_for():
     made = change(tables(), "centres", at(0), **{"Abnormality UID": 3.0})
     links, refused = linked(made)
-    assert [row["code"] for row in refused] == ["E06", "E11"]       # the nodule nobody places, the place of no nodule
+    assert [row.code for row in refused] == ["E06", "E11"]       # the nodule nobody places, the place of no nodule
     assert len(links) == 4
 
 
@@ -106,7 +106,7 @@ def test_repeated_rows_refuse_their_nodule():
     made = tables()
     made["centres"] = pd.concat([made["centres"], made["centres"].iloc[[0]].assign(**{"Slice number": 9.0})])
     links, refused = linked(made)
-    assert [row["code"] for row in refused] == ["E03"] and len(links) == 4
+    assert [row.code for row in refused] == ["E03"] and len(links) == 4
 
 
 def test_other_nodules_of_a_cancer_patient_are_dropped():
@@ -115,9 +115,9 @@ def test_other_nodules_of_a_cancer_patient_are_dropped():
     made["abnormalities"] = pd.concat([made["abnormalities"], extra])
     made["centres"]["malignancy"] = ""
     links, refused = linked(made)
-    assert [(row["code"], row["source_id"]) for row in refused] == [
+    assert [(row.code, row.source_id) for row in refused] == [
         ("E14", "100002 T0 nodule 1"), ("E06", "100002 T0 nodule 2")]
-    assert "not the largest" in refused[0]["message"]
+    assert "not the largest" in refused[0].message
 
 
 def luna(made, lesions=(7, 7)):
@@ -132,11 +132,11 @@ def luna(made, lesions=(7, 7)):
 
 def test_luna25_list_links_by_its_lesion():
     links, refused = linked(luna(tables()))
-    assert [link["tier"] for link in links] == ["A"] * 5 and refused == []
+    assert [link.tier for link in links] == ["A"] * 5 and refused == []
     made = luna(tables())
     extra = made["abnormalities"].iloc[[0]].assign(sct_ab_num=2)
     made["abnormalities"] = pd.concat([made["abnormalities"], extra])
-    assert [row["code"] for row in linked(made)[1]] == ["E06", "E06", "E11"]     # which of two is it?
+    assert [row.code for row in linked(made)[1]] == ["E06", "E06", "E11"]     # which of two is it?
 
 
 @pytest.mark.parametrize("case, values, code", [
@@ -150,8 +150,8 @@ def test_tier_b_needs_one_nodule_a_year_in_one_lobe(case, values, code):
     if values.get("extra"):
         made["abnormalities"] = pd.concat([made["abnormalities"], made["abnormalities"].iloc[[1]].assign(sct_ab_num=2)])
     links, refused = linked(made)
-    assert [link["tier"] for link in links] == ([] if code else ["B"])
-    assert [row["code"] for row in refused] == ([code] if code else [])
+    assert [link.tier for link in links] == ([] if code else ["B"])
+    assert [row.code for row in refused] == ([code] if code else [])
 
 
 def test_split_keeps_patients_together_and_shares_of_malignant():
@@ -291,5 +291,5 @@ def test_real_nodule_list_is_accounted_for_to_the_last_row():
     links, refused = linked(made)
     at_t0 = keys[keys.study_yr == "0"]
     assert len(at_t0) == len(links) + len(refused)
-    assert 370 < len(links) + sum(row["code"] in ("E10", "E13", "E14") for row in refused) <= 398
-    assert all(link["tier"] == "A" for link in links)
+    assert 370 < len(links) + sum(row.code in ("E10", "E13", "E14") for row in refused) <= 398
+    assert all(link.tier == "A" for link in links)

@@ -17,7 +17,7 @@ def checked(kind, table):
     raw.columns = raw.columns.str.lower()
     result = Tables()
     kept = check_table(kind, raw.assign(_row=[f"line {n + 2}" for n in range(len(raw))]), result)
-    return kept, [row["code"] for row in result.refused], result
+    return kept, [row.code for row in result.refused], result
 
 
 def dictionary_codes(path):
@@ -70,8 +70,8 @@ def test_unknown_table_is_refused_and_named(tmp_path):
     for name, table in made.items():
         table.to_csv(tmp_path / f"{name}.csv", index=False)
     row, = read_delivery(tmp_path).refused
-    assert row["code"] == "E01" and "nearest: abnormalities, lacking sct_epi_loc" in row["message"]
-    assert "its first line reads 'pid, study_yr, sct_ab_num, sct_ab_desc, " in row["message"]
+    assert row.code == "E01" and "nearest: abnormalities, lacking sct_epi_loc" in row.message
+    assert "its first line reads 'pid, study_yr, sct_ab_num, sct_ab_desc, " in row.message
 
 
 @pytest.mark.parametrize("line", ["sep=,", "# exported 2024", "NLST participants,,,"])
@@ -116,8 +116,8 @@ def test_bad_rows_are_refused_with_their_code(column, value, code, words):
     table = tables()["abnormalities"].astype(str)
     table.loc[2, column] = value
     kept, codes, result = checked("abnormalities", table)
-    assert codes == [code] and words in result.refused[0]["message"]
-    assert "line 4" in result.refused[0]["source_id"] and len(kept) == 9
+    assert codes == [code] and words in result.refused[0].message
+    assert "line 4" in result.refused[0].source_id and len(kept) == 9
 
 
 def test_all_bad_rows_of_a_table_are_found_at_once():

@@ -1,0 +1,131 @@
+"""The rows of one table: text to numbers, and why a row cannot be used."""
+
+import re
+from dataclasses import dataclass
+
+import pandas as pd
+import pandera.pandas as pa
+
+from namd.data.nlst.codes import CANCER_YEARS, CODES, MAX_AGE, MAX_DIAMETER_MM, MISSING, SHAPES, TableShape
+from namd.data.nlst.csv_file import RAGGED
+
+INTEGERS = {"pid", "patientid", "study_yr", "sct_ab_num", "lc_order", "studydate", "lesionid", "abnormality uid",
+            "label", "age", "scr_days0", "scr_days1", "candx_days", "sct_slice_num", "slice number"}
+MAX_NUMBER = 1e9
+NO_SLICE = 999                          # how NLST writes a missing slice number
+EXPONENT = re.compile(r"[-+]?\d+(?:\.(\d*))?E\+?(\d+)")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why one row cannot be used."""
+
+    code: str                           # of refused.REASONS
+    message: str
+
+
+def read_values(raw: pd.DataFrame, shape: TableShape) -> tuple[pd.DataFrame, dict[int, Fault]]:
+    """The columns of a table that the study reads, as numbers or text, and the rows that already cannot be used."""
+    table = raw[["_row"]].copy()
+    for name in shape.texts:
+        table[name] = raw[name].mask(is_missing(raw[name]), "")
+    faults = {}
+    if RAGGED in raw:
+        faults = {i: Fault("E02", why) for i, why in raw[RAGGED].items() if why}
+    for name in dict.fromkeys((*shape.key, *shape.numbers, *shape.optional)):
+        if name not in raw or name in shape.texts:
+            continue
+        table[name], table[name + "__why"] = _numbers(raw[name], name)
+        is_no_number = table[name].isna() & (table[name + "__why"] == "")
+        for i in table.index[is_no_number]:
+            text = raw.at[i, name]
+            faults.setdefault(i, Fault(_number_code(name, shape), f"{name} = '{text}' is not a number{_hint(text)}"))
+    return table, faults
+
+
+def _number_code(name: str, shape: TableShape) -> str:
+    """The reason that a cell without a number is refused for: by what the column holds."""
+    if name == shape.key[0]:
+        return "E09"
+    return "E05" if name in CODES else "E04"
+
+
+def is_missing(text: pd.Series) -> pd.Series:
+    """Whether each cell says that its value is missing."""
+    return text.str.strip().str.upper().isin(MISSING)
+
+
+def _numbers(text: pd.Series, name: str) -> tuple[pd.Series, pd.Series]:
+    """Values of a column of text, and the reason of each missing one ('' elsewhere)."""
+    text = text.str.strip().str.upper()
+    gone = text.isin(MISSING)
+    values = pd.to_numeric(text.mask(gone), errors="coerce").astype("Float64")
+    values = values.where(values.abs() <= MAX_NUMBER)
+    why = text.where(gone, "").where(text != "", "empty")
+    if name in ("sct_slice_num", "slice number"):
+        is_blank = (values == NO_SLICE).fillna(False)       # without a value there is no 999 either
+        why = why.mask(is_blank, str(NO_SLICE))
+        values = values.mask(is_blank)
+    if name in CODES or name in INTEGERS:
+        values = values.where(values % 1 == 0).astype("Int64")
+        powers = text[text.str.contains("E", regex=False) & values.notna()]
+        rounded = powers[powers.map(_is_rounded).astype(bool)]
+        values[rounded.index] = pd.NA
+    return values, why
+
+
+def _is_rounded(text: str) -> bool:
+    """Whether a whole number lost digits to a spreadsheet: 1.0E+05 has, 1.00001E+05 has not."""
+    found = EXPONENT.fullmatch(text)
+    return found is not None and len(found[1] or "") < int(found[2])
+
+
+def _hint(text: str) -> str:
+    """What to write instead, where it can be told."""
+    if "," in text:
+        return "; write a decimal point and no thousands separator"
+    return "; a spreadsheet rounded it, export it as text" if EXPONENT.fullmatch(text.upper()) else ""
+
+
+def rule_faults(kind: str, table: pd.DataFrame) -> dict[int, Fault]:
+    """First broken rule of each row, by pandera in lazy mode (all failures of a table at once)."""
+    names = [name for name in table if name + "__why" in table]
+    columns = {name: pa.Column(checks=_checks(kind, name), nullable=name not in SHAPES[kind].key) for name in names}
+    of_rows = [pa.Check(_is_not_wider_than_long, error="E07|perpendicular above longest diameter")]
+    try:
+        schema = pa.DataFrameSchema(columns, checks=of_rows if kind == "abnormalities" else [])
+        schema.validate(table, lazy=True)
+    except pa.errors.SchemaErrors as errors:
+        cases = errors.failure_cases.dropna(subset="index").drop_duplicates("index")
+        return {int(case["index"]): _fault(case) for case in cases.to_dict("records")}
+    return {}
+
+
+def _checks(kind: str, name: str) -> list[pa.Check]:
+    """What the values of one column must be; each check names its reason and says it in words."""
+    allowed = CANCER_YEARS if (kind, name) == ("cancer", "study_yr") else CODES.get(name)
+    if name in ("pid", "patientid"):
+        return [pa.Check.in_range(100000, 299999, error="E09|is not six digits that begin with 1 or 2")]
+    if allowed:
+        return [pa.Check.isin(list(allowed), error=f"E04|is not one of {' '.join(map(str, allowed))}")]
+    if name == "age":
+        return [pa.Check.in_range(0, MAX_AGE, error=f"E04|is not in 0 to {MAX_AGE} years")]
+    if name in ("sct_long_dia", "sct_perp_dia"):
+        return [pa.Check.in_range(0, MAX_DIAMETER_MM, include_min=False,
+                                  error=f"E07|is not in (0, {MAX_DIAMETER_MM}] mm")]
+    return []
+
+
+def _is_not_wider_than_long(rows: pd.DataFrame) -> pd.Series:
+    """Whether the perpendicular diameter of each row is at most the longest; a missing one is no fault."""
+    return (rows["sct_perp_dia"] <= rows["sct_long_dia"]).fillna(True).astype(bool)
+
+
+def _fault(case: dict) -> Fault:
+    """Reason and sentence of one failure case of pandera."""
+    if case["check"] == "not_nullable":
+        return Fault("E04", f"{case['column']} is missing in a key")
+    code, _, words = str(case["check"]).partition("|")
+    if case["schema_context"] == "DataFrameSchema":
+        return Fault(code, words)
+    return Fault(code, f"{case['column']} = {case['failure_case']} {words}")
