@@ -84,7 +84,8 @@ from namd.data.nlst.codes import CANCER_SITE, CODES
 from namd.data.nlst.labels import label_nodule
 from namd.data.nlst.links import link_nodules
 from namd.data.nlst.participants import participants
-from namd.data.nlst.tables import is_missing, read_delivery, read_files
+from namd.data.nlst.rows import is_missing
+from namd.data.nlst.tables import read_delivery, read_files
 from namd.data.phantom.delivery import write_delivery
 from namd.data.refused import REASONS
 from namd.evaluation.figures import plots

@@ -7,11 +7,13 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from namd.data.phantom import growth
 from namd.data.phantom import law as laws
 from namd.data.phantom.law import Law
+from namd.data.report import FAMILY
 from namd.ground.errors import UserError
 
-ONE = pd.DataFrame({"age": [62], "gender": [1], "diagemph": [0], **{name: [0] for name in laws.FAMILY},
+ONE = pd.DataFrame({"age": [62], "gender": [1], "diagemph": [0], **{name: [0] for name in FAMILY},
                     "sct_pre_att": [1], "sct_epi_loc": [3], "sct_margins": [2], "longest_mm": [10.],
                     "perpendicular_mm": [8.]})
 
@@ -29,7 +31,7 @@ def population(law, n=40_000, seed=0):
 
 def posterior_and_year(rows, law, seed):
     hidden = laws.draw_posterior(rows, law, many(laws.POSTERIOR_DRAWS, len(rows), seed))
-    return hidden.join(laws.follow_up(rows.join(hidden), law, many(laws.VISIT_DRAWS, len(rows), seed + 1000)))
+    return hidden.join(growth.follow_up(rows.join(hidden), law, many(growth.VISIT_DRAWS, len(rows), seed + 1000)))
 
 
 def visible(rows, prefix=""):
@@ -73,7 +75,7 @@ def test_risk_integrates_the_unpredictable_part():
 
 def test_risk_without_record_is_the_mean_over_the_population():
     n = 40_000
-    flags = laws.draw_patient(many(laws.SUBJECT_DRAWS, n, 5))[["diagemph", *laws.FAMILY]]
+    flags = laws.draw_patient(many(laws.SUBJECT_DRAWS, n, 5))[["diagemph", *FAMILY]]
     same = ONE.iloc[[0] * n].reset_index(drop=True).assign(**flags)
     assert laws.risk_without_record(ONE, Law())[0] == pytest.approx(laws.risk(same, Law()).mean(), abs=.002)
 
@@ -116,7 +118,7 @@ def test_milder_growth_grows_less():
 def test_a_subject_does_not_depend_on_the_others():
     rows, few = laws.draw_subjects(6, seed=3), laws.draw_subjects(2, seed=3, first=2)
     pd.testing.assert_frame_equal(rows.loc[2:3], few, check_exact=True, check_index_type=False)
-    year, part = laws.draw_follow_up(rows, 3), laws.draw_follow_up(rows.loc[[4, 1]], 3)
+    year, part = growth.draw_follow_up(rows, 3), growth.draw_follow_up(rows.loc[[4, 1]], 3)
     pd.testing.assert_frame_equal(year.loc[[4, 1]], part, check_exact=True, check_index_type=False)
     assert not laws.draw_subjects(6, seed=4).equals(rows)
 

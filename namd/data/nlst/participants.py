@@ -38,7 +38,8 @@ def participants(tables: Tables) -> dict[int, Participant]:
     luna25 = records(tables.kept.get("luna25"))
     lesions = luna25_lesions(luna25)
     for row in luna25:
-        pid, year = row["patientid"], luna25_year(row)
+        pid = row["patientid"]
+        year = luna25_year(row)
         numbers = list(of(pid).nodules.get(year, {}))
         is_alone = len(numbers) == 1 and len(lesions[pid, year]) == 1
         of(pid).centres[year].append(luna25_centre(row, numbers[0] if is_alone else None))

@@ -10,15 +10,17 @@ from joblib import Parallel, delayed
 
 from namd.data.phantom import registry
 from namd.data.phantom.anatomy import draw_anatomy
-from namd.data.phantom.files import write_series
-from namd.data.phantom.law import Law, draw_follow_up, draw_subjects, risk_without_record
-from namd.data.phantom.render import Nodule
+from namd.data.phantom.dicom_writer import write_series
+from namd.data.phantom.growth import draw_follow_up
+from namd.data.phantom.law import Law, draw_subjects, risk_without_record
 from namd.data.phantom.scanner import acquire, draw_place, draw_protocol, next_place, next_protocol, slice_offsets
+from namd.data.phantom.visit import TrueNodule
 from namd.ground.errors import UserError
 from namd.ground.files import replacing
 from namd.ground.seeding import numpy_rng
 
 SHARE_UNUSABLE = .03
+WRONG_PATIENT = "299999"            # in the files of the flaw of this name
 README = """SYNTHETIC DATA. No person stands behind any file of this folder.
 
 It has the form of a National Lung Screening Trial (NLST) delivery: tables with the columns and codes of the trial,
@@ -45,10 +47,11 @@ def draw_cohort(n_subjects: int, seed: int, eps: float, gmax: float, null: str) 
     return rows
 
 
-def nodule_at(row, year: int) -> Nodule:
+def nodule_at(row, year: int) -> TrueNodule:
     """The true nodule of a row of truth at T0 or T1."""
-    names = ("longest_mm", "perpendicular_mm", "sct_pre_att", "sct_margins")
-    return Nodule(*(row[name if year == 0 else f"t1_{name}"] for name in names))
+    prefix = "" if year == 0 else "t1_"
+    return TrueNodule(longest=row[prefix + "longest_mm"], perpendicular=row[prefix + "perpendicular_mm"],
+                  attenuation=row[prefix + "sct_pre_att"], margin=row[prefix + "sct_margins"])
 
 
 def first_scan(row, seed: int):
@@ -57,24 +60,28 @@ def first_scan(row, seed: int):
     return draw_protocol(rng), draw_place(rng, row["sct_epi_loc"])
 
 
-def scan_subject(row: dict, seed: int, root: Path) -> dict:
+def scan_subject(row: dict, seed: int, root: Path) -> dict[int, registry.Scanned]:
     """Scan both visits of one participant into `root`/<patient_id>/<year>; what the tables need, by year."""
-    subject, flaw, out = row["subject"], row["flaw"], {}
-    anatomy, (protocol, place) = draw_anatomy(row, seed, subject), first_scan(row, seed)
+    subject = row["subject"]
+    anatomy = draw_anatomy(row, seed, subject)
+    protocol, place = first_scan(row, seed)
+    scans = {}
     for year in (0, 1):
-        rng, keys = numpy_rng(seed, "scan", subject, year), (seed, row["patient_id"], year)
-        if year:
-            protocol, place = next_protocol(rng, protocol), next_place(rng, place)
-        z = slice_offsets(protocol, uneven=year == 1 and flaw == "uneven_gap")
+        rng = numpy_rng(seed, "scan", subject, year)
+        flaw = row["flaw"] if year == 1 else ""         # every flaw of a series is one of T1
+        if year == 1:
+            protocol = next_protocol(rng, protocol)
+            place = next_place(rng, place)
+        z = slice_offsets(protocol, uneven=flaw == "uneven_gap")
         scan = acquire(anatomy, nodule_at(row, year), year, protocol, place, z, rng)
-        name = "299999" if year == 1 and flaw == "wrong_patient" else row["patient_id"]
+        named = WRONG_PATIENT if flaw == "wrong_patient" else row["patient_id"]
         folder = root / row["patient_id"] / str(year)
-        uid = write_series(folder, scan, protocol, name, year, keys)
-        if year == 1 and flaw == "missing_series":
+        uid = write_series(folder, scan, protocol, named, year, keys=(seed, row["patient_id"], year))
+        if flaw == "missing_series":
             shutil.rmtree(folder)
-        out[year] = {"uid": uid, "number": place.number, "box": scan.box, "protocol": protocol,
-                     "emphysema": anatomy.emphysema > .25}
-    return out
+        scans[year] = registry.Scanned(uid=uid, number=place.number, box=scan.box, protocol=protocol,
+                                       shows_emphysema=anatomy.emphysema > .25)
+    return scans
 
 
 def _scan_batch(rows: list[dict], seed: int, root: Path) -> dict:
@@ -86,11 +93,15 @@ def _scan_all(cohort, seed: int, root: Path, workers: int, progress) -> dict:
     """Scans of all participants by subject, in `workers` processes."""
     rows = cohort.reset_index().to_dict("records")
     size = max(1, min(50, len(rows) // (4 * workers) + 1))
-    batches, scans, said = [rows[i:i + size] for i in range(0, len(rows), size)], {}, 0
-    for done in Parallel(n_jobs=workers, return_as="generator")(delayed(_scan_batch)(b, seed, root) for b in batches):
+    batches = [rows[i:i + size] for i in range(0, len(rows), size)]
+    jobs = (delayed(_scan_batch)(batch, seed, root) for batch in batches)
+    scans = {}
+    quarters_said = 0
+    for done in Parallel(n_jobs=workers, return_as="generator")(jobs):
         scans |= done
-        if 4 * len(scans) // len(rows) > said:
-            said = 4 * len(scans) // len(rows)
+        quarters = 4 * len(scans) // len(rows)
+        if quarters > quarters_said:
+            quarters_said = quarters
             progress(f"phantom: {len(scans)} of {len(rows)} participants scanned")
     return scans
 
@@ -113,12 +124,12 @@ def write_delivery(path, n_subjects: int, seed: int, eps: float, gmax: float, nu
 
     Source: ours, because the one reader of NLST should read the phantom too.
     """
-    path, workers = Path(path), workers or os.cpu_count()
+    path = Path(path)
     if n_subjects < 1:
         raise UserError(f"phantom_subjects is {n_subjects}; write at least 1.")
     cohort = draw_cohort(n_subjects, seed, eps, gmax, null)
     with replacing(path) as part:
-        scans = _scan_all(cohort, seed, part / "dicom", workers, progress)
+        scans = _scan_all(cohort, seed, part / "dicom", workers or os.cpu_count(), progress)
         _write_tables(part, cohort, scans)
         _write_truth(part / "truth", cohort, dict(n_subjects=n_subjects, seed=seed, eps=eps, gmax=gmax, null=null))
     progress(f"phantom: {n_subjects} usable participants and {len(cohort) - n_subjects} others in {path.name}/")

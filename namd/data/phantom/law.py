@@ -1,4 +1,4 @@
-"""The phantom's law: who the subjects are, what their risk is, how their nodule changes in a year.
+"""The phantom's law: who the subjects are and what their risk is; `growth` is how their nodule changes in a year.
 
 Every quantity is a function of uniform draws, one row of draws per subject, so that a subject does not depend on
 how many others are drawn. The dial (`eps`, `gmax`) and the two nulls are parameters, never hidden.
@@ -12,6 +12,7 @@ import pandas as pd
 from scipy.special import expit, ndtri
 
 from namd.data import brock
+from namd.data.report import FAMILY
 from namd.ground.errors import UserError
 from namd.ground.seeding import numpy_rng
 
@@ -19,14 +20,18 @@ NULLS = ("none", "growth_given_label", "no_record_effect")
 SUBJECT_DRAWS = ("age", "gender", "emphysema", "father", "mother", "brother", "sister", "child", "attenuation", "lobe",
                  "longest", "ratio", "spiculated", "ill_defined")
 POSTERIOR_DRAWS = ("aggressiveness", "label")
-VISIT_DRAWS = ("speed", "noise", "shrinks", "shrinkage", "spiculates", "solidifies", "doubling", "course", "change")
-FAMILY = {"famfather": .09, "fammother": .05, "fambrother": .07, "famsister": .05, "famchild": .01}
-SHARE_EMPHYSEMA, SHARE_MALE, SHARE_MALIGNANT = .38, .59, .15
+SHARE_FAMILY = {"famfather": .09, "fammother": .05, "fambrother": .07, "famsister": .05, "famchild": .01}
+SHARE_EMPHYSEMA = .38
+SHARE_MALE = .59
+SHARE_MALIGNANT = .15
 SHARE_ATTENUATION = {1: .72, 2: .16, 3: .12}                          # soft tissue, ground glass, part solid
 SHARE_LOBE = {1: .31, 2: .09, 3: .20, 4: .22, 5: .04, 6: .14}         # RUL RML RLL LUL lingula LLL
-SOFT, GROUND_GLASS, PART_SOLID = 1, 2, 3
-SPICULATED, SMOOTH, POORLY_DEFINED = 1, 2, 3
-DOUBLING_DAYS = {SOFT: 180., GROUND_GLASS: 700., PART_SOLID: 350.}
+SOFT = 1                        # codes of sct_pre_att
+GROUND_GLASS = 2
+PART_SOLID = 3
+SPICULATED = 1                  # codes of sct_margins
+SMOOTH = 2
+POORLY_DEFINED = 3
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ def draw_patient(u) -> pd.DataFrame:
 
     Source: ours, because these are near the screened population's; age in years, clipped to the 55-76 of NLST.
     """
-    flags = {name: (u[name[3:]] < share).astype(int) for name, share in FAMILY.items()}
+    flags = {name: (u[name[3:]] < share).astype(int) for name, share in SHARE_FAMILY.items()}
     return pd.DataFrame({"age": np.clip(np.round(62.5 + 5.2 * ndtri(u["age"])), 55, 76).astype(int),
                          "gender": np.where(u["gender"] < SHARE_MALE, 1, 2),
                          "diagemph": (u["emphysema"] < SHARE_EMPHYSEMA).astype(int)} | flags)
@@ -94,7 +99,7 @@ def patient_terms(rows) -> np.ndarray:
     2013 (PLCOm2012); emphysema 1.14 = ln 3.1, between the crude 3.3 and the adjusted 2.5 of de Torres 2007. The factor
     1.3 is ours, because it puts the follow-up where the paper's is; declared, as it favours text-conditioned forecasts.
     """
-    relatives = np.minimum(rows[list(FAMILY)].sum(axis=1), 2)
+    relatives = np.minimum(rows[FAMILY].sum(axis=1), 2)
     return np.asarray(1.3 * (.0778 * (rows["age"] - 62) + brock.FEMALE * (rows["gender"] == 2) + .587 * relatives
                              + 1.14 * rows["diagemph"]), float)
 
@@ -113,8 +118,9 @@ def nodule_terms(rows, lobe: bool = True) -> np.ndarray:
 
 def uncentred_eta(rows, null: str) -> np.ndarray:
     """Log odds without the constant; the record's part and the lobe are left out under `no_record_effect`, (N,)."""
-    without = null == "no_record_effect"
-    return nodule_terms(rows, lobe=not without) + (0 if without else patient_terms(rows))
+    if null == "no_record_effect":
+        return nodule_terms(rows, lobe=False)
+    return nodule_terms(rows) + patient_terms(rows)
 
 
 @lru_cache
@@ -126,10 +132,14 @@ def calibration(null: str) -> tuple[float, float]:
     names = SUBJECT_DRAWS
     u = dict(zip(names, numpy_rng("phantom law", "reference").random((len(names), 100_000)), strict=True))
     raw = uncentred_eta(pd.concat([draw_patient(u), draw_nodule(u)], axis=1), null)
-    low, high = -20., 20.
+    low = -20.
+    high = 20.
     for _ in range(60):
         c = (low + high) / 2
-        low, high = (c, high) if expit(raw + c).mean() < SHARE_MALIGNANT else (low, c)
+        if expit(raw + c).mean() < SHARE_MALIGNANT:
+            low = c
+        else:
+            high = c
     return c, float(np.quantile(raw + c, .85))
 
 
@@ -155,12 +165,14 @@ def risk_without_record(rows, law: Law) -> np.ndarray:
 
     Source: ours, because a participant without these values must not have a forecast that knows them.
     """
-    none = np.prod([1 - p for p in FAMILY.values()])
-    one = none * sum(p / (1 - p) for p in FAMILY.values())
+    none = np.prod([1 - p for p in SHARE_FAMILY.values()])
+    one = none * sum(p / (1 - p) for p in SHARE_FAMILY.values())
     blank = rows.assign(**dict.fromkeys(FAMILY, 0))
+    share_emphysema = {0: 1 - SHARE_EMPHYSEMA, 1: SHARE_EMPHYSEMA}
+    share_relatives = {0: none, 1: one, 2: 1 - none - one}
     total = np.zeros(len(rows))
-    for emphysema, p in ((0, 1 - SHARE_EMPHYSEMA), (1, SHARE_EMPHYSEMA)):
-        for relatives, q in enumerate((none, one, 1 - none - one)):
+    for emphysema, p in share_emphysema.items():
+        for relatives, q in share_relatives.items():
             total += p * q * risk(blank.assign(diagemph=emphysema, famfather=relatives), law)
     return total
 
@@ -174,49 +186,6 @@ def draw_posterior(rows, law: Law, u) -> pd.DataFrame:
     return pd.DataFrame({"u": aggressive, "label": (u["label"] < expit(aggressive)).astype(int)}, index=rows.index)
 
 
-def growth_from_aggressiveness(rows, law: Law, u) -> np.ndarray:
-    """Log-diameter growth over a year that follows u, dimensionless, (N,).
-
-    Source: ours, because a doubling time drawn from the label alone leaves a forecaster nothing to find (see the null).
-    """
-    steady = law.gmax * expit((rows["u"] - calibration(law.null)[1]) / .4) - .02
-    growth = steady * np.exp(.35 * ndtri(u["speed"])) + .04 * ndtri(u["noise"])
-    shrinkage = -np.abs(.2 + .1 * ndtri(u["shrinkage"])) * (1 - expit(rows["u"]))
-    return np.asarray(np.where(u["shrinks"] < .06, shrinkage, growth), float)
-
-
-def growth_given_label(rows, u) -> np.ndarray:
-    """Log-diameter growth over a year from the label alone (the first null), dimensionless, (N,).
-
-    Source: ours, because published volume doubling times (medians 180 d solid, 350 d part solid, 700 d ground glass)
-    are given by diagnosis; nothing of the growth is then predictable beyond the label.
-    """
-    days = rows["sct_pre_att"].map(DOUBLING_DAYS) * np.exp(.6 * ndtri(u["doubling"]))
-    still = .05 * ndtri(u["noise"])
-    malignant = np.where(u["course"] < .9, 365 * np.log(2) / (3 * days), still)
-    grows, shrinks = np.abs(.12 + .1 * ndtri(u["change"])), -np.abs(.15 + .12 * ndtri(u["change"]))
-    benign = np.select([u["course"] < .72, u["course"] < .88], [still, grows], shrinks)
-    return np.where(rows["label"] == 1, malignant, benign)
-
-
-def follow_up(rows, law: Law, u) -> pd.DataFrame:
-    """Nodule attributes at T1 given T0, `u` and `label`: columns t1_* and `growth` (log ratio of diameters).
-
-    Source: ours; a spicule appears with .30 sigmoid(u), a solid part in ground glass with .35 sigmoid(u).
-    """
-    null = law.null == "growth_given_label"
-    growth = np.clip(growth_given_label(rows, u) if null else growth_from_aggressiveness(rows, law, u), -.7, 1.1)
-    changes = expit(np.asarray(rows["u"]))
-    spiculated = (rows["sct_margins"] == SPICULATED) | (u["spiculates"] < .30 * changes)
-    part_solid = (rows["sct_pre_att"] == GROUND_GLASS) & (u["solidifies"] < .35 * changes)
-    longest = np.clip(rows["longest_mm"] * np.exp(growth), 3, 34)
-    return pd.DataFrame({"t1_longest_mm": longest,
-                         "t1_perpendicular_mm": np.clip(rows["perpendicular_mm"] * np.exp(growth), 2, longest),
-                         "t1_sct_pre_att": np.where(part_solid, PART_SOLID, rows["sct_pre_att"]),
-                         "t1_sct_margins": np.where(spiculated, SPICULATED, rows["sct_margins"]),
-                         "growth": growth}, index=rows.index)
-
-
 def draw_subjects(n: int, seed: int, eps: float = .45, gmax: float = .8, null: str = "none", first: int = 0):
     """Subjects `first` .. `first + n - 1` at T0: record, nodule, `eta`, `risk`, `u`, `label`; index `subject`.
 
@@ -225,15 +194,8 @@ def draw_subjects(n: int, seed: int, eps: float = .45, gmax: float = .8, null: s
 
     Source: ours; the parts name theirs.
     """
-    law, ids = Law(eps, gmax, null), range(first, first + n)
+    law = Law(eps, gmax, null)
+    ids = range(first, first + n)
     u = uniforms(SUBJECT_DRAWS + POSTERIOR_DRAWS, seed, "subject", ids=ids)
     rows = pd.concat([draw_patient(u), draw_nodule(u)], axis=1).set_index(pd.Index(ids, name="subject"))
     return rows.assign(eta=eta(rows, law), risk=risk(rows, law)).join(draw_posterior(rows, law, u))
-
-
-def draw_follow_up(rows, seed: int, eps: float = .45, gmax: float = .8, null: str = "none") -> pd.DataFrame:
-    """T1 attributes of `rows` (index `subject`, columns of `draw_subjects`), keyed by (seed, subject).
-
-    Source: ours; see `follow_up`.
-    """
-    return follow_up(rows, Law(eps, gmax, null), uniforms(VISIT_DRAWS, seed, "follow-up", ids=rows.index))

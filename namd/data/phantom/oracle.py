@@ -10,16 +10,8 @@ from namd.data.dicom.pixels import resample_crop
 from namd.data.images import MM_PER_PX, window
 from namd.data.phantom.anatomy import draw_anatomy
 from namd.data.phantom.delivery import first_scan, nodule_at
-from namd.data.phantom.law import (
-    POSTERIOR_DRAWS,
-    SUBJECT_DRAWS,
-    VISIT_DRAWS,
-    Law,
-    draw_patient,
-    draw_posterior,
-    follow_up,
-    uniforms,
-)
+from namd.data.phantom.growth import VISIT_DRAWS, follow_up
+from namd.data.phantom.law import POSTERIOR_DRAWS, SUBJECT_DRAWS, Law, draw_patient, draw_posterior, uniforms
 from namd.data.phantom.registry import CDAS_ONLY
 from namd.data.phantom.scanner import acquire, next_protocol
 from namd.ground.errors import UserError
@@ -55,8 +47,8 @@ def draw_attributes(rows, law: Law, seed: int) -> pd.DataFrame:
     """
     names = SUBJECT_DRAWS + POSTERIOR_DRAWS + VISIT_DRAWS
     u = uniforms(names, seed, "oracle", ids=rows.index)
-    known, anew = rows["record_known"], draw_patient(u).set_axis(rows.index)
-    record = rows.assign(**{name: rows[name].where(known, anew[name]) for name in CDAS_ONLY})
+    anew = draw_patient(u).set_axis(rows.index)
+    record = rows.assign(**{name: rows[name].where(rows["record_known"], anew[name]) for name in CDAS_ONLY})
     rows = rows.assign(**draw_posterior(record, law, u))
     return rows.assign(**follow_up(rows, law, u))
 
@@ -91,7 +83,9 @@ def oracle_follow_up(truth_dir, patient_ids, seed: int, image_size: int, low: fl
 
 def _crop(row, phantom_seed: int, seed: int, pixels: int) -> np.ndarray:
     """The nodule's slice at T1, scanned anew and resampled as the reader does, (pixels, pixels) int16 HU."""
-    rng, (protocol, place) = numpy_rng(seed, "oracle scan", row["patient_id"]), first_scan(row, phantom_seed)
-    protocol, anatomy = next_protocol(rng, protocol), draw_anatomy(row, phantom_seed, row["subject"])
+    anatomy = draw_anatomy(row, phantom_seed, row["subject"])
+    protocol, place = first_scan(row, phantom_seed)
+    rng = numpy_rng(seed, "oracle scan", row["patient_id"])
+    protocol = next_protocol(rng, protocol)
     scan = acquire(anatomy, nodule_at(row, 1), 1, protocol, place, np.zeros(1), rng, pixels * MM_PER_PX + MARGIN_MM)
     return resample_crop(np.rint(scan.hu[0]), protocol.spacing, scan.box_centre, pixels=pixels)

@@ -34,14 +34,28 @@ def sample_fields(fields, x, y, z, layer_mm: float, grid_mm: float) -> np.ndarra
     """Fields (k, layers, n, n) at the points (x, y) of the planes z, mm, linear; (k, len(z), *x.shape)."""
     k, layers, n, _ = fields.shape
     at = np.clip(z / layer_mm + (layers - 1) / 2, 0, layers - 1.001)
-    low, part = at.astype(int), (at % 1)[:, None, None].astype(np.float32)
+    low = at.astype(int)
+    part = (at % 1)[:, None, None].astype(np.float32)
     planes = ((1 - part) * fields[:, low] + part * fields[:, low + 1]).reshape(-1, n * n)
-    row, col = (np.clip(v / np.float32(grid_mm) + np.float32((n - 1) / 2), 0, n - 1.01) for v in (y, x))
-    i, j = row.astype(np.int32), col.astype(np.int32)
-    node, row, col = (i * n + j).astype(np.intp), row - i, col - j
-    corners = [planes.take(node + d, axis=1) for d in (0, 1, n, n + 1)]
-    upper, lower = (a + col * (b - a) for a, b in (corners[:2], corners[2:]))
-    return (upper + row * (lower - upper)).reshape(k, len(z), *x.shape)
+
+    def nodes(mm):
+        return np.clip(mm / np.float32(grid_mm) + np.float32((n - 1) / 2), 0, n - 1.01)
+
+    row = nodes(y)
+    col = nodes(x)
+    i = row.astype(np.int32)
+    j = col.astype(np.int32)
+    node = (i * n + j).astype(np.intp)
+    right = col - j                                         # weight of the right neighbour
+    down = row - i                                          # weight of the lower one
+
+    def along_row(first):
+        left = planes.take(first, axis=1)
+        return left + right * (planes.take(first + 1, axis=1) - left)
+
+    upper = along_row(node)
+    lower = along_row(node + n)
+    return (upper + down * (lower - upper)).reshape(k, len(z), *x.shape)
 
 
 @lru_cache(maxsize=64)
