@@ -135,11 +135,20 @@ class Cohort:
         return cls(path, manifest, pairs, crops)
 
     def split(self, *names: str) -> Pairs:
-        """Pairs of the named splits (train, val, test)."""
+        """Pairs of the named splits (train, val, test).
+
+        Raises:
+            UserError: another name, or nobody is in them.
+        """
         unknown = set(names) - {"train", "val", "test"}
         if unknown or not names:
             raise UserError(f"split: {', '.join(sorted(unknown)) or 'nothing'} asked for; use train, val or test")
-        return Pairs(self.pairs[self.pairs.split.isin(names)], self._crops)
+        rows = self.pairs[self.pairs.split.isin(names)]
+        if rows.empty:
+            raise UserError(f"{self.path}: no patient is in the split {' or '.join(names)}, for the cohort has only"
+                            f" {self.pairs.patient_id.nunique()}: take more, or other data_test_share and"
+                            " data_val_share, and run notebook 01 again.")
+        return Pairs(rows, self._crops)
 
 
 def _verify(path, pairs, crops) -> None:

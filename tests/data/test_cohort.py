@@ -125,3 +125,13 @@ def test_broken_cohort_is_not_opened(copy, case):
     spoil(copy)
     with pytest.raises(UserError, match="^E25.*" + words):
         Cohort.open(copy)
+
+
+def test_a_split_without_patients_is_refused_with_the_number_there_is(copy):
+    table = pd.read_parquet(copy / "pairs.parquet")
+    table.assign(split="train").to_parquet(copy / "pairs.parquet", index=False)
+    sign(copy)
+    cohort = Cohort.open(copy)
+    assert len(cohort.split("train", "val")) == len(table)
+    with pytest.raises(UserError, match=f"no patient is in the split val, .*only {table.patient_id.nunique()}: take"):
+        cohort.split("val")

@@ -12,7 +12,7 @@ from namd.evaluation.stats import inception
 from namd.ground import order, seeding
 from namd.ground.errors import UserError
 from namd.models.judge import Judge
-from namd.study.preflight import inputs
+from namd.study.preflight import weights as preflight
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_features_are_those_of_torchmetrics_fid(weights):
     g = torch.Generator().manual_seed(0)
     x = torch.rand(4, 1, 24, 24, generator=g) * torch.tensor([2.0, 1.0, 0.5, 2.0]).reshape(4, 1, 1, 1) - 1
     net = inception.load(weights)
-    assert inputs.fid_features(SimpleNamespace(eval_inception=str(weights))) == []
+    assert preflight.fid_features(SimpleNamespace(eval_inception=str(weights))) == []
     ours = inception.features(net, x, batch=3)
     assert ours.shape == (4, 2048) and ours.std(0).mean() > 0 and not any(p.requires_grad for p in net.parameters())
     theirs = FrechetInceptionDistance(feature=2048, normalize=True, feature_extractor_weights_path=str(weights))

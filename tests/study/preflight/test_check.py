@@ -1,7 +1,5 @@
 import re
 
-import pytest
-from huggingface_hub import constants
 from small_delivery import tables, write_delivery
 
 from namd.__main__ import main
@@ -9,14 +7,6 @@ from namd.ground import paths
 from namd.study.preflight.check import _count, _flop, _time
 
 PARAMS = paths.REPO / "params"
-
-
-@pytest.fixture(autouse=True)
-def bare(tmp_path, monkeypatch):
-    """A machine without any downloaded weights."""
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setenv("NAMD_OUTPUTS", str(tmp_path / "outputs"))
 
 
 def check(*words, profile="smoke"):

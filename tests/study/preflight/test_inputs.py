@@ -1,24 +1,14 @@
-import json
 import shutil
 from types import SimpleNamespace
 
 import pytest
-from huggingface_hub import constants
 from small_delivery import tables, write_delivery
 
+from namd.ground import paths
 from namd.study import params
 from namd.study.preflight import inputs
 
 PAPER = params.load()
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-@pytest.fixture(autouse=True)
-def bare(tmp_path, monkeypatch):
-    """A machine without any downloaded weights."""
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setenv("NAMD_OUTPUTS", str(tmp_path / "outputs"))
 
 
 def paper(**changes):
@@ -29,19 +19,20 @@ def whats(lacking):
     return " | ".join(item.what for item in lacking)
 
 
-def store(tmp_path, repository, files, revision=COMMIT):
-    """The files of a repository in the layout of the hub's cache."""
-    root = tmp_path / "hub" / ("models--" + repository.replace("/", "--"))
-    (root / "refs").mkdir(parents=True, exist_ok=True)
-    (root / "refs" / "main").write_text(COMMIT)
-    for name, text in files.items():
-        file = root / "snapshots" / revision / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-
-
 def test_a_phantom_needs_no_delivery():
-    assert inputs.delivery(paper(data_source="phantom")) == []
+    assert inputs.data(paper(data_source="phantom")) == []
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    (dict(phantom_subjects=8), "8 phantom subjects (4 train, 1 val, 3 test) leave no malignant patient in test"),
+    (dict(phantom_subjects=30, data_val_share=0.01), "leave no patient in val"),
+    (dict(data_test_share=0.01), "0 test) leave no patient in test"),
+])
+def test_a_phantom_without_patients_in_a_split_is_named(changes, words):
+    smoke = params.load([paths.REPO / "params" / "smoke.yaml"])
+    assert inputs.data(paper(**smoke)) == []
+    (item,) = inputs.data(paper(**smoke | changes))
+    assert words in item.what and "phantom_subjects" in item.how and not item.optional
 
 
 def test_an_empty_folder_lacks_each_table_the_nodule_list_and_the_images(tmp_path):
@@ -83,65 +74,6 @@ def test_tables_that_cannot_be_used_are_one_line(tmp_path):
     assert "`participant`" in whats(inputs.delivery(paper(data_delivery=str(tmp_path / "nlst"))))
 
 
-def test_a_model_is_here_only_with_configuration_and_every_shard(tmp_path):
-    p = paper(vae_path="", unet_path="", llm_path="org/llm")
-    assert "hf download org/llm" in inputs.pretrained(p)[0].how
-    shards = {"a": "model-1.safetensors", "b": "model-2.safetensors"}
-    store(tmp_path, "org/llm", {"config.json": "{}", "tokenizer.json": "{}", "tokenizer_config.json": "{}",
-                                "model.safetensors.index.json": json.dumps(dict(weight_map=shards)),
-                                "model-1.safetensors": ""})
-    assert whats(inputs.pretrained(p)).startswith("language model org/llm")
-    store(tmp_path, "org/llm", {"model-2.safetensors": ""})
-    assert inputs.pretrained(p) == []
-
-
-def test_a_revision_is_looked_for_by_itself(tmp_path):
-    files = {"vae/config.json": "{}", "vae/diffusion_pytorch_model.safetensors": ""}
-    store(tmp_path, "org/sd", files)
-    p = paper(vae_path="org/sd@" + "f" * 40, unet_path="", llm_path="")
-    how = inputs.pretrained(p)[0].how
-    assert "--revision " + "f" * 40 in how and '"vae/config.json"' in how
-    store(tmp_path, "org/sd", files, "f" * 40)
-    assert inputs.pretrained(p) == []
-
-
-def test_gated_weights_name_the_licence_page_and_the_login():
-    lacking = inputs.pretrained(paper())
-    assert [item.what.split(" (")[0].split()[0] for item in lacking] == ["VAE", "U-Net", "language"]
-    assert "https://huggingface.co/google/medgemma-1.5-4b-it" in lacking[2].how and "hf auth login" in lacking[2].how
-    assert "login" not in lacking[0].how and "OpenRAIL" in lacking[0].what
-
-
-def test_a_directory_must_hold_the_weights_too(tmp_path):
-    p = paper(vae_path=str(tmp_path), unet_path="", llm_path="")
-    (tmp_path / "config.json").write_text("{}")
-    assert "lacks" in whats(inputs.pretrained(p))
-    (tmp_path / "diffusion_pytorch_model.safetensors").touch()
-    assert inputs.pretrained(p) == []
-
-
-def test_backbones_are_looked_for_where_torchvision_puts_them(tmp_path):
-    assert whats(inputs.backbones(paper())).count("ImageNet weights") == 2
-    (tmp_path / "torch" / "hub" / "checkpoints").mkdir(parents=True)
-    (tmp_path / "torch" / "hub" / "checkpoints" / "vgg16-397923af.pth").touch()
-    assert whats(inputs.backbones(paper())) == "ImageNet weights of alexnet for LPIPS"
-    assert inputs.backbones(paper(lpips_weights="random")) == []
-
-
-def test_inception_is_looked_for_when_it_is_asked_for(tmp_path, monkeypatch):
-    file = tmp_path / "inception.pth"
-    monkeypatch.setattr("namd.evaluation.stats.inception.find_spec", lambda name: None)
-    package, weights = inputs.fid_features(paper(eval_inception=str(file)))
-    assert "torch-fidelity" in package.what and "[fidelity]" in package.how
-    assert str(file) in weights.what and weights.how.startswith(f"curl -L --create-dirs -o {file} ")
-    monkeypatch.setattr("namd.evaluation.stats.inception.find_spec", lambda name: name)
-    file.touch()
-    unusable, = inputs.fid_features(paper(eval_inception=str(file)))
-    assert unusable.unreadable and "does not hold torch-fidelity's Inception weights" in unusable.what
-    assert inputs.fid_features(paper(eval_inception="")) == []
-    assert PAPER["eval_inception"] in whats(inputs.fid_features(paper()))
-
-
 def test_disk_and_gpu(monkeypatch):
     assert inputs.disk(1) == [] and "about 1000000000 GB needed" in whats(inputs.disk(10**18))
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
@@ -161,31 +93,3 @@ def test_a_table_that_is_there_is_unreadable_and_not_missing(tmp_path):
     (folder / "file3.csv").write_bytes(b"PK\x03\x04 a workbook")                # which table it is cannot be told
     assert "NLST table `cancer`: confirmed lung cancers (if it is not file3.csv or notes.csv)" in whats(
         inputs.delivery(paper(data_delivery=str(folder), data_workers=1)))
-
-
-def test_what_notebook_08_alone_reads_is_optional(tmp_path):
-    assert inputs.compared(paper(flux_path="", unet_path="")) == []
-    clip, words, flux = inputs.compared(paper())
-    assert clip.optional and words.optional and flux.optional
-    assert "text_encoder" in clip.how and "vocab.json, merges.txt" in words.what and '--include "vae/*"' in flux.how
-    assert "Non-Commercial" in flux.what
-    (there,) = inputs.compared(paper(unet_path="", flux_path=str(tmp_path)))
-    assert there.what.endswith("lacks transformer and vae") and "huggingface.co" not in there.how
-    part = {"config.json": "{}", "diffusion_pytorch_model.safetensors": ""}
-    store(tmp_path, PAPER["flux_path"], {f"transformer/{file}": text for file, text in part.items()})
-    assert len(inputs.compared(paper())) == 3
-    store(tmp_path, PAPER["flux_path"], {f"vae/{file}": text for file, text in part.items()})
-    assert inputs.compared(paper(unet_path="")) == []
-
-
-def test_the_text_path_is_looked_for_in_a_folder_as_in_the_cache(tmp_path):
-    files = {name: "{}" for name in ("text_encoder/config.json", "text_encoder/model.safetensors",
-                                     "tokenizer/vocab.json", "tokenizer/merges.txt")}
-    store(tmp_path, "org/sd", files)
-    assert inputs.compared(paper(unet_path="org/sd", flux_path="")) == []
-    folder = tmp_path / "hub" / "models--org--sd" / "snapshots" / COMMIT
-    assert inputs.compared(paper(unet_path=str(folder), flux_path="")) == []
-    (folder / "tokenizer" / "merges.txt").unlink()
-    for path in ("org/sd", str(folder)):
-        (words,) = inputs.compared(paper(unet_path=path, flux_path=""))
-        assert words.what.endswith("(08): merges.txt") and words.optional
