@@ -383,12 +383,13 @@ run.figure(plots.image_grid([x1[order, 0], x2[order, 0]], titles, ["T0, x1", "T1
 growth = pd.DataFrame({"longest diameter at T0 (mm)": long_1,
                        "growth (log ratio of diameters)": np.log(long_2 / long_1),
                        "label": [plots.LABELS[value] for value in train.label]}).dropna()
-fig, axes = plt.subplots(1, 2, figsize=(8.4, 2.9), layout="constrained")
-for ax, name, width in zip(axes, growth.columns[:2], (1, 0.08), strict=True):
-    low, high = growth[name].agg(["min", "max"]).fillna(0)
-    sns.histplot(growth, x=name, hue="label", hue_order=plots.LABELS, stat="density", common_norm=False,
-                 binwidth=width, binrange=(low, max(high, low + width)), element="step",
-                 palette=plots.LABEL_COLOURS, legend=not growth.empty, ax=ax)
+with plots.look():
+    fig, axes = plt.subplots(1, 2, figsize=(8.4, 2.9), layout="constrained")
+    for ax, name, width in zip(axes, growth.columns[:2], (1, 0.08), strict=True):
+        low, high = growth[name].agg(["min", "max"]).fillna(0)
+        sns.histplot(growth, x=name, hue="label", hue_order=plots.LABELS, stat="density", common_norm=False,
+                     binwidth=width, binrange=(low, max(high, low + width)), element="step",
+                     palette=plots.LABEL_COLOURS, legend=not growth.empty, ax=ax)
 run.figure(plots.finish(fig, f"Size and growth, n = {len(growth)} training pairs", run.synthetic), "size_and_growth")
 
 # %% [markdown]

@@ -261,12 +261,13 @@ counts = {n: [losses.perplexity(losses.neighbour_rows(v, s)).median().item() for
           for n, v in lengths.items()}
 
 # %%
-fig, ax = plt.subplots(figsize=(5, 3), layout="constrained")
-for n, colour in zip(counts, plots.COLOURS, strict=False):
-    ax.semilogx(sigmas, counts[n], color=colour, label=f"{n} numbers")
-ax.axvline(1, color="0.5", ls="--", lw=1)
-ax.set(xlabel=r"$\sigma_z$ (units of z)", ylabel="perplexity (neighbours)", title="Row of Q, 64 samples")
-ax.legend(title="latent length")
+with plots.look():
+    fig, ax = plt.subplots(figsize=(5, 3), layout="constrained")
+    for n, colour in zip(counts, plots.COLOURS, strict=False):
+        ax.semilogx(sigmas, counts[n], color=colour, label=f"{n} numbers")
+    ax.axvline(1, color="0.5", ls="--", lw=1)
+    ax.set(xlabel=r"$\sigma_z$ (units of z)", ylabel="perplexity (neighbours)", title="Row of Q, 64 samples")
+    ax.legend(title="latent length")
 run.figure(fig, "perplexity")
 
 # %% [markdown]

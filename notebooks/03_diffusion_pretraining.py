@@ -241,13 +241,14 @@ if chosen in hand:
     check(f"the module's schedule is our {chosen}", gap < 1e-5, f"{gap:.1e}")
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(8.4, 3), layout="constrained")
-for (name, values), style in zip(hand.items(), ("-", "--", ":"), strict=True):
-    axes[0].plot(values, style, label=name)
-    axes[1].semilogy(values.sqrt() + 1e-4, style)
-axes[0].set(xlabel="step t", ylabel=r"$\bar\alpha_t$, share of variance")
-axes[1].set(xlabel="step t", ylabel=r"$\sqrt{\bar\alpha_t} + 10^{-4}$, amplitude", ylim=(5e-5, 2))
-axes[0].legend(fontsize=8, title="computed, no data")
+with plots.look():
+    fig, axes = plt.subplots(1, 2, figsize=(8.4, 3), layout="constrained")
+    for (name, values), style in zip(hand.items(), ("-", "--", ":"), strict=True):
+        axes[0].plot(values, style, label=name)
+        axes[1].semilogy(values.sqrt() + 1e-4, style)
+    axes[0].set(xlabel="step t", ylabel=r"$\bar\alpha_t$, share of variance")
+    axes[1].set(xlabel="step t", ylabel=r"$\sqrt{\bar\alpha_t} + 10^{-4}$, amplitude", ylim=(5e-5, 2))
+    axes[0].legend(fontsize=8, title="computed, no data")
 run.figure(fig, "uncond_schedule")
 
 # %% [markdown]

@@ -68,6 +68,7 @@ eval_lpips_net: str = "alex"             # LPIPS backbone
 lpips_weights: str = "random"            # its weights: imagenet, or random and seeded
 eval_inception: str = ""                 # Inception weights for the paper's FID; empty: judge's only
 n_boot: int = 1000                       # bootstrap resamples of the patients
+arm: str = "namd"                        # the row that is NAMD; the others are compared with it
 compare_arms: list = ["namd", "no_align_no_pred"]  # Table 1: the last two rows
 
 # %%
@@ -86,10 +87,11 @@ from namd.data import brock
 from namd.data.cohort import Cohort
 from namd.data.phantom import oracle
 from namd.data.report import PATIENT, record_vector
-from namd.evaluation.figures import curves, plots
-from namd.evaluation.stats import calibration, growth, intervals, metrics
+from namd.evaluation.figures import curves, forests, plots
+from namd.evaluation.stats import bootstrap, calibration, growth, intervals, metrics
 from namd.evaluation.stats.inception import load as load_inception
-from namd.evaluation.tables import differences, layout, probabilities, table1
+from namd.evaluation.tables import beside_paper, cells, differences, probabilities, table1
+from namd.evaluation.tables.table1_layout import paper_table
 from namd.forecasters import controls, drawing
 from namd.forecasters.namd import NAMD
 from namd.ground.paper import PAPER
@@ -255,9 +257,9 @@ check("AUPRC by hand = scikit-learn's", np.isclose(auprc_slow, metrics.auprc(lab
 # table of counts serves every row of Table 1, which keeps differences paired.
 
 # %%
-counts = intervals.resample_counts(label, n_boot, seed, "table1", patient=patient)          # (n_boot, N)
+counts = bootstrap.resample_counts(label, n_boot, seed, "table1", patient=patient)          # (n_boot, N)
 _, _, low, high = intervals.delong(label, prob["real follow-up"][0], patient=patient)
-boot = intervals.percentile_interval(intervals.auroc_draws(label, prob["real follow-up"], counts))
+boot = bootstrap.percentile_interval(bootstrap.auroc_draws(label, prob["real follow-up"], counts))
 print(f"AUROC of the real follow-up: DeLong [{low:.3f}, {high:.3f}], bootstrap [{boot[0]:.3f}, {boot[1]:.3f}]")
 
 # %% [markdown]
@@ -282,9 +284,9 @@ mean_follow_up = controls.MeanFollowUp()
 mean_follow_up.fit(train, run.p)
 makers = {arm: partial(NAMD, run.need(f"arms/{arm}/namd", made_by="04").parent, run.p)
           for arm in compare_arms}
-makers["permuted records"] = lambda namd=makers["namd"]: controls.PermutedRecords(
+makers["permuted records"] = lambda namd=makers[arm]: controls.PermutedRecords(
     namd(), test.ehr, seed, patient=patient)
-makers["permuted patients"] = lambda namd=makers["namd"]: controls.PermutedRecords(
+makers["permuted patients"] = lambda namd=makers[arm]: controls.PermutedRecords(
     namd(), test.ehr, seed, patient=patient, fields=PATIENT)
 makers |= {"copy-baseline": controls.CopyBaseline, "mean follow-up": lambda: mean_follow_up}
 
@@ -300,7 +302,7 @@ show(controls.PermutedRecords)
 k_of = {"oracle": oracle_runs} | dict.fromkeys(compare_arms, k_runs)         # the other rows: one run
 seeds = {row: drawing.run_seeds(k_of.get(row, 1)) for row in makers}
 drawn_by = dict.fromkeys(makers) | {arm: arm for arm in compare_arms}
-drawn_by |= dict.fromkeys(["permuted records", "permuted patients"], "namd")
+drawn_by |= dict.fromkeys(["permuted records", "permuted patients"], arm)
 keys = {row: drawing.row_key(run, drawn_by[row], row, seeds[row]) for row in makers}
 drawing.draw_rows(makers, x1, test.ehr, seeds, run.root / "samples", eval_batch, threads, eval_workers,
                run.p.precision, keys)
@@ -312,12 +314,12 @@ drawing.draw_rows(makers, x1, test.ehr, seeds, run.root / "samples", eval_batch,
 # %%
 rng = np.random.default_rng(seed)
 six = np.concatenate([rng.permutation(np.flatnonzero(label == v))[:3] for v in (1, 0)])
-x2_hat = drawing.load_row(run.root / "samples", "namd")                         # (K, N, 1, 64, 64)
+x2_hat = drawing.load_row(run.root / "samples", arm)                            # (K, N, 1, 64, 64)
 error = x2_hat.mean(0) - x2                                                  # (N, 1, 64, 64)
 grid = [[x1[i, 0], x2[i, 0], *x2_hat[:2, i, 0], x2_hat[:, i, 0].mean(0), error[i, 0]] for i in six]
 heads = ["baseline x1", "follow-up x2", "sample 1", "sample 2", f"mean of {k_runs}", "mean - x2"]
 names = [f"{plots.LABELS[label[i]]}\n{test.table['sct_long_dia'].iloc[i]:.0f} mm" for i in six]
-run.figure(plots.image_grid(grid, heads, names, "namd, six test patients", run.synthetic), "test_grid")
+run.figure(plots.image_grid(grid, heads, names, f"{arm}, six test patients", run.synthetic), "test_grid")
 
 # %% [markdown]
 # **What to see.** Mid-grey in the last column is no error. A white or black ring around the nodule
@@ -399,7 +401,7 @@ if known_law:
     grown = pd.DataFrame([growth.growth_columns(d1, d2, found["diameter"], days, counts)
                           for found in values.values()], index=pd.Index(values, name="row"))
     units = dict(diameter_error=2, vdt_error=0, vdt_error_growing=0, crps=2, coverage=2)
-    display(layout.interval_cells(run.table(grown, "growth"), units).assign(honest=grown["coverage_nominal"].round(2)))
+    display(cells.interval_cells(run.table(grown, "growth"), units).assign(honest=grown["coverage_nominal"].round(2)))
 
 # %% [markdown]
 # Coverage below *honest* is false confidence. The oracle is what any generator could reach. A copy is
@@ -451,19 +453,20 @@ check("copy-baseline scores as the real baseline", abs(copied - real) < 0.005, r
 
 # %%
 order = ["real baseline", "real follow-up", "copy-baseline", "mean follow-up", "direct x1", "direct", "record only",
-         "Brock", "oracle", "true risk", *[arm for arm in compare_arms if arm != "namd"], "namd", "permuted records",
+         "Brock", "oracle", "true risk", *[row for row in compare_arms if row != arm], arm, "permuted records",
          "permuted patients"]
 prob = {row: prob[row] for row in order if row in prob}
 table = pd.DataFrame({row: table1.diagnosis_columns(label, p, patient) for row, p in prob.items()}).T.rename_axis("row")
 table = images.reindex(table.index).join(table)
 table = table.assign(n=len(label), malignant=int(label.sum()), k=[len(p) for p in prob.values()])
-table = table1.beside_the_paper(table, run.synthetic, lpips_weights)
+known_as = beside_paper.paper_rows(arm)
+table = beside_paper.beside_the_paper(table, run.synthetic, lpips_weights, known_as)
 shown = [row for row in prob if "-seed" not in row]        # other training seeds: notebook 07
 
 # %%
 run.table(table.round(6), "table1")
 probabilities.save_probabilities(run.root / "metrics" / "probabilities.parquet", prob, pair_id, patient)
-layout.table1(table.loc[shown], compare_arms)
+paper_table(table.loc[shown], compare_arms)
 
 # %% [markdown]
 # "±" is over K runs of one trained model, as in the paper. Bold is best, underlined second among
@@ -471,7 +474,7 @@ layout.table1(table.loc[shown], compare_arms)
 # depend on a network: other networks do not compare.
 
 # %%
-again = {"real baseline": x1[None], "real follow-up": x2[None], "namd": x2_hat}
+again = {"real baseline": x1[None], "real follow-up": x2[None], arm: x2_hat}
 read = run.table(table1.judge_spread(label, prob, again, judges[1:]), "judges")
 print(f"judges trained: {judge_seeds}" + (": their spread is not known" if judge_seeds == 1 else ""))
 read.round(3)
@@ -482,7 +485,7 @@ read.round(3)
 
 # %%
 n_text = f"n = {len(label)}, {int(label.sum())} malignant, 95 % intervals over {len(set(patient))} patients"
-run.figure(layout.row_forests(table.loc[shown], n_text, run.synthetic), "table1_auroc")
+run.figure(forests.row_forests(table.loc[shown], n_text, run.synthetic, bold=arm), "table1_auroc")
 
 # %% [markdown]
 # **What to see.** The dashed line is the real baseline. A generator earns its place right of it. If
@@ -494,12 +497,12 @@ run.figure(layout.row_forests(table.loc[shown], n_text, run.synthetic), "table1_
 # by patient. The mean over runs compares rows of any K; the K-mean adds DeLong's test.
 
 # %%
-found = run.table(differences.differences(label, prob, values, counts, patient), "differences")
+found = run.table(differences.differences(label, prob, values, counts, patient, arm), "differences")
 found = found[found["row"].isin(shown)]
-layout.difference_cells(found)
+cells.difference_cells(found)
 
 # %%
-run.figure(layout.difference_forests(found, "namd", n_text, run.synthetic), "differences")
+run.figure(forests.difference_forests(found, arm, n_text, run.synthetic), "differences")
 
 # %% [markdown]
 # **What to see.** An interval across 0 is *undecided*. The paper's order puts *real baseline* left
@@ -519,7 +522,7 @@ gaps = differences.gaps(label, prob, [*compare_arms, *ceilings[1:], "direct"], c
 run.table(gaps, "gaps").round(3)
 
 # %%
-scores = {row: prob[row].mean(0) for row in ("real baseline", "real follow-up", "namd", "direct")}
+scores = {row: prob[row].mean(0) for row in ("real baseline", "real follow-up", arm, "direct")}
 run.figure(curves.roc_and_pr(label, scores, synthetic=run.synthetic), "roc_and_pr")
 
 # %% [markdown]
@@ -538,10 +541,10 @@ run.figure(curves.reliability(label, scores, synthetic=run.synthetic, patient=pa
 # A slope $b$ below 1 is overconfident; an intercept $a$ (at $b = 1$) above 0 calls too few.
 
 # %%
-free = intervals.resample_counts(0 * label, n_boot, seed, "calibration", patient=patient)   # prevalence varies too
+free = bootstrap.resample_counts(0 * label, n_boot, seed, "calibration", patient=patient)   # prevalence varies too
 fits = {row: calibration.calibration(label, prob[row].mean(0), free) for row in [*scores, "Brock"]}
 fits = run.table(pd.DataFrame(fits).T.rename_axis("row"), "calibration")
-layout.interval_cells(fits, dict(slope=2, intercept=2)).assign(brier=table.loc[fits.index, "brier"].round(4))
+cells.interval_cells(fits, dict(slope=2, intercept=2)).assign(brier=table.loc[fits.index, "brier"].round(4))
 
 # %% [markdown]
 # Would it help to act on $p$? Whoever works up nodules from threshold $t$ on accepts
@@ -566,13 +569,13 @@ run.figure(drawn, "decision_curves")
 # ## Paper and this run
 
 # %%
-wanted = [("real baseline", "auroc"), ("real follow-up", "auroc"), ("real follow-up", "auprc"), ("namd", "auroc"),
-          ("namd", "auprc"), ("namd", "lpips"), ("namd", "fid")]
-share = gaps[(gaps["row"] == "namd") & (gaps["ceiling"] == "real follow-up")].iloc[0]
-gap_row = dict(quantity="gap closed, namd", paper=PAPER["gap_closed_auroc"], n=len(label), k=k_runs,
+wanted = [("real baseline", "auroc"), ("real follow-up", "auroc"), ("real follow-up", "auprc"), (arm, "auroc"),
+          (arm, "auprc"), (arm, "lpips"), (arm, "fid")]
+share = gaps[(gaps["row"] == arm) & (gaps["ceiling"] == "real follow-up")].iloc[0]
+gap_row = dict(quantity=f"gap closed, {arm}", paper=PAPER["gap_closed_auroc"], n=len(label), k=k_runs,
                here=f"{share['value']:.2f} [{share['low']:.2f}, {share['high']:.2f}]",
                comparable=not run.synthetic, why="phantom data" if run.synthetic else "")
-run.panel([table1.panel_row(table, *pair, run.synthetic, lpips_weights) for pair in wanted] + [gap_row])
+run.panel([beside_paper.panel_row(table, *pair, run.synthetic, lpips_weights, known_as) for pair in wanted] + [gap_row])
 
 # %% [markdown]
 # On phantom data the cohort's law decides what can be found: only the share of the oracle's gap is
@@ -589,7 +592,7 @@ run.panel([table1.panel_row(table, *pair, run.synthetic, lpips_weights) for pair
 # #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
-p_namd, measures = prob["namd"].mean(0), (metrics.auroc, metrics.auprc, metrics.brier)
+p_namd, measures = prob[arm].mean(0), (metrics.auroc, metrics.auprc, metrics.brier)
 {f.__name__: [round(f(label, p), 4) for p in (p_namd, p_namd**2)] for f in measures}
 
 # %% [markdown]
@@ -677,5 +680,5 @@ table.loc[compare_arms, ["auroc_mean", "auroc_kmean"]].round(4)
 # - McWilliams et al. 2013: the Brock model. Obuchowski 1997: AUROC with several nodules a patient.
 
 # %%
-run.finish(auroc_namd=table.loc["namd", "auroc_mean"], auroc_baseline=table.loc["real baseline", "auroc_mean"],
+run.finish(auroc_namd=table.loc[arm, "auroc_mean"], auroc_baseline=table.loc["real baseline", "auroc_mean"],
            auroc_follow_up=table.loc["real follow-up", "auroc_mean"], gap_closed=float(share["value"]))

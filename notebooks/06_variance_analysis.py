@@ -53,6 +53,7 @@ k_runs: int = 4                        # K of notebook 05 (App. D: 20)
 var_nodules: int = 50                  # nodules of Figure 5 (App. D)
 var_runs: int = 30                     # runs of Figure 5: beyond 20, to see a plateau at 20
 n_boot: int = 1000                     # bootstrap resamples of the patients
+arm: str = "namd"                      # the row that is NAMD
 
 # %% [markdown]
 # `start` reads the cell above and prints the stamp of this run.
@@ -66,8 +67,8 @@ from scipy.stats import spearmanr
 
 from namd.data.cohort import Cohort
 from namd.evaluation.figures import plots, variance_figures
-from namd.evaluation.stats import boundary, intervals, levels, metrics, referral, variance
-from namd.evaluation.tables import probabilities, section43
+from namd.evaluation.stats import bootstrap, boundary, intervals, metrics, referral, seeds_and_patients, variance
+from namd.evaluation.tables import probabilities, uncertainty_claims
 from namd.forecasters import drawing
 from namd.forecasters.namd import NAMD
 from namd.ground.paper import PAPER
@@ -93,13 +94,12 @@ run = start("06_variance_analysis", globals())
 test = Cohort.open(run.need("cohort", made_by="01")).split("test")
 x1, x2 = test.images(image_size, window_low, window_high)
 label, pair_id, patient = test.label, list(test.table.index), test.patient
-run.need("samples/namd.npy", made_by="05")
-x2_hat = drawing.load_row(run.root / "samples", "namd")
+x2_hat = drawing.load_row(run.need(f"samples/{arm}.npy", made_by="05").parent, arm)
 x2_hat.shape
 
 # %%
 judged = pd.read_parquet(run.need("metrics/probabilities.parquet", made_by="05"))
-trained = probabilities.training_seeds(judged["row"], "namd")           # "namd" first
+trained = probabilities.training_seeds(judged["row"], arm)              # its own first
 prob_all = probabilities.stack(judged, trained, pair_id)
 prob = prob_all[0]
 pd.DataFrame(prob[:, :5].round(3), columns=pair_id[:5])
@@ -165,7 +165,7 @@ table.describe().round(4)
 # confident, and *correct* when the error is below 0.5.
 
 # %%
-error_cut, unsure = section43.ERROR_CUT, section43.UNSURE            # 0.5 and a quarter
+error_cut, unsure = uncertainty_claims.ERROR_CUT, uncertainty_claims.UNSURE            # 0.5 and a quarter
 var_cut = float(table["prob_var"].quantile(1 - unsure))
 regime = variance.regimes(table["error"], table["prob_var"], error_cut, var_cut)
 cells = pd.crosstab(regime, table["label"]).reindex(variance.REGIMES, fill_value=0)
@@ -185,12 +185,12 @@ run.figure(fig, "fig3_error_and_variance")
 # of the middle one with the outer two. One table of patient resamples serves every interval below.
 
 # %%
-resamples = levels.resample(label, len(trained), n_boot, seed, "variance", patient=patient)
+resamples = seeds_and_patients.resample(label, len(trained), n_boot, seed, "variance", patient=patient)
 counts = resamples.counts                                             # (n_boot, N)
 third = np.minimum((table["error"] * 3).astype(int), 2).to_numpy()    # 0, 1, 2
 spread_of_p = table["prob_var"].to_numpy()
-rise = variance.contrast(spread_of_p, third == 1, third == 0, counts)
-fall = variance.contrast(spread_of_p, third == 1, third == 2, counts)
+rise = bootstrap.contrast(spread_of_p, third == 1, third == 0, counts)
+fall = bootstrap.contrast(spread_of_p, third == 1, third == 2, counts)
 pd.DataFrame([rise, fall], ["middle - low error", "middle - high error"], ["value", "low", "high"])
 
 # %% [markdown]
@@ -202,7 +202,7 @@ pd.DataFrame([rise, fall], ["middle - low error", "middle - high error"], ["valu
 
 # %%
 confident = (table["prob_var"] <= var_cut).to_numpy(dtype=float)
-benign_lead = variance.contrast(confident, label == 0, label == 1, counts)
+benign_lead = bootstrap.contrast(confident, label == 0, label == 1, counts)
 print("confident: benign {:.2f}, malignant {:.2f}".format(*(confident[label == v].mean() for v in (0, 1))))
 print("difference {:+.2f} [{:+.2f}, {:+.2f}]".format(*benign_lead))
 
@@ -300,8 +300,8 @@ run.figure(fig, "boundary")
 # %%
 width = boundary.RING_MM
 zones = boundary.profile(pixel_var, distance, (-np.inf, -width, width, np.inf))      # (N, 3)
-edge_inside = variance.mean_interval(zones[:, 1] - zones[:, 0], counts)
-edge_outside = variance.mean_interval(zones[:, 1] - zones[:, 2], counts)
+edge_inside = bootstrap.mean_interval(zones[:, 1] - zones[:, 0], counts)
+edge_outside = bootstrap.mean_interval(zones[:, 1] - zones[:, 2], counts)
 ring = boundary.share_within(pixel_var, distance, [width], counts).iloc[0]
 ring_share, ring_lead = ring[["share", "low", "high"]].to_numpy(), ring[["lead", "lead_low", "lead_high"]].to_numpy()
 print("ring: {:.2f} [{:.2f}, {:.2f}] of the variance".format(*ring_share), f"on {ring.flat:.2f} of the area")
@@ -315,9 +315,9 @@ print("half of the variance lies within", np.interp(0.5, within["share"], within
 # %%
 mean_error = pixel_error.mean((1, 2))                                # (N,) window units
 correct, _, incorrect = (regime == name for name in variance.REGIMES)
-gap, low, high = variance.contrast(mean_error, correct, incorrect, counts)
-margin = section43.ALIKE * mean_error.mean()
-alike = section43.alike(gap, low, high, margin)                      # margin - |gap|, low, high
+gap, low, high = bootstrap.contrast(mean_error, correct, incorrect, counts)
+margin = uncertainty_claims.ALIKE * mean_error.mean()
+alike = uncertainty_claims.alike(gap, low, high, margin)                      # margin - |gap|, low, high
 print(f"correct - incorrect {gap:+.4f} [{low:+.4f}, {high:+.4f}], margin {margin:.4f} (window units)")
 
 # %% [markdown]
@@ -327,8 +327,8 @@ print(f"correct - incorrect {gap:+.4f} [{low:+.4f}, {high:+.4f}], margin {margin
 
 # %%
 fixed_share = spearmanr(mean_error, table["error"]).statistic ** 2
-drawn = intervals.rank_correlation_draws(mean_error, table["error"], counts) ** 2
-print("squared rank correlation {:.3f} [{:.3f}, {:.3f}]".format(fixed_share, *intervals.percentile_interval(drawn)))
+drawn = bootstrap.rank_correlation_draws(mean_error, table["error"], counts) ** 2
+print("squared rank correlation {:.3f} [{:.3f}, {:.3f}]".format(fixed_share, *bootstrap.percentile_interval(drawn)))
 
 # %% [markdown]
 # ## 5 · Count the runs that are needed
@@ -360,7 +360,7 @@ check("k: pairs reach half of it", np.isclose(divided_by_k, four.var(ddof=1) / 2
 # Noise is keyed by (seed, nodule), so run 0, drawn once more, must be run 0 of notebook 05.
 
 # %%
-chosen = section43.one_a_patient(patient, var_nodules, seed, "figure 5")
+chosen = uncertainty_claims.one_a_patient(patient, var_nodules, seed, "figure 5")
 n_shown = len(chosen)
 makers = {f"figure 5 {row}": partial(NAMD, run.need(f"arms/{row}/namd", made_by="04").parent, run.p) for row in trained}
 seeds = drawing.run_seeds(1) + drawing.run_seeds(max(var_runs, k_runs))[k_runs:]
@@ -379,7 +379,7 @@ extra = np.array([[judge.prob(images).numpy() for images in new[1:]] for new in 
 prob_shown, *_ = shown_all = np.concatenate([prob_all[:, :, chosen], extra], axis=1)  # (R, var_runs, n_shown)
 
 # %%
-tolerance, k_max = section43.TOLERANCE, len(prob_shown)
+tolerance, k_max = uncertainty_claims.TOLERANCE, len(prob_shown)
 running = variance.running_variance(prob_shown)                      # (k_max, n_shown)
 k_at = min(PAPER["running_variance_plateau"], 2 * k_max // 3)
 share = {f"judged against run {k}": variance.settled(running[:k], tolerance) for k in (k_max, k_at)}
@@ -433,7 +433,8 @@ def panel(name, values, ks, target, statistic, theory=None, **options):
 
 grid, ks, ks_all = np.arange(2, 61), np.arange(1, k_max // 2 + 1), np.arange(1, k_runs // 2 + 1)
 panels = [
-    panel("mean p", prob_shown, ks, section43.TARGET, lambda v: v.mean(0), lambda k: np.sqrt(running[-1].mean() / k)),
+    panel("mean p", prob_shown, ks, uncertainty_claims.TARGET, lambda v: v.mean(0),
+          lambda k: np.sqrt(running[-1].mean() / k)),
     panel("Var(p), relative", prob_shown, ks[1:], tolerance, lambda v: v.var(0, ddof=1),
           lambda k: np.sqrt(2 / (k - 1)), relative=True),
     panel("AUROC of mean p", prob, ks_all, 0.005, lambda v: intervals.placements(label, v.mean(0))[0].mean()),
@@ -448,8 +449,8 @@ run.figure(fig, "run_precision")
 # after its last dot is too hopeful.
 
 # %%
-paper_k, target = PAPER["running_variance_plateau"], section43.TARGET
-mean_var = np.array(variance.mean_interval(table["prob_var"], counts))       # value, low, high
+paper_k, target = PAPER["running_variance_plateau"], uncertainty_claims.TARGET
+mean_var = np.array(bootstrap.mean_interval(table["prob_var"], counts))       # value, low, high
 k_mean = np.ceil(mean_var / target**2).astype(int)
 k_auroc = ks_all[-1] * (panels[2]["measured"][-1] / panels[2]["target"]) ** 2
 k_text = "{} [{}, {}] / ".format(*k_mean) + f"{1 + 2 / tolerance**2:.0f} / {np.ceil(k_auroc):.0f}"
@@ -507,21 +508,21 @@ print("AUROC gained: {:+.3f} [{:+.3f}, {:+.3f}]".format(*gain), quarter[["error"
 # find our numbers, then it reads the other models.
 
 # %%
-show(section43.measure)
+show(uncertainty_claims.measure)
 
 # %%
-found = [section43.measure(p, label, *maps(drawing.load_row(run.root / "samples", row)), distance, counts)
+found = [uncertainty_claims.measure(p, label, *maps(drawing.load_row(run.root / "samples", row)), distance, counts)
          for row, p in zip(trained, prob_all, strict=True)]
-settled_all = np.array([section43.settled_at(p, k_at) for p in shown_all])     # (R, n_shown)
+settled_all = np.array([uncertainty_claims.settled_at(p, k_at) for p in shown_all])     # (R, n_shown)
 
 # %%
 by_hand = dict(rise=rise, fall=fall, benign_confident=benign_lead, boundary_inside=edge_inside,
                boundary_outside=edge_outside, ring_lead=ring_lead, ring_most=ring_share - 0.5, error_maps=alike,
                both_labels=[(cells == 0).to_numpy().sum()], pixel_diagnosis=[0.5 - fixed_share],
                mean_known=[target - np.sqrt(mean_var[0] / paper_k)], referral=gain, plateau=majority)
-by_seed = pd.DataFrame({row: section43.over_training([found[r]], settled_all[r:r + 1], resamples.weights)
+by_seed = pd.DataFrame({row: uncertainty_claims.over_training([found[r]], settled_all[r:r + 1], resamples.weights)
                         for r, row in enumerate(trained)}).map(lambda three: three[0]).rename_axis("id")
-same = [np.isclose(by_seed["namd"][name], value[0], equal_nan=True) for name, value in by_hand.items()]
+same = [np.isclose(by_seed[arm][name], value[0], equal_nan=True) for name, value in by_hand.items()]
 check("thirteen numbers by hand agree with the module", all(same), sum(same))
 
 # %% [markdown]
@@ -535,10 +536,10 @@ check("thirteen numbers by hand agree with the module", all(same), sum(same))
 # of the patients, which the first term holds already; $\kappa$ between 0 and 1 takes it off.
 
 # %%
-show(levels.combine)
+show(seeds_and_patients.combine)
 
 # %%
-over = section43.over_training(found, settled_all, resamples.weights, seed, "figure 5")
+over = uncertainty_claims.over_training(found, settled_all, resamples.weights, seed, "figure 5")
 run.table(by_seed.join(pd.DataFrame(over, ["over all", "low", "high"]).T), "claims_by_seed").round(4)
 
 # %% [markdown]
@@ -546,7 +547,7 @@ run.table(by_seed.join(pd.DataFrame(over, ["over all", "low", "high"]).T), "clai
 # cells are counted, in the model that has most. The verdicts concern this run and its data source.
 
 # %%
-claims = section43.table(over, len(trained)).assign(n=label.size, k=k_runs)
+claims = uncertainty_claims.table(over, len(trained)).assign(n=label.size, k=k_runs)
 claims.loc[claims.index.str.contains("boundary|ring_"), "n"] = np.isfinite(diameter_mm).sum()
 claims.loc["plateau", ["n", "k"]] = n_shown, k_max
 run.table(claims, "claims_variance").drop(columns="claim").round(4)
@@ -572,7 +573,7 @@ run.panel([
     dict(quantity="pixel error, correct - incorrect", paper="no clear distinction (Sec. 4.3)",
          here=shown(*over["error_gap"]), **common),
     dict(quantity="ring's share, minus 1/2", paper="predominant (Sec. 4.3)", here=shown(*over["ring_most"]), **common),
-    dict(quantity="K needed, row namd: mean p / Var(p) / AUROC", paper=f"{paper_k} (App. D)", here=k_text, **common),
+    dict(quantity=f"K needed, row {arm}: mean p / Var(p) / AUROC", paper=f"{paper_k} (App. D)", here=k_text, **common),
     dict(quantity="AUROC gained by referring a quarter", paper="not reported", here=shown(*over["referral"]), **common),
 ])
 
@@ -627,8 +628,9 @@ pd.crosstab(pd.Series(regime, name="top quarter"), pd.Series(fixed, name="sd abo
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 k, broken = np.arange(2, k_max + 1), variance.running_variance(prob_shown, ddof=0)
 medians = pd.DataFrame({"by k - 1": np.median(running[1:], axis=1), "by k": np.median(broken[1:], axis=1)}, index=k)
-ax = medians.plot(figsize=(5, 3), xlabel="runs k", ylabel="median Var(p)", title=f"n = {n_shown} test nodules")
-plots.finish(ax.figure, synthetic=run.synthetic).set_layout_engine("constrained")
+with plots.look():
+    ax = medians.plot(figsize=(5, 3), xlabel="runs k", ylabel="median Var(p)", title=f"n = {n_shown} test nodules")
+    plots.finish(ax.figure, synthetic=run.synthetic).set_layout_engine("constrained")
 check("the ratio is (k - 1) / k: 95 % at k = 20", np.allclose(medians["by k"] / medians["by k - 1"], 1 - 1 / k))
 
 # %% [markdown]

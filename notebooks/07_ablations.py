@@ -47,7 +47,8 @@ window_high: int = 400           # HU shown as +1
 align_latent: str = "flat"       # the latent Eq. 2 compares: flat or pooled
 k_runs: int = 4                  # K of notebook 05 (App. D: 20)
 n_boot: int = 1000               # bootstrap resamples of the patients
-compare_arms: list = ["namd", "no_align_no_pred"]  # the first is the reference (Table 1)
+arm: str = "namd"                # the row that is NAMD: the reference
+compare_arms: list = ["namd", "no_align_no_pred"]  # rows of Table 1
 
 # %% [markdown]
 # `start` reads the cell above and prints the stamp of this run.
@@ -64,7 +65,8 @@ from sklearn.manifold import trustworthiness
 
 from namd.data.cohort import Cohort
 from namd.evaluation.figures import plots
-from namd.evaluation.stats import intervals, latent, levels, metrics, variance
+from namd.evaluation.figures.doses import dose_curves
+from namd.evaluation.stats import bootstrap, intervals, latent, metrics, seeds_and_patients
 from namd.evaluation.tables import doses, probabilities
 from namd.evaluation.tables.claims import PAPER_ARMS
 from namd.evaluation.tables.ledger import ledger, settle
@@ -99,7 +101,8 @@ evaluated = list(dict.fromkeys(judged["row"]))
 files = {file.stem: params.read_layer(file) for file in sorted(paths.ABLATIONS.glob("*.yaml"))}
 if missing := set(compare_arms) - set(evaluated):
     raise UserError(f"{min(missing)} was trained after notebook 05 had run: run 05 again")
-reference, *others = [arm for arm in compare_arms if "-seed" not in arm]
+reference = arm
+others = [name for name in compare_arms if name != reference and "-seed" not in name]
 pd.DataFrame([dict(arm=name, changes=layer, command="" if name in evaluated else f"make ablations PROFILE={run_name}")
               for name, layer in files.items() if not name.startswith("seed")])
 
@@ -115,7 +118,7 @@ def stamp(arm, numbers=order.PER_ARM):
 
 
 stamps = pd.DataFrame({arm: stamp(arm) for arm in compare_arms}).astype(str).drop("arm")
-changed = {arm: list(stamps.index[stamps[arm] != stamps[reference]]) for arm in compare_arms[1:]}
+changed = {arm: list(stamps.index[stamps[arm] != stamps[reference]]) for arm in compare_arms if arm != reference}
 stamps[stamps.nunique(axis=1) > 1]
 
 # %%
@@ -177,29 +180,29 @@ label_4 = np.array([1, 1, 0, 0])
 prob_a = np.array([[0.9, 0.6, 0.3, 0.1], [0.8, 0.2, 0.3, 0.1]])      # (K, N): 4/4 and 3/4 of the pairs
 prob_b = np.array([[0.9, 0.2, 0.3, 0.1], [0.4, 0.2, 0.5, 0.3]])      # 3/4 and 1/4
 by_hand = [np.mean([[p[i] > p[j] for i in (0, 1) for j in (2, 3)] for p in prob]) for prob in (prob_a, prob_b)]
-tiny = levels.resample(label_4, 1, 10, seed, "tiny")
-delta, *_ = levels.estimate(intervals.auroc_draws, label_4, prob_a[None], tiny, minus=prob_b[None])
+tiny = seeds_and_patients.resample(label_4, 1, 10, seed, "tiny")
+delta, *_ = seeds_and_patients.estimate(bootstrap.auroc_draws, label_4, prob_a[None], tiny, minus=prob_b[None])
 check("difference by hand and by the module agree", np.isclose(delta, by_hand[0] - by_hand[1]), delta)
 
 # %%
-show(levels.estimate)
+show(seeds_and_patients.estimate)
 
 # %% [markdown]
 # Now every arm, and beside the arms five controls of notebook 05.
 
 # %%
 table1 = pd.read_csv(run.need("metrics/table1.csv", made_by="05")).set_index("row")
-STATISTICS = {"AUROC": intervals.auroc_draws, "AUPRC": intervals.auprc_draws}
+STATISTICS = {"AUROC": bootstrap.auroc_draws, "AUPRC": bootstrap.auprc_draws}
 
 
 def diagnosis(row):
     """Reference - row in AUROC and AUPRC."""
     prob_a, prob_b = (probabilities.stack(judged, rows, pair_id) for rows in names(row))
     n_train = len(prob_a)
-    resamples = levels.resample(label, n_train, n_boot, seed, "effects", patient=patient)
+    resamples = seeds_and_patients.resample(label, n_train, n_boot, seed, "effects", patient=patient)
     for quantity, statistic in STATISTICS.items():
-        value, low, high = levels.estimate(statistic, label, prob_a, resamples, minus=prob_b)
-        yield dict(row=row, quantity=quantity, value=value, low=low, high=high, over=levels.covers(n_train),
+        value, low, high = seeds_and_patients.estimate(statistic, label, prob_a, resamples, minus=prob_b)
+        yield dict(row=row, quantity=quantity, value=value, low=low, high=high, over=seeds_and_patients.covers(n_train),
                    training_seeds=n_train)
 
 
@@ -231,13 +234,14 @@ def share(ceiling):
     rows = [["real baseline"], names(ceiling)[0], [ceiling]]
     prob = [probabilities.stack(judged, part, pair_id) for part in rows]
     n_train = len(prob[1])
-    resamples = levels.resample(label, n_train, n_boot, seed, "effects", patient=patient)
-    drawn = intervals.gap_closed(*(levels.draws(intervals.auroc_draws, label, part, resamples) for part in prob))
+    resamples = seeds_and_patients.resample(label, n_train, n_boot, seed, "effects", patient=patient)
+    drawn = intervals.gap_closed(*(seeds_and_patients.draws(bootstrap.auroc_draws, label, part, resamples)
+                                   for part in prob))
     means = [np.mean([metrics.auroc(label, p) for p in part.reshape(-1, len(label))]) for part in prob]
     value = intervals.gap_closed(*means)
-    low, high = intervals.percentile_interval(drawn) if np.isfinite(value) else (np.nan, np.nan)
+    low, high = bootstrap.percentile_interval(drawn) if np.isfinite(value) else (np.nan, np.nan)
     return dict(row=ceiling, quantity="gap closed", value=value, low=low, high=high,
-                over=levels.covers(n_train), training_seeds=n_train)
+                over=seeds_and_patients.covers(n_train), training_seeds=n_train)
 
 
 # %% [markdown]
@@ -258,9 +262,9 @@ def alignment(row, with_it, without):
         return []
     prob_a, prob_b = (np.concatenate([probabilities.stack(judged, arm[:n_train], pair_id) for arm in side], axis=1)
                       for side in sides)
-    resamples = levels.resample(label, n_train, n_boot, seed, "effects", patient=patient)
-    value, low, high = levels.estimate(intervals.auroc_draws, label, prob_a, resamples, minus=prob_b)
-    return [dict(row=row, quantity="AUROC", value=value, low=low, high=high, over=levels.covers(n_train),
+    resamples = seeds_and_patients.resample(label, n_train, n_boot, seed, "effects", patient=patient)
+    value, low, high = seeds_and_patients.estimate(bootstrap.auroc_draws, label, prob_a, resamples, minus=prob_b)
+    return [dict(row=row, quantity="AUROC", value=value, low=low, high=high, over=seeds_and_patients.covers(n_train),
                  training_seeds=n_train)]
 
 
@@ -373,11 +377,11 @@ known = np.isfinite(diameter_mm)
 y = np.log(diameter_mm[known])
 pairs = {arm: list(zip(*names(arm), strict=True)) for arm in own_vae}     # (NAMD, arm), one for each training seed
 latents = {}
-for arm in sorted({reference, *(name for each in pairs.values() for pair in each for name in pair)}):
-    vae = load_vae(run.need(f"arms/{arm}/vae", made_by="02")).to(run.device).eval()
+for name in sorted({reference, *(name for each in pairs.values() for pair in each for name in pair)}):
+    vae = load_vae(run.need(f"arms/{name}/vae", made_by="02")).to(run.device).eval()
     with torch.no_grad():
         z = torch.cat([vae.encode(x.to(run.device)).cpu() for x in x1[known].split(200)])
-    latents[arm] = latent.views(z.numpy())
+    latents[name] = latent.views(z.numpy())
 {view: z.shape for view, z in latents[reference].items()}
 
 # %% [markdown]
@@ -390,13 +394,13 @@ def order(view, kind):
     y_hat = {arm: latent.out_of_fold(z[view], y, kind, seed=seed, patient=patient[known]) for arm, z in latents.items()}
     score = {arm: latent.r2(y, values) for arm, values in y_hat.items()}
     for arm, each in pairs.items():
-        resamples = levels.resample(label[known], len(each), n_boot, seed, "order", patient=patient[known])
+        resamples = seeds_and_patients.resample(label[known], len(each), n_boot, seed, "order", patient=patient[known])
         drawn = {a: latent.r2_draws(y, y_hat[a], resamples.counts) for pair in each for a in pair}
-        value, low, high = levels.interval(np.array([score[a] - score[b] for a, b in each]),
+        value, low, high = seeds_and_patients.interval(np.array([score[a] - score[b] for a, b in each]),
                                            np.array([drawn[a] - drawn[b] for a, b in each]), resamples.weights)
         yield dict(arm=arm, latent=view, reader=kind, r2_reference=score[reference], r2_arm=score[arm], n=len(y),
-                   value=value, low=low, high=high, verdict=variance.verdict(low, high), over=levels.covers(len(each)),
-                   training_seeds=len(each))
+                   value=value, low=low, high=high, verdict=intervals.verdict(low, high),
+                   over=seeds_and_patients.covers(len(each)), training_seeds=len(each))
 
 
 columns = "arm latent reader r2_reference r2_arm n value low high verdict over training_seeds".split()
@@ -429,7 +433,7 @@ curves = pd.concat([doses.against(ladder, found.set_index("arm"), reference, nam
                     (("AUROC", auroc_at), (f"R2 of log diameter, {align_latent}", order_at))])
 if len(ladder):
     title = f"n = {len(label)} test nodules, 95 % over patients, and over training seeds where an arm has several"
-    run.figure(doses.figure(run.table(curves, "doses"), reference, title, run.synthetic), "doses")
+    run.figure(dose_curves(run.table(curves, "doses"), reference, title, run.synthetic), "doses")
 else:
     print(f"This run has one dose of each: make ablations PROFILE={run_name}")
 
@@ -487,7 +491,7 @@ run.figure(drawn(other_view), "fig2_other_view")
 # %%
 effect, low, high = effects.set_index(["row", "quantity"]).loc[("real baseline", "AUROC"), ["value", "low", "high"]]
 by_hand = "holds" if low > 0 else "fails" if high < 0 else "undecided"
-claims = ledger(run.root, parts, notebooks=("05", "07"))
+claims = ledger(run.root, reference, parts, notebooks=("05", "07"))
 row = claims.set_index("id").loc["gain"]
 check("effect by hand and in the ledger agree", np.isclose(row["effect"], effect), round(effect, 4))
 check("verdict by hand and in the ledger agree", row["verdict"] == by_hand, by_hand)

@@ -87,6 +87,7 @@ eval_lpips_net: str = "alex"             # LPIPS backbone
 lpips_weights: str = "random"            # its weights: imagenet, or random and seeded
 eval_inception: str = ""                 # Inception weights for the paper's FID; empty: judge's only
 n_boot: int = 1000                       # bootstrap resamples of the patients
+arm: str = "namd"                        # the row that is NAMD
 compare_arms: list = ["namd", "no_align_no_pred"]  # rows of notebook 05
 
 # %%
@@ -102,11 +103,12 @@ import pandas as pd
 import torch
 
 from namd.data.cohort import Cohort
-from namd.evaluation.figures import plots
-from namd.evaluation.stats import intervals
+from namd.evaluation.figures import forests, plots, training_and_cost
+from namd.evaluation.stats import bootstrap
 from namd.evaluation.stats.inception import load as load_inception
-from namd.evaluation.tables import comparators, differences, layout, probabilities, table1
+from namd.evaluation.tables import beside_paper, cells, comparators, differences, probabilities, table1
 from namd.evaluation.tables.ledger import ledger
+from namd.evaluation.tables.table1_layout import paper_table
 from namd.forecasters import drawing, flow
 from namd.forecasters import registry as compared
 from namd.forecasters.controls import CopyBaseline, MeanFollowUp
@@ -287,7 +289,7 @@ tuned.assign(loss=tuned.val_loss.round(4).astype(str) + np.where(tuned.chosen, "
 # %%
 learnt = {f"{name}, {stage}": pd.read_csv(folders[name] / f"history_{stage}.csv")
           for name, stage in tuned.groupby(["system", "stage"], sort=False).groups}
-run.figure(comparators.histories(learnt, "Validation loss of every stage", run.synthetic), "comparator_training")
+run.figure(training_and_cost.histories(learnt, "Validation loss of every stage", run.synthetic), "comparator_training")
 
 # %% [markdown]
 # **What to see.** Each curve should fall and flatten. One that falls steeply at its end wants more
@@ -312,8 +314,8 @@ x1_val, x2_val = val.images(*crop)
 mean_follow_up = MeanFollowUp()
 mean_follow_up.fit(cohort.split("train"), p)
 makers, paper_names = compared.makers(run.root, p, keys)
-namd = partial(NAMD, run.need("arms/namd/namd", made_by="04").parent, p)
-controls = {"copy-baseline": CopyBaseline, "mean follow-up": lambda: mean_follow_up, "namd": namd}
+namd = partial(NAMD, run.need(f"arms/{arm}/namd", made_by="04").parent, p)
+controls = {"copy-baseline": CopyBaseline, "mean follow-up": lambda: mean_follow_up, arm: namd}
 change = comparators.change_on_validation(controls | makers, x1_val, x2_val, val.ehr, [1, 2])
 run.table(change, "comparator_validation").round(3)
 
@@ -338,7 +340,7 @@ drawing.draw_rows(makers, x1, test.ehr, seeds, run.root / "samples", eval_batch,
 # %%
 rng = np.random.default_rng(seed)
 six = np.concatenate([rng.permutation(np.flatnonzero(label == v))[:3] for v in (1, 0)])
-drawn = {row: drawing.load_row(run.root / "samples", row)[0] for row in ["namd", *makers]}
+drawn = {row: drawing.load_row(run.root / "samples", row)[0] for row in [arm, *makers]}
 grid = [[x1[i, 0], x2[i, 0], *(images[i, 0] for images in drawn.values())] for i in six]
 names = [f"{'malignant' if label[i] else 'benign'}\n{pair_id[i]}" for i in six]
 fig = plots.image_grid(grid, ["x1", "x2", *drawn], names, f"One draw of every row, six of n = {len(label)}",
@@ -358,19 +360,19 @@ run.figure(fig, "comparator_grid")
 judge = load_judge(run.need("judge", made_by="05")).to(run.device)
 net = perceptual(eval_lpips_net, lpips_weights, seed).to(run.device)
 inception_net = load_inception(eval_inception).to(run.device) if eval_inception else None
-prob, values = table1.score_rows(run.root / "samples", ["namd", *makers], x1, x2, judge, net, threads, eval_workers,
+prob, values = table1.score_rows(run.root / "samples", [arm, *makers], x1, x2, judge, net, threads, eval_workers,
                                  inception_net)
 
 # %%
 old = pd.read_csv(run.need("metrics/table1.csv", made_by="05")).set_index("row")
 beside = {"table1_digest": old.pop("digest").iloc[0]}      # the rows below stand beside this very table
 readings = pd.read_parquet(run.need("metrics/probabilities.parquet", made_by="05"))
-apart = np.abs(probabilities.stack(readings, ["namd"], pair_id)[0] - prob["namd"]).max()
+apart = np.abs(probabilities.stack(readings, [arm], pair_id)[0] - prob[arm]).max()
 check("the judge reads every image of NAMD as in notebook 05", apart < 0.01, float(apart))
 new = pd.DataFrame({row: table1.diagnosis_columns(label, prob[row], patient) for row in makers}).T.rename_axis("row")
 new = table1.image_columns({row: values[row] for row in makers}).join(new)
 new = new.assign(n=len(label), malignant=int(label.sum()), k=[len(prob[row]) for row in new.index])
-new = table1.beside_the_paper(new, run.synthetic, lpips_weights, paper_names)
+new = beside_paper.beside_the_paper(new, run.synthetic, lpips_weights, paper_names)
 run.table(new.assign(**beside), "comparators")
 by_row = {row: prob[row] for row in makers}
 probabilities.save_probabilities(run.root / "metrics" / "comparator_probabilities.parquet", by_row, pair_id, patient)
@@ -378,20 +380,20 @@ probabilities.save_probabilities(run.root / "metrics" / "comparator_probabilitie
 # %%
 whole = pd.concat([old.drop(columns="run_name"), new]).fillna({"paper_row": "", "comparable": ""})
 whole = whole[["-seed" not in row for row in whole.index]]
-layout.table1(whole, [*compare_arms, *makers])
+paper_table(whole, [*compare_arms, *makers])
 
 # %% [markdown]
 # Overlapping intervals decide nothing; the rows share their patients. NAMD subtracted, patient by
 # patient:
 
 # %%
-counts = intervals.resample_counts(label, n_boot, seed, "table1", patient=patient)          # as in notebook 05
-found = run.table(differences.differences(label, prob, values, counts, patient), "comparator_differences")
-layout.difference_cells(found)
+counts = bootstrap.resample_counts(label, n_boot, seed, "table1", patient=patient)          # as in notebook 05
+found = run.table(differences.differences(label, prob, values, counts, patient, arm), "comparator_differences")
+cells.difference_cells(found)
 
 # %%
 n_text = f"n = {len(label)}, {int(label.sum())} malignant, 95 % intervals over {len(set(patient))} patients"
-run.figure(layout.difference_forests(found, "namd", n_text, run.synthetic), "comparator_forests")
+run.figure(forests.difference_forests(found, arm, n_text, run.synthetic), "comparator_forests")
 
 # %% [markdown]
 # **What to see.** Left of 0 NAMD is ahead in AUROC, right of 0 behind; an interval across 0 decides
@@ -403,7 +405,7 @@ costs = pd.concat([compared.costs(makers, *one), compared.costs_of_namd(namd, ru
 run.table(costs, "comparator_costs").round(1)
 
 # %%
-run.figure(comparators.cost_against_auroc(whole, costs, n_text, run.synthetic), "cost_against_auroc")
+run.figure(training_and_cost.cost_against_auroc(whole, costs, n_text, run.synthetic), "cost_against_auroc")
 
 # %% [markdown]
 # **What to see.** The best place is up and left. A row on the dashed line gives nothing that the real
@@ -414,7 +416,7 @@ run.figure(comparators.cost_against_auroc(whole, costs, n_text, run.synthetic), 
 # what is NAMD's own is the first line of each:
 
 # %%
-record = run.table(comparators.record_controls(label, prob, counts).assign(**beside), "record_controls")
+record = run.table(comparators.record_controls(label, prob, counts, arm).assign(**beside), "record_controls")
 record[["row", "beside", "value", "low", "high"]].round(3)
 
 # %% [markdown]
@@ -423,8 +425,8 @@ record[["row", "beside", "value", "low", "high"]].round(3)
 
 # %%
 theirs = [row for row, paper in paper_names.items() if paper]
-run.table(comparators.against_best(label, prob, theirs, counts).assign(**beside), "best_system")
-claims = ledger(run.root, notebooks=("05", "08")).set_index("id")
+run.table(comparators.against_best(label, prob, theirs, counts, arm).assign(**beside), "best_system")
+claims = ledger(run.root, arm, notebooks=("05", "08")).set_index("id")
 shown = ["claim", "effect", "low", "high", "verdict", "why"]
 ids = ["best", "lpips_best", "fid_best", "sd15_report", "sd15_record", "imageflownet_record", "imageflownet_gain"]
 claims.loc[ids, shown].style.set_properties(**WIDE)
@@ -433,9 +435,9 @@ claims.loc[ids, shown].style.set_properties(**WIDE)
 # ## Paper and this run
 
 # %%
-known_as = paper_names | {"namd": "NAMD"}
-run.panel([table1.panel_row(whole, row, "auroc", run.synthetic, lpips_weights, known_as)
-           for row in ["namd", *makers] if known_as[row]])
+known_as = paper_names | {arm: "NAMD"}
+run.panel([beside_paper.panel_row(whole, row, "auroc", run.synthetic, lpips_weights, known_as)
+           for row in [arm, *makers] if known_as[row]])
 
 # %% [markdown]
 # The order of rows on a phantom says how these systems deal with the phantom's law, with small
@@ -522,5 +524,5 @@ edge[["system", "stage", "lr", "val_loss"]]
 # - Liu et al. (2024), *ImageFlowNet*. Puglisi, Alexander, Ravì (2024), *BrLP*.
 
 # %%
-run.finish(auroc={row: float(np.mean(whole.loc[row, "auroc_mean"])) for row in ["namd", *makers]},
+run.finish(auroc={row: float(np.mean(whole.loc[row, "auroc_mean"])) for row in [arm, *makers]},
            delta_rmae_val=change["delta_rmae"].to_dict(), costs=costs.to_dict("index"))

@@ -35,12 +35,16 @@ def reading(path, number):
                            f" notebook {number} again (`python -m namd run {number}`).") from error
 
 
-def read_table(path, number) -> pd.DataFrame:
-    """A CSV or parquet file of a run; `number` and errors as in `reading`."""
+def read_table(path, number, *columns) -> pd.DataFrame:
+    """A CSV or parquet file of a run, with `columns` filled in every line; `number` and errors as in `reading`."""
     with reading(path, number):
         if not path.is_file():              # pandas would read a folder as a table in parts
             raise ValueError("it is no file")
-        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        found = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        lacking = [name for name in columns if name not in found or found[name].isna().any()]
+        if lacking:
+            raise ValueError(f"it lacks {', '.join(lacking)}")
+        return found
 
 
 def read_json(path, number, *keys) -> dict:

@@ -36,7 +36,7 @@ def of_a_kernel(environ, threads, folder):
     kept = {name: value for name, value in of_a_job(environ).items() if name in NEEDED or not PERSONAL.match(name)}
     own = {name: str(folder) for name in FOLDERS} | dict.fromkeys(THREADS if threads else (), str(threads))
     return kept | own | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONHASHSEED": "0",
-                         "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+                         "MATPLOTLIBRC": os.devnull, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 from namd.data.dicom.nodule import Nodule
 from namd.data.dicom.secondary import RESEARCH_ONLY, SYNTHETIC, write_secondary
 from namd.data.images import MM_PER_PX
+from namd.evaluation.figures.plots import look
 from namd.evaluation.figures.prediction import follow_up_grid, spread_maps, to_hu
 from namd.ground.files import replacing
 from namd.predict.draw import Prediction, core_hu
@@ -72,6 +73,6 @@ def write(out: Path, arm: FinishedArm, found: Prediction, said: dict) -> None:
 
 def _save(fig, path: Path, about: dict) -> None:
     """`fig` as a PNG with its name and `about` inside."""
-    with replacing(path) as aside:
+    with look(), replacing(path) as aside:
         fig.savefig(aside, dpi=150, format="png", metadata={"Title": path.stem, **about})
     plt.close(fig)

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from IPython.display import HTML, Code, display
 
-from namd.evaluation.figures import alt
+from namd.evaluation.figures import alt, plots
 from namd.ground import keys, marks, order, precision, process, provenance, slices, sources
 from namd.ground.errors import DamagedError, UserError
 from namd.ground.files import replacing, write_json
@@ -213,9 +213,10 @@ class Run:
             return
         path, text = self.dir / "figures" / f"{name}.png", alt.describe(fig, name)
         about = {"Title": name, "Description": text, "Source": f"run {self.p.run_name}, digest {self.digest}"}
-        with replacing(path) as aside:
+        with plots.look(), replacing(path) as aside:
             fig.savefig(aside, dpi=150, bbox_inches="tight", metadata=about)
-        display(fig, metadata={"image/png": {"alt": text}})
+        with plots.look():
+            display(fig, metadata={"image/png": {"alt": text}})
         plt.close(fig)
 
     def table(self, df, name):

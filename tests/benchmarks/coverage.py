@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest, norm
 
-from namd.evaluation.stats import intervals, levels
+from namd.evaluation.stats import bootstrap, intervals, seeds_and_patients
 from namd.ground.paper import PAPER
 from namd.ground.paths import REPO
 from namd.ground.seeding import numpy_rng
@@ -52,37 +52,37 @@ def intervals_of(scores, lifts, key):
     """Every interval of one cohort beside its truth: yields (quantity, method, truth, low, high)."""
     first = {name: runs[0] for name, runs in scores.items()}                # one trained model, (K, N)
     auroc = {name: norm.cdf(d[0] / np.sqrt(2)) for name, d in lifts.items()}
-    resamples = levels.resample(LABEL, N_TRAIN, N_BOOT, key)
+    resamples = seeds_and_patients.resample(LABEL, N_TRAIN, N_BOOT, key)
     base, follow, ablation, namd = (first[name] for name in ("baseline", "follow-up", "ablation", "namd"))
-    drawn = {name: intervals.auroc_draws(LABEL, runs, resamples.counts) for name, runs in first.items()}
-    auprc = {name: intervals.auprc_draws(LABEL, first[name][0], resamples.counts) for name in ("baseline", "follow-up")}
+    drawn = {name: bootstrap.auroc_draws(LABEL, runs, resamples.counts) for name, runs in first.items()}
+    auprc = {name: bootstrap.auprc_draws(LABEL, first[name][0], resamples.counts) for name in ("baseline", "follow-up")}
 
     for name in auprc:
         yield f"AUROC, {name}", "DeLong", auroc[name], *intervals.delong(LABEL, first[name][0])[2:]
         truth = true_auprc(lifts[name][0])
         yield f"AUPRC, {name}", "jackknife, logit scale", truth, *intervals.auprc_interval(LABEL, first[name][0])[2:]
-        yield f"AUPRC, {name}", "percentile bootstrap (replaced)", truth, *intervals.percentile_interval(auprc[name])
+        yield f"AUPRC, {name}", "percentile bootstrap (replaced)", truth, *bootstrap.percentile_interval(auprc[name])
     yield ("AUROC, follow-up - baseline", "paired DeLong", auroc["follow-up"] - auroc["baseline"],
            *intervals.delong_paired(LABEL, follow[0], base[0])[2:4])
     yield ("AUPRC, follow-up - baseline", "paired bootstrap",
            true_auprc(lifts["follow-up"][0]) - true_auprc(lifts["baseline"][0]),
-           *intervals.percentile_interval(auprc["follow-up"] - auprc["baseline"]))
+           *bootstrap.percentile_interval(auprc["follow-up"] - auprc["baseline"]))
     for low, high in (("baseline", "namd"), ("namd", "follow-up"), ("ablation", "namd")):
         yield (f"AUROC over K runs, {high} - {low}", "paired bootstrap", auroc[high] - auroc[low],
-               *intervals.percentile_interval(drawn[high] - drawn[low]))
+               *bootstrap.percentile_interval(drawn[high] - drawn[low]))
     yield ("gap closed by namd", "percentile bootstrap",
            intervals.gap_closed(auroc["baseline"], auroc["namd"], auroc["follow-up"]),
-           *intervals.percentile_interval(intervals.gap_closed(drawn["baseline"], drawn["namd"], drawn["follow-up"])))
+           *bootstrap.percentile_interval(intervals.gap_closed(drawn["baseline"], drawn["namd"], drawn["follow-up"])))
     truth = {name: norm.cdf(np.sqrt(2) * norm.ppf(AUROC[name]) / np.sqrt(2 + TRAINING**2))
              for name in ("namd", "ablation")}                              # over all training seeds
     difference, method = truth["namd"] - truth["ablation"], f"two levels, {N_TRAIN} training seeds"
-    statistic = (intervals.auroc_draws, LABEL)
+    statistic = (bootstrap.auroc_draws, LABEL)
     yield ("AUROC, namd - ablation", method, difference,
-           *levels.estimate(*statistic, scores["namd"], resamples, minus=scores["ablation"])[1:])
-    patients = [levels.by_training(*statistic, scores[name], resamples.counts).mean(0) for name in truth]
+           *seeds_and_patients.estimate(*statistic, scores["namd"], resamples, minus=scores["ablation"])[1:])
+    patients = [seeds_and_patients.by_training(*statistic, scores[name], resamples.counts).mean(0) for name in truth]
     yield ("AUROC, namd - ablation", "patients alone (replaced)", difference,
-           *intervals.percentile_interval(patients[0] - patients[1]))
-    yield "AUROC, namd", method, truth["namd"], *levels.estimate(*statistic, scores["namd"], resamples)[1:]
+           *bootstrap.percentile_interval(patients[0] - patients[1]))
+    yield "AUROC, namd", method, truth["namd"], *seeds_and_patients.estimate(*statistic, scores["namd"], resamples)[1:]
 
 
 def measure(cohorts):

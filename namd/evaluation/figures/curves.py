@@ -5,20 +5,22 @@ import numpy as np
 import seaborn as sns
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from namd.evaluation.figures.plots import COLOURS, finish
+from namd.evaluation.figures.plots import COLOURS, finish, look
 from namd.evaluation.stats import metrics
 from namd.evaluation.stats.calibration import net_benefit
 from namd.evaluation.stats.intervals import wilson
 from namd.evaluation.stats.patients import numbered
 
-DASHES, MARKERS = ("-", (0, (6, 1.5)), "-.", (0, (1, 1))), "os^D"    # rows differ by more than colour
+DASHES = ("-", (0, (6, 1.5)), "-.", (0, (1, 1)))     # rows differ by more than colour
+MARKERS = "os^D"
 
 
-def _look(i, lw=1.6):
+def _style(i, lw=1.6):
     """Colour and dashes of row i."""
     return dict(color=COLOURS[i % len(COLOURS)], ls=DASHES[i % len(DASHES)], lw=lw)
 
 
+@look()
 def roc_and_pr(label, scores, title="", synthetic=False):
     """ROC curve (left) and precision-recall curve (right) of each row.
 
@@ -27,7 +29,7 @@ def roc_and_pr(label, scores, title="", synthetic=False):
     """
     fig, (roc, pr) = plt.subplots(1, 2, figsize=(9.6, 4.4), layout="constrained")
     for i, (row, prob) in enumerate(scores.items()):
-        style = _look(i)
+        style = _style(i)
         false_positive, true_positive, _ = roc_curve(label, prob)
         precision, recall, _ = precision_recall_curve(label, prob)
         roc.plot(false_positive, true_positive, label=f"{row} ({metrics.auroc(label, prob):.3f})", **style)
@@ -55,13 +57,17 @@ def reliability_bins(label, prob, n_bins=8, patient=None):
     Source: ours; equal mass, because equal-width bins leave the upper ones almost empty. Wilson's interval, because a
     bin without malignant nodules is not known to be free of them; as wide as for one nodule of each patient in the bin.
     """
-    label, prob = np.asarray(label, dtype=float), np.asarray(prob, dtype=float)
+    label = np.asarray(label, dtype=float)
+    prob = np.asarray(prob, dtype=float)
     number = numbered(patient, len(label))
     parts = np.array_split(np.argsort(prob, kind="stable"), min(n_bins, len(label)))
-    predicted, observed = (np.array([values[i].mean() for i in parts]) for values in (prob, label))
-    return predicted, observed, *wilson(observed, np.array([len(np.unique(number[i])) for i in parts]))
+    predicted = np.array([prob[part].mean() for part in parts])
+    observed = np.array([label[part].mean() for part in parts])
+    n_patients = np.array([len(np.unique(number[part])) for part in parts])
+    return predicted, observed, *wilson(observed, n_patients)
 
 
+@look()
 def reliability(label, scores, title="", n_bins=8, synthetic=False, patient=None):
     """Observed malignancy rate against predicted probability, one line a row, with 95 % intervals over patients.
 
@@ -71,8 +77,9 @@ def reliability(label, scores, title="", n_bins=8, synthetic=False, patient=None
     fig, ax = plt.subplots(figsize=(5.4, 4.6), layout="constrained")
     for i, (row, prob) in enumerate(scores.items()):
         predicted, observed, low, high = reliability_bins(label, prob, n_bins, patient)
+        text = f"{row} (Brier {metrics.brier(label, prob):.3f})"
         ax.errorbar(predicted, observed, yerr=(observed - low, high - observed), marker=MARKERS[i % len(MARKERS)], ms=4,
-                    capsize=2, elinewidth=0.8, label=f"{row} (Brier {metrics.brier(label, prob):.3f})", **_look(i, 1.2))
+                    capsize=2, elinewidth=0.8, label=text, **_style(i, 1.2))
     ax.plot([0, 1], [0, 1], color="0.6", ls="--", lw=1)
     ax.set(xlabel="predicted probability of malignancy", ylabel="observed share of malignant nodules",
            xlim=(0, 1), ylim=(0, 1))
@@ -82,25 +89,27 @@ def reliability(label, scores, title="", n_bins=8, synthetic=False, patient=None
     return finish(fig, title or bars, synthetic)
 
 
+@look()
 def decision_curves(label, scores, counts, reference, thresholds, title="", synthetic=False):
     """Net benefit of acting on each row (left), and how far it exceeds that of the row `reference` (right).
 
     Args:
         label: (N,) in {0, 1}; scores: {row: (N,)} probabilities, four rows or fewer are readable.
-        counts: (n_boot, N) of unstratified `intervals.resample_counts`, for the 95 % bands on the right.
+        counts: (n_boot, N) of unstratified `bootstrap.resample_counts`, for the 95 % bands on the right.
         reference: a row of `scores`; thresholds: (T,) in (0, 1).
     """
     fig, (benefit, gain) = plt.subplots(1, 2, figsize=(9.6, 4.2), layout="constrained")
-    t, everyone = np.asarray(thresholds), np.ones(len(label))
+    t = np.asarray(thresholds)
+    everyone = np.ones(len(label))
     worth = {row: net_benefit(label, prob, t) for row, prob in scores.items()}
     drawn = {row: net_benefit(label, prob, t, counts) for row, prob in scores.items()}
     for i, row in enumerate(scores):
-        style = dict(**_look(i), label=row)
+        style = dict(**_style(i), label=row)
         benefit.plot(t, worth[row], **style)
         if row != reference:
             gain.plot(t, worth[row] - worth[reference], **style)
-            gain.fill_between(t, *np.percentile(drawn[row] - drawn[reference], [2.5, 97.5], axis=0),
-                              color=style["color"], alpha=0.18, lw=0)
+            low, high = np.percentile(drawn[row] - drawn[reference], [2.5, 97.5], axis=0)
+            gain.fill_between(t, low, high, color=style["color"], alpha=0.18, lw=0)
     benefit.plot(t, net_benefit(label, everyone, t), color="0.6", ls="--", lw=1, label="work up everybody")
     benefit.axhline(0, color="0.3", ls=":", lw=1, label="work up nobody")
     gain.axhline(0, color="0.6", ls="--", lw=1)

@@ -1,16 +1,28 @@
 """Plots that several notebooks draw. Arrays in, matplotlib Figure out; nothing is computed from a model here."""
 
+from contextlib import contextmanager
+
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 
-plt.rcdefaults()      # not the matplotlibrc of who runs it
-sns.set_theme(context="notebook", style="ticks", palette="colorblind", font_scale=0.85)
-plt.rcParams.update({"figure.dpi": 100, "axes.titlesize": "medium", "image.interpolation": "nearest"})
-
 COLOURS = sns.color_palette("colorblind")
 LABELS = ("benign", "malignant")
 LABEL_COLOURS = (COLOURS[0], COLOURS[1])
+INK = "0.1"             # of lines that stand before all others
+
+
+@contextmanager
+def look():
+    """The look of the study's figures: `with look():` around what draws, shows or saves one, or `@look()` above it.
+
+    Source: ours, because a look set at import would be inherited by whatever else the process draws.
+    """
+    with plt.rc_context():
+        plt.rcdefaults()      # not the matplotlibrc of who runs it
+        sns.set_theme(context="notebook", style="ticks", palette="colorblind", font_scale=0.85, color_codes=False)
+        plt.rcParams.update({"figure.dpi": 100, "axes.titlesize": "medium", "image.interpolation": "nearest"})
+        yield
 
 
 def finish(fig, title="", synthetic=False):
@@ -30,14 +42,16 @@ def picture(ax, image, vmin=-1, vmax=1, cmap="gray"):
     return None if image is None else ax.imshow(np.asarray(image, dtype=float), cmap=cmap, vmin=vmin, vmax=vmax)
 
 
+@look()
 def image_grid(rows, col_titles=(), row_titles=(), title="", synthetic=False):
     """Images in rows; rows: list of lists of (H, W) float in [-1, 1], None leaves a gap."""
     n_cols = max(len(row) for row in rows)
     size = (1.25 * n_cols + 0.4, 1.25 * len(rows) + 0.6)
     fig, axes = plt.subplots(len(rows), n_cols, figsize=size, squeeze=False, layout="constrained")
-    for i, row in enumerate(rows):
-        for j in range(n_cols):
-            picture(axes[i, j], row[j] if j < len(row) else None)
+    for line, row in zip(axes, rows, strict=True):
+        gaps = [None] * (n_cols - len(row))
+        for ax, image in zip(line, [*row, *gaps], strict=True):
+            picture(ax, image)
     for ax, text in zip(axes[0], col_titles, strict=False):
         ax.set_title(text, fontsize=9)
     for ax, text in zip(axes[:, 0], row_titles, strict=False):
@@ -45,6 +59,7 @@ def image_grid(rows, col_titles=(), row_titles=(), title="", synthetic=False):
     return finish(fig, title, synthetic)
 
 
+@look()
 def training_curves(history, columns, title="", synthetic=False):
     """One axes per column of a training history against its `step` column; NaN rows are skipped."""
     size = (3.2 * len(columns), 2.6)
@@ -57,6 +72,7 @@ def training_curves(history, columns, title="", synthetic=False):
     return finish(fig, title, synthetic)
 
 
+@look()
 def matrices(mats, titles, title="", synthetic=False):
     """Small (B, B) matrices side by side with their values, one colour scale; axes count the samples from 1."""
     mats = [np.asarray(m, dtype=float) for m in mats]
@@ -70,6 +86,7 @@ def matrices(mats, titles, title="", synthetic=False):
     return finish(fig, title, synthetic)
 
 
+@look()
 def forest(table, xlabel, title="", reference=None, synthetic=False):
     """Values with their intervals, one per line; table: columns row, value, low, high. `reference`: dashed line."""
     fig, ax = plt.subplots(figsize=(6.2, 0.42 * len(table) + 1.2), layout="constrained")
@@ -84,6 +101,7 @@ def forest(table, xlabel, title="", reference=None, synthetic=False):
     return finish(fig, title, synthetic)
 
 
+@look()
 def latent_maps(maps, diameter_mm, names, scores=None, title="", synthetic=False):
     """Figure 2: 2-D maps of test latents side by side, coloured by longest diameter in mm (log scale).
 

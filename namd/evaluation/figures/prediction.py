@@ -7,12 +7,13 @@ import numpy as np
 from matplotlib.patheffects import withStroke
 
 from namd.data.images import MM_PER_PX
-from namd.evaluation.figures.plots import finish, image_grid
+from namd.evaluation.figures.plots import INK, finish, image_grid, look
 
 N_SHOWN = 20
 SCALE_MM = 10
 
 
+@look()
 def follow_up_grid(x1, x2_hat, prob, prob_x1, heading):
     """Baseline, up to 20 draws, and the mean and spread of all K; each image with its probability of malignancy.
 
@@ -20,14 +21,18 @@ def follow_up_grid(x1, x2_hat, prob, prob_x1, heading):
         x1: (S, S) and x2_hat: (K, S, S) float in [-1, 1]; prob: (K,) and prob_x1: of the draws and the baseline.
         heading: text above.
     """
-    shown, k_runs = x2_hat[:N_SHOWN], len(x2_hat)
-    cells = [x1, *shown] + ([x2_hat.mean(0), None] if k_runs > 1 else [])
-    titles = [f"baseline: p = {prob_x1:.2f}", *(f"draw {k}: p = {p:.2f}" for k, p in enumerate(prob[:N_SHOWN], 1)),
-              f"mean of {k_runs}", "spread"]
+    k_runs = len(x2_hat)
+    cells = [x1, *x2_hat[:N_SHOWN]]
+    titles = [f"baseline: p = {prob_x1:.2f}"]
+    for k, p in enumerate(prob[:N_SHOWN], 1):
+        titles.append(f"draw {k}: p = {p:.2f}")
+    if k_runs > 1:
+        cells += [x2_hat.mean(0), None]
+        titles += [f"mean of {k_runs}", "spread"]
     n_cols = min((6, 7, 5, 4), key=lambda n: -len(cells) % n)      # the fewest empty cells
     fig = image_grid([cells[i:i + n_cols] for i in range(0, len(cells), n_cols)])
     fig.set_size_inches(1.55 * max(4, min(n_cols, len(cells))), 1.75 * math.ceil(len(cells) / n_cols) + 0.8)
-    for ax, text in zip(fig.axes, titles[:len(cells)], strict=False):
+    for ax, text in zip(fig.axes, titles, strict=False):
         ax.set_title(text, fontsize=9)
     if k_runs > 1:
         fig.axes[len(cells) - 1].imshow(x2_hat.std(0, ddof=1), cmap="magma", vmin=0)
@@ -35,6 +40,7 @@ def follow_up_grid(x1, x2_hat, prob, prob_x1, heading):
     return finish(fig, f"{heading}\np: the judge's probability of malignancy")
 
 
+@look()
 def spread_maps(crop, x1_hu, x2_hu, window, heading):
     """Where the nodule lies, the baseline, the mean follow-up, its change and the spread of the draws, all in HU.
 
@@ -42,8 +48,11 @@ def spread_maps(crop, x1_hu, x2_hu, window, heading):
         crop: (128, 128) HU around the nodule; x1_hu: (S, S) and x2_hu: (K, S, S) HU, as the models see and draw them.
         window: (low, high) HU of the grey scale; heading: text above.
     """
-    mean, side, k_runs = x2_hu.mean(0), x1_hu.shape[0], len(x2_hu)
-    grey, reach = dict(cmap="gray", vmin=window[0], vmax=window[1]), np.percentile(np.abs(mean - x1_hu), 99.5)
+    k_runs = len(x2_hu)
+    side = x1_hu.shape[0]
+    mean = x2_hu.mean(0)
+    reach = np.percentile(np.abs(mean - x1_hu), 99.5)
+    grey = dict(cmap="gray", vmin=window[0], vmax=window[1])
     panels = [
         (crop, f"scan, {len(crop) * MM_PER_PX:.0f} mm", grey), (x1_hu, f"baseline, {side * MM_PER_PX:.0f} mm", grey),
         (mean, f"mean of {k_runs} follow-up{'s' * (k_runs > 1)}", grey),
@@ -52,8 +61,8 @@ def spread_maps(crop, x1_hu, x2_hu, window, heading):
     if k_runs > 1:
         panels.append((x2_hu.std(0, ddof=1), "spread: SD, root of the variance", dict(cmap="magma", vmin=0)))
     fig, axes = plt.subplots(1, len(panels), figsize=(2.7 * len(panels), 4.1), layout="constrained")
-    for ax, (image, title, look) in zip(axes, panels, strict=True):
-        shown = ax.imshow(image, **look)
+    for ax, (image, title, scale) in zip(axes, panels, strict=True):
+        shown = ax.imshow(image, **scale)
         ax.set(title=title, xticks=[], yticks=[])
         fig.colorbar(shown, ax=ax, orientation="horizontal", shrink=0.85, label="HU")
     corner = (len(crop) - side) / 2 - 0.5
@@ -70,6 +79,8 @@ def to_hu(x, window):
 
 def _scale_bar(ax, side):
     """A bar of 10 mm in the lower left corner."""
-    start, level, edge = 0.06 * side, 0.93 * side, [withStroke(linewidth=2, foreground="k")]
+    start = 0.06 * side
+    level = 0.93 * side
+    edge = [withStroke(linewidth=2, foreground=INK)]
     ax.plot([start, start + SCALE_MM / MM_PER_PX], [level, level], color="gold", lw=2, path_effects=edge)
     ax.text(start, level - 0.03 * side, f"{SCALE_MM} mm", color="gold", fontsize=8, va="bottom", path_effects=edge)

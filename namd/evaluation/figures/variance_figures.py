@@ -6,13 +6,14 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import LogLocator, NullLocator
 
-from namd.evaluation.figures.plots import COLOURS, LABEL_COLOURS, LABELS, finish, picture
+from namd.evaluation.figures.plots import COLOURS, INK, LABEL_COLOURS, LABELS, finish, look, picture
 from namd.evaluation.stats.patients import error_of_mean
 from namd.evaluation.stats.variance import REGIMES
 
 REGIME_COLOURS = dict(zip(REGIMES, (COLOURS[2], COLOURS[4], COLOURS[3]), strict=True))
 
 
+@look()
 def error_and_variance(table, regime, error_cut, var_cut, k_runs, synthetic=False):
     """Figure 3, left: error against variance with regimes and ceiling; beside it variance by label, same axis.
 
@@ -27,7 +28,7 @@ def error_and_variance(table, regime, error_cut, var_cut, k_runs, synthetic=Fals
             kept = table[(regime == name) & (table["label"] == label)]
             text = f"{name}, {LABELS[label]} ({len(kept)})"
             ax.scatter(kept["error"], kept["prob_var"], s=14 + 14 * label, marker=marker, color=colour,
-                       ec="k" if label else "none", lw=0.4, alpha=0.75, label=text)
+                       ec=INK if label else "none", lw=0.4, alpha=0.75, label=text)
     grid = np.linspace(0, 1, 101)
     ceiling = k_runs / (k_runs - 1) * grid * (1 - grid)
     ax.plot(grid, ceiling, color="0.4", lw=1, ls=":", label="ceiling, error (1 - error) K / (K - 1)")
@@ -55,6 +56,7 @@ def _variance_by_label(ax, table):
     ax.set(xlabel="true label", ylabel="")
 
 
+@look()
 def case_panel(cases, k_runs, n_shown=3, synthetic=False):
     """Figure 3, right: one row a case; x1, x2, samples, pixel-wise variance and mean error over the runs.
 
@@ -66,17 +68,11 @@ def case_panel(cases, k_runs, n_shown=3, synthetic=False):
     fig, axes = plt.subplots(len(cases), len(heads), figsize=size, squeeze=False, layout="constrained")
     top = max(np.percentile(np.var(c["samples"], axis=0, ddof=1), 99.5) for c in cases if "samples" in c)
     for row, case in zip(axes, cases, strict=True):
-        filled = "samples" in case
-        runs = np.asarray(case["samples"], dtype=float) if filled else None
-        pictures = [case["x1"], case["x2"], *runs[:n_shown]] if filled else [None] * (len(heads) - 2)
-        for ax, image in zip(row, [*pictures, *[None] * (len(heads) - 2 - len(pictures))], strict=False):
-            picture(ax, image)
-        error = np.abs(runs - np.asarray(case["x2"], dtype=float)).mean(0) if filled else None
-        variance = picture(row[-2], runs.var(0, ddof=1) if filled else None, 0, top, "magma")
-        mean_error = picture(row[-1], error, 0, 1, "magma")
+        for ax in row:
+            picture(ax, None)
+        if "samples" in case:
+            bars = _case(row, case, n_shown, top)
         row[0].set_ylabel(f"{case['name']}\n{case['note']}", rotation=0, ha="right", va="center", fontsize=8)
-        if filled:
-            bars = (variance, mean_error)
     for ax, text in zip(axes[0], heads, strict=True):
         ax.set_title(text, fontsize=9)
     for j, bar in zip((-2, -1), bars, strict=True):
@@ -84,6 +80,18 @@ def case_panel(cases, k_runs, n_shown=3, synthetic=False):
     return finish(fig, f"Six cases; maps over K = {k_runs} runs, image scale [-1, 1]", synthetic)
 
 
+def _case(row, case, n_shown, top):
+    """Draw one case; returns its images of variance and mean error, for their colour bars."""
+    runs = np.asarray(case["samples"], dtype=float)
+    for ax, image in zip(row, [case["x1"], case["x2"], *runs[:n_shown]], strict=False):
+        picture(ax, image)
+    error = np.abs(runs - np.asarray(case["x2"], dtype=float)).mean(0)
+    variance = picture(row[-2], runs.var(0, ddof=1), 0, top, "magma")
+    mean_error = picture(row[-1], error, 0, 1, "magma")
+    return variance, mean_error
+
+
+@look()
 def boundary(profiles, edges, within, ring_mm, k_runs, synthetic=False):
     """Pixel variance by distance from the nodule's boundary; beside it the share of all variance near it.
 
@@ -115,6 +123,7 @@ def boundary(profiles, edges, within, ring_mm, k_runs, synthetic=False):
     return finish(fig, f"Where K = {k_runs} runs disagree; bars and band 95 % over patients", synthetic)
 
 
+@look()
 def running_variance(running, share, k_paper=20, title="", synthetic=False):
     """Figure 5: variance of the first k probabilities, one curve a nodule; below, the share that has settled.
 
@@ -124,7 +133,7 @@ def running_variance(running, share, k_paper=20, title="", synthetic=False):
     fig, (ax, low) = plt.subplots(2, 1, figsize=(6.0, 5.6), height_ratios=[3, 2], sharex=True, layout="constrained")
     k = np.arange(1, len(running) + 1)
     ax.plot(k, running, color=COLOURS[0], lw=0.8, alpha=0.45)
-    ax.plot(k, running.mean(1), color="k", lw=2, label="mean over nodules")
+    ax.plot(k, running.mean(1), color=INK, lw=2, label="mean over nodules")
     ax.set(ylabel="running variance of p", title=title)
     for i, (name, values) in enumerate(share.items()):
         low.plot(k[: len(values)], values, color=COLOURS[i + 1], marker=".", label=name)
@@ -137,6 +146,7 @@ def running_variance(running, share, k_paper=20, title="", synthetic=False):
     return finish(fig, "", synthetic)
 
 
+@look()
 def precision(panels, k_paper=20, title="", synthetic=False):
     """Standard error of three quantities against the number of runs, both axes logarithmic.
 
@@ -160,6 +170,7 @@ def precision(panels, k_paper=20, title="", synthetic=False):
     return finish(fig, title, synthetic)
 
 
+@look()
 def referral(curves, n, synthetic=False):
     """AUROC and error rate of the nodules kept against the share referred; the first curve carries the band.
 
@@ -171,7 +182,8 @@ def referral(curves, n, synthetic=False):
     for ax, column, what in zip(axes, ("auroc", "error"), ("AUROC", "share of wrong answers"), strict=True):
         for i, (name, curve) in enumerate(curves.items()):
             ax.plot(curve["share"], curve[column], color=COLOURS[i], ls="-" if i == 0 else "--", label=name)
-        low, high = first[f"{column}_low"], first[f"{column}_high"]
+        low = first[f"{column}_low"]
+        high = first[f"{column}_high"]
         ax.fill_between(first["share"], low, high, color=COLOURS[0], alpha=0.2, lw=0)
         ax.axhline(first[column].iloc[0], color="0.3", ls=":", lw=1.2, label="referred at random")
         ax.set(xlabel="share of nodules referred", ylabel=f"{what}, nodules kept")

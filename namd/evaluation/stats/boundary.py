@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 
 from namd.data.images import MM_PER_PX
-from namd.evaluation.stats.intervals import percentile_interval, with_itself
-from namd.evaluation.stats.variance import mean_draws
+from namd.evaluation.stats.bootstrap import mean_draws, percentile_interval, with_itself
 
 RING_MM = 1.8  # half the width of the boundary's ring: three pixels, about the thickness of a CT slice
 
@@ -38,7 +37,8 @@ def profile(maps, distance, edges) -> np.ndarray:
 
     Source: Section 4.3 says that variance sits along the boundary rather than in the interior.
     """
-    maps, distance = np.asarray(maps, dtype=float), np.asarray(distance)
+    maps = np.asarray(maps, dtype=float)
+    distance = np.asarray(distance)
     out = np.full((len(maps), len(edges) - 1), np.nan)
     for i, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
         inside = (distance >= low) & (distance < high)  # (N, H, W)
@@ -53,7 +53,7 @@ def share_within(maps, distance, widths, counts) -> pd.DataFrame:
     Args:
         maps: (N, H, W) float; distance: (N, H, W) float, mm; nodules with NaN distance are left out.
         widths: mm, on both sides of the boundary.
-        counts: (n_boot, N) of `intervals.resample_counts`.
+        counts: (n_boot, N) of `bootstrap.resample_counts`.
 
     Returns:
         One row a width: width (mm), share (summed over nodules, then divided), low, high, flat (share of the area),
@@ -61,12 +61,15 @@ def share_within(maps, distance, widths, counts) -> pd.DataFrame:
 
     Source: Section 4.3, "predominantly concentrated along the boundary"; the paper gives no number.
     """
-    maps, rows = np.asarray(maps, dtype=float), []
+    maps = np.asarray(maps, dtype=float)
+    counts = with_itself(counts)
+    rows = []
     for width in widths:
-        share, flat = share_draws(maps, distance, width, with_itself(counts))
+        share, flat = share_draws(maps, distance, width, counts)
         low, high = percentile_interval(share[1:])
-        lead_low, lead_high = percentile_interval((share - flat)[1:])
-        rows.append(dict(width=width, share=share[0], low=low, high=high, flat=flat[0], lead=share[0] - flat[0],
+        lead = share - flat
+        lead_low, lead_high = percentile_interval(lead[1:])
+        rows.append(dict(width=width, share=share[0], low=low, high=high, flat=flat[0], lead=lead[0],
                          lead_low=lead_low, lead_high=lead_high))
     return pd.DataFrame(rows)
 
@@ -76,7 +79,11 @@ def share_draws(maps, distance, width, counts):
 
     Args: as `share_within`, with one width.
     """
-    maps, distance = np.asarray(maps, dtype=float), np.asarray(distance)
-    known, ring = np.isfinite(distance).all((1, 2)), np.abs(distance) <= width
-    part, whole = (mean_draws(values.sum((1, 2)), known, counts) for values in (maps * ring, maps))
-    return part / whole, mean_draws(ring.mean((1, 2)), known, counts)
+    maps = np.asarray(maps, dtype=float)
+    distance = np.asarray(distance)
+    known = np.isfinite(distance).all((1, 2))
+    ring = np.abs(distance) <= width
+    part = mean_draws((maps * ring).sum((1, 2)), known, counts)
+    whole = mean_draws(maps.sum((1, 2)), known, counts)
+    area = mean_draws(ring.mean((1, 2)), known, counts)
+    return part / whole, area

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from namd.evaluation.stats.variance import mean_interval
+from namd.evaluation.stats.bootstrap import mean_interval
 
 CAP_DAYS = 600.                     # slower than this is called stable (British Thoracic Society guideline, 2015)
 
@@ -21,7 +21,8 @@ def doubling_days(d1, d2, days):
 
     Source: ours; Schwartz 1961, for a nodule that grows alike in all directions.
     """
-    d1, d2 = np.asarray(d1, dtype=np.float64), np.asarray(d2, dtype=np.float64)
+    d1 = np.asarray(d1, dtype=np.float64)
+    d2 = np.asarray(d2, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         growth = 3 * np.log2(d2 / d1)                                       # doublings of the volume
         time = np.where(growth > 0, np.asarray(days, dtype=np.float64) / growth, np.inf)
@@ -43,7 +44,8 @@ def crps(d2, d2_hat):
 
     Source: ours; Gneiting and Raftery 2007; K (K - 1) as the divisor of the pairs by Ferro 2014.
     """
-    d2_hat, k_runs = np.sort(np.asarray(d2_hat, dtype=np.float64), axis=0), len(d2_hat)
+    k_runs = len(d2_hat)
+    d2_hat = np.sort(np.asarray(d2_hat, dtype=np.float64), axis=0)
     rank = 2 * np.arange(1, k_runs + 1) - k_runs - 1
     pairs = (rank[:, None] * d2_hat).sum(0) / max(k_runs * (k_runs - 1), 1)  # half the mean over ordered pairs
     return np.abs(d2_hat - d2).mean(0) - pairs
@@ -64,8 +66,10 @@ def covered(d2, d2_hat):
 
     Source: ours; the rank histogram (Hamill 2001) without its bins.
     """
-    d2, d2_hat = np.asarray(d2), np.asarray(d2_hat)
-    below, equal = (d2_hat < d2).sum(0), (d2_hat == d2).sum(0)              # rank: below .. below + equal, of 0 .. K
+    d2 = np.asarray(d2)
+    d2_hat = np.asarray(d2_hat)
+    below = (d2_hat < d2).sum(0)
+    equal = (d2_hat == d2).sum(0)                                           # rank: below .. below + equal, of 0 .. K
     outside = (below == 0).astype(float) + (below + equal == len(d2_hat))
     return 1 - outside / (equal + 1)
 
@@ -75,7 +79,7 @@ def growth_columns(d1, d2, d2_hat, days, counts):
 
     Args:
         d1, d2: (N,) diameters at the two scans, mm; d2_hat: (K, N) of the forecasts, mm, measured in the same way.
-        days: (N,) between the scans; counts: (n_boot, N) of `intervals.resample_counts`.
+        days: (N,) between the scans; counts: (n_boot, N) of `bootstrap.resample_counts`.
 
     Returns:
         dict: diameter_error (mm, mean |d2_hat - d2|), vdt_error (days, mean |difference of `doubling_days`|),
@@ -85,7 +89,8 @@ def growth_columns(d1, d2, d2_hat, days, counts):
 
     Source: ours, because a reader of CT asks for millimetres and doubling times, and for honest spread.
     """
-    k_runs, truth = len(d2_hat), doubling_days(d1, d2, days)
+    k_runs = len(d2_hat)
+    truth = doubling_days(d1, d2, days)
     late = np.abs(doubling_days(d1, d2_hat, days) - truth).mean(0)
     grows = truth < CAP_DAYS
     values = dict(diameter_error=np.abs(d2_hat - d2).mean(0), vdt_error=late,
@@ -94,7 +99,7 @@ def growth_columns(d1, d2, d2_hat, days, counts):
     columns = {}
     for name, value in values.items():
         known = np.isfinite(value).any()
-        columns |= dict(zip((name, f"{name}_low", f"{name}_high"),
-                            mean_interval(value, counts) if known else (np.nan,) * 3, strict=True))
+        mean, low, high = mean_interval(value, counts) if known else (np.nan, np.nan, np.nan)
+        columns |= {name: mean, f"{name}_low": low, f"{name}_high": high}
     nominal = (k_runs - 1) / (k_runs + 1) if k_runs > 1 else np.nan
     return columns | dict(growing=float(grows.mean()), coverage_nominal=nominal)

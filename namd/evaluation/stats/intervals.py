@@ -1,4 +1,4 @@
-"""Intervals over test patients: DeLong for AUROC, a jackknife for AUPRC, a stratified bootstrap for the rest.
+"""Intervals over test patients: DeLong for AUROC, a jackknife for AUPRC, Wilson's for a share; what they decide.
 
 `patient` names whose nodule each is (N,); None makes each nodule a patient of its own (namd.evaluation.stats.patients).
 """
@@ -8,8 +8,8 @@ from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
 from namd.evaluation.stats import patients
+from namd.evaluation.stats.bootstrap import auprc_draws
 from namd.ground.errors import UserError
-from namd.ground.seeding import numpy_rng
 
 
 def placements(label, prob):
@@ -27,13 +27,17 @@ def placements(label, prob):
 
     Source: Sun and Xu 2014 (IEEE SPL 21:1389): midranks replace the n_malignant x n_benign comparisons.
     """
-    label, prob = np.asarray(label).astype(bool), np.asarray(prob, dtype=np.float64)
-    n1, n0 = int(label.sum()), int((~label).sum())
+    label = np.asarray(label).astype(bool)
+    prob = np.asarray(prob, dtype=np.float64)
+    n1 = int(label.sum())
+    n0 = int((~label).sum())
     if not n1 or not n0:
         raise UserError(f"AUROC needs both classes, but the labels hold {n1} malignant and {n0} benign; "
                         "use a larger or a stratified test split.")
-    rank, positive, negative = rankdata(prob), prob[label], prob[~label]
-    return (rank[label] - rankdata(positive)) / n0, 1 - (rank[~label] - rankdata(negative)) / n1
+    rank = rankdata(prob)
+    below = rank[label] - rankdata(prob[label])             # benign nodules below each malignant one
+    not_above = rank[~label] - rankdata(prob[~label])
+    return below / n0, 1 - not_above / n1
 
 
 def delong(label, prob, level=0.95, patient=None):
@@ -49,7 +53,8 @@ def delong(label, prob, level=0.95, patient=None):
     over sampling seeds only.
     """
     v1, v0 = placements(label, prob)
-    auc, se = v1.mean(), _auroc_error(label, v1, v0, patient)
+    auc = v1.mean()
+    se = _auroc_error(label, v1, v0, patient)
     half = norm.ppf((1 + level) / 2) * se
     return float(auc), float(se), float(max(0, auc - half)), float(min(1, auc + half))
 
@@ -65,8 +70,10 @@ def delong_paired(label, prob_a, prob_b, level=0.95, patient=None):
 
     Source: as `delong`; ours, because the rows of Table 1 share their patients.
     """
-    (a1, a0), (b1, b0) = placements(label, prob_a), placements(label, prob_b)
-    diff, se = a1.mean() - b1.mean(), _auroc_error(label, a1 - b1, a0 - b0, patient)
+    a1, a0 = placements(label, prob_a)
+    b1, b0 = placements(label, prob_b)
+    diff = a1.mean() - b1.mean()
+    se = _auroc_error(label, a1 - b1, a0 - b0, patient)
     half = norm.ppf((1 + level) / 2) * se
     p_value = 2 * norm.sf(abs(diff) / se) if se > 0 else 1.0
     return float(diff), float(se), float(diff - half), float(diff + half), float(p_value)
@@ -76,76 +83,14 @@ def _auroc_error(label, v1, v0, patient):
     """Standard error of an AUROC, or of a difference of two, from its placements (Obuchowski 1997)."""
     label = np.asarray(label).astype(bool)
     number = patients.numbered(patient, len(label))
-    n_patients, variance, sums = number.max() + 1, 0.0, []
+    n_patients = number.max() + 1
+    variance = 0.0
+    sums = []
     for of_class, v in ((label, v1), (~label, v0)):
         sums.append(np.bincount(number[of_class], v - v.mean(), n_patients))
         variance += patients.variance_of_mean(sums[-1][np.unique(number[of_class])], len(v))
     both = sums[0] @ sums[1] / len(v1) / len(v0)            # 0 unless a patient has nodules of both classes
     return np.sqrt(max(0.0, variance + 2 * both * n_patients / max(n_patients - 1, 1)))
-
-
-def resample_counts(label, n_boot, *keys, patient=None):
-    """How often each nodule is drawn in each bootstrap resample of the patients, malignant and benign apart.
-
-    Args:
-        label: (N,) in {0, 1}; zeros for everyone leave the resamples' prevalence free, as calibration needs.
-        n_boot: number of resamples; keys: name the draw, e.g. (seed, "bootstrap").
-        patient: (N,); a patient is drawn with all nodules.
-
-    Returns:
-        (n_boot, N) int64; each row holds as many malignant and as many benign patients as the test set
-        (`patients.labels`). Where patients have several nodules, their number differs from row to row.
-
-    Source: ours. One table serves every row of Table 1, so that differences between rows are paired.
-    """
-    number = patients.numbered(patient, len(label))
-    label = patients.labels(label, number)
-    rng, counts = numpy_rng(*keys), np.zeros((n_boot, len(label)), dtype=np.int64)
-    for value in np.unique(label)[::-1]:
-        stratum = label == value
-        n = int(stratum.sum())
-        counts[:, stratum] = rng.multinomial(n, np.full(n, 1 / n), size=n_boot)
-    return counts if len(label) == len(number) else np.take(counts, number, axis=1)
-
-
-def auroc_draws(label, prob_runs, counts):
-    """AUROC, averaged over runs, of every resample.
-
-    Args:
-        label: (N,); prob_runs: (K, N) or (N,) scores; counts: (n_boot, N) of `resample_counts`.
-
-    Returns:
-        (n_boot,) float64: w1' M w0 / (n_malignant n_benign), with M the share of runs in which malignant i
-        scores above benign j.
-
-    Source: ours; the same quantity as metrics.auroc on the resampled patients, without a sort for each.
-    """
-    label, runs = np.asarray(label).astype(bool), np.atleast_2d(np.asarray(prob_runs, dtype=np.float64))
-    diff = runs[:, label][:, :, None] - runs[:, ~label][:, None, :]         # (K, n_malignant, n_benign)
-    wins = ((np.sign(diff) + 1) / 2).mean(0)
-    w1, w0 = counts[:, label].astype(np.float64), counts[:, ~label].astype(np.float64)
-    return ((w1 @ wins) * w0).sum(1) / (w1.sum(1) * w0.sum(1))
-
-
-def auprc_draws(label, prob, counts):
-    """Average precision of every resample.
-
-    Args:
-        label: (N,); prob: (N,) scores; counts: (n_boot, N) of `resample_counts`.
-
-    Returns:
-        (n_boot,) float64: sum over thresholds of (step in recall) x precision, equal scores as one threshold.
-
-    Source: ours; the same quantity as metrics.auprc with `counts` as sample weights.
-    """
-    label, prob = np.asarray(label), np.asarray(prob, dtype=np.float64)
-    order = np.argsort(-prob, kind="stable")
-    last = np.flatnonzero(np.append(np.diff(prob[order]) != 0, True))       # last nodule at each threshold
-    weights = counts[:, order]
-    called = weights.cumsum(1)[:, last]
-    hits = (weights * label[order]).cumsum(1)[:, last]
-    recall = hits / hits[:, -1:]
-    return (np.diff(recall, axis=1, prepend=0) * hits / np.maximum(called, 1)).sum(1)
 
 
 def auprc_interval(label, prob, level=0.95, patient=None):
@@ -165,7 +110,8 @@ def auprc_interval(label, prob, level=0.95, patient=None):
     """
     number = patients.numbered(patient, len(label))
     malignant = patients.labels(label, number) == 1
-    left_out = auprc_draws(label, prob, (np.arange(len(malignant))[:, None] != number).astype(np.int64))
+    others = (np.arange(len(malignant))[:, None] != number).astype(np.int64)     # (n_patients, N): one patient less
+    left_out = auprc_draws(label, prob, others)
     value = auprc_draws(label, prob, np.ones((1, len(number)), dtype=np.int64))[0]
     strata = [drawn - drawn.mean() for drawn in (left_out[malignant], left_out[~malignant])]
     se = np.sqrt(sum((len(part) - 1) ** 2 * patients.variance_of_mean(part, len(part)) for part in strata))
@@ -184,17 +130,9 @@ def wilson(share, n, level=0.95):
     Source: Wilson 1927.
     """
     z = norm.ppf((1 + level) / 2)
-    centre, half = 2 * n * share + z**2, z * np.sqrt(4 * n * share * (1 - share) + z**2)
+    centre = 2 * n * share + z**2
+    half = z * np.sqrt(4 * n * share * (1 - share) + z**2)
     return (centre - half) / (2 * (n + z**2)), (centre + half) / (2 * (n + z**2))
-
-
-def percentile_interval(draws, level=0.95):
-    """(low, high) percentiles of bootstrap draws, ignoring NaN.
-
-    Source: ours; percentiles of the resampled values, without correction.
-    """
-    low, high = np.nanpercentile(draws, [50 * (1 - level), 50 * (1 + level)])
-    return float(low), float(high)
 
 
 def gap_closed(baseline, row, ceiling):
@@ -212,35 +150,11 @@ def gap_closed(baseline, row, ceiling):
     return np.where(gap > 0, np.subtract(row, baseline) / np.where(gap > 0, gap, 1.0), np.nan)[()]
 
 
-def with_itself(counts):
-    """(1 + n_boot, N): the test set itself before its resamples, so that draw 0 of a statistic is its value."""
-    return np.vstack([np.ones_like(counts[:1]), counts])
+def verdict(low: float, high: float) -> str:
+    """`holds` when the interval lies above 0, `fails` when below, `undecided` when it crosses 0 or is NaN.
 
-
-def rank_correlation_draws(a, b, counts):
-    """Spearman's rank correlation of two scores in every resample.
-
-    Args:
-        a, b: (N,) scores of the same nodules; counts: (n_boot, N) of `resample_counts`.
-
-    Returns:
-        (n_boot,) float64 in [-1, 1]; equal scores share their mean rank; NaN where all scores drawn are equal.
-
-    Source: ours; the same quantity as scipy.stats.spearmanr on the resampled patients, without a sort for each.
+    Source: ours, because a claim is settled by its interval and not by its sign.
     """
-    x, y = _centred_ranks(a, counts), _centred_ranks(b, counts)
-    xx, yy, xy = ((counts * product).sum(1) for product in (x * x, y * y, x * y))
-    scale = np.sqrt(xx * yy)
-    return np.divide(xy, scale, out=np.full(len(counts), np.nan), where=scale > 0)
-
-
-def _centred_ranks(scores, counts):
-    """Mean rank of each nodule's copies among all those drawn, minus the mean of all ranks: (n_boot, N)."""
-    scores = np.asarray(scores, dtype=np.float64)
-    order = np.argsort(scores, kind="stable")
-    first = np.flatnonzero(np.append(True, np.diff(scores[order]) != 0))     # first nodule of each score
-    drawn = np.add.reduceat(counts[:, order], first, axis=1)
-    rank = drawn.cumsum(1) - drawn / 2 - counts.sum(1, keepdims=True) / 2
-    out = np.empty(counts.shape)
-    out[:, order] = np.repeat(rank, np.diff(np.append(first, len(scores))), axis=1)
-    return out
+    if low > 0:
+        return "holds"
+    return "fails" if high < 0 else "undecided"

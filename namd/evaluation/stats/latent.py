@@ -53,11 +53,13 @@ def r2_draws(y, y_hat, counts) -> np.ndarray:
     """R2 of held-out predictions in every resample of the patients: (n_boot,).
 
     Args:
-        y, y_hat: (N,) float. counts: (n_boot, N) of `intervals.resample_counts`.
+        y, y_hat: (N,) float. counts: (n_boot, N) of `bootstrap.resample_counts`.
 
     Source: ours; the same quantity as `r2` with `counts` as sample weights.
     """
-    y, y_hat, total = np.asarray(y, dtype=float), np.asarray(y_hat, dtype=float), counts.sum(1)
+    y = np.asarray(y, dtype=float)
+    y_hat = np.asarray(y_hat, dtype=float)
+    total = counts.sum(1)
     mean = counts @ y / total
     spread = counts @ y**2 / total - mean**2
     return 1 - counts @ (y - y_hat) ** 2 / total / spread

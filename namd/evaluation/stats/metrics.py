@@ -154,8 +154,10 @@ def floor(distance, features, *keys, patient=None) -> float:
     """
     number = numbered(patient, len(features))
     place = torch.randperm(number.max() + 1, generator=generator(*keys, "floor")).argsort().numpy()[number]
-    half, order = (number.max() + 1) // 2, place.argsort(kind="stable")
-    return distance(*(features[order[place[order] // half == i]] for i in (0, 1)))
+    half = (number.max() + 1) // 2
+    order = place.argsort(kind="stable")
+    which = place[order] // half
+    return distance(features[order[which == 0]], features[order[which == 1]])
 
 
 def disc(size, share=0.375):
@@ -180,7 +182,8 @@ def delta_rmae(x1, x2, x2_hat):
     """
     x1, x2, x2_hat = (np.asarray(x, dtype=np.float64)[:, 0] for x in (x1, x2, x2_hat))
     inside = disc(x1.shape[-1])
-    d, d_hat = (x2 - x1)[:, inside], (x2_hat - x1)[:, inside]
+    d = (x2 - x1)[:, inside]
+    d_hat = (x2_hat - x1)[:, inside]
     size = 0.5 * (np.abs(d) + np.abs(d_hat)).sum(1)
     return np.divide(np.abs(d - d_hat).sum(1), size, out=np.zeros(len(d)), where=size > 0)
 
@@ -212,9 +215,11 @@ def ssim(x2_hat, x2, batch=20):
 
     Source: Wang et al. 2004; torchmetrics, 20 images a call because they fit the cache: about three times as fast.
     """
-    pairs = zip(*(torch.as_tensor(x, dtype=torch.float32).split(batch) for x in (x2_hat, x2)), strict=True)
-    return torch.cat([structural_similarity_index_measure(a, b, reduction="none", data_range=2.0)
-                      for a, b in pairs]).numpy()
+    parts_hat = torch.as_tensor(x2_hat, dtype=torch.float32).split(batch)
+    parts = torch.as_tensor(x2, dtype=torch.float32).split(batch)
+    found = [structural_similarity_index_measure(a, b, reduction="none", data_range=2.0)
+             for a, b in zip(parts_hat, parts, strict=True)]
+    return torch.cat(found).numpy()
 
 
 def diameter_mm(x, mm_per_px=0.6):
@@ -232,8 +237,10 @@ def diameter_mm(x, mm_per_px=0.6):
     Source: ours, because growth in millimetres is what a reader of CT looks at.
     """
     x = np.asarray(x, dtype=np.float64)[:, 0]
-    c, outside = x.shape[-1] // 2, ~disc(x.shape[-1])
-    centre, around = x[:, c - 1:c + 2, c - 1:c + 2].mean((1, 2)), np.median(x[:, outside], axis=1)
+    outside = ~disc(x.shape[-1])
+    c = x.shape[-1] // 2
+    centre = x[:, c - 1:c + 2, c - 1:c + 2].mean((1, 2))
+    around = np.median(x[:, outside], axis=1)
     areas = []
     for image, high, low in zip(x, centre, around, strict=True):
         region, _ = ndimage.label(image > (high + low) / 2)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from namd.evaluation.stats.intervals import auroc_draws, percentile_interval, with_itself
+from namd.evaluation.stats.bootstrap import auroc_draws, percentile_interval, with_itself
 
 
 def kept_counts(counts, uncertainty, share: float) -> np.ndarray:
@@ -15,7 +15,8 @@ def kept_counts(counts, uncertainty, share: float) -> np.ndarray:
 
     Source: ours; the threshold is found anew in each resample, so that each refers the same share.
     """
-    counts, order = np.asarray(counts), np.argsort(uncertainty, kind="stable")
+    counts = np.asarray(counts)
+    order = np.argsort(uncertainty, kind="stable")
     ranked = counts[:, order]
     n_drawn = ranked.sum(1, keepdims=True)
     n_kept = n_drawn - np.floor(share * n_drawn + 1e-9).astype(int)
@@ -30,7 +31,7 @@ def referral_curve(table: pd.DataFrame, uncertainty, error_cut: float, shares, c
     Args:
         table: columns label, prob_mean, error (`variance.spread`); uncertainty: (N,) float.
         error_cut: an error at or above it is a wrong answer; shares: in [0, 1).
-        counts: (n_boot, N) of `intervals.resample_counts`.
+        counts: (n_boot, N) of `bootstrap.resample_counts`.
 
     Returns:
         One row a share: share, auroc, error (share of wrong answers), malignant (share of malignant nodules among
@@ -39,8 +40,9 @@ def referral_curve(table: pd.DataFrame, uncertainty, error_cut: float, shares, c
 
     Source: ours, because Section 4.3 offers the variance as a measure of confidence and does not use it.
     """
-    drawn_all, rows = with_itself(counts), []
+    drawn_all = with_itself(counts)
     everyone = kept_draws(table, uncertainty, error_cut, 0, drawn_all)["auroc"]
+    rows = []
     for share in shares:
         drawn = kept_draws(table, uncertainty, error_cut, share, drawn_all)
         drawn["gain"] = drawn["auroc"] - everyone
@@ -60,8 +62,10 @@ def kept_draws(table: pd.DataFrame, uncertainty, error_cut: float, share: float,
     Returns:
         {"auroc", "error", "malignant": (n_boot,)} as in `referral_curve`.
     """
-    label, prob_mean = table["label"].to_numpy(), table["prob_mean"].to_numpy()
-    wrong, kept = (table["error"] >= error_cut).to_numpy(dtype=float), kept_counts(counts, uncertainty, share)
+    label = table["label"].to_numpy()
+    prob_mean = table["prob_mean"].to_numpy()
+    wrong = (table["error"] >= error_cut).to_numpy(dtype=float)
+    kept = kept_counts(counts, uncertainty, share)
     with np.errstate(invalid="ignore"):
         return {"auroc": auroc_draws(label, prob_mean, kept), "error": kept @ wrong / kept.sum(1),
                 "malignant": kept @ label / kept.sum(1)}

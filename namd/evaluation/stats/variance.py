@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from namd.evaluation.stats.intervals import percentile_interval
 from namd.ground.seeding import numpy_rng
 
 REGIMES = ("confidently correct", "unsure", "confidently incorrect")
@@ -24,7 +23,8 @@ def spread(prob, label) -> pd.DataFrame:
 
     Source: Section 4.3. The paper does not name its divisor; K - 1 keeps runs of different K comparable.
     """
-    prob, label = np.asarray(prob, dtype=float), np.asarray(label)
+    prob = np.asarray(prob, dtype=float)
+    label = np.asarray(label)
     if len(prob) < 2:
         raise ValueError(f"the variance over runs needs K >= 2, got {len(prob)}")
     mean = prob.mean(0)
@@ -56,63 +56,14 @@ def pick_cases(table: pd.DataFrame, regime) -> dict:
 
     Source: ours, because the paper does not say how its six cases were chosen.
     """
-    key = {REGIMES[0]: -table["error"], REGIMES[1]: table["prob_var"], REGIMES[2]: table["error"]}
+    telling = {REGIMES[0]: -table["error"], REGIMES[1]: table["prob_var"], REGIMES[2]: table["error"]}
     cases = {}
     for name in REGIMES:
         for label in (0, 1):
             inside = np.flatnonzero((np.asarray(regime) == name) & (table["label"] == label).to_numpy())
-            cases[name, label] = int(inside[key[name].to_numpy()[inside].argmax()]) if len(inside) else None
+            most = telling[name].to_numpy()[inside]
+            cases[name, label] = int(inside[most.argmax()]) if len(inside) else None
     return cases
-
-
-def mean_draws(values, group, counts) -> np.ndarray:
-    """Mean of `values` over a group of nodules in every resample of the patients: (n_boot,).
-
-    Args:
-        values: (N,) float; NaN values are left out. group: (N,) bool.
-        counts: (n_boot, N) of `intervals.resample_counts`; the same table for two groups keeps them paired.
-
-    Returns:
-        In the unit of `values`; NaN for a resample without any nodule of the group.
-
-    Source: ours, because a difference between two groups of nodules needs an interval over patients.
-    """
-    values = np.asarray(values, dtype=float)
-    kept = np.asarray(group, dtype=bool) & np.isfinite(values)
-    drawn = counts[:, kept].sum(1)
-    return np.divide(counts[:, kept] @ values[kept], drawn, out=np.full(len(counts), np.nan), where=drawn > 0)
-
-
-def contrast_draws(values, group_a, group_b, counts) -> np.ndarray:
-    """Mean of `values` in group a minus group b in every resample: (n_boot,), NaN where a group has no nodule.
-
-    Args: as `mean_draws`, with two groups (N,) bool.
-    """
-    return mean_draws(values, group_a, counts) - mean_draws(values, group_b, counts)
-
-
-def contrast(values, group_a, group_b, counts) -> tuple[float, float, float]:
-    """Mean of `values` in group a minus group b: (difference, low, high), a 95 % patient interval.
-
-    Args: as `mean_draws`, with two groups (N,) bool.
-
-    Returns:
-        In the unit of `values`; all NaN when a group has no nodule.
-
-    Source: ours, because Section 4.3 compares groups by eye.
-    """
-    values = np.asarray(values, dtype=float)
-    kept = [np.asarray(group, dtype=bool) & np.isfinite(values) for group in (group_a, group_b)]
-    if not (kept[0].any() and kept[1].any()):
-        return np.nan, np.nan, np.nan
-    draws = contrast_draws(values, *kept, counts)
-    return float(values[kept[0]].mean() - values[kept[1]].mean()), *percentile_interval(draws)
-
-
-def mean_interval(values, counts) -> tuple[float, float, float]:
-    """Mean of `values` over all nodules, NaN left out, with its 95 % patient interval: (mean, low, high)."""
-    everyone = np.ones(len(values), dtype=bool)
-    return float(np.nanmean(values)), *percentile_interval(mean_draws(values, everyone, counts))
 
 
 def running_variance(prob, ddof: int = 1) -> np.ndarray:
@@ -158,20 +109,14 @@ def split_error(statistic, prob, k: int, n_splits: int, *keys, relative: bool = 
 
     Source: ours, because Appendix D watches a curve settle and states no precision.
     """
-    prob, rng = np.asarray(prob, dtype=float), numpy_rng(*keys)
+    prob = np.asarray(prob, dtype=float)
+    rng = numpy_rng(*keys)
     if len(prob) < 2 * k:
         raise ValueError(f"the standard error of {k} runs needs {2 * k} runs, got {len(prob)}")
-    mixed = (np.take_along_axis(prob, rng.random(prob.shape).argsort(0), 0) for _ in range(n_splits))
-    first, second = np.array([(statistic(runs[:k]), statistic(runs[k:2 * k])) for runs in mixed]).swapaxes(0, 1)
+    measured = []
+    for _ in range(n_splits):
+        runs = np.take_along_axis(prob, rng.random(prob.shape).argsort(0), 0)
+        measured.append((statistic(runs[:k]), statistic(runs[k:2 * k])))
+    first, second = np.array(measured).swapaxes(0, 1)
     error = np.sqrt(((first - second) ** 2).mean() / 2)
     return float(error / np.sqrt((first * second).mean()) if relative else error)
-
-
-def verdict(low: float, high: float) -> str:
-    """`holds` when the interval lies above 0, `fails` when below, `undecided` when it crosses 0 or is NaN.
-
-    Source: ours, because a claim is settled by its interval and not by its sign.
-    """
-    if low > 0:
-        return "holds"
-    return "fails" if high < 0 else "undecided"

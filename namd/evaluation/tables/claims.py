@@ -3,15 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
+from namd.evaluation.tables import causes
 
 PAPER_ARMS = {"no_align_no_pred": "Sec. 4.2.2 and Table 1, as its text says: both losses omitted",
               "no_align": "Table 1, last row, as its label says: w/o L_align"}
 COMMAND = "python -m namd run {number} --params params/{run}.yaml"
-
-
-def _nothing(tables):
-    return ""
 
 
 @dataclass(frozen=True)
@@ -21,7 +17,7 @@ class Claim:
     The number is `sign` x the value, low and high of the one row of metrics/<table>.csv, written by notebook `made_by`,
     that equals `where`. The rule: the claim holds when the interval lies "above" or "below" the limit, fails when it
     lies on the other side. `unless` says why the number is not the paper's quantity, `cause` why the claim may not
-    hold; both read the tables. `absent` is the way to a missing row.
+    hold; both read the run's causes.Evidence. `absent` is the way to a missing row.
     """
 
     id: str
@@ -36,66 +32,18 @@ class Claim:
     limit: float = 0.0
     over: str = "patients"
     absent: str = COMMAND
-    unless: Callable = _nothing
-    cause: Callable = _nothing
+    unless: Callable = causes.nothing
+    cause: Callable = causes.nothing
 
 
-def _record_rules(tables):
-    """Why a generated image may lose to the record: where this cohort keeps its information."""
-    auroc = tables["table1"].set_index("row")["auroc_mean"]
-    record, image = auroc.get("record only", np.nan), auroc["real baseline"]
-    return (f"the record alone reaches {record:.3f}, the baseline image {image:.3f}; the label is written in the"
-            " record, and an image made from both holds no more than both") if record > image else ""
+def _random_lpips(evidence):
+    """Why an LPIPS may be no LPIPS."""
+    return "" if evidence.parameters["lpips_weights"] == "imagenet" else "LPIPS with random weights is another ruler"
 
 
-def _brock_shares(tables):
-    """Why Brock may win on a phantom: the law of the phantom holds its terms."""
-    return ("the phantom's law weighs the nodule as Brock does, and sex, emphysema and family more heavily"
-            ) if tables["data"] == "phantom" else ""
-
-
-def _never_sure(tables):
-    """Why variance may not fall at high error: no reading is sure of malignancy."""
-    prob = tables["probabilities"]
-    top = prob.loc[prob["row"] == "namd", "prob"].max()
-    return (f"no reading of NAMD's images exceeds {top:.2f}, so no nodule is confidently called malignant, and the"
-            " highest third of error holds missed malignant nodules only") if top < 2 / 3 else ""
-
-
-def _other_nodules(tables):
-    """Why error maps may differ between regimes: they hold other nodules."""
-    if "regimes" not in tables:
-        return ""
-    cells = tables["regimes"].set_index("regime")[["benign", "malignant"]]
-    right, wrong = (cells["malignant"] / cells.sum(axis=1)).loc[["confidently correct", "confidently incorrect"]]
-    return (f"the regimes differ in more than correctness: {right:.0%} of the confidently correct nodules are"
-            f" malignant, and {wrong:.0%} of the confidently incorrect")
-
-
-def _wide_background(tables):
-    """Why the ring may hold less than half: it is narrow."""
-    value = tables["claims_variance"].set_index("id")["value"]
-    held, area = value["ring_most"] + 0.5, value["ring_most"] + 0.5 - value.get("ring_lead", np.nan)
-    return f"the ring holds {held:.0%} of the variance on {area:.0%} of the area; the rest of the image adds up"
-
-
-def _other_view(tables):
-    """Why one view of the latent may not gain order: the loss acts on the other."""
-    return f"in this run the loss acts on the {tables['parameters']['align_latent']} latent"
-
-
-def _still_prompts(tables):
-    """Why learning prompts may be worth nothing: how little they moved."""
-    moved = tables["prompts_moved"]
-    return f"NAMD's own prompts moved by {moved:.2%} of their length" if moved < 0.1 else ""
-
-
-def _random_lpips(tables):
-    return "" if tables["parameters"]["lpips_weights"] == "imagenet" else "LPIPS with random weights is another ruler"
-
-
-def _alone(tables):
-    beside = tables["near_best"]["beside"].iloc[0]
+def _alone(evidence):
+    """Why "near the best" may say nothing: no system is compared."""
+    beside = evidence.tables["near_best"]["beside"].iloc[0]
     compared = set(beside.split(", ")) - {"", *PAPER_ARMS}
     return "" if compared else f"beside NAMD this run has only {beside or 'controls'}, no compared system"
 
@@ -119,15 +67,21 @@ def _nearly(id, claim, quantity):
                  dict(quantity=quantity.lower()), "05", "below", 0.1, "runs", unless=_alone)
 
 
-def _step(id, claim, row, beside):
-    """One of the two steps from a system without the record to NAMD."""
-    return Claim(id, claim, "ours", f"AUROC, {row.replace('namd', 'NAMD')} - {beside}", "AUROC", "record_controls",
+def _step(id, claim, row, beside, named=None):
+    """One of the two steps from a system without the record to NAMD; `named` where a row is called otherwise."""
+    return Claim(id, claim, "ours", f"AUROC, {named or row} - {beside}", "AUROC", "record_controls",
                  dict(row=row, beside=beside), "08", absent="make table1 PROFILE={run}")
 
 
 def _spread(id, claim, place, statistic, unit, **other):
     """A line of notebook 06, which counts so that above 0 the claim holds."""
     return Claim(id, claim, place, statistic, unit, "claims_variance", dict(id=id), "06", **other)
+
+
+def _main_effect(id, claim, row, command):
+    """What the alignment loss is worth, averaged over arms with and without the prediction loss."""
+    return Claim(id, claim, "ours", "AUROC, main effect of the alignment loss", "AUROC", "effects",
+                 dict(row=row, quantity="AUROC"), "07", absent=f"make {command} PROFILE={{run}}")
 
 
 def _of_arm(arm, present):
@@ -146,7 +100,7 @@ def _of_arm(arm, present):
     for view in ("pooled", "flat"):
         yield Claim(f"{arm}_order_{view}", f"The {view} latent is ordered by diameter, that of {arm} is entangled",
                     "Sec. 4.2.2, Fig. 2", f"R2 of log diameter from 15 neighbours, NAMD - {arm}", "R2",
-                    "ablation_order", dict(arm=arm, latent=view, reader="knn"), "07", cause=_other_view)
+                    "ablation_order", dict(arm=arm, latent=view, reader="knn"), "07", cause=causes.other_view)
 
 
 RESULTS = (
@@ -162,13 +116,13 @@ RESULTS = (
     _nearly("lpips_best", "LPIPS is within 10 % of the best", "LPIPS"),
     _nearly("fid_best", "FID is within 10 % of the best", "FID"),
     _against("prompts", "Learnt soft prompts adapt the language model: NAMD diagnoses better than with frozen ones",
-             "Sec. 3.3.1", "frozen_prompts", absent="make ablations PROFILE={run}", cause=_still_prompts),
+             "Sec. 3.3.1", "frozen_prompts", absent="make ablations PROFILE={run}", cause=causes.still_prompts),
 )
 SPREAD = (
     _spread("rise", "Three regimes: variance is low at low error and rises to the middle", "Sec. 4.3, Fig. 3",
             "mean Var(p), middle - lowest third of error", "squared probability"),
     _spread("fall", "Three regimes: variance falls again at high error (confidently incorrect)", "Sec. 4.3, Fig. 3",
-            "mean Var(p), middle - highest third of error", "squared probability", cause=_never_sure),
+            "mean Var(p), middle - highest third of error", "squared probability", cause=causes.never_sure),
     _spread("both_labels", "Benign and malignant nodules occur in all three regimes", "Sec. 4.3",
             "empty cells of regime x label", "cells", over="counted"),
     _spread("benign_confident", "Benign nodules are more often confident", "Sec. 4.3, Fig. 3",
@@ -178,39 +132,32 @@ SPREAD = (
     _spread("boundary_outside", "Pixel variance sits at the boundary and not in the background", "Sec. 4.3, Fig. 3",
             "pixel variance, boundary - outside", "squared window units"),
     _spread("ring_most", "Pixel variance is predominantly at the boundary", "Sec. 4.3",
-            "the boundary ring's share of all variance - 1/2", "share", cause=_wide_background),
+            "the boundary ring's share of all variance - 1/2", "share", cause=causes.narrow_ring),
     _spread("error_maps", "Error maps are alike, whether a nodule is read correctly or not", "Sec. 4.3",
-            "10 % of the mean error - |difference of the groups|", "window units", cause=_other_nodules),
+            "10 % of the mean error - |difference of the groups|", "window units", cause=causes.other_nodules),
     _spread("pixel_diagnosis", "Pixel fidelity does not decide the diagnosis", "Sec. 4.3",
             "1/2 - squared rank correlation of pixel error and prediction error", "share"),
     _spread("plateau", "For most nodules the variance is stable from K = 20 on", "App. D, Fig. 5",
             "share of nodules settled at K = 20 - 1/2", "share", over="nodules of Figure 5"),
 )
 OURS = (
-    *(Claim(f"alignment{suffix}", f"Alignment raises AUROC, with or without the prediction loss{words}", "ours",
-            "AUROC, main effect of the alignment loss", "AUROC", "effects",
-            dict(row=f"alignment{row}", quantity="AUROC"), "07", absent=f"make {command} PROFILE={{run}}")
-      for suffix, row, words, command in (("", "", "", "seeds"),
-                                          ("_epsilon", ", epsilon", ", when the U-Net predicts epsilon", "alignment"))),
+    _main_effect("alignment", "Alignment raises AUROC, with or without the prediction loss", "alignment", "seeds"),
+    _main_effect("alignment_epsilon", "Alignment raises AUROC, with or without the prediction loss, when the U-Net"
+                 " predicts epsilon", "alignment, epsilon", "alignment"),
     _against("direct", "A generated follow-up says more than baseline and record used directly", "ours", "direct",
-             cause=_record_rules),
+             cause=causes.record_rules),
     _against("brock", "A generated follow-up says more than the Brock model, which reads the record alone", "ours",
-             "Brock", cause=_brock_shares),
+             "Brock", cause=causes.brock_shares),
     _share("oracle", "NAMD closes more than half of the gap that a perfect generator closes", "ours", "oracle",
            absent="only a phantom knows its oracle"),
     _against("record", "The record matters: NAMD beats itself with another subject's record", "ours",
              "permuted records"),
     _against("patient", "The patient matters: NAMD beats itself with another patient's age, sex, emphysema and family",
              "ours", "permuted patients"),
-    _step("sd15_report", "NAMD is worth more than its record: it beats SD1.5 that reads the same report", "namd",
-          "sd15_report"),
-    _step("sd15_record", "The record is worth something by itself: SD1.5 gains by its report", "sd15_report", "sd15"),
-    _step("imageflownet_record", "NAMD is worth more than its record: it beats ImageFlowNet that reads it", "namd",
-          "imageflownet_record"),
-    _step("imageflownet_gain", "The record is worth something by itself: ImageFlowNet gains by it",
-          "imageflownet_record", "imageflownet"),
-    _against("copy", "NAMD's images are nearer to the follow-up than a copied baseline", "ours", "copy-baseline",
-             "LPIPS", rule="below", over="runs", unless=_random_lpips),
+)
+COPY = _against("copy", "NAMD's images are nearer to the follow-up than a copied baseline", "ours", "copy-baseline",
+                "LPIPS", rule="below", over="runs", unless=_random_lpips)
+SPREAD_OURS = (
     _spread("ring_lead", "The boundary ring holds more variance than its share of the area", "ours",
             "the ring's share of the variance - its share of the area", "share"),
     _spread("mean_known", "At K = 20 a nodule's mean probability is known to 0.02", "ours",
@@ -220,9 +167,32 @@ OURS = (
 )
 
 
-def declared(arms=()):
-    """Every claim: the paper's in its order, then ours. `arms`: the ablations that the run has."""
-    theirs = [claim for arm in PAPER_ARMS for claim in _of_arm(arm, arm in arms)]
-    taken = {*PAPER_ARMS, *(claim.where.get("row") for claim in RESULTS)}
-    added = [claim for arm in arms if arm not in taken for claim in _of_arm(arm, True)]
-    return [*RESULTS, *theirs, *SPREAD, *OURS, *added]
+def _record_steps(main):
+    """Is it the record or is it NAMD? main: the row of the arm that is NAMD."""
+    return (
+        _step("sd15_report", "NAMD is worth more than its record: it beats SD1.5 that reads the same report", main,
+              "sd15_report", "NAMD"),
+        _step("sd15_record", "The record is worth something by itself: SD1.5 gains by its report", "sd15_report",
+              "sd15"),
+        _step("imageflownet_record", "NAMD is worth more than its record: it beats ImageFlowNet that reads it", main,
+              "imageflownet_record", "NAMD"),
+        _step("imageflownet_gain", "The record is worth something by itself: ImageFlowNet gains by it",
+              "imageflownet_record", "imageflownet"),
+    )
+
+
+def declared(main, arms=()):
+    """Every claim: the paper's in its order, then ours.
+
+    Args:
+        main: the run's main arm, which is NAMD; arms: the ablations that the run has.
+    """
+    found = [*RESULTS]
+    for arm in PAPER_ARMS:
+        found += _of_arm(arm, arm in arms)
+    found += [*SPREAD, *OURS, *_record_steps(main), COPY, *SPREAD_OURS]
+    decided = {*PAPER_ARMS, *(claim.where.get("row") for claim in RESULTS)}
+    for arm in arms:
+        if arm not in decided:
+            found += _of_arm(arm, True)
+    return found

@@ -1,22 +1,20 @@
-"""Every row of Table 1 against NAMD on the same patients, and the share of each gap that a row closes."""
+"""Every row of Table 1 against one of them on the same patients, and the share of each gap that a row closes."""
 
 import numpy as np
 import pandas as pd
 
-from namd.evaluation.stats import intervals, metrics
-from namd.evaluation.stats.variance import verdict
+from namd.evaluation.stats import bootstrap, intervals, metrics
+from namd.evaluation.stats.columns import BETTER
 
-BETTER = {"auroc": 1, "auprc": 1} | dict.fromkeys(      # +1: higher is better
-    ("lpips", "fid", "kid", "fid_inception", "kid_inception", "delta_rmae"), -1)
 WORDS = {"holds": "better", "fails": "worse", "undecided": "undecided"}
 
 
-def differences(label, prob, values, counts, patient, against="namd"):
+def differences(label, prob, values, counts, patient, against):
     """Each row minus one row, on the same patients: diagnosis for every row, images for every generated one.
 
     Args:
         label: (N,); prob: {row: (K, N)}, K may differ from row to row; counts: (n_boot, N) of
-            intervals.resample_counts; values: {row: {metric: (K, N)}} with lpips and delta_rmae, only of the rows that
+            bootstrap.resample_counts; values: {row: {metric: (K, N)}} with lpips and delta_rmae, only of the rows that
             have images; patient: (N,), whose nodule each is; against: the row that is subtracted.
 
     Returns:
@@ -28,32 +26,33 @@ def differences(label, prob, values, counts, patient, against="namd"):
     Source: ours, because the paper's spread leaves out the patients that all rows share.
     """
     scored = {row: _scores(label, prob[row], values.get(row, {}), counts) for row in prob}
-    k_mean, rows = {row: np.mean(runs, axis=0) for row, runs in prob.items()}, []
+    k_mean = {row: np.mean(runs, axis=0) for row, runs in prob.items()}
+    rows = []
     for row in [name for name in prob if name != against]:
-        difference, _, low, high, p = intervals.delong_paired(label, k_mean[row], k_mean[against],
-                                                                     patient=patient)
-        found = [("auroc", "K-mean", difference, low, high, p)]
+        size = dict(n=len(label), k=len(prob[row]))
+        difference, _, low, high, p = intervals.delong_paired(label, k_mean[row], k_mean[against], patient=patient)
+        rows.append(_line(row, "auroc", "K-mean", difference, low, high, p) | size)
         for metric, (mean, draws) in scored[row].items():
             mean_0, draws_0 = scored[against][metric]
-            low, high = intervals.percentile_interval(draws - draws_0)
-            found.append((metric, "mean over runs", mean - mean_0, low, high, np.nan))
-        rows += [dict(row=row, metric=metric, statistic=statistic, difference=difference, low=low, high=high, p=p,
-                      verdict=_verdict(metric, low, high), n=len(label), k=len(prob[row]))
-                 for metric, statistic, difference, low, high, p in found]
+            low, high = bootstrap.percentile_interval(draws - draws_0)
+            rows.append(_line(row, metric, "mean over runs", mean - mean_0, low, high, np.nan) | size)
     return pd.DataFrame(rows)
 
 
-def _verdict(metric, low, high):
-    """Is a difference with this interval an improvement of the metric?"""
-    return WORDS[verdict(*sorted((BETTER[metric] * low, BETTER[metric] * high)))]
+def _line(row, metric, statistic, difference, low, high, p):
+    """One line of `differences`, with the word on whether it is an improvement of the metric."""
+    ends = sorted((BETTER[metric] * low, BETTER[metric] * high))
+    return dict(row=row, metric=metric, statistic=statistic, difference=difference, low=low, high=high, p=p,
+                verdict=WORDS[intervals.verdict(*ends)])
 
 
 def _scores(label, prob_runs, values, counts):
     """{metric: (mean over runs, (n_boot,) draws of it)} of one row."""
     auroc, _ = metrics.over_runs(metrics.auroc, label, prob_runs)
     auprc, _ = metrics.over_runs(metrics.auprc, label, prob_runs)
-    auprc_draws = np.mean([intervals.auprc_draws(label, prob, counts) for prob in prob_runs], axis=0)
-    scores = dict(auroc=(auroc, intervals.auroc_draws(label, prob_runs, counts)), auprc=(auprc, auprc_draws))
+    auroc_draws = bootstrap.auroc_draws(label, prob_runs, counts)
+    auprc_draws = np.mean([bootstrap.auprc_draws(label, prob, counts) for prob in prob_runs], axis=0)
+    scores = dict(auroc=(auroc, auroc_draws), auprc=(auprc, auprc_draws))
     for metric in [name for name in ("lpips", "delta_rmae") if name in values]:
         nodule = np.mean(values[metric], axis=0, dtype=np.float64)                             # (N,)
         scores[metric] = nodule.mean(), counts @ nodule / counts.sum(1)
@@ -74,12 +73,12 @@ def gaps(label, prob, rows, ceilings, counts, baseline="real baseline"):
     the share of what any generator could reach.
     """
     mean = {row: metrics.over_runs(metrics.auroc, label, prob[row])[0] for row in {*rows, *ceilings, baseline}}
-    draws = {row: intervals.auroc_draws(label, prob[row], counts) for row in mean}
+    draws = {row: bootstrap.auroc_draws(label, prob[row], counts) for row in mean}
     table = []
     for row in rows:
         for ceiling in [name for name in ceilings if name != row]:
             value = intervals.gap_closed(mean[baseline], mean[row], mean[ceiling])
             spread = intervals.gap_closed(draws[baseline], draws[row], draws[ceiling])
-            low, high = (np.nan, np.nan) if np.isnan(value) else intervals.percentile_interval(spread)
+            low, high = (np.nan, np.nan) if np.isnan(value) else bootstrap.percentile_interval(spread)
             table.append(dict(row=row, ceiling=ceiling, value=float(value), low=low, high=high))
     return pd.DataFrame(table)

@@ -1,11 +1,7 @@
-"""Dose curves: what a trained arm is worth as one of its parameters grows."""
+"""Dose curves as rows: the arms that move one parameter alone, and what each is worth."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
-
-from namd.evaluation.figures.plots import COLOURS, finish
 
 
 def doses(stamps, reference, parameters):
@@ -22,8 +18,11 @@ def doses(stamps, reference, parameters):
     Source: ours, because an effect at one dose says nothing about the dose.
     """
     moved = {arm: list(stamps.index[stamps[arm] != stamps[reference]]) for arm in stamps}
-    rows = [dict(parameter=name, dose=float(stamps.loc[name, arm]), arm=arm) for name in parameters for arm in stamps
-            if arm == reference or moved[arm] == [name]]
+    rows = []
+    for name in parameters:
+        for arm in stamps:
+            if arm == reference or moved[arm] == [name]:
+                rows.append(dict(parameter=name, dose=float(stamps.loc[name, arm]), arm=arm))
     table = pd.DataFrame(rows, columns=["parameter", "dose", "arm"]).sort_values(["parameter", "dose"])
     return table[table.groupby("parameter")["arm"].transform("size") > 1].reset_index(drop=True)
 
@@ -39,41 +38,10 @@ def against(table, differences, reference, quantity):
 
     Source: ours; turned round, so that a curve that rises gains.
     """
-    at = differences.reindex(table["arm"])
-    value, low, high = (np.where(table["arm"] == reference, 0.0, -at[name].to_numpy(dtype=float))
-                        for name in ("value", "high", "low"))
-    return table.assign(quantity=quantity, value=value, low=low, high=high)
+    found = differences.reindex(table["arm"])
+    own = (table["arm"] == reference).to_numpy()
 
+    def turned(name):
+        return np.where(own, 0.0, -found[name].to_numpy(dtype=float))
 
-def figure(table, reference, title="", synthetic=False):
-    """One axes for each quantity (rows) and parameter (columns); table: rows of `against`.
-
-    The dose axis is logarithmic with 0 at its left end; a ring marks the reference.
-    """
-    quantities, parameters = table["quantity"].unique(), table["parameter"].unique()
-    size = (4.2 * len(parameters), 2.6 * len(quantities) + 0.4)
-    fig, axes = plt.subplots(len(quantities), len(parameters), figsize=size, squeeze=False, sharex="col", sharey="row",
-                             layout="constrained")
-    for line, quantity in zip(axes, quantities, strict=True):
-        for ax, parameter in zip(line, parameters, strict=True):
-            _curve(ax, table[(table["quantity"] == quantity) & (table["parameter"] == parameter)], reference)
-        line[0].set_ylabel(f"{quantity}, arm - {reference}")
-    for ax, parameter in zip(axes[-1], parameters, strict=True):
-        ax.set_xlabel(parameter)
-    sns.despine(fig)
-    return finish(fig, title, synthetic)
-
-
-def _curve(ax, points, reference):
-    """Points of one curve with their bars; evenly spaced doses would hide the scale, so 0 gets a place of its own."""
-    dose = points["dose"].to_numpy()
-    smallest = dose[dose > 0].min()
-    x = np.where(dose > 0, dose, smallest / 5)
-    reach = np.abs(points[["low", "high"]].to_numpy().T - points["value"].to_numpy())
-    ax.errorbar(x, points["value"], reach, fmt="o-", ms=4, lw=1.2, capsize=3, color=COLOURS[0], ecolor="0.45")
-    own = (points["arm"] == reference).to_numpy()
-    ax.plot(x[own], points["value"][own], "o", ms=10, mfc="none", color=COLOURS[1])
-    ax.set_xscale("log")
-    ax.set_xticks(x, [f"{value:g}" for value in dose])
-    ax.minorticks_off()
-    ax.axhline(0, color="0.3", ls="--", lw=1)
+    return table.assign(quantity=quantity, value=turned("value"), low=turned("high"), high=turned("low"))

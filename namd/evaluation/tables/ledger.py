@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from namd.evaluation.stats.variance import verdict
+from namd.evaluation.stats.intervals import verdict
+from namd.evaluation.tables.causes import Evidence
 from namd.evaluation.tables.claims import COMMAND, declared
 from namd.ground.order import LATER
 from namd.ground.paper import ours
@@ -15,13 +16,16 @@ COUNTS = dict.fromkeys(("n", "k", "training_seeds"), "Int64")
 REAL = ("real baseline", "real follow-up")
 SYSTEMS = ("comparators", "best_system", "record_controls")     # tables of notebook 08
 BESIDE = {"table1": "05", "regimes": "06", **dict.fromkeys(SYSTEMS, "08")}  # read for a reason; which notebook's
+FILLED = {"table1": ("row", "k", "n", "digest"), "regimes": ("regime", "benign", "malignant"),
+          "comparators": ("row", "k", "table1_digest"), "best_system": ("table1_digest",)}
 
 
-def near_best(table1):
+def near_best(table1, main):
     """How far NAMD's LPIPS and FID lie above the best other trained generator: share of the best, over runs.
 
     Args:
         table1: DataFrame with row, k and <metric>_mean, <metric>_sd (divisor K); controls and ceilings do not count.
+        main: the row that is NAMD.
 
     Returns:
         DataFrame quantity, value, low, high (NaN where nothing is beside NAMD) and beside, the names compared.
@@ -30,38 +34,52 @@ def near_best(table1):
     own are 9 % for LPIPS and 3 % for FID).
     """
     table = table1.set_index("row")
-    others = [row for row in table.index[table["paper_row"].notna()] if row not in (*REAL, "namd")]
+    others = [row for row in table.index[table["paper_row"].notna()] if row not in (*REAL, main)]
     rows = []
     for quantity in ("lpips", "fid"):
         column = ours(quantity, table)
-        mean, se = table[f"{column}_mean"], table[f"{column}_sd"] / np.sqrt(np.maximum(table["k"] - 1, 1))
-        best = mean[others].min() if others else np.nan
-        half = 1.96 * np.hypot(se["namd"], se[mean[others].idxmin()]) / best if others else np.nan
-        value = mean["namd"] / best - 1
+        mean = table[f"{column}_mean"]
+        se = table[f"{column}_sd"] / np.sqrt(np.maximum(table["k"] - 1, 1))
+        value = half = np.nan
+        if others:
+            best = mean[others].min()
+            value = mean[main] / best - 1
+            half = 1.96 * np.hypot(se[main], se[mean[others].idxmin()]) / best
         rows.append(dict(quantity=quantity, value=value, low=value - half, high=value + half, beside=", ".join(others)))
     return pd.DataFrame(rows)
 
 
-def read_tables(folder, makers):
-    """The tables of a run, as far as they are there, with its parameters and data source.
+def gather(folder, main, makers) -> Evidence:
+    """What a run left for its ledger: its tables, as far as they are there, its parameters and its data source.
 
     Args:
-        folder: Path of the run; notebooks 02, 04 and 05 must have finished there.
+        folder: Path of the run; notebooks 01, 02, 04 and 05 must have finished there; main: its main arm.
         makers: {table: number of the notebook that writes it}.
     """
-    files = {name: folder / "metrics" / f"{name}.csv" for name in {**makers, **BESIDE}}
-    tables = {name: read_table(file, {**makers, **BESIDE}[name]) for name, file in files.items() if file.exists()}
-    vae = read_json(folder / "arms/namd/runs/02.json", "02", "parameters")
-    cond = read_json(folder / "arms/namd/runs/04.json", "04", "numbers")
-    record = read_json(folder / "runs/05.json", "05", "parameters", "run_name", "synthetic")
+    arm = folder / "arms" / main / "runs"
+    cohort = read_json(folder / "runs" / "01.json", "01", "parameters")
+    vae = read_json(arm / "02.json", "02", "parameters")
+    conditional = read_json(arm / "04.json", "04", "numbers")
+    evaluation = read_json(folder / "runs" / "05.json", "05", "parameters", "run_name", "synthetic")
+    return Evidence(run=evaluation["run_name"], main=main, data="phantom" if evaluation["synthetic"] else "NLST",
+                    parameters=cohort["parameters"] | vae["parameters"] | evaluation["parameters"],
+                    prompts_moved=conditional["numbers"]["prompts_moved"],
+                    probabilities=read_table(folder / "metrics" / "probabilities.parquet", "05"),
+                    tables=_tables(folder, main, makers))
+
+
+def _tables(folder, main, makers):
+    """The tables that are there, and `near_best` of them; those of notebook 08 only where they stand beside this 05."""
+    tables = {}
+    for name, number in (makers | BESIDE).items():
+        file = folder / "metrics" / f"{name}.csv"
+        if file.exists():
+            tables[name] = read_table(file, number, *FILLED.get(name, ()))
     for name in SYSTEMS:        # of another Table 1 than this one: other patients, judge or arms
         if name in tables and set(tables[name]["table1_digest"]) != set(tables["table1"]["digest"]):
             del tables[name]
     rows = pd.concat([tables[name] for name in ("table1", "comparators") if name in tables])
-    return tables | dict(
-        probabilities=read_table(folder / "metrics" / "probabilities.parquet", "05"), run=record["run_name"],
-        parameters=vae["parameters"] | record["parameters"], data="phantom" if record["synthetic"] else "NLST",
-        near_best=near_best(rows), prompts_moved=cond["numbers"]["prompts_moved"])
+    return tables | {"near_best": near_best(rows, main)}
 
 
 def settle(rule, limit, low, high):
@@ -75,11 +93,11 @@ def settle(rule, limit, low, high):
     return verdict(low - limit, high - limit) if rule == "above" else verdict(limit - high, limit - low)
 
 
-def ledger(folder, arms=(), notebooks=None):
+def ledger(folder, main, arms=(), notebooks=None):
     """The verdict of a run on every claim, or on those alone whose tables some `notebooks` write, e.g. ("05", "07").
 
     Args:
-        folder: Path of the run; arms: ablations of the run, without the reference and without training seeds.
+        folder: Path of the run; main: its main arm; arms: its ablations, without the main arm and training seeds.
 
     Returns:
         DataFrame id, claim, place, statistic, effect, low, high (95 %), unit, over (what the interval covers), n, k,
@@ -87,9 +105,10 @@ def ledger(folder, arms=(), notebooks=None):
 
     Source: ours. A verdict concerns this run and its data; none says that the paper was reproduced.
     """
-    claims = [claim for claim in declared(arms) if notebooks is None or claim.made_by in notebooks]
-    tables = read_tables(folder, {claim.table: claim.made_by for claim in claims})
-    return pd.DataFrame([_decide(claim, tables) for claim in claims], columns=COLUMNS).astype(COUNTS)
+    claims = [claim for claim in declared(main, arms) if notebooks is None or claim.made_by in notebooks]
+    evidence = gather(folder, main, {claim.table: claim.made_by for claim in claims})
+    lines = [_decide(claim, evidence) for claim in claims]
+    return pd.DataFrame(lines, columns=COLUMNS).astype(COUNTS)
 
 
 def _row(claim, tables):
@@ -101,36 +120,51 @@ def _row(claim, tables):
     return None if found.empty else found.iloc[0].dropna()
 
 
-def _decide(claim, tables):
+def _decide(claim, evidence):
     """One line of the ledger."""
-    row, known = _row(claim, tables), tables["table1"].set_index("row").loc["namd"]
-    head = {name: getattr(claim, name) for name in ("id", "claim", "place", "statistic")}
-    tail = dict(unit=claim.unit, data=tables["data"])
+    row = _row(claim, evidence.tables)
+    line = dict(id=claim.id, claim=claim.claim, place=claim.place, statistic=claim.statistic, unit=claim.unit,
+                data=evidence.data)
     if row is None:
-        way = claim.absent if claim.table in tables or claim.made_by in LATER else COMMAND
-        return head | tail | dict(verdict="not run here", why=way.format(number=claim.made_by, run=tables["run"]))
-    effect, low, high = (float(row.get(name, np.nan)) for name in ("value", "low", "high"))
-    counted = np.isfinite(effect) and np.isnan(low)
-    found = row["verdict"] if counted else settle(claim.rule, claim.limit, low, high)
+        way = claim.absent if claim.table in evidence.tables or claim.made_by in LATER else COMMAND
+        why = way.format(number=claim.made_by, run=evidence.run)
+        return line | dict(verdict="not run here", why=why)
+    known = evidence.tables["table1"].set_index("row").loc[evidence.main]      # n and K, where the table has none
     seeds = int(row.get("training_seeds", 1))
-    tail |= dict(over=row.get("over", claim.over), n=int(row.get("n", known["n"])), k=int(row.get("k", known["k"])),
-                 training_seeds=seeds)
-    why = ["counted" if counted else _reading(claim, found, effect, low, high, tail["over"])]
-    if np.isnan(effect):
-        found, why = "not comparable", ["the number does not exist here: a group or a gap is empty"]
-    elif claim.unless(tables):
-        found, why = "not comparable", [claim.unless(tables), f"by the rule it {found}" if found != "undecided" else ""]
-    elif found != "holds" and claim.cause(tables):
-        why.append(f"likely cause: {claim.cause(tables)}")
-    why.append("one training seed" if seeds == 1 else f"{seeds} training seeds")
-    return head | dict(effect=effect, low=low, high=high) | tail | dict(verdict=found, why="; ".join(filter(None, why)))
+    effect, low, high = (float(row.get(name, np.nan)) for name in ("value", "low", "high"))
+    line |= dict(effect=effect, low=low, high=high, over=row.get("over", claim.over), n=int(row.get("n", known["n"])),
+                 k=int(row.get("k", known["k"])), training_seeds=seeds)
+    found, reasons = _verdict(claim, row, line, evidence)
+    reasons.append("one training seed" if seeds == 1 else f"{seeds} training seeds")
+    return line | dict(verdict=found, why="; ".join(filter(None, reasons)))
 
 
-def _reading(claim, found, effect, low, high, over):
+def _verdict(claim, row, line, evidence):
+    """The verdict on a claim whose number is there, and the reasons for it."""
+    if np.isnan(line["effect"]):
+        return "not comparable", ["the number does not exist here: a group or a gap is empty"]
+    counted = np.isfinite(line["effect"]) and np.isnan(line["low"])         # no interval: the table says what it is
+    found = row["verdict"] if counted else settle(claim.rule, claim.limit, line["low"], line["high"])
+    unlike = claim.unless(evidence)
+    if unlike:
+        return "not comparable", [unlike, "" if found == "undecided" else f"by the rule it {found}"]
+    reasons = ["counted" if counted else _reading(claim, found, line)]
+    cause = claim.cause(evidence) if found != "holds" else ""
+    if cause:
+        reasons.append(f"likely cause: {cause}")
+    return found, reasons
+
+
+def _reading(claim, found, line):
     """Where the interval lies, and what it would take to decide."""
-    if found != "undecided":
-        side = claim.rule if found == "holds" else {"above": "below", "below": "above"}[claim.rule]
-        return f"the interval lies {side} {claim.limit:g}"
-    times = ((high - low) / 2 / max(abs(effect - claim.limit), 1e-12)) ** 2
-    need = f"to settle this effect takes about {times:.1f} times the {over}" if times < 100 else "the effect lies on it"
+    if found == "holds":
+        return f"the interval lies {claim.rule} {claim.limit:g}"
+    if found == "fails":
+        other_side = "below" if claim.rule == "above" else "above"
+        return f"the interval lies {other_side} {claim.limit:g}"
+    half = (line["high"] - line["low"]) / 2
+    times = (half / max(abs(line["effect"] - claim.limit), 1e-12)) ** 2
+    need = "the effect lies on it"
+    if times < 100:
+        need = f"to settle this effect takes about {times:.1f} times the {line['over']}"
     return f"the interval contains {claim.limit:g}: {need}"

@@ -14,8 +14,10 @@ def probability_table(prob, pair_id, patient):
         prob: {row: (K, N) array}; pair_id, patient: N identifiers. Deterministic rows have the single run 0.
     """
     of_pair = dict(pair_id=list(pair_id), patient_id=list(patient))
-    parts = [pd.DataFrame(dict(row=row, run=k, seed=seed, **of_pair, prob=np.asarray(values[k], float)))
-             for row, values in prob.items() for k, seed in enumerate(run_seeds(len(values)))]
+    parts = []
+    for row, values in prob.items():
+        for k, seed in enumerate(run_seeds(len(values))):
+            parts.append(pd.DataFrame(dict(row=row, run=k, seed=seed, **of_pair, prob=np.asarray(values[k], float))))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -32,5 +34,6 @@ def training_seeds(rows, arm):
 
 def stack(table, rows, pair_id):
     """Probabilities of R `rows` of a probability_table in the order of the N `pair_id`: (R, K, N) float64."""
-    wide = table[table["row"].isin(rows)].pivot(index=["row", "run"], columns="pair_id", values="prob")[list(pair_id)]
+    asked = table[table["row"].isin(rows)]
+    wide = asked.pivot(index=["row", "run"], columns="pair_id", values="prob")[list(pair_id)]
     return np.stack([wide.loc[row].to_numpy() for row in rows])

@@ -1,4 +1,4 @@
-"""The columns of Table 1: what the judge says of each row, what its images are worth, what the paper reports."""
+"""The columns of Table 1: what the judge says of each row, and what its images are worth."""
 
 import joblib
 import numpy as np
@@ -7,10 +7,6 @@ import torch
 
 from namd.evaluation.stats import inception, intervals, metrics
 from namd.forecasters.drawing import load_row, n_processes
-from namd.ground.paper import PAPER, ours
-
-PAPER_ROWS = {"real baseline": "Real baseline LDCT", "real follow-up": "Real follow-up LDCT", "namd": "NAMD",
-              "no_align_no_pred": "NAMD (w/o L_align)"}         # Sec. 4.2.2: both losses are omitted
 
 
 def diagnosis_columns(label, prob_runs, patient):
@@ -64,15 +60,26 @@ def image_values(x1, x2, x2_hat, clouds_x2, clouds_hat, net):
 
     Source: Sec. 4.1.2 for LPIPS and FID; the others are ours.
     """
-    diameter = metrics.diameter_mm(x2)
-    runs = [dict(
-        **{f"{d.__name__}{end}": d(clouds_x2[end], found[end]) for end in found for d in (metrics.fid, metrics.kid)},
-        delta_rmae=metrics.delta_rmae(x1, x2, run), psnr=metrics.psnr(run, x2), ssim=metrics.ssim(run, x2),
-        diameter=metrics.diameter_mm(run),
-    ) for run, found in zip(x2_hat, clouds_hat, strict=True)]
-    values = {name: np.stack([run[name] for run in runs]) for name in runs[0]}
-    return values | {"lpips": metrics.lpips_distance(net, x2_hat, x2),
-                     "diameter_error": np.abs(values["diameter"] - diameter)}
+    runs = [_one_run(x1, x2, run, clouds_x2, found) for run, found in zip(x2_hat, clouds_hat, strict=True)]
+    values = {}
+    for name in runs[0]:
+        values[name] = np.stack([run[name] for run in runs])
+    values["lpips"] = metrics.lpips_distance(net, x2_hat, x2)
+    values["diameter_error"] = np.abs(values["diameter"] - metrics.diameter_mm(x2))
+    return values
+
+
+def _one_run(x1, x2, x2_hat, clouds_x2, clouds_hat):
+    """What `image_values` asks of the N images of one run."""
+    found = {}
+    for end in clouds_hat:
+        found[f"fid{end}"] = metrics.fid(clouds_x2[end], clouds_hat[end])
+        found[f"kid{end}"] = metrics.kid(clouds_x2[end], clouds_hat[end])
+    found["delta_rmae"] = metrics.delta_rmae(x1, x2, x2_hat)
+    found["psnr"] = metrics.psnr(x2_hat, x2)
+    found["ssim"] = metrics.ssim(x2_hat, x2)
+    found["diameter"] = metrics.diameter_mm(x2_hat)
+    return found
 
 
 def score_row(folder, row, x1, x2, clouds_x2, judge, net, threads=0, inception_net=None):
@@ -104,7 +111,9 @@ def score_rows(folder, rows, x1, x2, judge, net, threads=0, workers=1, inception
     clouds_x2 = clouds(x2, judge, inception_net)
     scored = joblib.Parallel(n_jobs=n_processes(workers, len(rows)))(
         joblib.delayed(score_row)(folder, row, x1, x2, clouds_x2, judge, net, threads, inception_net) for row in rows)
-    return tuple({row: pair[part] for row, pair in zip(rows, scored, strict=True)} for part in (0, 1))
+    prob = {row: found[0] for row, found in zip(rows, scored, strict=True)}
+    values = {row: found[1] for row, found in zip(rows, scored, strict=True)}
+    return prob, values
 
 
 def image_columns(values):
@@ -121,9 +130,14 @@ def image_columns(values):
     Source: Sec. 4.1.2 for LPIPS and FID; KID and the change controls are ours.
     """
     names = ("lpips", "fid", "kid", "fid_inception", "kid_inception", "delta_rmae", "psnr", "ssim", "diameter_error")
-    rows = [{f"{name}_{stat}": float(of(found[name].reshape(len(found[name]), -1).mean(1)))
-             for name in names if name in found for stat, of in (("mean", np.mean), ("sd", np.std))}
-            for found in values.values()]
+    rows = []
+    for found in values.values():
+        row = {}
+        for name in [name for name in names if name in found]:
+            runs = found[name].reshape(len(found[name]), -1).mean(1)        # (K,), over patients
+            row[f"{name}_mean"] = float(np.mean(runs))
+            row[f"{name}_sd"] = float(np.std(runs))
+        rows.append(row)
     return pd.DataFrame(rows, index=pd.Index(values, name="row"))
 
 
@@ -140,63 +154,12 @@ def judge_spread(label, prob, images, judges):
 
     Source: ours, because the paper's AUROC is that of one judge, trained once.
     """
-    read = {row: [metrics.over_runs(metrics.auroc, label, prob[row])[0],
-                  *(metrics.over_runs(metrics.auroc, label, [judge.prob(run).numpy() for run in runs])[0]
-                    for judge in judges)] for row, runs in images.items()}
-    table = pd.DataFrame(read, index=[f"judge {i + 1}" for i in range(len(judges) + 1)]).T.rename_axis(index="row")
+    read = {}
+    for row, runs in images.items():
+        readings = [prob[row]]
+        for judge in judges:
+            readings.append([judge.prob(run).numpy() for run in runs])
+        read[row] = [metrics.over_runs(metrics.auroc, label, reading)[0] for reading in readings]
+    names = [f"judge {i + 1}" for i in range(len(judges) + 1)]
+    table = pd.DataFrame(read, index=names).T.rename_axis(index="row")
     return table.assign(mean=table.mean(axis=1), sd=table.std(axis=1))
-
-
-def why_not(metric, table, synthetic, lpips_weights):
-    """Why a number of ours in `table` may not be set beside the paper's; empty where it may."""
-    if synthetic:
-        return "phantom data"
-    if metric == "fid":
-        n, n_paper = int(table["n"].max()), PAPER["cohort"]["test_pairs"]
-        if ours("fid", table) == "fid":
-            return "judge features, not Inception's"
-        return "" if n == n_paper else f"it grows as N falls: {n} here, {n_paper} there"
-    return "random LPIPS weights" if metric == "lpips" and lpips_weights == "random" else ""
-
-
-def beside_the_paper(table, synthetic, lpips_weights, known_as=PAPER_ROWS):
-    """`table` with the paper's means and a word on whether the two may be compared.
-
-    Args:
-        table: DataFrame indexed by row, with n; lpips_weights: imagenet or random; known_as: {row: the paper's name}.
-
-    Returns:
-        The same with paper_row, paper_auroc, paper_auprc, paper_lpips, paper_fid (NaN where the paper has none) and
-        comparable (empty where the paper has no such row).
-
-    Source: Table 1, by namd.ground.paper.
-    """
-    paper = [PAPER["table1"].get(known_as.get(row, ""), {}) for row in table.index]
-    means = {f"paper_{name}": [known.get(name, (np.nan,))[0] for known in paper]
-             for name in ("auroc", "auprc", "lpips", "fid")}
-    verdicts = []
-    for known in paper:
-        refused = {name: why for name in known
-                   if name != "group" and (why := why_not(name, table, synthetic, lpips_weights))}
-        but = ", ".join(f"{name.upper()} ({why})" for name, why in refused.items())
-        verdicts.append("" if not known else "not comparable: phantom data" if synthetic else
-                        f"all but {but}" if but else "yes")
-    return table.assign(paper_row=[known_as.get(row, "") for row in table.index], **means, comparable=verdicts)
-
-
-def panel_row(table, row, name, synthetic, lpips_weights, known_as=PAPER_ROWS):
-    """One line of the panel "Paper and this run": mean ± sd of one metric of one row, theirs and ours.
-
-    Args:
-        table: as in `beside_the_paper`; row: a key of `known_as`; name: lpips, fid, auroc or auprc.
-
-    Returns:
-        dict for run.panel.
-    """
-    (mean, sd), line, column = PAPER["table1"][known_as[row]][name], table.loc[row], ours(name, table)
-    paper, here = mean, f"{line[f'{column}_mean']:.3f}"
-    if sd is not None:
-        paper, here = f"{mean} ± {sd}", f"{here} ± {line[f'{column}_sd']:.3f}"
-    why, n, k = why_not(name, table, synthetic, lpips_weights), int(line["n"]), int(line["k"])
-    return dict(quantity=f"{name.upper()}, {row}", paper=paper, here=here, n=n, k=k, comparable=not why,
-                why=why)

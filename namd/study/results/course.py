@@ -32,7 +32,8 @@ def write_course() -> int:
     Raises:
         UserError: one of them was edited there, or is somebody's own; then none is written.
     """
-    folder, sources = outputs_root() / "course", sorted(NOTEBOOKS.glob("*.ipynb"))
+    folder = outputs_root() / "course"
+    sources = sorted(NOTEBOOKS.glob("*.ipynb"))
     for source in sources:
         only_ours(folder / source.name)
     for source in sources:

@@ -69,6 +69,7 @@ def _operator(mo):
 def _thin_space(row):
     """LaTeX's space between a function's name and a bare argument: log p."""
     for at in reversed(range(len(row) - 1)):
-        first, then = row[at], row[at + 1]
+        first = row[at]
+        then = row[at + 1]
         if row.tag in ("mrow", "math") and first.tag == "mi" and len(first.text) > 1 and then.tag != "mo":
             row.insert(at + 1, Element("mspace", width="0.17em"))

@@ -1,10 +1,12 @@
 """`python -m namd dial | cohorts`: one table and one figure from a run's neighbours, other phantoms of its profile."""
 
+import matplotlib.pyplot as plt
 import pandas as pd
 
 from namd.data.cohort import Cohort
 from namd.evaluation.figures import plots
-from namd.evaluation.stats import intervals
+from namd.evaluation.figures.dial import dial as draw_dial
+from namd.evaluation.stats import bootstrap
 from namd.evaluation.tables import dial, probabilities
 from namd.ground.errors import UserError
 from namd.ground.files import replacing
@@ -24,12 +26,11 @@ def write_dial(plan):
     Source: ours, because whether a virtual follow-up can help depends on the law of the data alone.
     """
     root = outputs_root() / plan.values["run_name"]
-    table = pd.concat([_read(root, plan.values["n_boot"], "dial"), *_neighbours(root, POINTS, plan, "dial")],
-                      ignore_index=True)
-    n, malignant = table["n"].max(), table["malignant"].max()
-    _write(root, "dial", table,
-           dial.figure(table, f"n = {n} test nodules, up to {malignant} malignant; one cohort and model a point; "
-                              "bars 95 % over patients"))
+    positions = [_read(root, plan, "dial"), *_neighbours(root, POINTS, plan, "dial")]
+    table = pd.concat(positions, ignore_index=True)
+    title = (f"n = {table['n'].max()} test nodules, up to {table['malignant'].max()} malignant; one cohort and model a"
+             " point; bars 95 % over patients")
+    _write(root, "dial", table, draw_dial(table, dial.aurocs(plan.main), dial.gains(plan.main), title))
 
 
 def write_cohorts(plan):
@@ -42,10 +43,10 @@ def write_cohorts(plan):
     """
     root = outputs_root() / plan.values["run_name"]
     table = pd.concat(_neighbours(root, COHORTS, plan, "cohorts"), ignore_index=True)
-    shown = table[table["quantity"].isin(("namd - baseline", "oracle - baseline"))]
+    shown = table[table["quantity"].isin((f"{plan.main} - baseline", "oracle - baseline"))]
     shown = shown.assign(row=shown["run_name"].str.removeprefix(f"{root.name}_") + ": " + shown["quantity"])
-    _write(root, "cohorts", table, plots.forest(
-        shown, "difference in AUROC", f"other patients, {table['n'].max()} test nodules each, bars 95 %", 0, True))
+    title = f"other patients, {table['n'].max()} test nodules each, bars 95 %"
+    _write(root, "cohorts", table, plots.forest(shown, "difference in AUROC", title, reference=0, synthetic=True))
     share = table.loc[table["quantity"] == "oracle's gap closed", "value"]
     print(f"NAMD closes {share.mean():.2f} of the oracle's gap on average ({', '.join(f'{v:.2f}' for v in share)})")
 
@@ -53,19 +54,20 @@ def write_cohorts(plan):
 def _neighbours(root, folder, plan, command):
     """Positions of the runs <run>_<file> for each parameter file of `folder`."""
     names = [f"{root.name}_{file.stem}" for file in sorted(folder.glob("*.yaml"))]
-    return [_read(root.with_name(name), plan.values["n_boot"], command) for name in names]
+    return [_read(root.with_name(name), plan, command) for name in names]
 
 
 def _write(root, name, table, fig):
     """metrics/<name>.csv and figures/<name>.png of a run."""
     with replacing(root / "metrics" / f"{name}.csv") as aside:
         table.to_csv(aside, index=False)
-    with replacing(root / "figures" / f"{name}.png") as aside:
+    with plots.look(), replacing(root / "figures" / f"{name}.png") as aside:
         fig.savefig(aside, dpi=150, bbox_inches="tight")
+    plt.close(fig)
     print(f"{short(root / 'figures' / f'{name}.png')} and metrics/{name}.csv")
 
 
-def _read(folder, n_boot, command):
+def _read(folder, plan, command):
     """The position of one run between baseline, oracle and follow-up; `command` of make runs it."""
     record = folder / "runs" / "05.json"
     judged = folder / "metrics" / "probabilities.parquet"
@@ -77,9 +79,9 @@ def _read(folder, n_boot, command):
     stamp = read_json(record, "05", "parameters", "digest")
     test = Cohort.open(folder / "cohort").split("test")
     table = read_table(judged, "05")
-    prob = {row: probabilities.stack(table, [row], test.table.index)[0] for row in dial.ROWS}
-    counts = intervals.resample_counts(test.label, n_boot, "dial", folder.name, patient=test.patient)
-    return dial.position(test.label, prob, counts).assign(
+    prob = {row: probabilities.stack(table, [row], test.table.index)[0] for row in dial.rows(plan.main)}
+    counts = bootstrap.resample_counts(test.label, plan.values["n_boot"], "dial", folder.name, patient=test.patient)
+    return dial.position(test.label, prob, counts, plan.main).assign(
         phantom_seed=made["phantom_seed"], eps=made["phantom_eps"], null=made["phantom_null"],
         n=len(test.label), malignant=int(test.label.sum()),
         k=stamp["parameters"]["k_runs"], run_name=folder.name, digest=stamp["digest"])

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from namd.evaluation.stats import calibration, intervals
+from namd.evaluation.stats import bootstrap, calibration
 
 
 def risks(n, seed=0):
@@ -26,7 +26,7 @@ def test_slope_and_intercept_equal_scikit_learns(factor, shift):
 
 def test_counts_are_repeated_patients():
     label, risk = risks(200)
-    counts = intervals.resample_counts(np.zeros(200), 3, 1)
+    counts = bootstrap.resample_counts(np.zeros(200), 3, 1)
     again = [calibration.recalibrate(np.repeat(label, c), np.repeat(risk, c), np.ones((1, 200))) for c in counts]
     assert np.stack(calibration.recalibrate(label, risk, counts)) == pytest.approx(np.array(again)[..., 0].T)
 
@@ -41,7 +41,7 @@ def test_intervals_cover_one_and_zero_where_probabilities_are_true():
     hits, n = np.zeros(2), 60
     for i in range(n):
         label, risk = risks(300, i)
-        got = calibration.calibration(label, risk, intervals.resample_counts(np.zeros(300), 100, i))
+        got = calibration.calibration(label, risk, bootstrap.resample_counts(np.zeros(300), 100, i))
         hits += [got["slope_low"] <= 1 <= got["slope_high"], got["intercept_low"] <= 0 <= got["intercept_high"]]
     assert (0.87 <= hits / n).all()
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from namd.evaluation.stats import growth, intervals
+from namd.evaluation.stats import bootstrap, growth
 
 
 def test_a_volume_that_doubles_once_takes_the_interval():
@@ -59,7 +59,7 @@ def test_intervals_of_the_columns_cover_the_truth():
     rng, label, hits, n = np.random.default_rng(3), np.array([1] * 20 + [0] * 80), np.zeros(2), 100
     for i in range(n):
         d2, d2_hat = rng.normal(20, 1, 100), rng.normal(20, 1, (4, 100))
-        got = growth.growth_columns(np.full(100, 10.0), d2, d2_hat, 365, intervals.resample_counts(label, 200, i))
+        got = growth.growth_columns(np.full(100, 10.0), d2, d2_hat, 365, bootstrap.resample_counts(label, 200, i))
         truth = {"crps": 1 / np.sqrt(np.pi), "diameter_error": 2 / np.sqrt(np.pi)}
         hits += [got[f"{name}_low"] <= value <= got[f"{name}_high"] for name, value in truth.items()]
     assert (0.87 <= hits / n).all() and (hits / n <= 1).all()

@@ -75,8 +75,8 @@ def test_notebook_08_scores_its_rows_with_the_file_that_is_named(weights, tmp_pa
     (tmp_path / "samples").mkdir()
     np.save(tmp_path / "samples" / "namd.npy", x1[None, :, 0].half().numpy())
     run = SimpleNamespace(root=tmp_path, device=torch.device("cpu"), need=lambda path, made_by: tmp_path / path)
-    names = dict(run=run, makers={}, x1=x1, x2=x2, seed=1, threads=1, eval_workers=1, lpips_weights="random",
-                 eval_lpips_net="squeeze", eval_inception=str(weights))
+    names = dict(run=run, arm="namd", makers={}, x1=x1, x2=x2, seed=1, threads=1, eval_workers=1,
+                 lpips_weights="random", eval_lpips_net="squeeze", eval_inception=str(weights))
     exec(compile(ast.Module(lines, []), "imports", "exec"), names)
     exec(scoring, names)                                          
     assert names["prob"]["namd"].shape == (1, 4)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from MLstatkit import Delong_test
-from scipy.stats import binomtest, spearmanr
+from scipy.stats import binomtest
 
 from namd.evaluation.stats import intervals, metrics
 from namd.ground.errors import UserError
@@ -83,31 +83,6 @@ def test_one_class_is_a_user_error():
         intervals.delong([0, 0], [0.1, 0.2])
 
 
-def test_resamples_keep_the_class_sizes_and_repeat():
-    label, _, _ = cohort()
-    counts = intervals.resample_counts(label, 20, 7)
-    assert (counts[:, label == 1].sum(1) == 12).all() and (counts[:, label == 0].sum(1) == 30).all()
-    assert np.array_equal(counts, intervals.resample_counts(label, 20, 7))
-    assert not np.array_equal(counts, intervals.resample_counts(label, 20, 8))
-
-
-def test_draws_equal_the_metric_on_repeated_patients():
-    label, a, b = cohort()
-    counts = intervals.resample_counts(label, 15, 1)
-    runs = np.stack([a, b])
-    for count, auc, ap in zip(counts, intervals.auroc_draws(label, runs, counts),
-                              intervals.auprc_draws(label, a, counts), strict=True):
-        i = np.repeat(np.arange(len(label)), count)
-        assert auc == pytest.approx((metrics.auroc(label[i], a[i]) + metrics.auroc(label[i], b[i])) / 2)
-        assert ap == pytest.approx(metrics.auprc(label[i], a[i]))
-
-
-def test_zeros_for_labels_leave_the_prevalence_free():
-    label, _, _ = cohort()
-    malignant = intervals.resample_counts(np.zeros(42), 50, 7)[:, label == 1].sum(1)
-    assert malignant.std() > 1 and (intervals.resample_counts(np.zeros(42), 5, 7).sum(1) == 42).all()
-
-
 def test_auprc_interval_leaves_each_patient_out():
     label, a, _ = cohort()
     left = np.array([metrics.auprc(np.delete(label, i), np.delete(a, i)) for i in range(len(label))])
@@ -125,20 +100,15 @@ def test_wilsons_interval_is_scipys(k, n):
     assert intervals.wilson(k / n, n) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
 
 
-def test_rank_correlation_of_every_resample_is_scipys():
-    label, a, b = cohort()                                                      # with ties
-    counts = intervals.with_itself(intervals.resample_counts(label, 30, "ranks"))
-    drawn = intervals.rank_correlation_draws(a, b, counts)
-    assert drawn[0] == pytest.approx(spearmanr(a, b).statistic)
-    assert drawn == pytest.approx([spearmanr(np.repeat(a, c), np.repeat(b, c)).statistic for c in counts])
-
-
-def test_rank_correlation_needs_two_scores():
-    drawn = intervals.rank_correlation_draws([1, 2, 2], [3, 1, 2], np.array([[1, 1, 0], [0, 1, 2]]))
-    assert drawn == pytest.approx([-1, np.nan], nan_ok=True)
-
-
 def test_gap_closed_reproduces_the_papers_share():
     assert intervals.gap_closed(0.742, 0.805, 0.819) == pytest.approx(0.818, abs=1e-3)
     assert np.isnan(intervals.gap_closed(0.8, 0.9, 0.7))
     assert intervals.gap_closed(np.array([0.5, 0.9]), 0.7, 0.8)[0] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [(0.1, 0.2, "holds"), (-0.2, -0.1, "fails"), (-0.1, 0.1, "undecided"), (np.nan, np.nan, "undecided")],
+)
+def test_verdict_follows_the_interval(low, high, word):
+    assert intervals.verdict(low, high) == word

@@ -10,18 +10,19 @@ from sklearn.model_selection import KFold
 from namd.data.cohort import SCHEMA, Pairs
 from namd.evaluation.figures import curves
 from namd.evaluation.stats import (
+    bootstrap,
     boundary,
     calibration,
     growth,
     intervals,
     latent,
-    levels,
     metrics,
     patients,
     referral,
+    seeds_and_patients,
     variance,
 )
-from namd.evaluation.tables import differences, probabilities, section43, table1
+from namd.evaluation.tables import differences, probabilities, table1, uncertainty_claims
 
 RNG = np.random.default_rng(0)
 N = 80
@@ -35,28 +36,29 @@ MM = RNG.uniform(4, 20, size=(4, N))                                        # d1
 def every_interval(i, patient):
     """Each number and each interval of notebooks 05 to 08, of nodules `i`."""
     label, prob, other = LABEL[i], PROB[:, i], OTHER[:, i]
-    counts = intervals.resample_counts(label, 40, "strata", patient=patient)
-    free = intervals.resample_counts(0 * label, 40, "free", patient=patient)
-    resamples = levels.resample(label, 3, 40, "levels", patient=patient)
+    counts = bootstrap.resample_counts(label, 40, "strata", patient=patient)
+    free = bootstrap.resample_counts(0 * label, 40, "free", patient=patient)
+    resamples = seeds_and_patients.resample(label, 3, 40, "levels", patient=patient)
     rows, values = {"namd": prob, "real baseline": other}, dict(lpips=prob, delta_rmae=other)
     table = variance.spread(prob, label)
-    found = differences.differences(label, rows, {row: values for row in rows}, counts, patient)
+    found = differences.differences(label, rows, {row: values for row in rows}, counts, patient, "namd")
     return {
         "DeLong": intervals.delong(label, prob[0], patient=patient),
         "paired DeLong": intervals.delong_paired(label, prob[0], other[0], patient=patient),
         "AUPRC": intervals.auprc_interval(label, prob[0], patient=patient),
         "Table 1": list(table1.diagnosis_columns(label, prob, patient).values()),
-        "AUROC": intervals.auroc_draws(label, prob, counts),
-        "AUPRC draws": intervals.auprc_draws(label, prob[0], counts),
-        "ranks": intervals.rank_correlation_draws(prob[0], other[0], counts),
+        "AUROC": bootstrap.auroc_draws(label, prob, counts),
+        "AUPRC draws": bootstrap.auprc_draws(label, prob[0], counts),
+        "ranks": bootstrap.rank_correlation_draws(prob[0], other[0], counts),
         "differences": found[["difference", "low", "high"]].to_numpy(),
         "gaps": differences.gaps(label, rows, ["namd"], ["namd", "real baseline"], counts).iloc[:, 2:].to_numpy(float),
         "calibration": list(calibration.calibration(label, prob[0], free).values()),
         "net benefit": calibration.net_benefit(label, prob[0], [0.2, 0.5], free),
         "growth": list(growth.growth_columns(*MM[:2, i], MM[2:, i], 365, counts).values()),
-        "training seeds": levels.estimate(intervals.auroc_draws, label, prob[:, None], resamples, minus=other[:, None]),
-        "mean": variance.mean_interval(prob[0], counts),
-        "contrast": variance.contrast(prob[0], label == 0, label == 1, counts),
+        "training seeds": seeds_and_patients.estimate(bootstrap.auroc_draws, label, prob[:, None], resamples,
+                                                      minus=other[:, None]),
+        "mean": bootstrap.mean_interval(prob[0], counts),
+        "contrast": bootstrap.contrast(prob[0], label == 0, label == 1, counts),
         "ring": boundary.share_within(MAPS[i], DISTANCE[i], [0.6], counts).to_numpy(),
         "referral": referral.referral_curve(table, table["prob_var"], 0.5, [0, 0.25], counts).to_numpy(),
         "R2": latent.r2_draws(MM[0, i], MM[1, i], counts),
@@ -115,7 +117,7 @@ def test_the_bootstrap_of_patients_agrees_with_obuchowski():
     who = np.arange(600) // 3
     label = (np.random.default_rng(1).random(600) < 0.4).astype(int)        # labels mix within a patient
     prob = np.random.default_rng(2).normal(size=200)[who] + 0.7 * np.random.default_rng(3).normal(size=600) + label
-    drawn = intervals.auroc_draws(label, prob, intervals.resample_counts(0 * label, 800, "b", patient=who))
+    drawn = bootstrap.auroc_draws(label, prob, bootstrap.resample_counts(0 * label, 800, "b", patient=who))
     assert drawn.std() == pytest.approx(intervals.delong(label, prob, patient=who)[1], rel=0.1)
 
 
@@ -132,7 +134,7 @@ def test_clustered_intervals_hold_the_truth_and_unclustered_ones_do_not():
 
 def test_a_patient_is_drawn_with_all_nodules_and_is_malignant_with_one():
     label, who = np.array([0, 1, 0, 0, 0, 1]), np.array(["b", "b", "a", "a", "c", "d"])
-    counts = intervals.resample_counts(label, 50, "t", patient=who)
+    counts = bootstrap.resample_counts(label, 50, "t", patient=who)
     assert (counts[:, 0] == counts[:, 1]).all() and (counts[:, 2] == counts[:, 3]).all()
     assert (counts[:, [1, 5]].sum(1) == 2).all() and (counts[:, [2, 4]].sum(1) == 2).all()   # b, d; a, c
     assert set(counts.sum(1)) == {4, 5, 6, 7, 8}
@@ -142,10 +144,10 @@ def test_a_patient_is_drawn_with_all_nodules_and_is_malignant_with_one():
 def test_a_mean_is_over_the_nodules_drawn_however_many_a_patient_has():
     who = np.repeat(np.arange(20), np.random.default_rng(13).integers(1, 8, 20))
     label, flat = (who < 6).astype(int), np.full((1, len(who)), 0.3)
-    counts = intervals.resample_counts(label, 40, "t", patient=who)
+    counts = bootstrap.resample_counts(label, 40, "t", patient=who)
     values = {row: dict(lpips=flat + lead, delta_rmae=flat) for row, lead in (("namd", 0), ("other", 0.1))}
     prob = dict.fromkeys(values, np.random.default_rng(14).random((1, len(who))))
-    found = differences.differences(label, prob, values, counts, who)
+    found = differences.differences(label, prob, values, counts, who, "namd")
     found = found.set_index("metric").loc["lpips", ["difference", "low", "high"]]
     assert found.to_numpy(float) == pytest.approx(0.1) and counts.sum(1).std() > 1
 
@@ -188,9 +190,9 @@ def test_the_halves_of_the_floor_share_no_patient():
 
 def test_figure_5_shows_one_nodule_of_a_patient():
     who = np.repeat(list("abcdef"), [1, 2, 3, 1, 2, 3])
-    chosen = section43.one_a_patient(who, 4, "t")
+    chosen = uncertainty_claims.one_a_patient(who, 4, "t")
     assert len(chosen) == 4 == len(set(who[chosen])) and (np.diff(chosen) > 0).all()
-    assert len(section43.one_a_patient(who, 50, "t")) == 6
+    assert len(uncertainty_claims.one_a_patient(who, 50, "t")) == 6
 
 
 def test_a_cohort_with_two_pairs_of_a_patient_goes_through_notebook_05():
@@ -200,12 +202,12 @@ def test_a_cohort_with_two_pairs_of_a_patient_goes_through_notebook_05():
                          index=pd.Index([f"pair{i}" for i in range(N)], name="pair_id"))
     test = Pairs(table.astype(dict(patient_id="string", label="Int8")), None)
     assert list(test.patient) == names
-    counts = intervals.resample_counts(test.label, 40, "t", patient=test.patient)
+    counts = bootstrap.resample_counts(test.label, 40, "t", patient=test.patient)
     assert (counts[:, 0] == counts[:, -1]).all()
     rows = {"namd": PROB, "real baseline": OTHER}
     found = pd.DataFrame({row: table1.diagnosis_columns(test.label, p, test.patient) for row, p in rows.items()}).T
     assert np.isfinite(found.to_numpy()).all() and (found["auroc_low"] < found["auroc_high"]).all()
-    found = differences.differences(test.label, rows, {}, counts, test.patient)
+    found = differences.differences(test.label, rows, {}, counts, test.patient, "namd")
     assert np.isfinite(found[["difference", "low", "high"]].to_numpy()).all()
     long = probabilities.probability_table(rows, test.table.index, test.patient)
     assert long.groupby("patient_id").size().loc[["p0", "p1"]].tolist() == [12, 6]

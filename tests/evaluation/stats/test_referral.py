@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from namd.evaluation.stats import intervals, metrics, referral, variance
+from namd.evaluation.stats import bootstrap, metrics, referral, variance
 
 
 def test_kept_counts_by_hand():
@@ -39,7 +39,7 @@ def test_curve_scores_the_nodules_that_are_kept(table):
 
 
 def test_gain_is_paired_with_the_same_resample(table):
-    counts = intervals.resample_counts(table["label"], 200, "referral test")
+    counts = bootstrap.resample_counts(table["label"], 200, "referral test")
     first, later = referral.referral_curve(table, table["prob_var"], 0.5, [0, 0.05], counts).to_dict("records")
     assert first["gain_low"] == first["gain_high"] == 0
     assert later["gain_high"] - later["gain_low"] < 0.5 * (later["auroc_high"] - later["auroc_low"])

@@ -80,32 +80,3 @@ def test_relative_split_error_of_a_normal_variance():
 def test_split_error_needs_twice_the_runs():
     with pytest.raises(ValueError, match="needs 4 runs, got 3"):
         variance.split_error(mean, np.zeros((3, 5)), 2, 10, "test")
-
-
-def test_mean_draws_weigh_patients_and_skip_missing_values():
-    counts = np.array([[1, 1, 1], [2, 0, 1], [0, 0, 3]])
-    draws = variance.mean_draws([1.0, 3.0, np.nan], [True, True, True], counts)
-    assert draws[:2].tolist() == [2.0, 1.0]
-    assert np.isnan(draws[2])
-
-
-def test_contrast_is_a_difference_of_means():
-    counts = np.ones((5, 4), dtype=int)
-    left, right = np.array([True, True, False, False]), np.array([False, False, True, True])
-    assert variance.contrast([2.0, 4.0, 1.0, np.nan], left, right, counts) == pytest.approx((2.0, 2.0, 2.0))
-    assert np.isnan(variance.contrast([1.0, 3.0, 0.0, 0.0], left, np.zeros(4, dtype=bool), counts)).all()
-
-
-def test_mean_interval_spans_the_resamples():
-    counts = np.array([[2, 0], [0, 2]])
-    value, low, high = variance.mean_interval([1.0, 3.0], counts)
-    assert value == 2.0
-    assert 1.0 <= low < 1.1 and 2.9 < high <= 3.0
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "word"),
-    [(0.1, 0.2, "holds"), (-0.2, -0.1, "fails"), (-0.1, 0.1, "undecided"), (np.nan, np.nan, "undecided")],
-)
-def test_verdict_follows_the_interval(low, high, word):
-    assert variance.verdict(low, high) == word

@@ -1,17 +1,12 @@
-"""What notebook 08 adds: the change on validation data, the curves, cost beside AUROC."""
+"""What notebook 08 adds: the change on validation data, the best system, the record's worth."""
 
-import matplotlib
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from matplotlib.colors import to_rgb
 
-from namd.evaluation.stats import intervals
+from namd.evaluation.stats import bootstrap
 from namd.evaluation.tables import comparators
 from namd.forecasters.controls import CopyBaseline
-
-matplotlib.use("Agg")
 
 
 class Seen(CopyBaseline):
@@ -38,12 +33,12 @@ def test_the_best_system_is_chosen_anew_in_every_resample():
     rng = np.random.default_rng(0)
     label = np.repeat([0, 1], 60)
     prob = {row: (label + s * rng.normal(size=(2, 120))) for row, s in dict(namd=0.5, a=1.5, b=1.6, c=9).items()}
-    counts = intervals.resample_counts(label, 400, "t")
-    found = comparators.against_best(label, prob, ["a", "b", "c"], counts).iloc[0]
-    single = comparators.against_best(label, prob, ["a"], counts).iloc[0]
+    counts = bootstrap.resample_counts(label, 400, "t")
+    found = comparators.against_best(label, prob, ["a", "b", "c"], counts, "namd").iloc[0]
+    single = comparators.against_best(label, prob, ["a"], counts, "namd").iloc[0]
     assert found["row"] in ("a", "b") and 0 < found["low"] < found["value"] < found["high"]
     assert single["value"] >= found["value"] and single["low"] >= found["low"] - 1e-9
-    equal = comparators.against_best(label, prob | {"a": prob["namd"]}, ["a", "b"], counts).iloc[0]
+    equal = comparators.against_best(label, prob | {"a": prob["namd"]}, ["a", "b"], counts, "namd").iloc[0]
     assert equal["value"] == 0 and equal["high"] <= 0 + 1e-12
 
 
@@ -52,12 +47,12 @@ def test_the_interval_knows_that_the_best_was_chosen():
     label = np.repeat([0, 1], 60)
     prob = {row: label + 1.5 * rng.permuted(np.tile(np.linspace(-2, 2, 60), (1, 2, 1)), axis=2).reshape(1, 120)
             for row in ("namd", "a", "b", "c")}                             # four rows of much the same worth
-    counts = intervals.resample_counts(label, 400, "t")
-    found = comparators.against_best(label, prob, ["a", "b", "c"], counts).iloc[0]
-    drawn = {row: intervals.auroc_draws(label, prob[row], counts) for row in prob}
+    counts = bootstrap.resample_counts(label, 400, "t")
+    found = comparators.against_best(label, prob, ["a", "b", "c"], counts, "namd").iloc[0]
+    drawn = {row: bootstrap.auroc_draws(label, prob[row], counts) for row in prob}
     best = [max(drawn[row][i] for row in "abc") for i in range(400)]
-    assert (found["low"], found["high"]) == pytest.approx(intervals.percentile_interval(drawn["namd"] - best))
-    fixed = intervals.percentile_interval(drawn["namd"] - drawn[found["row"]])
+    assert (found["low"], found["high"]) == pytest.approx(bootstrap.percentile_interval(drawn["namd"] - best))
+    fixed = bootstrap.percentile_interval(drawn["namd"] - drawn[found["row"]])
     assert found["low"] < fixed[0] - 0.005 and found["high"] < fixed[1] - 0.005, fixed
 
 
@@ -65,40 +60,9 @@ def test_the_way_from_a_system_to_namd_is_the_record_and_the_rest():
     rng = np.random.default_rng(0)
     label = np.repeat([0, 1], 60)
     prob = {row: label + s * rng.normal(size=(2, 120)) for row, s in dict(namd=0.5, sd15_report=0.9, sd15=3.0).items()}
-    counts = intervals.resample_counts(label, 400, "t")
-    rest, record = comparators.record_controls(label, prob, counts).itertuples()
+    counts = bootstrap.resample_counts(label, 400, "t")
+    rest, record = comparators.record_controls(label, prob, counts, "namd").itertuples()
     assert (rest.row, rest.beside, record.row, record.beside) == ("namd", "sd15_report", "sd15_report", "sd15")
-    whole = comparators.against_best(label, prob, ["sd15"], counts).iloc[0]
+    whole = comparators.against_best(label, prob, ["sd15"], counts, "namd").iloc[0]
     assert rest.value + record.value == pytest.approx(whole["value"]) and 0 < record.low < record.value < record.high
-    assert comparators.record_controls(label, {row: prob[row] for row in ("namd", "sd15")}, counts).empty
-
-
-def test_every_stage_gets_a_panel_with_its_validation_points():
-    table = pd.DataFrame(dict(step=[1, 2, 3], val_loss=[3.0, np.nan, 1.0]))
-    fig = comparators.histories({f"system, {i}": table for i in range(6)}, "title", True)
-    drawn = [ax for ax in fig.axes if ax.axison]
-    assert len(drawn) == 6 and list(drawn[5].lines[0].get_ydata()) == [3.0, 1.0]
-
-
-def test_cost_figure_draws_each_row_with_its_interval_and_the_baseline_dashed():
-    rows = ["real baseline", "a", "b"]
-    table = pd.DataFrame(dict(auroc_kmean=[0.7, 0.8, 0.6], auroc_low=[0.6, 0.75, 0.5], auroc_high=[0.8, 0.9, 0.7]),
-                         index=rows)
-    costs = pd.DataFrame(dict(parameters=[1e5, 1e6], gflops=[1.0, 10.0], train_seconds=[60, 600.0]), index=rows[1:])
-    fig = comparators.cost_against_auroc(table, costs)
-    assert len(fig.axes) == 3 and all(ax.get_xscale() == "log" for ax in fig.axes)
-    low, high = fig.axes[0].containers[0][2][0].get_segments()[0][:, 1]
-    assert (low, high) == pytest.approx((0.75, 0.9))
-    assert fig.axes[0].lines[-1].get_ydata()[0] == 0.7
-
-
-def test_cost_figure_hides_no_row_behind_another_and_none_is_pale():
-    rows = ["real baseline", *"abcdefghijkl"]
-    table = pd.DataFrame(dict(auroc_kmean=0.7, auroc_low=0.6, auroc_high=0.8), index=rows)
-    costs = pd.DataFrame(dict(parameters=1e5, gflops=1.0, train_seconds=60.0), index=rows[1:])
-    points = [bar.lines[0] for bar in comparators.cost_against_auroc(table, costs).axes[0].containers]
-    assert {point.get_markerfacecolor() for point in points} == {"none"}
-    assert len({(point.get_marker(), point.get_color()) for point in points}) == 12
-    for point in points:
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(point.get_color())]
-        assert 1.05 / (np.dot(linear, [0.2126, 0.7152, 0.0722]) + 0.05) >= 3        # WCAG's contrast with white
+    assert comparators.record_controls(label, {row: prob[row] for row in ("namd", "sd15")}, counts, "namd").empty

@@ -1,15 +1,13 @@
 import numpy as np
-import pandas as pd
 import pytest
-from matplotlib import pyplot as plt
 
-from namd.evaluation.stats import intervals, metrics
+from namd.evaluation.stats import bootstrap, metrics
 from namd.evaluation.tables import dial
 from namd.ground.seeding import numpy_rng
 
 RNG = numpy_rng("test dial")
 LABEL = (np.arange(300) < 60).astype(int)
-COUNTS = intervals.resample_counts(LABEL, 200, "test dial")
+COUNTS = bootstrap.resample_counts(LABEL, 200, "test dial")
 
 
 def told(strength, k=1):
@@ -20,12 +18,12 @@ def told(strength, k=1):
 def position(**changed):
     prob = {"real baseline": told(0.6), "namd": told(0.9, 3), "oracle": told(1.0, 2), "real follow-up": told(1.8),
             "permuted patients": told(0.8, 3)}
-    return dial.position(LABEL, prob | changed, COUNTS).set_index("quantity")
+    return dial.position(LABEL, prob | changed, COUNTS, "namd").set_index("quantity")
 
 
 def test_a_position_holds_aurocs_gains_and_the_gap_closed_with_intervals():
     table = position()
-    assert list(table.index) == [*dial.ROWS, *dial.GAINS, "gap closed", "oracle's gap closed"]
+    assert list(table.index) == [*dial.rows("namd"), *dial.gains("namd"), "gap closed", "oracle's gap closed"]
     auroc = table["value"]
     assert auroc["namd - baseline"] == pytest.approx(auroc["namd"] - auroc["real baseline"])
     assert auroc["gap closed"] == pytest.approx(
@@ -48,16 +46,3 @@ def test_a_copy_gains_nothing_and_without_a_gap_there_is_no_share():
     assert table.loc["namd - baseline", ["value", "low", "high"]].eq(0).all() and table.loc["gap closed", "value"] == 0
     blind = position(**{"real baseline": told(3.0)})
     assert blind.loc["gap closed"].isna().all() and blind.loc["namd - baseline", "high"] < 0
-
-
-def test_the_nulls_stand_apart_behind_the_dial():
-    laws = [("none", 2.0), ("none", 0.2), ("no_record_effect", 0.45), ("none", 0.45), ("growth_given_label", 0.45)]
-    table = pd.concat([position().reset_index().assign(null=null, eps=eps) for null, eps in laws])
-    fig = dial.figure(table)
-    for ax in fig.axes:
-        assert [text.get_text().split("\n")[0] for text in ax.get_xticklabels()] == [
-            "0.2", "0.45", "2", "null:", "null:"]
-        assert list(ax.get_xticks()) == [0, 1, 2, 3.6, 4.6]
-    joined = [line for line in fig.axes[0].lines if len(line.get_xdata()) == 3]
-    assert len(joined) == 4
-    plt.close(fig)

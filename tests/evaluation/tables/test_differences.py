@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from namd.evaluation.stats import intervals, metrics
+from namd.evaluation.stats import bootstrap, metrics
 from namd.evaluation.tables import differences
 
 
@@ -12,7 +12,7 @@ def scores(n1=80, n0=320):
     rng, label = np.random.default_rng(0), np.array([1] * n1 + [0] * n0)
     rows = {name: 1 / (1 + np.exp(-(rng.normal(size=(2, n1 + n0)) + lift * label)))
             for name, lift in (("real baseline", 0.5), ("namd", 1.5), ("real follow-up", 3.0))}
-    return label, rows, intervals.resample_counts(label, 300, 1)
+    return label, rows, bootstrap.resample_counts(label, 300, 1)
 
 
 def line(table, row, metric, statistic="mean over runs"):
@@ -22,7 +22,7 @@ def line(table, row, metric, statistic="mean over runs"):
 def test_rows_are_better_worse_or_undecided():
     label, rows, counts = scores()
     rows["again"] = rows["namd"]
-    table = differences.differences(label, rows, {}, counts, None)
+    table = differences.differences(label, rows, {}, counts, None, "namd")
     assert set(table["metric"]) == {"auroc", "auprc"}                        # no images, no image metrics
     verdicts = table.groupby("row")["verdict"].agg(set)
     assert verdicts.to_dict() == {"real baseline": {"worse"}, "real follow-up": {"better"}, "again": {"undecided"}}
@@ -33,15 +33,15 @@ def test_rows_are_better_worse_or_undecided():
 def test_each_statistic_is_the_one_it_says():
     label, rows, counts = scores()
     rows["one run"] = rows["real baseline"][:1]
-    table = differences.differences(label, rows, {}, counts, None)
+    table = differences.differences(label, rows, {}, counts, None, "namd")
     auroc = {row: metrics.over_runs(metrics.auroc, label, prob)[0] for row, prob in rows.items()}
     mean = line(table, "one run", "auroc")
     assert mean["difference"] == pytest.approx(auroc["one run"] - auroc["namd"]) and mean["k"] == 1
     k_mean = line(table, "real baseline", "auroc", "K-mean")
     assert k_mean["difference"] == pytest.approx(np.subtract(*(
         metrics.auroc(label, rows[row].mean(0)) for row in ("real baseline", "namd"))))
-    low, high = intervals.percentile_interval(intervals.auroc_draws(label, rows["one run"], counts)
-                                              - intervals.auroc_draws(label, rows["namd"], counts))
+    low, high = bootstrap.percentile_interval(bootstrap.auroc_draws(label, rows["one run"], counts)
+                                              - bootstrap.auroc_draws(label, rows["namd"], counts))
     assert (mean["low"], mean["high"]) == pytest.approx((low, high))
 
 
@@ -49,7 +49,7 @@ def test_image_differences_are_paired_by_patient_and_point_the_right_way():
     label, rows, counts = scores()
     own = np.random.default_rng(1).normal(5, 1, size=(2, 400))               # patients differ far more than rows do
     values = {"namd": dict(lpips=own, delta_rmae=own), "real baseline": dict(lpips=own - 0.01, delta_rmae=own + 0.01)}
-    table = differences.differences(label, rows, values, counts, None)
+    table = differences.differences(label, rows, values, counts, None, "namd")
     lpips, rmae = (line(table, "real baseline", metric) for metric in ("lpips", "delta_rmae"))
     assert lpips[["difference", "low", "high"]].to_numpy(float) == pytest.approx(-0.01)
     assert (lpips["verdict"], rmae["verdict"]) == ("better", "worse")        # lower is better

@@ -26,14 +26,3 @@ def test_differences_are_turned_round_and_the_reference_lies_at_zero():
     assert turned.loc["none"].tolist() == pytest.approx([-0.02, -0.05, 0.01])
     assert turned.loc["half"].tolist() == pytest.approx([0.01, -0.01, 0.03])
     assert turned.loc["namd"].tolist() == [0, 0, 0]
-
-
-def test_dose_zero_has_a_place_on_the_logarithmic_axis():
-    ladder = doses.doses(STAMPS, "namd", ["lambda_align", "sigma_z"])
-    found = pd.DataFrame(dict(value=0.01, low=-0.01, high=0.03), ["none", "half", "wide"])
-    table = pd.concat([doses.against(ladder, found, "namd", name) for name in ("AUROC", "R2")])
-    fig = doses.figure(table, "namd", "n = 3", synthetic=True)
-    assert len(fig.axes) == 4 and fig.axes[0].get_ylabel() == "AUROC, arm - namd"
-    lowest = fig.axes[2]
-    assert [text.get_text() for text in lowest.get_xticklabels()] == ["0", "0.05", "0.2"]
-    assert (lowest.get_xticks() > 0).all() and lowest.get_xscale() == "log"

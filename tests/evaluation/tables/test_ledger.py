@@ -44,6 +44,7 @@ def folder(tmp_path):
     (tmp_path / "arms" / "namd" / "runs").mkdir(parents=True)
     record = dict(run_name="quick", synthetic=True, parameters=dict(lpips_weights="random"))
     (tmp_path / "runs" / "05.json").write_text(json.dumps(record))
+    (tmp_path / "runs" / "01.json").write_text('{"parameters": {"phantom_null": "none"}}')
     (tmp_path / "arms" / "namd" / "runs" / "02.json").write_text('{"parameters": {"align_latent": "flat"}}')
     (tmp_path / "arms" / "namd" / "runs" / "04.json").write_text('{"numbers": {"prompts_moved": 0.00088}}')
     readings = pd.DataFrame(dict(row=["namd"], run=[0], pair_id=["a"], prob=[0.5]))
@@ -55,13 +56,13 @@ def folder(tmp_path):
 
 @pytest.fixture
 def lines(folder):
-    return ledger(folder, ["no_align_no_pred", "no_text"]).set_index("id")
+    return ledger(folder, "namd", ["no_align_no_pred", "no_text"]).set_index("id")
 
 
 def test_no_claim_vanishes(folder):
     arms = ["no_align_no_pred", "no_text"]
-    found = ledger(folder, arms)
-    assert list(found["id"]) == [claim.id for claim in declared(arms)] and list(found) == COLUMNS
+    found = ledger(folder, "namd", arms)
+    assert list(found["id"]) == [claim.id for claim in declared("namd", arms)] and list(found) == COLUMNS
     assert set(found["data"]) == {"phantom"}
 
 
@@ -115,7 +116,7 @@ def write_systems(folder, digest):
 
 def test_the_compared_systems_settle_what_waited_for_them(folder):
     write_systems(folder, "1a2b3c4d")
-    lines = ledger(folder, []).set_index("id")
+    lines = ledger(folder, "namd", []).set_index("id")
     assert lines.loc["best", "verdict"] == "holds" and lines.loc["best", "effect"] == 0.03
     assert lines.loc["lpips_best", "verdict"] == "fails"                # a system of ours does not count
     assert lines.loc["fid_best", "effect"] == pytest.approx(0.4 / 0.1 - 1)
@@ -124,37 +125,38 @@ def test_the_compared_systems_settle_what_waited_for_them(folder):
 
 def test_systems_beside_another_table_1_settle_nothing(folder):
     write_systems(folder, "other")
-    lines = ledger(folder, []).set_index("id")
+    lines = ledger(folder, "namd", []).set_index("id")
     assert lines.loc["best", "verdict"] == "not run here" and lines.loc["lpips_best", "verdict"] == "not comparable"
 
 
 def test_systems_change_the_lines_that_waited_for_them_alone(folder):
-    before = ledger(folder, ["no_align_no_pred", "no_text"])
+    before = ledger(folder, "namd", ["no_align_no_pred", "no_text"])
     write_systems(folder, "1a2b3c4d")
-    after = ledger(folder, ["no_align_no_pred", "no_text"])
+    after = ledger(folder, "namd", ["no_align_no_pred", "no_text"])
     different = [one.id for one, other in zip(before.itertuples(), after.itertuples(), strict=True)
                  if str(one) != str(other)]
     assert different == ["best", "lpips_best", "fid_best", *RECORD]
 
 
 def test_a_notebook_settles_what_rests_on_its_own_tables(folder):
-    whole = ledger(folder, ["no_text"]).set_index("id")
-    parts = [ledger(folder, ["no_text"], notebooks).set_index("id") for notebooks in (("05", "07"), ("06",), ("08",))]
+    whole = ledger(folder, "namd", ["no_text"]).set_index("id")
+    parts = [ledger(folder, "namd", ["no_text"], notebooks).set_index("id")
+             for notebooks in (("05", "07"), ("06",), ("08",))]
     (folder / "metrics" / "claims_variance.csv").unlink()
-    pd.testing.assert_frame_equal(parts[0], ledger(folder, ["no_text"], ("05", "07")).set_index("id"))
+    pd.testing.assert_frame_equal(parts[0], ledger(folder, "namd", ["no_text"], ("05", "07")).set_index("id"))
     assert "gain" in parts[0].index and "plateau" in parts[1].index
     assert parts[2].index.tolist() == ["best", *RECORD]
     pd.testing.assert_frame_equal(pd.concat(parts).loc[whole.index], whole, check_dtype=False)
 
 
 def test_near_best_looks_at_trained_generators_only():
-    found = near_best(TABLE1).set_index("quantity")
+    found = near_best(TABLE1, "namd").set_index("quantity")
     assert found.loc["lpips", "value"] == pytest.approx(0.2) and found.loc["fid", "value"] == pytest.approx(-0.2)
     half = 1.96 * np.hypot(0.1, 0.2) / 2 / 0.5
     assert found.loc["fid", "high"] == pytest.approx(-0.2 + half)
-    assert near_best(TABLE1[TABLE1["row"] != "no_align_no_pred"])["value"].isna().all()
+    assert near_best(TABLE1[TABLE1["row"] != "no_align_no_pred"], "namd")["value"].isna().all()
     inception = TABLE1.assign(fid_inception_mean=2 * TABLE1["lpips_mean"], fid_inception_sd=0.0)
-    assert near_best(inception).set_index("quantity").loc["fid", "value"] == found.loc["lpips", "value"]
+    assert near_best(inception, "namd").set_index("quantity").loc["fid", "value"] == found.loc["lpips", "value"]
 
 
 @pytest.mark.parametrize(("rule", "limit", "low", "high", "found"), [

@@ -4,9 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy.stats import binomtest
 
-from namd.evaluation.figures import curves
 from namd.evaluation.stats import inception, metrics
 from namd.evaluation.tables import table1
 from namd.forecasters import drawing
@@ -38,22 +36,6 @@ def test_diagnosis_columns_report_both_spreads():
     assert row["auprc_kmean"] == pytest.approx(metrics.auprc(label, prob.mean(0)))
     assert row["auroc_low"] < row["auroc_kmean"] < row["auroc_high"]
     assert row["auprc_low"] < row["auprc_kmean"] < row["auprc_high"]
-
-
-def test_reliability_bins_by_hand():
-    predicted, observed, low, high = curves.reliability_bins([0, 1, 0, 1], [0.1, 0.3, 0.8, 0.6], n_bins=2)
-    assert predicted == pytest.approx([0.2, 0.7]) and observed == pytest.approx([0.5, 0.5])
-    wilson = binomtest(1, 2).proportion_ci(method="wilson")
-    assert low == pytest.approx([wilson.low] * 2) and high == pytest.approx([wilson.high] * 2)
-
-
-def test_a_bin_without_malignant_nodules_is_not_known_to_be_free_of_them():
-    label, prob = np.repeat([0, 1], [30, 10]), np.linspace(0, 1, 40)
-    _, observed, low, high = curves.reliability_bins(label, prob, n_bins=4)
-    assert observed[0] == low[0] == 0 and high[0] == pytest.approx(0.2775, abs=1e-4)         # 0 of 10
-    fig = curves.reliability(label, {"row": prob}, n_bins=4)
-    bars = fig.axes[0].containers[0][2][0].get_segments()
-    assert bars[0][:, 1] == pytest.approx([0, high[0]]) and "95 %" in fig.get_suptitle()
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")          # the PSNR of equal images is infinite
@@ -99,36 +81,6 @@ def test_inceptions_distances_stand_beside_the_judges(tmp_path):
     assert scored["both"]["kid_inception"] == [pytest.approx(metrics.kid(*coarse))]
     columns = table1.image_columns({"namd": scored["both"]})
     assert columns.loc["namd", "fid_inception_mean"] > 1 and columns.loc["namd", "kid_inception_sd"] == 0
-
-
-def test_the_paper_stands_beside_its_own_rows_only():
-    table = pd.DataFrame(dict(n=450), index=["namd", "no_align_no_pred", "direct", "real baseline"])
-    phantom, real, random = (table1.beside_the_paper(table, synthetic, weights) for synthetic, weights in
-                             ((True, "imagenet"), (False, "imagenet"), (False, "random")))
-    assert phantom["paper_auroc"].tolist()[:2] == [0.805, 0.765] and np.isnan(phantom["paper_auroc"]["direct"])
-    assert phantom["comparable"]["namd"] == "not comparable: phantom data" and phantom["comparable"]["direct"] == ""
-    assert "FID" in real["comparable"]["namd"] and "LPIPS" not in real["comparable"]["namd"]
-    assert "LPIPS" in random["comparable"]["namd"] and random["comparable"]["real baseline"] == "yes"
-
-
-def test_inceptions_fid_is_comparable_on_as_many_real_images():
-    table = pd.DataFrame(dict(fid_mean=1.0, fid_inception_mean=84.0, fid_inception_sd=0.5, n=450, k=20), index=["namd"])
-    assert table1.beside_the_paper(table, False, "imagenet").loc["namd", "comparable"] == "yes"
-    row = table1.panel_row(table, "namd", "fid", False, "imagenet")
-    assert (row["paper"], row["here"], row["comparable"]) == ("83.06 ± 0.699", "84.000 ± 0.500", True)
-    assert "200 here, 450 there" in table1.panel_row(table.assign(n=200), "namd", "fid", False, "imagenet")["why"]
-    assert table1.why_not("fid", table, True, "imagenet") == "phantom data"
-    assert "judge" in table1.why_not("fid", table.drop(columns="fid_inception_mean"), False, "imagenet")
-
-
-def test_the_panel_sets_one_number_beside_the_papers():
-    table = pd.DataFrame(dict(auroc_mean=[0.7, 0.6], auroc_sd=[0.01, 0.0], fid_mean=[1.0, 2.0], fid_sd=[0.5, 0.0],
-                              n=10, k=[4, 1]), index=["namd", "real baseline"])
-    row = table1.panel_row(table, "namd", "auroc", False, "imagenet")
-    assert (row["paper"], row["here"], row["k"], row["comparable"]) == ("0.805 ± 0.018", "0.700 ± 0.010", 4, True)
-    assert table1.panel_row(table, "real baseline", "auroc", False, "imagenet")["here"] == "0.600"
-    assert not table1.panel_row(table, "namd", "fid", False, "imagenet")["comparable"]
-    assert table1.panel_row(table, "namd", "auroc", True, "imagenet")["why"] == "phantom data"
 
 
 def test_several_judges_read_the_same_images():

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from namd.data.cohort import Cohort
-from namd.evaluation.tables.dial import AUROCS, ROWS
+from namd.evaluation.tables import dial
 from namd.evaluation.tables.probabilities import probability_table
 from namd.ground import paths
 from namd.ground.errors import UserError
@@ -14,7 +14,7 @@ from namd.ground.seeding import numpy_rng
 from namd.study import params
 from namd.study.results import neighbours
 
-PLAN = SimpleNamespace(values=dict(run_name="smoke", n_boot=50))
+PLAN = SimpleNamespace(main="namd", values=dict(run_name="smoke", n_boot=50))
 PAIRS = [f"p{i}" for i in range(40)]
 LABEL = np.arange(40) % 4 // 3
 
@@ -27,7 +27,7 @@ def finished_run(root, eps, null="none", source="phantom"):
     (root / "runs" / "01.json").write_text(json.dumps(dict(parameters=made)))
     (root / "runs" / "05.json").write_text(json.dumps(dict(parameters=dict(k_runs=2), digest="0123abcd")))
     rng = numpy_rng(root.name)
-    prob = {row: rng.random((2 if row == "namd" else 1, 40)) + LABEL * i / 4 for i, row in enumerate(ROWS)}
+    prob = {row: rng.random((2 if row == "namd" else 1, 40)) + LABEL * i / 4 for i, row in enumerate(dial.rows("namd"))}
     probability_table(prob, PAIRS, PAIRS).to_parquet(root / "metrics" / "probabilities.parquet")
 
 
@@ -51,7 +51,8 @@ def test_the_dial_is_the_run_and_its_neighbours(outputs):
     table = pd.read_csv(outputs / "smoke" / "metrics" / "dial.csv")
     assert table.groupby("run_name")["null"].first().to_dict() == {
         "smoke": "none", "smoke_null_growth": "growth_given_label"}
-    assert set(table["quantity"]) > set(AUROCS) and (table[["n", "malignant", "k"]] == [40, 10, 2]).all(axis=None)
+    assert set(table["quantity"]) > set(dial.aurocs("namd"))
+    assert (table[["n", "malignant", "k"]] == [40, 10, 2]).all(axis=None)
     assert (outputs / "smoke" / "figures" / "dial.png").stat().st_size > 10_000
 
 

@@ -34,13 +34,13 @@ def root(home, monkeypatch):
     folder = home / "outputs" / "smoke"
     for name in ("metrics", "runs", "figures"):
         (folder / name).mkdir(parents=True)
-    pd.DataFrame(ROWS).to_csv(folder / "metrics" / "table1.csv", index=False)
+    pd.DataFrame(ROWS).assign(digest="1a2b3c4d").to_csv(folder / "metrics" / "table1.csv", index=False)
     stamp = dict(notebook="05_judge", run_name="smoke", key="k5", digest="1a2b3c4d", synthetic=True, commit="abcdef0",
                  dtype="float32", uncommitted_changes=False, versions={"torch": "2.14.0"}, device="cpu", threads=1,
                  seconds=12.3, memory_gib=1.5)
     (folder / "runs" / "05.json").write_text(json.dumps(stamp))
     Image.new("L", (4, 4)).save(folder / "figures" / "fig2_latent_space.png")
-    def settle(folder, arms, notebooks):
+    def settle(folder, main, arms, notebooks):
         return pd.DataFrame(CLAIMS if arms and "07" in notebooks else CLAIMS[:1])
     monkeypatch.setattr("namd.study.results.page.ledger", settle)
     return folder
@@ -71,7 +71,7 @@ def test_the_papers_fid_stands_beside_inceptions_where_it_was_computed(root):
     write_page(Plan([SMOKE]))
     assert "not on one scale" in (root / "index.html").read_text()
     rows = [row | dict(fid_mean=1.25, fid_inception_mean=84.5) for row in ROWS]
-    pd.DataFrame(rows).to_csv(root / "metrics" / "table1.csv", index=False)
+    pd.DataFrame(rows).assign(digest="1a2b3c4d").to_csv(root / "metrics" / "table1.csv", index=False)
     write_page(Plan([SMOKE]))
     html = (root / "index.html").read_text()
     assert "84.50" in html and "1.25" not in html and "not on one scale" not in html
@@ -148,6 +148,17 @@ def test_a_figure_is_described_by_what_was_written_into_it_or_by_its_name(root):
     assert [image["alt"] for image in soup("img")] == ['latent "space", n < 9', "fig3 cases"]
 
 
+@pytest.mark.parametrize(("cut", "lacks"), [
+    (lambda lines: [line.rsplit(",", 3)[0] for line in lines], "lacks malignant, digest"),  # columns are gone
+    (lambda lines: [*lines[:-1], lines[-1][:20]], "lacks n, malignant, digest"),            # the last line is cut
+    (lambda lines: [], "No columns to parse")])
+def test_a_cut_table_1_is_one_sentence_that_names_its_notebook(root, cut, lacks):
+    file = root / "metrics" / "table1.csv"
+    file.write_text("\n".join(cut(file.read_text().splitlines())))
+    with pytest.raises(DamagedError, match=rf"table1.csv is damaged.*{lacks}.*run 05"):
+        write_page(Plan([SMOKE]))
+
+
 def test_without_table_1_the_page_names_the_notebook_that_writes_it(home):
     with pytest.raises(UserError, match="notebook 05 writes it"):
         write_page(Plan([SMOKE]))
@@ -169,7 +180,7 @@ def test_the_counts_of_the_paper_add_up():
 def test_the_compared_systems_stand_on_the_page_once_notebook_08_has_finished(root):
     plan = Plan([SMOKE])
     other = dict(row="mcwgan", paper_row="McWGAN", auroc_mean=0.7, k=1, n=1200, malignant=190, comparable="")
-    pd.DataFrame([other]).to_csv(root / "metrics" / "comparators.csv", index=False)
+    pd.DataFrame([other]).assign(digest="1").to_csv(root / "metrics" / "comparators.csv", index=False)
     write_page(plan)
     assert "· K = 1" not in (root / "index.html").read_text()
     done = root / plan.done_file(Job("08", None))

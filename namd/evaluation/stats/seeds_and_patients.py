@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from namd.evaluation.stats.intervals import percentile_interval, resample_counts
+from namd.evaluation.stats.bootstrap import percentile_interval, resample_counts
 from namd.ground.seeding import numpy_rng
 
 
@@ -27,7 +27,8 @@ def resample(label, n_train, n_boot, *keys, patient=None) -> Resamples:
 
     Source: ours, because R runs drawn with replacement show (R - 1) / R of the variance, and R is 3 or so.
     """
-    rng, weights = numpy_rng(*keys, "training"), np.zeros((n_boot, n_train))
+    rng = numpy_rng(*keys, "training")
+    weights = np.zeros((n_boot, n_train))
     if n_train > 1:
         scale = np.sqrt(rng.chisquare(n_train - 1, n_boot) / (n_train - 1) * n_train * (n_train - 1))
         weights = rng.normal(size=(n_boot, n_train)) / scale[:, None]
@@ -38,12 +39,15 @@ def by_training(statistic, label, prob, counts):
     """A statistic of each trained run in each resample, averaged over its sampling seeds: (R, n_boot).
 
     Args:
-        statistic: `intervals.auroc_draws` or `intervals.auprc_draws`; label: (N,); prob: (R, K, N).
-        counts: (n_boot, N) of `intervals.resample_counts`.
+        statistic: `bootstrap.auroc_draws` or `bootstrap.auprc_draws`; label: (N,); prob: (R, K, N).
+        counts: (n_boot, N) of `bootstrap.resample_counts`.
 
     Source: Sec. 4.1.2 averages over sampling seeds; the training seeds are ours.
     """
-    return np.stack([np.mean([statistic(label, p, counts) for p in runs], axis=0) for runs in prob])
+    def averaged(runs):
+        return np.mean([statistic(label, p, counts) for p in runs], axis=0)
+
+    return np.stack([averaged(runs) for runs in prob])
 
 
 def draws(statistic, label, prob, resamples):
@@ -90,7 +94,8 @@ def interval(value, drawn, weights):
 
     Args: as `combine`; a resample in which a run has no value (NaN) does not count.
     """
-    value, drawn = np.asarray(value, dtype=float), np.asarray(drawn, dtype=float)
+    value = np.asarray(value, dtype=float)
+    drawn = np.asarray(drawn, dtype=float)
     if not (np.isfinite(value).all() and np.isfinite(drawn).all(axis=0).any()):
         return np.nan, np.nan, np.nan
     return float(value.mean()), *percentile_interval(combine(value, drawn, weights))
@@ -117,7 +122,8 @@ def estimate(statistic, label, prob, resamples, minus=None):
 
     Source: ours, because the paper's spread is over the sampling seeds of one trained model.
     """
-    value, drawn = _once(statistic, label, prob).mean(), draws(statistic, label, prob, resamples)
+    value = _once(statistic, label, prob).mean()
+    drawn = draws(statistic, label, prob, resamples)
     if minus is not None:
         value = value - _once(statistic, label, minus).mean()
         drawn = drawn - draws(statistic, label, minus, resamples)

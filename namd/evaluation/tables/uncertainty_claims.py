@@ -3,26 +3,26 @@
 import numpy as np
 import pandas as pd
 
-from namd.evaluation.stats import boundary, levels
-from namd.evaluation.stats.intervals import auroc_draws, rank_correlation_draws, wilson, with_itself
-from namd.evaluation.stats.patients import first_nodules
-from namd.evaluation.stats.referral import kept_draws
-from namd.evaluation.stats.variance import (
-    REGIMES,
+from namd.evaluation.stats import boundary, seeds_and_patients
+from namd.evaluation.stats.bootstrap import (
+    auroc_draws,
     contrast_draws,
     mean_draws,
-    regimes,
-    running_variance,
-    spread,
-    verdict,
+    rank_correlation_draws,
+    with_itself,
 )
-from namd.evaluation.tables.claims import declared
+from namd.evaluation.stats.intervals import verdict, wilson
+from namd.evaluation.stats.patients import first_nodules
+from namd.evaluation.stats.referral import kept_draws
+from namd.evaluation.stats.variance import REGIMES, regimes, running_variance, spread
+from namd.evaluation.tables.claims import SPREAD, SPREAD_OURS
 from namd.ground.seeding import numpy_rng
 
 ERROR_CUT = 0.5         # an error at or above it is a wrong answer
 UNSURE = 0.25           # share of the test nodules, largest Var(p) first, that are called unsure
 ALIKE = 0.1             # a difference of two groups within this share of the mean is none
-TARGET, AT_K = 0.02, 20     # precision of the mean p (probability), and the K that the paper settles on
+TARGET = 0.02           # precision of the mean p (probability)
+AT_K = 20               # the K that the paper settles on
 TOLERANCE = 0.2         # a variance has settled when it is this near its last value, as a share of it
 
 
@@ -30,7 +30,7 @@ def measure(prob, label, pixel_var, pixel_error, distance, counts) -> dict:
     """Every claim about the test nodules for one trained run, on the test set and in every resample of the patients.
 
     Args:
-        prob: (K, N) probabilities; label: (N,) in {0, 1}; counts: (n_boot, N) of `intervals.resample_counts`.
+        prob: (K, N) probabilities; label: (N,) in {0, 1}; counts: (n_boot, N) of `bootstrap.resample_counts`.
         pixel_var, pixel_error: (N, H, W) maps over the K runs; distance: (N, H, W) mm (`boundary.signed_distance`).
 
     Returns:
@@ -40,12 +40,14 @@ def measure(prob, label, pixel_var, pixel_error, distance, counts) -> dict:
 
     Source: Section 4.3 shows pictures and names no statistic; ours are taught one by one in notebook 06.
     """
-    table, counts = spread(prob, label), with_itself(counts)
+    table = spread(prob, label)
+    counts = with_itself(counts)
     regime = regimes(table["error"], table["prob_var"], ERROR_CUT, table["prob_var"].quantile(1 - UNSURE))
-    pairs = set(zip(regime, table["label"], strict=True))
-    drawn = (_probabilities(table, regime, counts) | _maps(pixel_var, distance, counts)
-             | _errors(pixel_error.mean((1, 2)), table["error"], regime, counts))
-    drawn["both_labels"] = np.full(len(counts), 2 * len(REGIMES) - len(pairs), dtype=float)
+    drawn = _probabilities(table, regime, counts)
+    drawn |= _maps(pixel_var, distance, counts)
+    drawn |= _errors(pixel_error.mean((1, 2)), table["error"], regime, counts)
+    filled = set(zip(regime, table["label"], strict=True))              # cells of regime x label
+    drawn["both_labels"] = np.full(len(counts), 2 * len(REGIMES) - len(filled), dtype=float)
     return {name: (values[0], values[1:]) for name, values in drawn.items()}
 
 
@@ -56,8 +58,11 @@ def thirds(error):
 
 def _probabilities(table, regime, counts):
     """What the K probabilities of each nodule say: their spread, and what it is good for."""
-    label, prob_mean, prob_var = (table[name].to_numpy() for name in ("label", "prob_mean", "prob_var"))
-    third, confident = thirds(table["error"]), regime != REGIMES[1]
+    label = table["label"].to_numpy()
+    prob_mean = table["prob_mean"].to_numpy()
+    prob_var = table["prob_var"].to_numpy()
+    third = thirds(table["error"])
+    confident = regime != REGIMES[1]
     everyone = np.ones(len(table), dtype=bool)
     kept = kept_draws(table, prob_var, ERROR_CUT, UNSURE, counts)
     return {"rise": contrast_draws(prob_var, third == 1, third == 0, counts),
@@ -69,7 +74,8 @@ def _probabilities(table, regime, counts):
 
 def _maps(pixel_var, distance, counts):
     """Where in the image the variance sits."""
-    width, everyone = boundary.RING_MM, np.ones(len(pixel_var), dtype=bool)
+    width = boundary.RING_MM
+    everyone = np.ones(len(pixel_var), dtype=bool)
     inside, ring, outside = boundary.profile(pixel_var, distance, (-np.inf, -width, width, np.inf)).T
     share, flat = boundary.share_draws(pixel_var, distance, width, counts)
     return {"boundary_inside": mean_draws(ring - inside, everyone, counts),
@@ -90,16 +96,20 @@ def over_training(measured, settled, weights, *keys) -> dict:
 
     Args:
         measured: R results of `measure` with the same counts; settled: (R, N) bool of `settled_at`.
-        weights: (n_boot, R) of `levels.resample`; keys: name the resamples of the nodules of Figure 5.
+        weights: (n_boot, R) of `seeds_and_patients.resample`; keys: name the resamples of the nodules of Figure 5.
 
     Returns:
         Means over the runs; for "both_labels" the run with most empty cells, without an interval.
 
     Source: ours, because the paper shows one trained model.
     """
-    found = {name: levels.interval(*map(np.stack, zip(*(run[name] for run in measured), strict=True)), weights)
-             for name in measured[0]}
-    found["both_labels"] = float(max(run["both_labels"][0] for run in measured)), np.nan, np.nan
+    found = {}
+    for name in measured[0]:
+        value = np.stack([run[name][0] for run in measured])                # (R,)
+        drawn = np.stack([run[name][1] for run in measured])                # (R, n_boot)
+        found[name] = seeds_and_patients.interval(value, drawn, weights)
+    most_empty = max(run["both_labels"][0] for run in measured)
+    found["both_labels"] = float(most_empty), np.nan, np.nan
     found["error_maps"] = alike(*found["error_gap"], ALIKE * found["error_mean"][0])
     found["plateau"] = plateau(settled, len(weights), *keys)
     return found
@@ -115,14 +125,16 @@ def table(found, n_train) -> pd.DataFrame:
         DataFrame by id: claim, statistic, value, low, high, training_seeds, over (what the interval covers), verdict.
     """
     rows = []
-    for claim in [claim for claim in declared() if claim.table == "claims_variance"]:
+    for claim in [*SPREAD, *SPREAD_OURS]:
         value, low, high = found[claim.id]
         counted = claim.id == "both_labels"
-        most = f"{claim.over}, in the run with most" if n_train > 1 else claim.over
-        word = ("fails" if value else "holds") if counted else verdict(low, high)
+        over = seeds_and_patients.covers(n_train, claim.over)
+        word = verdict(low, high)
+        if counted:
+            over = f"{claim.over}, in the run with most" if n_train > 1 else claim.over
+            word = "fails" if value else "holds"
         rows.append(dict(id=claim.id, claim=claim.claim, statistic=claim.statistic, value=value, low=low, high=high,
-                         training_seeds=n_train, verdict=word,
-                         over=most if counted else levels.covers(n_train, claim.over)))
+                         training_seeds=n_train, verdict=word, over=over))
     return pd.DataFrame(rows).set_index("id")
 
 
@@ -162,7 +174,8 @@ def plateau(settled, n_boot, *keys):
         settled: (R, N) bool of `settled_at`, one nodule a patient; n_boot: number of resamples; keys: name the draw.
 
     Returns:
-        Wilson's interval for R = 1, else a bootstrap of the nodules and the training seeds (`levels.interval`).
+        Wilson's interval for R = 1, else a bootstrap of the nodules and the training seeds
+        (`seeds_and_patients.interval`).
 
     Source: Appendix D; Wilson 1927 keeps its width where all of few nodules agree, the bootstrap does not.
     """
@@ -170,5 +183,6 @@ def plateau(settled, n_boot, *keys):
     if len(settled) == 1:
         low, high = wilson(settled.mean(), settled.size)
         return settled.mean() - 0.5, low - 0.5, high - 0.5
-    counts, weights = levels.resample(np.zeros(settled.shape[1]), len(settled), n_boot, *keys)
-    return levels.interval(settled.mean(1) - 0.5, settled @ counts.T / settled.shape[1] - 0.5, weights)
+    counts, weights = seeds_and_patients.resample(np.zeros(settled.shape[1]), len(settled), n_boot, *keys)
+    drawn = settled @ counts.T / settled.shape[1]                           # (R, n_boot)
+    return seeds_and_patients.interval(settled.mean(1) - 0.5, drawn - 0.5, weights)

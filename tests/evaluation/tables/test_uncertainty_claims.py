@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, spearmanr
 
-from namd.evaluation.stats import intervals, levels
-from namd.evaluation.tables import section43
+from namd.evaluation.stats import bootstrap, seeds_and_patients
+from namd.evaluation.tables import uncertainty_claims
 from namd.evaluation.tables.claims import declared
 
 # Eight nodules, two runs; two probabilities that lie d apart have the variance d^2 / 2. Unsure: the sixth and seventh.
@@ -21,7 +21,7 @@ COUNTS = np.array([[2, 1, 1, 0, 0, 1, 3, 0]])
 
 
 def measured(counts=COUNTS, prob=PROB):
-    return section43.measure(prob, LABEL, PIXEL_VAR, PIXEL_ERROR, DISTANCE, counts)
+    return uncertainty_claims.measure(prob, LABEL, PIXEL_VAR, PIXEL_ERROR, DISTANCE, counts)
 
 
 @pytest.mark.parametrize(("name", "value", "drawn"), [
@@ -48,7 +48,7 @@ def test_each_claim_by_hand(name, value, drawn):
 
 def runs(n):
     """`n` results of `measure` with shared resamples; only `rise` and the empty cells differ between them."""
-    counts, weights = levels.resample(LABEL, n, 400, "section 4.3")
+    counts, weights = seeds_and_patients.resample(LABEL, n, 400, "section 4.3")
     parts = [measured(counts) for _ in range(n)]
     for r, part in enumerate(parts):
         value, drawn = part["rise"]
@@ -61,18 +61,18 @@ SETTLED = np.array([[True, True, True, False]] * 3)
 
 def test_one_trained_run_has_the_patient_bootstrap():
     parts, weights = runs(1)
-    found = section43.over_training(parts, SETTLED[:1], weights)
+    found = uncertainty_claims.over_training(parts, SETTLED[:1], weights)
     for name in set(parts[0]) - {"both_labels"}:
         value, drawn = parts[0][name]
-        assert found[name] == pytest.approx((value, *intervals.percentile_interval(drawn)))
+        assert found[name] == pytest.approx((value, *bootstrap.percentile_interval(drawn)))
     ends = binomtest(3, 4).proportion_ci(method="wilson")
     assert found["plateau"] == pytest.approx((0.25, ends.low - 0.5, ends.high - 0.5))
 
 
 def test_several_trained_runs_are_averaged_and_their_spread_widens():
     (one, _), (parts, weights) = runs(1), runs(3)
-    alone = section43.over_training(one, SETTLED[:1], np.zeros((400, 1)))
-    found = section43.over_training(parts, SETTLED, weights, "nodules")
+    alone = uncertainty_claims.over_training(one, SETTLED[:1], np.zeros((400, 1)))
+    found = uncertainty_claims.over_training(parts, SETTLED, weights, "nodules")
     assert found["rise"][0] == pytest.approx(alone["rise"][0] + 1)
     assert found["rise"][2] - found["rise"][1] > 2 * 3.5 / np.sqrt(3)  # t with two degrees of freedom: 2 x 4.3 / sqrt 3
     for name in ("fall", "boundary_inside", "error_maps", "referral"):
@@ -85,25 +85,25 @@ def test_error_maps_are_settled_by_the_combined_difference():
     parts, weights = runs(3)
     for r, part in enumerate(parts):
         part["error_gap"] = (r - 1) * 0.3, np.full(400, (r - 1) * 0.3)    # they cancel, so the mean is no difference
-    value, low, high = section43.over_training(parts, SETTLED, weights)["error_maps"]
+    value, low, high = uncertainty_claims.over_training(parts, SETTLED, weights)["error_maps"]
     assert value == high == pytest.approx(0.1 * 2.95 / 8) and low < value - 0.3
 
 
 @pytest.mark.parametrize(("gap", "found"), [((0.1, -0.2, 0.4), (0.9, 0.6, 1)), ((-3, -4, -2), (-2, -3, -1)),
                                             ((3, 2, 4), (-2, -3, -1))])
 def test_alike_by_hand(gap, found):
-    assert section43.alike(*gap, 1) == pytest.approx(found)
+    assert uncertainty_claims.alike(*gap, 1) == pytest.approx(found)
 
 
 def test_settled_compares_the_first_k_with_all():
     prob = np.array([[0.0, 0.0], [1.0, 0.1], [0.0, 1.0], [1.0, 0.0]])      # of two: 1/2 and 1/200; of four: 1/3 and .24
-    assert section43.settled_at(prob, 2, 0.6).tolist() == [True, False]
-    assert section43.settled_at(prob, 2, 0.4).tolist() == [False, False]
+    assert uncertainty_claims.settled_at(prob, 2, 0.6).tolist() == [True, False]
+    assert uncertainty_claims.settled_at(prob, 2, 0.4).tolist() == [False, False]
 
 
 def test_plateau_of_several_runs_resamples_the_same_nodules_for_all():
     settled = np.tile(np.arange(40) % 4 > 0, (3, 1))
-    value, low, high = section43.plateau(settled, 2000, "nodules")
+    value, low, high = uncertainty_claims.plateau(settled, 2000, "nodules")
     se = np.sqrt(0.75 * 0.25 / 40)
     assert value == 0.25 and (low, high) == pytest.approx((0.25 - 1.96 * se, 0.25 + 1.96 * se), abs=0.03)
 
@@ -113,8 +113,9 @@ def test_plateau_of_several_runs_resamples_the_same_nodules_for_all():
     (3, "patients and training seeds", "nodules of Figure 5 and training seeds")])
 def test_table_has_every_declared_claim_and_says_what_its_interval_covers(n_train, patients, nodules):
     parts, weights = runs(n_train)
-    table = section43.table(section43.over_training(parts, SETTLED[:n_train], weights, "nodules"), n_train)
-    assert list(table.index) == [claim.id for claim in declared() if claim.table == "claims_variance"]
+    found = uncertainty_claims.over_training(parts, SETTLED[:n_train], weights, "nodules")
+    table = uncertainty_claims.table(found, n_train)
+    assert list(table.index) == [claim.id for claim in declared("namd") if claim.table == "claims_variance"]
     assert table["over"].to_dict() == dict.fromkeys(table.index, patients) | {
         "both_labels": "counted" if n_train == 1 else "counted, in the run with most", "plateau": nodules}
     assert set(table["training_seeds"]) == {n_train}

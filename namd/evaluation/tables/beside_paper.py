@@ -1,0 +1,84 @@
+"""The paper's numbers beside ours, and whether the two may be compared."""
+
+import numpy as np
+
+from namd.ground.paper import PAPER, ours
+
+
+def paper_rows(main):
+    """{our row: the paper's name of it}; main: the run's main arm, which is NAMD.
+
+    Source: Table 1; in the row that it calls w/o L_align both losses are omitted (Sec. 4.2.2).
+    """
+    return {"real baseline": "Real baseline LDCT", "real follow-up": "Real follow-up LDCT", main: "NAMD",
+            "no_align_no_pred": "NAMD (w/o L_align)"}
+
+
+def why_not(metric, table, synthetic, lpips_weights):
+    """Why a number of ours in `table` may not be set beside the paper's; empty where it may."""
+    if synthetic:
+        return "phantom data"
+    if metric == "fid":
+        if ours("fid", table) == "fid":
+            return "judge features, not Inception's"
+        n = int(table["n"].max())
+        n_paper = PAPER["cohort"]["test_pairs"]
+        return "" if n == n_paper else f"it grows as N falls: {n} here, {n_paper} there"
+    return "random LPIPS weights" if metric == "lpips" and lpips_weights == "random" else ""
+
+
+def beside_the_paper(table, synthetic, lpips_weights, known_as):
+    """`table` with the paper's means and a word on whether the two may be compared.
+
+    Args:
+        table: DataFrame indexed by row, with n; lpips_weights: imagenet or random; known_as: {row: the paper's name},
+            e.g. `paper_rows`.
+
+    Returns:
+        The same with paper_row, paper_auroc, paper_auprc, paper_lpips, paper_fid (NaN where the paper has none) and
+        comparable (empty where the paper has no such row).
+
+    Source: Table 1, by namd.ground.paper.
+    """
+    paper = [PAPER["table1"].get(known_as.get(row, ""), {}) for row in table.index]
+    means = {}
+    for name in ("auroc", "auprc", "lpips", "fid"):
+        means[f"paper_{name}"] = [known.get(name, (np.nan, None))[0] for known in paper]
+    return table.assign(paper_row=[known_as.get(row, "") for row in table.index], **means,
+                        comparable=[_comparable(known, table, synthetic, lpips_weights) for known in paper])
+
+
+def _comparable(known, table, synthetic, lpips_weights):
+    """The word on one row; known: what the paper reports of it."""
+    if not known:
+        return ""
+    if synthetic:
+        return "not comparable: phantom data"
+    but = []
+    for name in [name for name in known if name != "group"]:
+        why = why_not(name, table, synthetic, lpips_weights)
+        if why:
+            but.append(f"{name.upper()} ({why})")
+    return f"all but {', '.join(but)}" if but else "yes"
+
+
+def panel_row(table, row, name, synthetic, lpips_weights, known_as):
+    """One line of the panel "Paper and this run": mean ± sd of one metric of one row, theirs and ours.
+
+    Args:
+        table: as in `beside_the_paper`; row: a key of `known_as`; name: lpips, fid, auroc or auprc.
+
+    Returns:
+        dict for run.panel.
+    """
+    mean, sd = PAPER["table1"][known_as[row]][name]
+    line = table.loc[row]
+    column = ours(name, table)
+    paper = mean
+    here = f"{line[f'{column}_mean']:.3f}"
+    if sd is not None:
+        paper = f"{mean} ± {sd}"
+        here = f"{here} ± {line[f'{column}_sd']:.3f}"
+    why = why_not(name, table, synthetic, lpips_weights)
+    return dict(quantity=f"{name.upper()}, {row}", paper=paper, here=here, n=int(line["n"]), k=int(line["k"]),
+                comparable=not why, why=why)

@@ -1,0 +1,89 @@
+"""Why a claim may not hold in a run: what its own tables say about it, in a sentence, or nothing."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a run left behind for its ledger.
+
+    `tables` are {name of metrics/<name>.csv: DataFrame}, as far as they are there; `main` is the name of the arm that
+    is NAMD; `data` is phantom or NLST; `parameters` are those of notebooks 01, 02 and 05.
+    """
+
+    run: str
+    main: str
+    data: str
+    parameters: dict
+    prompts_moved: float
+    probabilities: pd.DataFrame
+    tables: dict[str, pd.DataFrame]
+
+
+def nothing(evidence):
+    """No reason is known."""
+    return ""
+
+
+def record_rules(evidence):
+    """Why a generated image may lose to the record: where this cohort keeps its information."""
+    auroc = evidence.tables["table1"].set_index("row")["auroc_mean"]
+    record = auroc.get("record only", np.nan)
+    image = auroc["real baseline"]
+    if not record > image:
+        return ""
+    return (f"the record alone reaches {record:.3f}, the baseline image {image:.3f}; the label is written in the"
+            " record, and an image made from both holds no more than both")
+
+
+def brock_shares(evidence):
+    """Why Brock may win on a phantom: what the phantom's law (data.phantom.law) has in common with it."""
+    if evidence.data != "phantom":
+        return ""
+    if evidence.parameters["phantom_null"] == "no_record_effect":
+        return ("under phantom_null: no_record_effect the phantom's law weighs size, attenuation and spiculation as"
+                " Brock does, and nothing else")
+    return ("the phantom's law weighs the nodule as Brock does, and age, sex, emphysema and family more heavily")
+
+
+def never_sure(evidence):
+    """Why variance may not fall at high error: no reading is sure of malignancy."""
+    prob = evidence.probabilities
+    top = prob.loc[prob["row"] == evidence.main, "prob"].max()
+    if not top < 2 / 3:
+        return ""
+    return (f"no reading of NAMD's images exceeds {top:.2f}, so no nodule is confidently called malignant, and the"
+            " highest third of error holds missed malignant nodules only")
+
+
+def other_nodules(evidence):
+    """Why error maps may differ between regimes: they hold other nodules."""
+    if "regimes" not in evidence.tables:
+        return ""
+    cells = evidence.tables["regimes"].set_index("regime")[["benign", "malignant"]]
+    malignant = cells["malignant"] / cells.sum(axis=1)
+    return (f"the regimes differ in more than correctness: {malignant['confidently correct']:.0%} of the confidently"
+            f" correct nodules are malignant, and {malignant['confidently incorrect']:.0%} of the confidently"
+            " incorrect")
+
+
+def narrow_ring(evidence):
+    """Why the ring may hold less than half: it is narrow."""
+    value = evidence.tables["claims_variance"].set_index("id")["value"]
+    held = value["ring_most"] + 0.5
+    area = held - value.get("ring_lead", np.nan)
+    return f"the ring holds {held:.0%} of the variance on {area:.0%} of the area; the rest of the image adds up"
+
+
+def other_view(evidence):
+    """Why one view of the latent may not gain order: the loss acts on the other."""
+    return f"in this run the loss acts on the {evidence.parameters['align_latent']} latent"
+
+
+def still_prompts(evidence):
+    """Why learning prompts may be worth nothing: how little they moved."""
+    moved = evidence.prompts_moved
+    return f"NAMD's own prompts moved by {moved:.2%} of their length" if moved < 0.1 else ""
