@@ -30,8 +30,10 @@ class Scale:
     @classmethod
     def measured(cls, values) -> "Scale":
         """Of (N, n) numbers, missing ones (NaN) left out; a column without any has mean 0, a constant one spread 1."""
-        mean = np.nan_to_num(np.nanmean(values, axis=0))
-        spread = np.nan_to_num(np.nanstd(values, axis=0))
+        values = np.array(values)
+        values[:, np.isnan(values).all(axis=0)] = 0             # numpy warns of a mean of nothing
+        mean = np.nanmean(values, axis=0)
+        spread = np.nanstd(values, axis=0)
         return cls(tuple(mean.tolist()), tuple(np.where(spread > 0, spread, 1).tolist()))
 
     def scores(self, values) -> np.ndarray:

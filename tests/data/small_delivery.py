@@ -15,7 +15,9 @@ REAL = Path(os.environ.get("NAMD_REAL_DATA", REPO.parent / "shared" / "real"))
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f"no real data: {REAL} is absent (set NAMD_REAL_DATA)")
 PARAMS = SimpleNamespace(data_workers=1, data_label_days=2555, data_val_share=0.25, data_test_share=0.4,
                          data_split_seed=23)
-SPACING, SIDE, GAP = 0.75, 120, 2.5
+SPACING = 0.75                            # mm, of a pixel
+SIDE = 120                                # pixels
+GAP = 2.5                                 # mm between slices
 CENTRE = (60.0, 58.0)                     # pixel (column, row) of every nodule
 
 
@@ -23,18 +25,31 @@ def write_slice(path, stored, z=0.0, instance=1, uid="1.2.3", sop=None, **overri
     """One CT file; `overrides` replace header elements, None deletes one."""
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
-    ds.file_meta.MediaStorageSOPClassUID, ds.file_meta.TransferSyntaxUID = CTImageStorage, ExplicitVRLittleEndian
-    ds.SOPClassUID, ds.Modality, ds.ImageType = CTImageStorage, "CT", ["ORIGINAL", "PRIMARY", "AXIAL"]
+    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID = CTImageStorage
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.Modality = "CT"
+    ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
     ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = sop or f"{uid}.{instance}"
-    ds.SeriesInstanceUID, ds.StudyInstanceUID, ds.PatientID, ds.StudyDate = uid, uid + ".9", "100001", "19990102"
-    ds.InstanceNumber, ds.ImagePositionPatient = instance, [-40.0, -30.0, z]
-    ds.ImageOrientationPatient, ds.PixelSpacing = [1, 0, 0, 0, 1, 0], [SPACING, SPACING]
-    ds.SliceThickness, ds.ConvolutionKernel, ds.Manufacturer = 2.5, "STANDARD", "ACME"
-    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+    ds.SeriesInstanceUID = uid
+    ds.StudyInstanceUID = f"{uid}.9"
+    ds.PatientID = "100001"
+    ds.StudyDate = "19990102"
+    ds.InstanceNumber = instance
+    ds.ImagePositionPatient = [-40.0, -30.0, z]
+    ds.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    ds.PixelSpacing = [SPACING, SPACING]
+    ds.SliceThickness = 2.5
+    ds.ConvolutionKernel = "STANDARD"
+    ds.Manufacturer = "ACME"
+    ds.SamplesPerPixel = 1
+    ds.PhotometricInterpretation = "MONOCHROME2"
     ds.Rows, ds.Columns = stored.shape
-    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 16, 16, 15
+    ds.BitsAllocated = ds.BitsStored = 16
+    ds.HighBit = 15
     ds.PixelRepresentation = int(stored.dtype.kind == "i")
-    ds.RescaleSlope, ds.RescaleIntercept, ds.PixelData = 1, -1024, stored.tobytes()
+    ds.RescaleSlope = 1
+    ds.RescaleIntercept = -1024
+    ds.PixelData = stored.tobytes()
     for name, value in overrides.items():
         if value is None:
             delattr(ds, name)

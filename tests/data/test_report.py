@@ -70,6 +70,15 @@ def test_raw_features_are_the_numbers_of_the_table():
         nodule_features(frame(FIGURE_4)[NODULE], "log")
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_column_that_nobody_has_is_nought_without_a_warning():
+    nobody = frame(*[{**FIGURE_4, "age": NA, "sct_long_dia": np.nan, "sct_perp_dia": np.nan}] * 2)
+    v, scale = record_vector(nobody)
+    assert scale.mean == (0, 0, 0) and scale.std == (1, 1, 1) and (v[:, :3] == 0).all()
+    for kind in ("raw", "standardised"):
+        assert np.isfinite(nodule_features(nobody[NODULE], kind)[0]).all()
+
+
 def test_record_vector_flags_what_is_missing():
     empty = {name: NA for name in EHR} | dict(sct_long_dia=np.nan, sct_perp_dia=np.nan)
     v, scale = record_vector(frame(FIGURE_4, {**FIGURE_4, "age": 58, "gender": 2, "sct_margins": 9}, empty))

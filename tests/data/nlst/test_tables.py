@@ -148,6 +148,16 @@ def test_slice_999_is_missing_but_a_stage_of_999_days_is_a_number():
     assert checked("participant", people)[0].loc[1, "scr_days1"] == 999
 
 
+@pytest.mark.parametrize("text", ["abc", "1e300", "12.5"])
+def test_a_slice_number_that_is_no_number_is_refused_not_called_blank(text):
+    table = tables()["centres"].astype(str)
+    table.loc[1, "Slice number"] = text
+    table.loc[2, "Slice number"] = ".M"
+    kept, codes, result = checked("nlstx", table.rename(columns=str.lower))
+    assert codes == ["E04"] and f"slice number = '{text}' is not a number" in result.refused[0].message
+    assert kept.loc[1, "slice number__why"] == ".M" and len(kept) == len(table) - 1
+
+
 def test_a_differing_repeat_marks_its_key_and_an_equal_one_does_not():
     table = tables()["abnormalities"]
     other = table.loc[[4]].assign(sct_long_dia=15)

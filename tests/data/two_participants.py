@@ -1,0 +1,33 @@
+"""What the readers say of the series of two participants, 100001 and 100002, below one folder."""
+
+from joblib import Parallel
+from small_delivery import CENTRE, SPACING
+
+from namd.data.dicom.nodule import read_nodule_at
+from namd.data.dicom.series import index_series
+from namd.data.nlst.centres import Centre
+from namd.data.nlst.crops import Scan, read_pairs
+from namd.ground.errors import UserError
+
+POINT = (-40 + CENTRE[0] * SPACING, -30 + CENTRE[1] * SPACING, 0.0)
+
+
+def read(root):
+    """What `read_pairs` says of both participants: None for a pair, else the refusal."""
+    index = index_series(root, Parallel(n_jobs=1), 1)
+
+    def scan(pid, year):
+        uid = f"1.2.{pid}.{year}"
+        return Scan(index.get(uid, []), pid, year, Centre("nlstx", 0, 1, uid, None, False, 20, CENTRE))
+
+    return [pair.refusal for pair in read_pairs([(scan(pid, 0), scan(pid, 1)) for pid in (100001, 100002)])]
+
+
+def sentence(folder):
+    """What `predict` says of a series; empty where it reads."""
+    try:
+        read_nodule_at(folder, POINT)
+    except UserError as error:
+        assert "\n" not in str(error)
+        return str(error)
+    return ""
