@@ -50,19 +50,26 @@ def find(name: str) -> Card:
 
 def limits(part, card: Card, guess: int) -> dict:
     """Seconds that each limit alone would take for a `stages.Part`; guess 0 is fast, 1 is slow."""
-    share = SHARE[part.arithmetic][guess]
-    return {"arithmetic": part.times * part.cost.flops / (getattr(card, part.arithmetic) * 1e12 * share),
-            "memory": part.times * part.cost.traffic / (card.gb_s * 1e9 * BANDWIDTH[guess]),
+    flops_a_second = getattr(card, part.arithmetic) * 1e12 * SHARE[part.arithmetic][guess]
+    bytes_a_second = card.gb_s * 1e9 * BANDWIDTH[guess]
+    return {"arithmetic": part.times * part.cost.flops / flops_a_second,
+            "memory": part.times * part.cost.traffic / bytes_a_second,
             "launches": part.times * part.cost.kernels * LAUNCH_S[guess]}
 
 
 def hours(stage, card: Card) -> tuple[float, float]:
     """Fast and slow estimate for one run of a `stages.Stage`."""
-    fast, slow = (sum(max(limits(part, card, guess).values()) for part in stage.parts) for guess in (0, 1))
-    return fast / 3600, slow / 3600
+    return _hours(stage, card, 0), _hours(stage, card, 1)
+
+
+def _hours(stage, card, guess) -> float:
+    """Hours when the slowest limit of each part holds it up."""
+    seconds = sum(max(limits(part, card, guess).values()) for part in stage.parts)
+    return seconds / 3600
 
 
 def bound(stage, card: Card) -> str:
     """The limit of the stage's longest part."""
-    longest = max((limits(part, card, 0) for part in stage.parts), key=lambda found: max(found.values()))
+    found = [limits(part, card, 0) for part in stage.parts]
+    longest = max(found, key=lambda seconds: max(seconds.values()))
     return max(longest, key=longest.get)

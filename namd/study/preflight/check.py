@@ -1,13 +1,14 @@
 """`python -m namd check`: what a run would be, what it would cost on a named card, and what it still lacks."""
 
+from dataclasses import astuple
 from itertools import groupby
-from types import SimpleNamespace
 
 import torch
 from diffusers.utils import logging
 
 from namd.ground.cost import parameters
 from namd.models.hub import split
+from namd.study.params import Parameters
 from namd.study.preflight import cards, inputs, shapes, stages
 
 
@@ -22,31 +23,33 @@ def check_run(plan, card: str) -> int:
 
     Source: ours, because a run of days should not fail in its third hour for want of memory or of a file.
     """
-    card, p, arms = cards.find(card), SimpleNamespace(**plan.values), list(plan.by_arm)
+    card = cards.find(card)
+    p = Parameters.part(plan.values)
+    arms = list(plan.by_arm)
     logging.set_verbosity_error()
     shells = shapes.build(p)
     found = stages.stages(shells, p, p.phantom_subjects, len(arms))
     need = stages.disk(found, shells, p, p.phantom_subjects, len(arms))
     lacking = inputs.missing(p, need)
-    blocks = (_head(p, arms), _models(shells, p), _costs(found, p, card, len(arms)), _memory(found, card),
-              _verdict(lacking, need))
+    blocks = [_head(p, arms), _models(shells, p), _costs(found, p, card, len(arms)), _memory(found, card),
+              _verdict(lacking, need)]
     print("\n\n".join("\n".join(block) for block in blocks))
-    return 2 if any(not item.optional for item in lacking) else 0
+    return 0 if all(item.optional for item in lacking) else 2
 
 
 def _head(p, arms) -> list[str]:
-    phantom = p.data_source == "phantom"
     side = p.image_size // 8
-    return [
+    data = "phantom, written by notebook 01" if p.data_source == "phantom" else f"NLST delivery in {p.data_delivery}"
+    lines = [
         f"NAMD · run {p.run_name} · {len(arms)} arms: {', '.join(arms)}",
-        f"  data       {'phantom, written by notebook 01' if phantom else f'NLST delivery in {p.data_delivery}'};"
-        f" counted for {p.phantom_subjects:,} subjects",
+        f"  data       {data}; counted for {p.phantom_subjects:,} subjects",
         f"  images     {p.image_size} x {p.image_size}, latents {side} x {side} x 4; {p.text_n_sets} prompt sets of"
         f" {p.text_n_tokens} tokens, reports of {stages.REPORT_TOKENS}",
         f"  arithmetic {p.precision}, language model {p.llm_dtype}; device {p.device}, and torch sees"
-        f" {torch.cuda.device_count() or 'no'} GPU here",
-        *([f"  processes  {p.processes}, each with a card and its share of a training batch: costs of one"]
-          if p.processes > 1 else [])]
+        f" {torch.cuda.device_count() or 'no'} GPU here"]
+    if p.processes > 1:
+        lines.append(f"  processes  {p.processes}, each with a card and its share of a training batch: costs of one")
+    return lines
 
 
 def _models(shells, p) -> list[str]:
@@ -60,36 +63,50 @@ def _models(shells, p) -> list[str]:
 
 
 def _costs(found, p, card, n_arms) -> list[str]:
-    rows = [[s.name, _flop(s.flops / s.steps), f"{s.steps:,}", _flop(s.flops), _time(*cards.hours(s, card)),
-             cards.bound(s, card)] for s in found]
-    times = [n_arms if s.per_arm else 1 for s in found]
-    total = [sum(n * guess for n, guess in zip(times, guesses, strict=True))
-             for guesses in zip(*(cards.hours(s, card) for s in found), strict=True)]
-    flops = sum(n * s.flops for n, s in zip(times, found, strict=True))
-    rows.append([f"all, 02-04 for {n_arms} arms", "", "", _flop(flops), _time(*total), ""])
-    low, high = (100 * share for share in cards.SHARE[p.precision][::-1])
-    return [*_table(["Cost", "a step", "steps", "in all", f"on one {card.title}", "held up by"], rows, "<>>>><"),
-            f"  Times are estimates: {low:.0f}-{high:.0f} % of {getattr(card, p.precision):g} TFLOP/s, unless memory or"
-            " launches are slower.",
-            f"  On top come data, validation and checkpoints of up to {_size(max(s.saved for s in found))}, one"
+    rows = []
+    flops = 0
+    fast = 0
+    slow = 0
+    for stage in found:
+        low, high = cards.hours(stage, card)
+        rows.append([stage.name, _flop(stage.flops / stage.steps), f"{stage.steps:,}", _flop(stage.flops),
+                     _time(low, high), cards.bound(stage, card)])
+        times = n_arms if stage.per_arm else 1
+        flops += times * stage.flops
+        fast += times * low
+        slow += times * high
+    rows.append([f"all, 02-04 for {n_arms} arms", "", "", _flop(flops), _time(fast, slow), ""])
+    best, worst = cards.SHARE[p.precision]
+    head = ["Cost", "a step", "steps", "in all", f"on one {card.title}", "held up by"]
+    return [*_table(head, rows, "<>>>><"),
+            f"  Times are estimates: {100 * worst:.0f}-{100 * best:.0f} % of {getattr(card, p.precision):g} TFLOP/s,"
+            " unless memory or launches are slower.",
+            f"  On top come data, validation and checkpoints of up to {_size(max(stage.saved for stage in found))}, one"
             f" every {p.save_every:,} steps."]
 
 
 def _memory(found, card) -> list[str]:
-    worst = max(found, key=lambda stage: stage.peak)
-    size, unit = (2**30, "GiB") if worst.peak > 2**30 else (2**20, "MiB")
-    rows = [[s.name, *(f"{value / size:.1f}" for value in (*s.memory.values(), s.peak))] for s in found]
-    fits = worst.peak / 2**30 < card.gib
+    worst = max(found, key=lambda stage: stage.memory.sum)
+    peak = worst.memory.sum
+    size, unit = (2**30, "GiB") if peak > 2**30 else (2**20, "MiB")
+    rows = []
+    for stage in found:
+        held = [*astuple(stage.memory), stage.memory.sum]
+        rows.append([stage.name, *(f"{value / size:.1f}" for value in held)])
+    fits = peak / 2**30 < card.gib
     lines = [f"  Estimates. The largest, {worst.name}, {'fits' if fits else 'does not fit'} the {card.gib:g} GiB of one"
              f" {card.title}."]
     if not fits:
         lines.append("  Try llm_dtype: bfloat16, precision: bfloat16, a smaller batch or another card.")
-    return [*_table([f"Memory, {unit}", *worst.memory, "sum"], rows, "<" + ">" * 7), *lines]
+    head = [f"Memory, {unit}", "weights", "frozen", "gradients", "AdamW", "copies", "activations", "sum"]
+    return [*_table(head, rows, "<" + ">" * 7), *lines]
 
 
 def _verdict(lacking, need) -> list[str]:
-    needed, space = [item for item in lacking if not item.optional], f"The run takes about {_size(need)} of disk."
-    counts = {"missing": sum(not item.unreadable for item in needed), "unusable": sum(i.unreadable for i in needed)}
+    needed = [item for item in lacking if not item.optional]
+    space = f"The run takes about {_size(need)} of disk."
+    counts = {"missing": sum(not item.unreadable for item in needed),
+              "unusable": sum(item.unreadable for item in needed)}
     said = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
     lines = [f"Not ready: {said}. {space}" if needed else f"Ready: nothing is missing. {space}"]
     for how, items in groupby(lacking, key=lambda item: item.how):
@@ -102,19 +119,26 @@ def _table(head, rows, sides) -> list[str]:
     """Lines of aligned columns; `sides` has < or > for each."""
     rows = [head, *(["  " + first, *others] for first, *others in rows)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)).rstrip()
-            for row in rows]
+    lines = []
+    for row in rows:
+        cells = [f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return lines
 
 
 def _count(n) -> str:
     """904.3 M of 904260804."""
-    return f"{n / 1e9:.2f} B" if n >= 1e9 else f"{n / 1e6:.1f} M" if n >= 1e6 else f"{n / 1e3:.1f} k"
+    if n >= 1e9:
+        return f"{n / 1e9:.2f} B"
+    return f"{n / 1e6:.1f} M" if n >= 1e6 else f"{n / 1e3:.1f} k"
 
 
 def _flop(n) -> str:
     """51.8 PFLOP of 5.18e16."""
-    size, prefix = next(((10.0**e, unit) for e, unit in ((15, "P"), (12, "T"), (9, "G")) if n >= 10**e), (1e6, "M"))
-    return f"{n / size:.1f} {prefix}FLOP"
+    for size, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G")):
+        if n >= size:
+            return f"{n / size:.1f} {prefix}FLOP"
+    return f"{n / 1e6:.1f} MFLOP"
 
 
 def _size(n) -> str:
@@ -126,5 +150,10 @@ def _time(low, high) -> str:
     """A range of hours in hours or minutes."""
     if high * 60 < 1:
         return "< 1 min"
-    ends, unit = ((f"{low:.1f}", f"{high:.1f}"), "h") if high >= 2 else ((f"{60 * low:.0f}", f"{60 * high:.0f}"), "min")
+    if high >= 2:
+        ends = [f"{low:.1f}", f"{high:.1f}"]
+        unit = "h"
+    else:
+        ends = [f"{60 * low:.0f}", f"{60 * high:.0f}"]
+        unit = "min"
     return f"{'-'.join(dict.fromkeys(ends))} {unit}"

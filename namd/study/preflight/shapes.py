@@ -1,7 +1,7 @@
 """The models of a run as empty shells on the meta device: every shape, no weight, no download."""
 
 import json
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -45,9 +45,10 @@ def config_of(path, part: str) -> dict:
     Raises:
         UserError: neither.
     """
-    file, (name, _) = hub.config_file(path, part), hub.split(path)
+    file = hub.config_file(path, part)
     if file is not None:
         return json.loads(file.read_text(encoding="utf-8"))
+    name, _ = hub.split(path)
     if (name, part) not in ARCHITECTURES:
         wanted = f"{part}/config.json".lstrip("/")
         raise UserError(f"The architecture of '{path}' is not known, for its {wanted} is not on this machine: get it"
@@ -55,32 +56,51 @@ def config_of(path, part: str) -> dict:
     return ARCHITECTURES[name, part]
 
 
-def build(p) -> SimpleNamespace:
+@dataclass(frozen=True)
+class Shells:
+    """The models of a run on the meta device."""
+
+    vae: vae.NoduleVAE                  # with its probe
+    perceptual: nn.Module
+    unet: UNet2DConditionModel          # stage 2: the language model's context width
+    unet_cond: UNet2DConditionModel     # stage 3: 8 input channels too
+    lm: Gemma3TextModel                 # frozen
+    prompts: SoftPrompts
+    judge: Judge
+
+
+def build(p) -> Shells:
     """Shells of all models of a run.
 
     Args:
         p: all parameters of the run.
 
-    Returns:
-        vae (with probe), perceptual, unet (stage 2: the LLM's context width), unet_cond (stage 3: 8 input channels
-        too), lm (frozen), prompts, judge; all on the meta device.
-
     Raises:
         UserError: an architecture is not known, or small sizes that do not fit together.
     """
-    text = (config_of(p.llm_path, "") if p.llm_path
-            else llm.small_config(p.llm_hidden, p.llm_layers, SMALL_VOCABULARY).text_config.to_dict())
-    text = Gemma3TextConfig(**text.get("text_config", text))
+    text = _language_model(p)
     eye = config_of(p.vae_path, "vae") if p.vae_path else vae.small_config(p)
     net = config_of(p.unet_path, "unet") if p.unet_path else unet.small_config(p)
     net = {**net, "cross_attention_dim": text.hidden_size}
+    widened = {**net, "in_channels": 2 * unet.LATENT_CHANNELS}
+    n_latent = 4 * (p.image_size // vae.FACTOR) ** 2
+    n_attributes = N_ATTRIBUTES if p.judge_attributes > 0 else 0
     with torch.device("meta"):
-        return SimpleNamespace(
-            vae=vae.NoduleVAE(AutoencoderKL.from_config(eye), nn.Linear(4 * (p.image_size // vae.FACTOR) ** 2, 1)),
+        return Shells(
+            vae=vae.NoduleVAE(AutoencoderKL.from_config(eye), nn.Linear(n_latent, 1)),
             perceptual=perceptual(p.lpips_net, "random", p.seed).to("meta"),
             unet=UNet2DConditionModel.from_config(net),
-            unet_cond=UNet2DConditionModel.from_config({**net, "in_channels": 2 * unet.LATENT_CHANNELS}),
+            unet_cond=UNet2DConditionModel.from_config(widened),
             lm=Gemma3TextModel(text).to(getattr(torch, p.llm_dtype)).requires_grad_(False).eval(),
             prompts=SoftPrompts(p.text_n_sets, p.text_n_tokens, text.hidden_size),
             judge=Judge(p.image_size, p.judge_patch, p.judge_dim, p.judge_depth, p.judge_heads, p.judge_head_dim,
-                        p.judge_mlp, p.judge_dropout, N_ATTRIBUTES if p.judge_attributes > 0 else 0))
+                        p.judge_mlp, p.judge_dropout, n_attributes))
+
+
+def _language_model(p) -> Gemma3TextConfig:
+    """Configuration of the text part of the language model."""
+    if p.llm_path:
+        found = config_of(p.llm_path, "")
+    else:
+        found = llm.small_config(p.llm_hidden, p.llm_layers, SMALL_VOCABULARY).text_config.to_dict()
+    return Gemma3TextConfig(**found.get("text_config", found))

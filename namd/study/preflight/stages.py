@@ -1,8 +1,7 @@
 """The stages of a run in numbers: FLOPs, hours on a named card, memory and disk, all before anything is trained."""
 
 import math
-from dataclasses import dataclass, field
-from types import SimpleNamespace
+from dataclasses import astuple, dataclass, replace
 
 import torch
 
@@ -28,14 +27,31 @@ class Part:
     arithmetic: str
 
 
-@dataclass
+@dataclass(frozen=True)
+class Memory:
+    """Bytes on the device at the worst moment of a stage, by what holds them."""
+
+    weights: int = 0
+    frozen: int = 0             # weights that are not trained
+    gradients: int = 0
+    moments: int = 0            # AdamW's
+    copies: int = 0             # best and averaged weights
+    activations: int = 0
+
+    @property
+    def sum(self) -> int:
+        """Of all."""
+        return sum(astuple(self))
+
+
+@dataclass(frozen=True)
 class Stage:
     """One stage of one arm, or of the run where all arms share it."""
 
     name: str
     steps: int
     parts: list[Part]
-    memory: dict = field(default_factory=dict)    # what: bytes
+    memory: Memory = Memory()
 
     @property
     def per_arm(self) -> bool:
@@ -50,12 +66,9 @@ class Stage:
     @property
     def saved(self) -> int:
         """Bytes of one checkpoint."""
-        return sum(self.memory[kept] for kept in ("weights", "AdamW", "copies")) if self.memory["AdamW"] else 0
-
-    @property
-    def peak(self) -> int:
-        """Bytes on the device at the worst moment."""
-        return sum(self.memory.values())
+        if not self.memory.moments:
+            return 0                    # nothing is trained
+        return self.memory.weights + self.memory.moments + self.memory.copies
 
 
 def stages(shells, p, n_subjects: int, n_arms: int) -> list[Stage]:
@@ -96,15 +109,16 @@ def _cond(shells, p) -> Stage:
     times = p.cond_steps if p.text_prompt_steps < 0 else min(p.text_prompt_steps, p.cond_steps)
     stage = _training("04 conditional", _denoising(shells.unet_cond, shells, batch, p),
                       [shells.unet_cond, shells.prompts], p.cond_steps, p, size_bytes(shells.lm), beside=read.peak)
-    stage.parts.append(Part(read, times, _llm_arithmetic(p)))
-    return stage
+    reading = Part(read, times, _llm_arithmetic(p))
+    return replace(stage, parts=[*stage.parts, reading])
 
 
 def _judge(shells, p) -> Stage:
     x = _meta(p.judge_batch, 1, p.image_size, p.image_size)
-    p = SimpleNamespace(**{**vars(p), "precision": _strict(p)})       # the yardstick never sees bfloat16
-    return _training("05 judge", lambda: shells.judge.head(shells.judge(x)).mean().backward(), [shells.judge],
-                     p.judge_steps, p, averaged=False)
+
+    def step():
+        shells.judge.head(shells.judge(x)).mean().backward()
+    return _training("05 judge", step, [shells.judge], p.judge_steps, p, averaged=False, precision=_strict(p))
 
 
 @torch.no_grad()
@@ -117,16 +131,19 @@ def _sampling(shells, p, n_test, n_arms) -> Stage:
     decode = cost(lambda: shells.vae.decode_scaled(_meta(batch, 4, side, side)))
     read = cost(lambda: context(shells, min(p.eval_batch, n_test)))
     calls = math.ceil(images / batch)
-    parts = [Part(_narrow(forward, p), calls * p.ddim_steps, p.precision), Part(_narrow(decode, p), calls, p.precision),
-             Part(read, math.ceil(n_test / p.eval_batch) * (n_arms + 2), _llm_arithmetic(p))]
-    weights = sum(map(size_bytes, (shells.unet_cond, shells.vae, shells.prompts)))
-    return Stage("05 sampling", calls * p.ddim_steps, parts, _memory(
-        weights=weights, frozen=size_bytes(shells.lm), activations=max(part.cost.peak for part in parts)))
+    readings = math.ceil(n_test / p.eval_batch) * (n_arms + 2)
+    parts = [Part(_narrow(forward, p.precision), calls * p.ddim_steps, p.precision),
+             Part(_narrow(decode, p.precision), calls, p.precision),
+             Part(read, readings, _llm_arithmetic(p))]
+    memory = Memory(weights=sum(map(size_bytes, (shells.unet_cond, shells.vae, shells.prompts))),
+                    frozen=size_bytes(shells.lm), activations=max(part.cost.peak for part in parts))
+    return Stage("05 sampling", calls * p.ddim_steps, parts, memory)
 
 
 def context(shells, batch: int) -> torch.Tensor:
     """C of `batch` reports through the shared prefix (Eq. 7-8): (B, m, D)."""
-    ids, last = (_meta(*shape, dtype=torch.long) for shape in ((batch, REPORT_TOKENS), (batch,)))
+    ids = _meta(batch, REPORT_TOKENS, dtype=torch.long)
+    last = _meta(batch, dtype=torch.long)
     return states_at(shells.lm, ids, last, shells.prompts.vectors())
 
 
@@ -143,30 +160,32 @@ def _denoising(net, shells, batch, p):
     return lambda: _predict(net, shells, batch, p).square().mean().backward()
 
 
-def _training(name, step, modules, n_steps, p, frozen=0, beside=0, averaged=True) -> Stage:
+def _training(name, step, modules, n_steps, p, frozen=0, beside=0, averaged=True, precision=None) -> Stage:
     """A stage of `loop.fit`: forward, backward, clipping and AdamW; best and, if asked for, averaged weights kept.
 
-    `frozen` and `beside` are bytes of frozen networks and of their activations.
+    Args:
+        frozen, beside: bytes of frozen networks and of their activations; precision: the run's when None.
     """
-    n, weights = sum(map(parameters, modules)), sum(map(size_bytes, modules))
+    precision = precision or p.precision
+    n = sum(map(parameters, modules))
+    weights = sum(map(size_bytes, modules))
+
     taken = cost(step)
-    own = _narrow(Cost(taken.flops, taken.kernels, taken.traffic, max(0, taken.peak - weights)), p)
-    cast = weights // 2 if p.precision == "bfloat16" else 0       # of every weight, kept for the backward pass
+    taken = Cost(taken.flops, taken.kernels, taken.traffic, max(0, taken.peak - weights))
+    own = _narrow(taken, precision)
+    cast = weights // 2 if precision == "bfloat16" else 0         # of every weight, kept for the backward pass
     update = Cost(traffic=UPDATE * n)
-    return Stage(name, n_steps, [Part(own, n_steps, p.precision), Part(update, n_steps, "float32")], _memory(
-        weights=weights, frozen=frozen, gradients=weights, moments=ADAMW * n,
-        copies=weights * (2 if averaged and p.ema_decay else 1),
-        activations=max(own.peak + cast + beside, weights)))      # saving copies the weights once more
+
+    copies = 2 if averaged and p.ema_decay else 1
+    activations = max(own.peak + cast + beside, weights)          # saving copies the weights once more
+    memory = Memory(weights=weights, frozen=frozen, gradients=weights, moments=ADAMW * n, copies=copies * weights,
+                    activations=activations)
+    return Stage(name, n_steps, [Part(own, n_steps, precision), Part(update, n_steps, "float32")], memory)
 
 
-def _memory(weights, frozen, activations, gradients=0, moments=0, copies=0) -> dict:
-    return {"weights": weights, "frozen": frozen, "gradients": gradients, "AdamW": moments, "copies": copies,
-            "activations": activations}
-
-
-def _narrow(taken: Cost, p) -> Cost:
-    """What is left of memory and traffic under the run's precision."""
-    if p.precision != "bfloat16":
+def _narrow(taken: Cost, precision) -> Cost:
+    """What is left of memory and traffic under `precision`."""
+    if precision != "bfloat16":
         return taken
     return Cost(taken.flops, taken.kernels, round(MIXED * taken.traffic), round(MIXED * taken.peak))
 
@@ -199,10 +218,13 @@ def disk(found, shells, p, n_subjects: int, n_arms: int) -> int:
     """
     training = [stage for stage in found if stage.per_arm]
     running = max(min(3, (stage.steps - 1) // p.save_every) * stage.saved for stage in training)
-    networks = [shells.vae, shells.unet, shells.unet_cond, *([] if p.unet_path else [shells.unet])]
+    networks = [shells.vae, shells.unet, shells.unet_cond]
+    if not p.unet_path:
+        networks.append(shells.unet)                        # as it was built
     latents = n_subjects * AUGMENTATIONS[p.augment] * 4 * 4 * (p.image_size // 8) ** 2 * 4
-    images = n_subjects * p.data_test_share * (p.k_runs * n_arms + p.oracle_runs + 4) * p.image_size**2 * 2
+    arm = sum(stage.memory.weights for stage in training) + sum(map(size_bytes, networks)) + latents
+    rows = p.k_runs * n_arms + p.oracle_runs + 4
+    images = n_subjects * p.data_test_share * rows * p.image_size**2 * 2
     crops = n_subjects * 2 * PIXELS**2 * 2
     made = n_subjects * SUBJECT_BYTES if p.data_source == "phantom" else 0
-    arm = sum(stage.memory["weights"] for stage in training) + sum(map(size_bytes, networks)) + latents
     return int(n_arms * arm + running + images + crops + made)

@@ -1,3 +1,4 @@
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import pytest
@@ -31,10 +32,11 @@ def test_every_stage_is_counted_and_training_counts_forward_and_backward(shells)
 
 def test_memory_is_the_sum_of_its_parts(shells):
     stage, n = stages._uncond(shells, smoke()), parameters(shells.unet)
-    known = dict(weights=4 * n, frozen=0, gradients=4 * n, AdamW=8 * n, copies=2 * 4 * n)
-    assert {key: stage.memory[key] for key in known} == known and stage.memory["activations"] > 0
-    assert stage.peak == sum(stage.memory.values())
-    assert stages._uncond(shells, smoke(ema_decay=0.0)).memory["copies"] == 4 * n
+    known = dict(weights=4 * n, frozen=0, gradients=4 * n, moments=8 * n, copies=2 * 4 * n)
+    held = asdict(stage.memory)
+    assert {key: held[key] for key in known} == known and held["activations"] > 0
+    assert stage.memory.sum == sum(held.values())
+    assert stages._uncond(shells, smoke(ema_decay=0.0)).memory.copies == 4 * n
 
 
 def test_shared_prefix_is_counted_once_for_the_whole_batch(shells):
@@ -45,13 +47,13 @@ def test_shared_prefix_is_counted_once_for_the_whole_batch(shells):
 def test_prompt_steps_bound_the_work_of_the_language_model(shells):
     few, every = (stages._cond(shells, smoke(text_prompt_steps=n, precision="tf32")) for n in (4, -1))
     assert [part.times for part in few.parts] == [8, 8, 4] and [part.times for part in every.parts] == [8, 8, 8]
-    assert every.parts[-1].arithmetic == "tf32" and every.memory["frozen"] > 0
+    assert every.parts[-1].arithmetic == "tf32" and every.memory.frozen > 0
 
 
 def test_precision_decides_arithmetic_and_memory_but_not_of_the_judge(shells):
     plain, mixed = (stages._vae(shells, smoke(precision=name)) for name in ("float32", "bfloat16"))
     assert (plain.parts[0].arithmetic, mixed.parts[0].arithmetic) == ("float32", "bfloat16")
-    assert mixed.memory["activations"] < 0.8 * plain.memory["activations"]
+    assert mixed.memory.activations < 0.8 * plain.memory.activations
     assert stages._judge(shells, smoke(precision="bfloat16")).parts[0].arithmetic == "float32"
 
 
@@ -64,7 +66,7 @@ def test_disk_holds_the_weights_of_every_stage_and_the_checkpoints_of_the_larges
     found = stages.stages(shells, smoke(), 40, 1)
     assert found[1].saved == 4 * 5 * parameters(shells.unet)        # weights, two moments, best and averaged weights
     one, two = (stages.disk(found, shells, smoke(), 40, n) for n in (1, 2))
-    weights = sum(stage.memory["weights"] for stage in found[:3])
+    weights = sum(stage.memory.weights for stage in found[:3])
     assert weights < two - one < 4 * weights
     seldom = stages.disk(found, shells, smoke(save_every=1000), 40, 1)
     assert one - seldom == 2 * max(stage.saved for stage in found[:3])         # 8 steps, a checkpoint every 3
