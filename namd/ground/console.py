@@ -25,10 +25,12 @@ def settle():
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-    sys.stdout, sys.stderr = _open(1, sys.stdout, "replace"), _open(2, sys.stderr, "backslashreplace")
+    sys.stdout = _open(1, sys.stdout, "replace")
+    sys.stderr = _open(2, sys.stderr, "backslashreplace")
 
 
 def _open(number, before, errors):
+    """Stream `number` in the encoding it had before."""
     encoding = getattr(before, "encoding", None) or "utf-8"
     raw = io.BufferedWriter(_Stream(number, "w", closefd=False))
     return io.TextIOWrapper(raw, encoding=encoding, errors=errors, line_buffering=True)

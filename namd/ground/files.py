@@ -23,7 +23,8 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 MANY = 100
 LONG_DEAD = 7 * 24 * 3600       # seconds after which another machine's writer is taken for dead
-HERE, EXCHANGE = -100, 2        # AT_FDCWD and RENAME_EXCHANGE of renameat2
+HERE = -100                     # AT_FDCWD of renameat2
+EXCHANGE = 2                    # RENAME_EXCHANGE of renameat2
 
 
 @contextmanager
@@ -47,7 +48,8 @@ def replacing(path):
         _sweep(path.parent)
         marks.only_ours(path)
         with _name(path.parent) as name:
-            aside, before = (path.with_name(f".{word}-{name}-{path.name}") for word in ("tmp", "old"))
+            aside = path.with_name(f".tmp-{name}-{path.name}")
+            before = path.with_name(f".old-{name}-{path.name}")
             try:
                 yield aside
                 _sign(aside, path)
@@ -128,16 +130,19 @@ def _sign(aside, path):
 
 def _put(aside, path, before):
     """Rename `aside` to `path`; what was at `path` is removed when the new one is there."""
-    if not (path.is_dir() or aside.is_dir() and path.exists()):
+    takes_a_folder = path.is_dir() or aside.is_dir() and path.exists()
+    if not takes_a_folder:
         os.replace(aside, path)
-    elif not _exchange(aside, path):
-        os.replace(path, before)
-        try:
-            os.replace(aside, path)
-        except BaseException:
-            os.replace(before, path)
-            raise
-        remove(before)
+        return
+    if _exchange(aside, path):
+        return                          # `aside` is the old one now, and the caller removes it
+    os.replace(path, before)
+    try:
+        os.replace(aside, path)
+    except BaseException:
+        os.replace(before, path)
+        raise
+    remove(before)
 
 
 def _exchange(one, other):
@@ -191,14 +196,19 @@ def _is_dead(lock, name, strays):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if name.startswith(_machine()):
             return True
-        last = max(file.lstat().st_mtime for stray in strays for file in (stray, *stray.rglob("*")))
-        return time.time() - last > LONG_DEAD
+        return time.time() - max(map(_last_change, strays)) > LONG_DEAD
     except OSError:         # it is held, or another process sweeps too
         return False
 
 
+def _last_change(path):
+    """When something at or below `path` was last written, in seconds since 1970."""
+    return max(file.lstat().st_mtime for file in (path, *path.rglob("*")))
+
+
 def _clear(strays, name):
-    for stray in reversed(strays):                      # the lock last: without it the others would not be found
+    """Put back the folders among `strays`, delete the rest; the lock last, without which they would not be found."""
+    for stray in reversed(strays):
         successor = stray.with_name(stray.name.removeprefix(f".old-{name}-"))
         if successor != stray and not successor.exists():
             os.replace(stray, successor)

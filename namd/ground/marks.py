@@ -48,25 +48,32 @@ def only_ours(path) -> None:
 
     Source: ours, because nothing of a user's may be lost, and a result may have been edited by hand.
     """
-    path, lists = Path(path), cache(_read)
-    alien = next((file for file in _below(path) if file.is_symlink() or sha256(file) not in _sums(file, lists)), None)
-    if alien:
-        raise UserError(f"{alien} was not written by this program, or was changed or damaged since, so it is not"
-                        " replaced: move it away or delete it, or choose another name, and start again.")
+    lists = cache(_read)
+    for file in _below(Path(path)):
+        if file.is_symlink() or sha256(file) not in _sums(file, lists):
+            raise UserError(f"{file} was not written by this program, or was changed or damaged since, so it is not"
+                            " replaced: move it away or delete it, or choose another name, and start again.")
 
 
 def foreign(path) -> Path | None:
     """The first file or link at or below `path` that no list of ours names, whatever the named ones hold by now."""
-    path, lists = Path(path), cache(_read)
-    return next((file for file in _below(path) if file.is_symlink() or not _sums(file, lists)), None)
+    lists = cache(_read)
+    for file in _below(Path(path)):
+        if file.is_symlink() or not _sums(file, lists):
+            return file
+    return None
 
 
 def changed(path) -> Path | None:
     """The first file at or below `path` that is not as this program wrote it; files it did not write do not count."""
-    path, lists = Path(path), cache(_read)
+    path = Path(path)
+    lists = cache(_read)
     inside = [path / name for name in lists(path / LIST)] if path.is_dir() else []
-    wanted = {file: _sums(file, lists) for file in (path, *(inside or _below(path)))}
-    return next((file for file, sums in wanted.items() if sums and not (file.is_file() and sha256(file) in sums)), None)
+    for file in (path, *(inside or _below(path))):
+        sums = _sums(file, lists)
+        if sums and not (file.is_file() and sha256(file) in sums):
+            return file
+    return None
 
 
 def sign_folder(folder) -> None:
@@ -104,8 +111,13 @@ def _below(path) -> list[Path]:
     """`path` itself, or every file and link below it but our lists and what writers make on their way, sorted."""
     if path.is_symlink() or not path.is_dir():
         return [path] if path.is_symlink() or path.exists() else []
-    return sorted(file for file in path.rglob("*") if (file.is_symlink() or not file.is_dir())
-                  and file.name != LIST and not any(map(ASIDE.fullmatch, file.relative_to(path).parts)))
+    found = []
+    for file in path.rglob("*"):
+        is_folder = file.is_dir() and not file.is_symlink()
+        on_its_way = any(ASIDE.fullmatch(part) for part in file.relative_to(path).parts)
+        if not is_folder and not on_its_way and file.name != LIST:
+            found.append(file)
+    return sorted(found)
 
 
 def _line(file, name) -> str:
@@ -127,4 +139,7 @@ def _read(path) -> dict[str, set[str]]:
 
 def _sums(file, lists) -> set[str]:
     """The sums that `file` may have by the lists of the folders above it."""
-    return set().union(*(lists(folder / LIST).get(file.relative_to(folder).as_posix(), ()) for folder in file.parents))
+    found = set()
+    for folder in file.parents:
+        found |= lists(folder / LIST).get(file.relative_to(folder).as_posix(), set())
+    return found

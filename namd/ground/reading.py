@@ -51,7 +51,9 @@ def read_json(path, number, *keys) -> dict:
     """The object in a JSON file of a run, with at least `keys`; `number` and errors as in `reading`."""
     with reading(path, number):
         found = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("no JSON object")
         lacking = [key for key in keys if key not in found]
-        if lacking or not isinstance(found, dict):
-            raise ValueError(f"it lacks {', '.join(lacking)}" if lacking else "no JSON object")
+        if lacking:
+            raise ValueError(f"it lacks {', '.join(lacking)}")
         return found

@@ -34,8 +34,10 @@ def of_a_kernel(environ, threads, folder):
         threads: of the numeric libraries, 0 leaves them alone; folder: empty, for what Jupyter and IPython keep.
     """
     kept = {name: value for name, value in of_a_job(environ).items() if name in NEEDED or not PERSONAL.match(name)}
-    own = {name: str(folder) for name in FOLDERS} | dict.fromkeys(THREADS if threads else (), str(threads))
-    return kept | own | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONHASHSEED": "0",
+    kept |= dict.fromkeys(FOLDERS, str(folder))
+    if threads:
+        kept |= dict.fromkeys(THREADS, str(threads))
+    return kept | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONHASHSEED": "0",
                          "MATPLOTLIBRC": os.devnull, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
 
@@ -77,6 +79,7 @@ def refuse_another_checkout():
 
 def _checkout(folder):
     """The checkout at or above `folder`, None outside of any."""
-    folders = (folder.resolve(), *folder.resolve().parents)
-    return next((each for each in folders if (each / "namd/__main__.py").is_file() and
-                 (each / "params/paper.yaml").is_file()), None)
+    for each in (folder.resolve(), *folder.resolve().parents):
+        if (each / "namd/__main__.py").is_file() and (each / "params/paper.yaml").is_file():
+            return each
+    return None

@@ -61,7 +61,7 @@ class _Loader(yaml.SafeLoader):
     def construct_number(self, node):
         text = self.construct_scalar(node)
         is_float = node.tag.endswith("float")
-        value = (self.construct_yaml_float if is_float else self.construct_yaml_int)(node)
+        value = self.construct_yaml_float(node) if is_float else self.construct_yaml_int(node)
         if AMBIGUOUS.fullmatch(text):
             raise _wrong(f"YAML 1.1 reads {text} as {value}; write {value}, or '{text}' in quotes for text",
                          node.start_mark)

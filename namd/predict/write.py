@@ -10,7 +10,7 @@ from namd.data.dicom.secondary import RESEARCH_ONLY, SYNTHETIC, write_secondary
 from namd.data.images import MM_PER_PX
 from namd.evaluation.figures.plots import look
 from namd.evaluation.figures.prediction import follow_up_grid, spread_maps, to_hu
-from namd.ground.files import replacing
+from namd.ground.files import replacing, write_json
 from namd.predict.draw import Prediction, core_hu
 from namd.predict.finished import FinishedArm
 
@@ -67,8 +67,7 @@ def write(out: Path, arm: FinishedArm, found: Prediction, said: dict) -> None:
                str(len(x2_hu))]
     with replacing(out / "follow_up") as aside:
         write_secondary(aside, x2_hu, arm.window, entropy)
-    with replacing(out / "prediction.json") as aside:
-        aside.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+    write_json(out / "prediction.json", said)
 
 
 def _save(fig, path: Path, about: dict) -> None:

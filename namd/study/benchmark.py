@@ -47,7 +47,7 @@ def run_benchmarks(names=(), repeats: int = 7) -> int:
         repeats: timed calls of each way, at least 2.
 
     Raises:
-        UserError: an unknown name, or too few repeats for an interval.
+        UserError: an unknown name, too few repeats for an interval, or no checkout.
     """
     if repeats < 2:
         raise UserError(f"--repeats is {repeats}: an interval needs at least 2, and 7 are a good start.")
@@ -58,7 +58,9 @@ def run_benchmarks(names=(), repeats: int = 7) -> int:
     peak = matmul_rate(device)
     where = torch.cuda.get_device_name() if device.type == "cuda" else "CPU, one thread"
     print(f"{where}, float32; a large matmul reaches {peak / 1e12:.3f} TFLOP/s; {repeats} interleaved repeats")
-    rows = [measure(pair, repeats, device, peak) for module in modules for pair in module.pairs(device)]
+    rows = []
+    for module in modules:
+        rows += [measure(pair, repeats, device, peak) for pair in module.pairs(device)]
     print(table(rows))
     with replacing(outputs_root() / "benchmarks.csv") as aside:
         pd.DataFrame(rows).to_csv(aside, index=False, float_format="%.6g")
@@ -67,6 +69,9 @@ def run_benchmarks(names=(), repeats: int = 7) -> int:
 
 def _chosen(names) -> list[str]:
     """The benchmarks to run, all of them when none is named."""
+    if not FOLDER.is_dir():
+        raise UserError(f"There is no {FOLDER}: the benchmarks are part of the repository's tests, so run this in a"
+                        " clone of it.")
     known = [file.stem for file in sorted(FOLDER.glob("*.py")) if "\ndef pairs(" in file.read_text(encoding="utf-8")]
     for name in names:
         if name not in known:
@@ -89,28 +94,35 @@ def measure(pair: Pair, repeats: int, device: torch.device, peak: float) -> dict
 
     Both ways make the same sequence of calls (warm-up, counted, timed), so two trainings stay at the same step.
     """
-    ways = {"common": pair.common, "ours": pair.ours}
-    for way in ways.values():
-        way(0)
-    counted = {name: cost.cost(way, 1) for name, way in ways.items()}
-    timed = [{name: _timed(way, i, device) for name, way in ways.items()} for i in range(2, 2 + repeats)]
-    spent = {name: np.array([turn[name][0] for turn in timed]) for name in ways}
-    low, high = interval(spent["common"] / spent["ours"])
-    rate = counted["ours"].flops / np.median(spent["ours"])
+    pair.common(0)                                      # warm-up
+    pair.ours(0)
+    common = cost.cost(pair.common, 1)
+    ours = cost.cost(pair.ours, 1)
+
+    common_s = np.empty(repeats)
+    ours_s = np.empty(repeats)
+    gap = 0.0
+    for turn in range(repeats):
+        common_s[turn], expected = _timed(pair.common, 2 + turn, device)
+        ours_s[turn], found = _timed(pair.ours, 2 + turn, device)
+        gap = max(gap, float((expected - found).abs().max()))
+
+    low, high = interval(common_s / ours_s)
+    rate = ours.flops / np.median(ours_s)
     return {
-        "pair": pair.name, **{f"{name}_s": float(np.median(s)) for name, s in spent.items()},
-        "ratio": float(np.median(spent["common"] / spent["ours"])), "low": low, "high": high,
-        "flop_ratio": counted["common"].flops / counted["ours"].flops,
-        **{f"{name}_mb": price.peak / 1e6 for name, price in counted.items()},
-        "largest_gap": max(float((turn["common"][1] - turn["ours"][1]).abs().max()) for turn in timed),
-        "tflop_per_s": rate / 1e12, "share_of_peak": rate / peak, "repeats": repeats, "device": device.type,
+        "pair": pair.name, "common_s": float(np.median(common_s)), "ours_s": float(np.median(ours_s)),
+        "ratio": float(np.median(common_s / ours_s)), "low": low, "high": high,
+        "flop_ratio": common.flops / ours.flops, "common_mb": common.peak / 1e6, "ours_mb": ours.peak / 1e6,
+        "largest_gap": gap, "tflop_per_s": rate / 1e12, "share_of_peak": rate / peak, "repeats": repeats,
+        "device": device.type,
     }
 
 
 def _timed(way, i: int, device: torch.device) -> tuple[float, torch.Tensor]:
     """(seconds, result) of call `i`."""
     if device.type == "cuda":
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin = torch.cuda.Event(enable_timing=True)
+        end = torch.cuda.Event(enable_timing=True)
         begin.record()
         result = way(i)
         end.record()
@@ -131,7 +143,8 @@ def matmul_rate(device: torch.device) -> float:
     """FLOP/s of a large float32 matmul, the best of five: what this machine can reach at most."""
     n = 8192 if device.type == "cuda" else 2048
     a = torch.randn(n, n, device=device)
-    return 2 * n**3 / min(_timed(lambda _: a @ a, i, device)[0] for i in range(6))
+    seconds = [_timed(lambda _: a @ a, i, device)[0] for i in range(6)]
+    return 2 * n**3 / min(seconds)
 
 
 def table(rows) -> str:

@@ -42,8 +42,6 @@ def launch(run) -> None:
     if run.device.type == "cuda" and n > torch.cuda.device_count():
         raise UserError(f"processes: {n}, but torch sees {torch.cuda.device_count()} GPU(s) here; "
                         "write that number, or device: cpu.")
-    surroundings = {name: value for name, value in of_a_job(os.environ).items() if not name.startswith("ACCELERATE_")}
-    surroundings |= {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "MPLBACKEND": "Agg", "NCCL_DEBUG": "ERROR"}
     print(f"{n} processes train together", flush=True)
     with (tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as noise,
           tempfile.NamedTemporaryFile("w", suffix=".json") as config):
@@ -52,13 +50,19 @@ def launch(run) -> None:
         words = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", config.name, "--multi_gpu",
                  "--main_process_port", "0", "--dynamo_backend", "no",
                  "-m", "namd.study.ranks", run.number, json.dumps(vars(run.p))]
-        with subprocess.Popen(words, env=surroundings, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        with subprocess.Popen(words, env=_surroundings(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                               stderr=noise, encoding="utf-8", errors="replace") as launcher:
             for line in launcher.stdout:
                 print(line, end="", flush=True)
         noise.seek(0)
         if launcher.returncode:
             raise UserError(_failure(run, noise.read()))
+
+
+def _surroundings() -> dict:
+    """The environment of the launched processes, without what the user has told `accelerate`."""
+    kept = {name: value for name, value in of_a_job(os.environ).items() if not name.startswith("ACCELERATE_")}
+    return kept | {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "MPLBACKEND": "Agg", "NCCL_DEBUG": "ERROR"}
 
 
 def _failure(run, noise):

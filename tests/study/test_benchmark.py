@@ -97,6 +97,13 @@ def test_a_wrong_call_gets_one_sentence(folder, capsys, words, said):
     assert said in error and error.count("\n") == 1
 
 
+def test_without_the_tests_of_a_checkout_it_is_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(benchmark, "FOLDER", tmp_path / "absent")
+    assert main(["benchmark"]) == 1
+    error = capsys.readouterr().err
+    assert "in a clone of it" in error and error.count("\n") == 1
+
+
 def test_the_interval_holds_the_median_and_narrows():
     ratios = 2 + torch.randn(200, generator=torch.Generator().manual_seed(0)).numpy() / 10
     low, high = benchmark.interval(ratios)
