@@ -1,1 +1,1 @@
-"""Numbers: one statistic a file."""
+"""Numbers: one statistic a file; columns names those of Table 1."""

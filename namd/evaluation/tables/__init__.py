@@ -1,1 +1,1 @@
-"""Rows: what the metrics/*.csv of a run hold."""
+"""Rows of metrics/*.csv, how Table 1 is laid out, and the claims that they settle."""

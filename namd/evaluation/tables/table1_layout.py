@@ -160,8 +160,10 @@ def paper_table(table, methods):
 
     groups = by_group(lines(table, own_group))
     found = []
-    for group in ("Real image baselines", *RANKED, CONTROLS):
-        found += groups.get(group, [])
+    order = []                                              # a line with the name of each group above its lines
+    for group, inside in groups.items():
+        found += inside
+        order += [group, *map(_label, inside)]
     cells = {}
     marked = {}
     for beside in notebook_columns(table):
@@ -174,7 +176,9 @@ def paper_table(table, methods):
     cells["K", ""] = ["–" if line.row is None else str(line.k) for line in found]
     cells["comparable?", ""] = ["not run here" if line.row is None else line.comparable or "–" for line in found]
     names = [_label(line) for line in found]
-    return _under_groups(found, pd.DataFrame(cells, index=names), pd.DataFrame(marked, index=names))
+    text = pd.DataFrame(cells, index=names).reindex(order, fill_value="")
+    marked = pd.DataFrame(marked, index=names).reindex(index=order, columns=text.columns, fill_value="")
+    return MarkedTable(text, marked, tuple(groups))
 
 
 def _cell(value):
@@ -191,17 +195,3 @@ def _ranked(found, values, better):
 def _label(line):
     """The paper's name, with ours where it says another thing."""
     return line.name if line.row is None or line.row in line.name.lower() else f"{line.name} · {line.row}"
-
-
-def _under_groups(found, cells, marked):
-    """The lines of each group below a line with its name."""
-    marked = marked.reindex(columns=cells.columns, fill_value="")
-    groups = by_group(found)
-    text = []
-    words = []
-    for group in groups:
-        heading = pd.DataFrame("", index=[group], columns=cells.columns)
-        inside = [line.group == group for line in found]
-        text += [heading, cells[inside]]
-        words += [heading, marked[inside]]
-    return MarkedTable(pd.concat(text), pd.concat(words), tuple(groups))
