@@ -39,10 +39,10 @@ def test_importing_the_figures_changes_no_setting_of_matplotlib():
 
 
 def test_the_look_is_there_while_one_draws_and_gone_afterwards():
-    with plt.rc_context({"lines.linewidth": 9}):
+    with plt.rc_context({"lines.linewidth": 9, "lines.marker": "x"}):
         before = dict(plt.rcParams), dict(plt.matplotlib.colors.colorConverter.colors)
         with plots.look():
-            assert plt.rcParams["lines.linewidth"] < 2 and plt.rcParams["figure.dpi"] == 100
+            assert plt.rcParams["lines.linewidth"] < 2 and plt.rcParams["lines.marker"] == "None"
         fig = plots.image_grid([[None]])
         assert before == (dict(plt.rcParams), dict(plt.matplotlib.colors.colorConverter.colors))
         assert fig.get_dpi() == 100

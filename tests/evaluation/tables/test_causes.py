@@ -7,8 +7,8 @@ from namd.data.phantom.law import NULLS, Law
 from namd.evaluation.tables import causes
 
 
-def evidence(prompts_moved=0.5, probabilities=None, data="phantom", null="none", **tables):
-    return causes.Evidence("quick", "namd", data, dict(phantom_null=null, align_latent="flat"), prompts_moved,
+def evidence(prompts_moved=0.5, probabilities=None, data="phantom", null="none", main="namd", **tables):
+    return causes.Evidence("quick", main, data, dict(phantom_null=null, align_latent="flat"), prompts_moved,
                            probabilities, tables)
 
 
@@ -23,6 +23,7 @@ def test_variance_cannot_fall_where_nobody_is_sure_of_malignancy(prob, said):
     readings = pd.DataFrame(dict(row=["namd", "namd", "oracle"], prob=[*prob, 0.99]))
     sentence = causes.never_sure(evidence(probabilities=readings))
     assert said in sentence and bool(sentence) == bool(said)
+    assert causes.never_sure(evidence(probabilities=readings, main="oracle")) == ""         # 0.99
 
 
 @pytest.mark.parametrize(("record", "said"), [(0.8, True), (0.6, False), (None, False)])

@@ -149,6 +149,17 @@ def test_a_notebook_settles_what_rests_on_its_own_tables(folder):
     pd.testing.assert_frame_equal(pd.concat(parts).loc[whole.index], whole, check_dtype=False)
 
 
+def test_a_main_arm_by_another_name_is_settled_alike(folder):
+    write_systems(folder, "1a2b3c4d")
+    before = ledger(folder, "namd", ["no_text"])
+    (folder / "arms" / "namd").rename(folder / "arms" / "mine")
+    for file in folder.glob("metrics/*.csv"):
+        pd.read_csv(file).replace({"row": {"namd": "mine"}}).to_csv(file, index=False)
+    readings = pd.read_parquet(folder / "metrics" / "probabilities.parquet").replace({"row": {"namd": "mine"}})
+    readings.to_parquet(folder / "metrics" / "probabilities.parquet")
+    pd.testing.assert_frame_equal(ledger(folder, "mine", ["no_text"]), before)
+
+
 def test_near_best_looks_at_trained_generators_only():
     found = near_best(TABLE1, "namd").set_index("quantity")
     assert found.loc["lpips", "value"] == pytest.approx(0.2) and found.loc["fid", "value"] == pytest.approx(-0.2)
