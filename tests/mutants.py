@@ -26,6 +26,7 @@ class Mutant(NamedTuple):
 
 
 LOSSES, LOOP = "namd/models/losses.py", "namd/training/loop.py"
+STATE = "namd/training/state.py"
 LABELS, TURNS = "namd/data/nlst/labels.py", "test_turns.py"
 COND, JUDGE = "notebooks/04_conditional_training.ipynb", "namd/models/judge.py"
 OWN = "forecasters/systems/test_own_record.py"
@@ -49,15 +50,15 @@ MUTANTS = [
            "    for part in reversed(parts):\n        part.exists()", "ground/test_synced.py"),
     Mutant("the folder of a new name not flushed", "namd/ground/files.py",
            "        _fsync(path.parent)", "        path.exists()", "ground/test_synced.py"),
-    Mutant("gradients not clipped", LOOP,
+    Mutant("gradients not clipped", STATE,
            "clip_grad_norm_(self.params.values(), grad_clip)", "clip_grad_norm_(self.params.values(), 1e9)",
            "training/test_loop_by_hand.py"),
-    Mutant("a learning rate that never moves", LOOP,
+    Mutant("a learning rate that never moves", STATE,
            'group["lr"] = group["rate"](i)', 'group["lr"] = group["rate"](0)', "training/test_loop_by_hand.py"),
-    Mutant("validation on the live weights", LOOP,
+    Mutant("validation on the live weights", STATE,
            "if self.ema:\n            self._load(self.ema)\n        loss",
            "if False:\n            self._load(self.ema)\n        loss", "training/test_loop_by_hand.py"),
-    Mutant("EMA without warm-up", LOOP,
+    Mutant("EMA without warm-up", STATE,
            "min(self.ema_decay, (1 + i) / (10 + i))", "self.ema_decay", "training/test_loop_by_hand.py"),
     Mutant("system_rates forgotten in a system's key", "namd/forecasters/registry.py",
            '"system_rates", ', "", "forecasters/test_registry.py"),
@@ -177,7 +178,7 @@ MUTANTS = [
            "RADIUS_MM ** 2", "forecasters/systems/test_corrflownet.py"),
     Mutant("another noise than DDPM's at eta", "namd/models/diffusion.py", "(1 - bar[t] / bar[t_next])",
            "(1 - bar[t])", "models/test_diffusion.py"),
-    Mutant("prompts with weight decay", LOOP, "0.0 if m in own_lr else weight_decay", "weight_decay",
+    Mutant("prompts with weight decay", STATE, "0.0 if m in own_lr else weight_decay", "weight_decay",
            "training/test_loop.py"),
     Mutant("KID of half the images", "namd/evaluation/stats/metrics.py", "size = min(len(features_a), len(features_b))",
            "size = min(len(features_a), len(features_b)) // 2", "evaluation/stats/test_metrics.py"),

@@ -1,6 +1,7 @@
 """Checkpoints that a kill, a torn file or a full disk cannot spoil: safetensors, JSON, a sha256 manifest."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -30,14 +31,47 @@ def save(folder: Path, step: int, tensors: dict[str, dict], state: dict, keep: i
     with files.replacing(final) as aside:
         aside.mkdir()
         for stem, group in tensors.items():
-            save_file({k: v.detach().cpu().contiguous().clone() for k, v in group.items()},
-                      aside / f"{stem}.safetensors")
+            plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in group.items()}
+            save_file(plain, aside / f"{stem}.safetensors")
         (aside / "state.json").write_text(json.dumps(state))
-        (aside / MANIFEST).write_text(json.dumps({f.name: sha256(f) for f in sorted(aside.iterdir())}))
+        sums = {file.name: sha256(file) for file in sorted(aside.iterdir())}
+        (aside / MANIFEST).write_text(json.dumps(sums))
     ours = [path for path in complete(folder) if path <= final and _key(path) == state.get("key")]
     for old in set(complete(folder)) - set(ours[-keep:]):       # a newer one did not verify, or we would not be here
         files.discard(old)
     return final
+
+
+def place(folder: Path, key: str) -> Path:
+    """Where the checkpoints of `key` live: a folder below `folder` that bears its first twelve letters.
+
+    Source: ours, because two keys that take turns, as an edit and its reversal, must not push out each other's.
+    """
+    return Path(folder) / key[:12]
+
+
+def supersede(folder: Path, key: str) -> None:
+    """Once the stage of `key` is finished: of the other keys one finished checkpoint stays, the last one in use.
+
+    Source: ours, because an edit that is taken back must find its weights, and a disk is finite.
+    """
+    ours = place(folder, key)
+    os.utime(ours)                              # used now
+    others = [path for path in Path(folder).iterdir() if path != ours and complete(path)]
+    others.sort(key=lambda path: path.stat().st_mtime)
+    spare = [path for path in others if is_finished(path)][-1:]
+    for path in others:
+        if path not in spare:
+            files.discard(path)
+
+
+def is_finished(place: Path, key: str | None = None) -> bool:
+    """True when the newest checkpoint in `place` is sound, that of a last step, and of `key` where one is given."""
+    newest = complete(place)[-1:]
+    if not newest or not verifies(newest[0]):
+        return False
+    state = json.loads((newest[0] / "state.json").read_text())
+    return state.get("finished", False) and key in (None, state.get("key"))
 
 
 def latest(folder: Path, key: str | None = None) -> tuple[int, dict[str, dict], dict] | None:
@@ -48,8 +82,10 @@ def latest(folder: Path, key: str | None = None) -> tuple[int, dict[str, dict], 
     """
     for path in reversed(complete(folder)):
         if key in (None, _key(path)) and verifies(path):
+            step = int(path.name.split("-")[1])
             tensors = {f.stem: load_file(f) for f in sorted(path.glob("*.safetensors"))}
-            return int(path.name.split("-")[1]), tensors, json.loads((path / "state.json").read_text())
+            state = json.loads((path / "state.json").read_text())
+            return step, tensors, state
     return None
 
 

@@ -3,18 +3,19 @@
 With one process every function here is the identity and torch.distributed is never started.
 """
 
+from contextvars import ContextVar
 from functools import wraps
 
 import torch
 import torch.distributed as dist
 
 BUCKET = 2**25     # gradient values that travel in one message
-_by_itself = False  # rank 0 inside `alone`
+BY_ITSELF = ContextVar("by itself", default=False)      # rank 0 inside `alone`
 
 
 def world() -> int:
     """Number of processes that train this stage together; 1 without `accelerate launch`, and inside `alone`."""
-    return dist.get_world_size() if dist.is_initialized() and not _by_itself else 1
+    return dist.get_world_size() if dist.is_initialized() and not BY_ITSELF.get() else 1
 
 
 def rank() -> int:
@@ -68,20 +69,26 @@ def average(params) -> None:
     """
     if world() == 1:
         return
-    bucket, filled = [], 0
+    bucket = []
     for grad in [p.grad for p in params if p.grad is not None]:
-        if bucket and filled + grad.numel() > BUCKET:
+        if bucket and _size(bucket) + grad.numel() > BUCKET:
             _average(bucket)
-            bucket, filled = [], 0
-        bucket, filled = [*bucket, grad], filled + grad.numel()
+            bucket = []
+        bucket.append(grad)
     if bucket:
         _average(bucket)
+
+
+def _size(grads):
+    """Number of values of all of them."""
+    return sum(grad.numel() for grad in grads)
 
 
 def _average(grads):
     flat = torch.cat([g.flatten() for g in grads])
     dist.all_reduce(flat)
-    for g, mean in zip(grads, flat.div_(world()).split([g.numel() for g in grads]), strict=True):
+    means = flat.div_(world()).split([g.numel() for g in grads])
+    for g, mean in zip(grads, means, strict=True):
         g.copy_(mean.view_as(g))
 
 
@@ -100,16 +107,15 @@ def alone(call, *args):
 
     For what must happen once (a checkpoint, a file) or needs no company (validation). The others wait.
     """
-    global _by_itself
     if world() == 1:
         return call(*args)
     box = [None]
     if rank() == 0:
-        _by_itself = True
+        token = BY_ITSELF.set(True)
         try:
             box = [call(*args)]
         finally:
-            _by_itself = False
+            BY_ITSELF.reset(token)
     dist.broadcast_object_list(box)
     return box[0]
 

@@ -79,7 +79,7 @@ def trained(folder, at=lambda i: None):
 def test_a_full_quota_ends_in_one_sentence_and_the_run_goes_on_byte_identical(tmp_path):
     with largest_file(8000), pytest.raises(UserError, match="full or over its quota, so step-00000002 was not written"):
         trained(tmp_path / "run")
-    assert not list((tmp_path / "run").iterdir())
+    assert not list((tmp_path / "run" / "k").iterdir())
     assert trained(tmp_path / "run") == trained(tmp_path / "whole")
 
 
@@ -102,8 +102,8 @@ SMALL_DISK = textwrap.dedent("""
         trained(disk / "run", fill)
     except UserError as error:
         print(error)
-    kept = checkpoint.complete(disk / "run")
-    print(*[path.name for path in kept], all(map(checkpoint.verifies, kept)), len(os.listdir(disk / "run")))
+    kept = checkpoint.complete(disk / "run" / "k")
+    print(*[path.name for path in kept], all(map(checkpoint.verifies, kept)), len(os.listdir(disk / "run" / "k")))
     os.remove(disk / "ballast")
     print(trained(disk / "run").hex())
 """)
@@ -116,6 +116,7 @@ def test_a_full_disk_ends_in_one_sentence_and_the_run_goes_on_byte_identical(tmp
     words = ["unshare", "-rm", sys.executable, "-c", SMALL_DISK, tmp_path, *folders]
     done = subprocess.run(words, capture_output=True, text=True)
     said, kept, weights = done.stdout.splitlines() or [done.stderr, "", ""]
-    assert said.startswith(f"The disk holding {tmp_path / 'run'} is full or over its quota, so step-00000008 was not")
+    place = tmp_path / "run" / "k"
+    assert said.startswith(f"The disk holding {place} is full or over its quota, so step-00000008 was not")
     assert kept == "step-00000004 step-00000006 True 2"
     assert weights == trained(tmp_path / "whole").hex()

@@ -48,6 +48,49 @@ def test_other_parameters_are_not_resumed(tmp_path):
     assert (trained("a"), trained("a"), trained("b")) == (3, 0, 3)
 
 
+def at_key(folder, key, steps=None, stop_at=-1):
+    """Train one number under `key`; `steps` is told each step that is taken, step `stop_at` is interrupted."""
+    layer = nn.Linear(1, 1)
+    nn.init.zeros_(layer.weight)
+
+    def step(idx, g, i):
+        if i == stop_at:
+            raise KeyboardInterrupt
+        if steps is not None:
+            steps.append(i)
+        return {"loss": (layer(torch.ones(1, 1)) - 1).pow(2).mean()}
+    loop.fit(step, layer, n_steps=6, n_items=4, batch_size=2, lr=loop.constant(0.1), stage="s", seed=0, folder=folder,
+             key=key, save_every=2, log=lambda line: None)
+
+
+def places(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_an_edit_that_is_taken_back_finds_its_finished_weights(tmp_path):
+    steps = []
+    for key in ("before-the-edit", "after-the-edit", "before-the-edit", "after-the-edit"):
+        at_key(tmp_path, key, steps)
+    assert steps == 2 * list(range(6)) and places(tmp_path) == ["after-the-ed", "before-the-e"]
+
+
+def test_one_finished_checkpoint_of_another_key_is_kept_the_last_one_in_use(tmp_path):
+    for key in ("a", "b", "a", "c"):
+        at_key(tmp_path, key)
+    assert places(tmp_path) == ["a", "c"]
+
+
+def test_nothing_of_another_key_goes_before_ours_is_finished(tmp_path):
+    at_key(tmp_path, "finished")
+    for key in ("begun", "begun too"):
+        with pytest.raises(KeyboardInterrupt):
+            at_key(tmp_path, key, stop_at=4)
+    assert places(tmp_path) == ["begun", "begun too", "finished"]
+    at_key(tmp_path, "begun too")
+    assert places(tmp_path) == ["begun too", "finished"]
+    assert checkpoint.is_finished(tmp_path / "finished", "finished") and loop.finished(tmp_path, "begun too")
+
+
 def test_schedules():
     warm = loop.warmup_cosine(1e-4, 1e-6, 1e-5, 4000, 100000)
     assert warm(0) == pytest.approx(1e-6) and warm(4000) == pytest.approx(1e-4) and warm(100000) == pytest.approx(1e-5)
