@@ -76,6 +76,7 @@ from namd.ground import workers
 
 workers.ready("namd.evaluation.tables.table1", "namd.forecasters.namd")  # worker processes import beside us
 
+from copy import copy
 from functools import partial
 
 import numpy as np
@@ -172,7 +173,7 @@ show(judging.judge_loss)
 # %%
 key = run.part_key(["namd.models.judge"], ["cohort"])                                       # not the rows to come
 judges, history = judging.train_judges(train, val, run.p, run.root / "judge", run.device, key,
-                                       drawing.n_processes(eval_workers, judge_seeds))
+                                       workers.count(eval_workers, judge_seeds))
 judge = judges[0]                                          # reads Table 1; the others: Section 6
 columns = [name for name in ("loss_label", "loss_attributes", "val_loss") if name in history]
 run.figure(plots.training_curves(history, columns, "Judge (nats)", run.synthetic), "judge_training")
@@ -280,15 +281,13 @@ print(f"AUROC of the real follow-up: DeLong [{low:.3f}, {high:.3f}], bootstrap [
 # | oracle (phantom) | drawn from the true $p(X^{(2)} \mid X^{(1)}, e)$ | ceiling of any generator |
 
 # %%
-mean_follow_up = controls.MeanFollowUp()
-mean_follow_up.fit(train, run.p)
+mean_follow_up = controls.MeanFollowUp(run.p)
+mean_follow_up.fit(train)
 makers = {arm: partial(NAMD, run.need(f"arms/{arm}/namd", made_by="04").parent, run.p)
           for arm in compare_arms}
-makers["permuted records"] = lambda namd=makers[arm]: controls.PermutedRecords(
-    namd(), test.ehr, seed, patient=patient)
-makers["permuted patients"] = lambda namd=makers[arm]: controls.PermutedRecords(
-    namd(), test.ehr, seed, patient=patient, fields=PATIENT)
-makers |= {"copy-baseline": controls.CopyBaseline, "mean follow-up": lambda: mean_follow_up}
+exchanged = partial(controls.PermutedRecords.of, makers[arm], test.ehr, seed, patient=patient)
+makers |= {"permuted records": exchanged, "permuted patients": partial(exchanged, fields=PATIENT),
+           "copy-baseline": controls.CopyBaseline, "mean follow-up": partial(copy, mean_follow_up)}
 
 # %%
 truth = run.root / "delivery" / "truth"

@@ -95,6 +95,7 @@ from namd.ground import workers
 
 workers.ready("namd.evaluation.tables.table1", "namd.forecasters.namd")  # worker processes import beside us
 
+from copy import copy
 from functools import partial
 from types import SimpleNamespace
 
@@ -114,7 +115,7 @@ from namd.forecasters import registry as compared
 from namd.forecasters.controls import CopyBaseline, MeanFollowUp
 from namd.forecasters.namd import NAMD
 from namd.forecasters.systems import brlp, ddl_cxr, mcwgan
-from namd.forecasters.trained import Trained
+from namd.forecasters.trained import ComparedSystem
 from namd.models.judge import load_judge
 from namd.models.losses import perceptual
 from namd.study.notebook import check, show, start
@@ -136,7 +137,7 @@ p, WIDE = run.p, {"text-align": "left", "white-space": "normal"}
 
 # %%
 known = {name: compared.system(name) for name in p.systems}
-sheets = pd.DataFrame({name: kind.sheet._asdict() for name, kind in known.items()}).T.rename_axis("system")
+sheets = pd.DataFrame({name: kind.description._asdict() for name, kind in known.items()}).T.rename_axis("system")
 sheets[["source", "conditions", "noise", "optimises"]].style.set_properties(**WIDE)
 
 # %% [markdown]
@@ -146,7 +147,7 @@ sheets[["source", "conditions", "noise", "optimises"]].style.set_properties(**WI
 sheets[["left_open"]].style.set_properties(**WIDE)
 
 # %%
-show(Trained.fit)
+show(ComparedSystem.fit)
 
 # %% [markdown]
 # ## 2 · Move pixels
@@ -277,7 +278,7 @@ show(brlp.stabilised)
 cohort = Cohort.open(run.need("cohort"))
 pairs, val, test = cohort.split("train", "val"), cohort.split("val"), cohort.split("test")
 keys = compared.keys(run, p.systems)
-compared.fit_all(run.root, p, keys, pairs, drawing.n_processes(eval_workers, len(keys)))
+compared.fit_all(run.root, p, keys, pairs, workers.count(eval_workers, len(keys)))
 
 # %%
 folders = {name: run.root / "systems" / name for name in p.systems}
@@ -299,7 +300,7 @@ run.figure(training_and_cost.histories(learnt, "Validation loss of every stage",
 # comes on top.
 
 # %%
-budget = run.table(compared.budget(run.root, p.systems, system_arm), "comparator_budget")
+budget = run.table(compared.budget(run.root, p.systems, arm, system_arm), "comparator_budget")
 steps = budget.loc[p.systems, "steps"].groupby("system").sum()
 check("every system took the same steps, up to rounding", (steps - p.system_steps).abs().max() <= 2, steps.to_dict())
 budget
@@ -311,11 +312,11 @@ budget
 # %%
 crop = (image_size, window_low, window_high)
 x1_val, x2_val = val.images(*crop)
-mean_follow_up = MeanFollowUp()
-mean_follow_up.fit(cohort.split("train"), p)
+mean_follow_up = MeanFollowUp(p)
+mean_follow_up.fit(cohort.split("train"))
 makers, paper_names = compared.makers(run.root, p, keys)
 namd = partial(NAMD, run.need(f"arms/{arm}/namd", made_by="04").parent, p)
-controls = {"copy-baseline": CopyBaseline, "mean follow-up": lambda: mean_follow_up, arm: namd}
+controls = {"copy-baseline": CopyBaseline, "mean follow-up": partial(copy, mean_follow_up), arm: namd}
 change = comparators.change_on_validation(controls | makers, x1_val, x2_val, val.ehr, [1, 2])
 run.table(change, "comparator_validation").round(3)
 
@@ -401,7 +402,7 @@ run.figure(forests.difference_forests(found, arm, n_text, run.synthetic), "compa
 
 # %%
 one = x1[:1], test.ehr[:1]
-costs = pd.concat([compared.costs(makers, *one), compared.costs_of_namd(namd, run.root, *one)])
+costs = pd.concat([compared.costs(makers, *one), compared.costs_of_namd(namd, run.root, arm, *one)])
 run.table(costs, "comparator_costs").round(1)
 
 # %%

@@ -10,8 +10,8 @@ class Forecaster(ABC):
     """
 
     @abstractmethod
-    def fit(self, pairs, params) -> None:
-        """Learn from `pairs` (cohort.Pairs of train and val) under `params`; what is trained elsewhere only checks."""
+    def fit(self, pairs) -> None:
+        """Learn from `pairs` (cohort.Pairs of train and val); nothing, for what knows or is trained elsewhere."""
 
     @abstractmethod
     def sample(self, x1, ehr, seeds):

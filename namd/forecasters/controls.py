@@ -20,7 +20,7 @@ class CopyBaseline(Forecaster):
     Source: ours, because a copy scores well on LPIPS and a table without it flatters every generator.
     """
 
-    def fit(self, pairs, params):
+    def fit(self, pairs):
         """Nothing to learn."""
 
     def sample(self, x1, ehr, seeds):
@@ -31,12 +31,18 @@ class CopyBaseline(Forecaster):
 class MeanFollowUp(Forecaster):
     """Regress to the mean: everyone gets the average follow-up of the training set. Its AUROC is .5.
 
+    Args:
+        p: parameters image_size, window_low, window_high.
+
     Source: ours, because pixel errors alone reward it.
     """
 
-    def fit(self, pairs, params):
+    def __init__(self, p):
+        self.p = p
+
+    def fit(self, pairs):
         """Average the follow-up images of `pairs`, each (1, H, W) in [-1, 1]."""
-        _, x2 = pairs.images(params.image_size, params.window_low, params.window_high)
+        _, x2 = pairs.images(self.p.image_size, self.p.window_low, self.p.window_high)
         self.mean = x2.mean(0)
 
     def sample(self, x1, ehr, seeds):
@@ -55,16 +61,18 @@ class Oracle(Forecaster):
     """
 
     def __init__(self, truth_dir, patient_id, p):
-        self.truth_dir, self.patient_id, self.p = truth_dir, patient_id, p
+        self.truth_dir = truth_dir
+        self.patient_id = patient_id
+        self.p = p
 
-    def fit(self, pairs, params):
+    def fit(self, pairs):
         """Nothing to learn: the law is known."""
 
     def sample(self, x1, ehr, seeds):
         """Draws of the follow-up given the truth behind each baseline: (K, N, 1, H, W) in [-1, 1]."""
-        patients, p = self.patient_id.loc[ehr.index].tolist(), self.p
-        return torch.stack([oracle.oracle_follow_up(self.truth_dir, patients, seed, p.image_size, p.window_low,
-                                                    p.window_high) for seed in seeds])
+        patients = self.patient_id.loc[ehr.index].tolist()
+        crop = (self.p.image_size, self.p.window_low, self.p.window_high)
+        return torch.stack([oracle.oracle_follow_up(self.truth_dir, patients, seed, *crop) for seed in seeds])
 
 
 class PermutedRecords(Forecaster):
@@ -78,11 +86,17 @@ class PermutedRecords(Forecaster):
     """
 
     def __init__(self, inner, ehr, *keys, patient=None, fields=None):
-        self.inner, self.exchanged = inner, exchange(ehr, *keys, patient=patient, fields=fields)
+        self.inner = inner
+        self.exchanged = exchange(ehr, *keys, patient=patient, fields=fields)
 
-    def fit(self, pairs, params):
+    @classmethod
+    def of(cls, make, *given, **options):
+        """`make()` with exchanged records; the other arguments are those of the constructor."""
+        return cls(make(), *given, **options)
+
+    def fit(self, pairs):
         """Fit the forecaster inside, with the right records."""
-        self.inner.fit(pairs, params)
+        self.inner.fit(pairs)
 
     def sample(self, x1, ehr, seeds):
         """(K, N, 1, H, W): same images, same noise, records exchanged; no subject keeps its own."""
@@ -101,13 +115,16 @@ def exchange(ehr, *keys, patient=None, fields=None):
     Source: ours; a circle, because a plain permutation leaves one subject with its own record on average.
     """
     whose = np.asarray(ehr.index if patient is None else patient)
-    places = [part.to_numpy() for _, part in pd.Series(np.arange(len(ehr))).groupby(whose, sort=False)]
+    rows = pd.Series(np.arange(len(ehr))).groupby(whose, sort=False)
+    places = [part.to_numpy() for _, part in rows]
     circle = numpy_rng(*keys, "exchange").permutation(len(places))
     donor = np.empty(len(ehr), dtype=np.int64)
     for receiver, giver in zip(circle, np.roll(circle, 1), strict=True):
         donor[places[receiver]] = np.resize(places[giver], len(places[receiver]))
     moved = ehr.iloc[donor].set_axis(ehr.index)
-    return moved if fields is None else ehr.assign(**moved[fields])
+    if fields is None:
+        return moved
+    return ehr.assign(**moved[fields])
 
 
 STRENGTHS = 10.0 ** np.arange(-5, 1)
@@ -134,7 +151,8 @@ def logistic_score(columns, label, columns_new, strength=1.0):
         raise UserError("The training and validation splits hold one class only, so no direct score can be "
                         "fitted; use a cohort with both malignant and benign nodules.")
     model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
-    return model.fit(np.asarray(columns), np.asarray(label)).predict_proba(np.asarray(columns_new))[:, 1]
+    model.fit(np.asarray(columns), np.asarray(label))
+    return model.predict_proba(np.asarray(columns_new))[:, 1]
 
 
 def choose_strength(columns, label, held, strengths=STRENGTHS):
@@ -152,6 +170,10 @@ def choose_strength(columns, label, held, strengths=STRENGTHS):
     Source: ours, because a judge's features are many (quick 96, paper 1,024) and scikit-learn's C = 1 overfits them: on
     1,275 training and 225 validation pairs of a phantom, validation AUROC was .675 at C = 1 and .703 at .001.
     """
-    columns, label = np.asarray(columns), np.asarray(label)
-    scores = [logistic_score(columns[~held], label[~held], columns[held], strength) for strength in strengths]
-    return float(strengths[np.argmin([log_loss(label[held], score, labels=[0, 1]) for score in scores])])
+    columns = np.asarray(columns)
+    label = np.asarray(label)
+    losses = []
+    for strength in strengths:
+        score = logistic_score(columns[~held], label[~held], columns[held], strength)
+        losses.append(log_loss(label[held], score, labels=[0, 1]))
+    return float(strengths[np.argmin(losses)])

@@ -1,16 +1,18 @@
 """K runs of every row: which seeds, drawn where, kept in which files."""
 
 import io
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-import joblib
 import numpy as np
 import torch
 
 from namd.ground import files, marks
+from namd.ground.keys import Keyed
 from namd.ground.precision import prepare
 from namd.ground.reading import reading
-from namd.ground.workers import end_if_orphaned
+from namd.ground.workers import count, side_by_side
 
 FORECASTERS = ("namd.forecasters.drawing", "namd.forecasters.controls", "namd.forecasters.namd")
 AUTHORS_SEEDS = (642, 115, 893, 23, 42, 403, 756, 401, 912, 55, 330, 888, 147, 679, 92, 450, 713, 28, 599, 974)
@@ -40,9 +42,30 @@ def row_key(run, arm, *given):
     return run.part_key(FORECASTERS, reads, *given)
 
 
-def n_processes(workers, n_jobs):
-    """Processes for `n_jobs` independent jobs: `workers`, or one per core when it is 0, and never idle ones."""
-    return min(workers or joblib.cpu_count(), n_jobs)
+@dataclass(frozen=True)
+class Row:
+    """A row of Table 1 that is drawn: () -> fitted Forecaster, K seeds, the file of its images, its key or ""."""
+
+    make: Callable
+    seeds: list
+    path: Path
+    key: str
+
+    @property
+    def whole(self):
+        """The row's file under its key."""
+        return Keyed(self.path, self.key)
+
+    @property
+    def parts(self):
+        """The folder of its pieces under its key."""
+        return Keyed(self.path.with_suffix(".parts"), self.key)
+
+    def pieces(self, n_subjects, batch):
+        """[(subjects, file)]: slices of max(1, batch // K) of `n_subjects`, and where their images go."""
+        size = max(1, batch // len(self.seeds))
+        starts = range(0, n_subjects, size)
+        return [(slice(i, i + size), self.parts.path / f"{number:04d}.npy") for number, i in enumerate(starts)]
 
 
 def draw_rows(makers, x1, ehr, seeds, folder, batch, threads=0, workers=1, precision="float32", keys=None):
@@ -65,79 +88,57 @@ def draw_rows(makers, x1, ehr, seeds, folder, batch, threads=0, workers=1, preci
 
     Source: ours; half precision, because 2^-11 of the window is 0.3 HU.
     """
-    keys = {row: (keys or {}).get(row, "") for row in makers}
-    pieces = {row: _pieces(row_file(folder, row), len(x1), max(1, batch // len(seeds[row]))) for row in makers
-              if not (keys[row] and _key(row_file(folder, row)) == keys[row])}
-    missing = {row: [piece for piece in _kept(pieces[row], keys[row]) if not piece[1].exists()] for row in pieces}
-    n = n_processes(workers, max(1, sum(map(len, missing.values()))))
-    joblib.Parallel(n_jobs=n)(joblib.delayed(_draw_share)(
-        i, [(makers[row], seeds[row], share[i::n]) for row, share in missing.items() if share[i::n]],
-        x1, ehr, threads, precision) for i in range(n))
-    for row in makers:
-        if row in pieces:
-            _join(pieces[row], row_file(folder, row), keys[row])
-        _drop(_parts(row_file(folder, row)))
+    keys = keys or {}
+    rows = [Row(makers[row], seeds[row], row_file(folder, row), keys.get(row, "")) for row in makers]
+    wanted = [row for row in rows if not (row.key and row.whole.current())]
+    missing = []
+    for row in wanted:
+        _begin(row.parts)
+        missing.append([piece for piece in row.pieces(len(x1), batch) if not piece[1].exists()])
+
+    n = count(workers, sum(map(len, missing)))
+    shares = []
+    for i in range(n):
+        work = [(row.make, row.seeds, pieces[i::n]) for row, pieces in zip(wanted, missing, strict=True)]
+        shares.append((i, [part for part in work if part[2]], x1, ehr, threads, precision))
+    side_by_side(_draw_share, shares, n)
+
+    for row in wanted:
+        _join(row, row.pieces(len(x1), batch))
+    for row in rows:
+        files.discard(row.parts.path)
+        files.discard(row.parts.mark)
 
 
-def _pieces(path, n_subjects, size):
-    """[(subjects, file)] of the row at `path`: (slice of up to `size` subjects, where their images go)."""
-    starts = range(0, n_subjects, size)
-    return [(slice(i, i + size), _parts(path) / f"{count:04d}.npy") for count, i in enumerate(starts)]
+def _begin(parts):
+    """An empty folder for the pieces of a row, or the one that a killed sampling has begun under the same key."""
+    if parts.key and parts.current():
+        return
+    marks.only_ours(parts.path)
+    files.remove(parts.path)
+    parts.path.mkdir(parents=True)
+    parts.sign()
 
 
-def _parts(path):
-    return path.with_suffix(".parts")
-
-
-def _key(path):
-    """The key under which `path`, a row or the folder of its pieces, was drawn; None when it is not whole."""
-    mark = Path(f"{path}.key")
-    return mark.read_text(errors="replace") if path.exists() and mark.is_file() else None
-
-
-def _mark(path, key):
-    with files.replacing(f"{path}.key") as aside:
-        aside.write_text(key)
-
-
-def _kept(pieces, key):
-    """`pieces`, without the files of other parameters or sources."""
-    parts = pieces[0][1].parent
-    if not key or _key(parts) != key:
-        marks.only_ours(parts)
-        files.remove(parts)
-        parts.mkdir(parents=True)
-        _mark(parts, key)
-    return pieces
-
-
-def _draw_share(i, rows, x1, ehr, threads, precision):
-    """What process `i` draws: rows is [(make, seeds, pieces)]."""
+def _draw_share(i, work, x1, ehr, threads, precision):
+    """What process `i` draws: work is [(make, seeds, pieces)]."""
     prepare(threads, precision)
     if torch.cuda.is_available():
         torch.cuda.set_device(i % torch.cuda.device_count())
-    for make, seeds, pieces in rows:
-        _draw_pieces(make(), seeds, pieces, x1, ehr)
+    for make, seeds, pieces in work:
+        forecaster = make()
+        for subjects, file in pieces:
+            images = forecaster.sample(x1[subjects], ehr.iloc[subjects], seeds)
+            _save(file, images[:, :, 0].to("cpu", torch.float16).numpy())
 
 
-def _draw_pieces(forecaster, seeds, pieces, x1, ehr):
-    for subjects, file in pieces:
-        end_if_orphaned()
-        images = forecaster.sample(x1[subjects], ehr.iloc[subjects], seeds)
-        _save(file, images[:, :, 0].to("cpu", torch.float16).numpy())
-
-
-def _join(pieces, path, key):
+def _join(row, pieces):
     """Write the row from its pieces, its key last."""
-    files.remove(Path(f"{path}.key"))
-    _save(path, np.concatenate([np.load(file) for _, file in pieces], axis=1))
-    if key:
-        _mark(path, key)
-
-
-def _drop(parts):
-    for path in (parts, Path(f"{parts}.key")):
-        files.discard(path)
+    images = np.concatenate([np.load(file) for _, file in pieces], axis=1)
+    row.whole.set_aside()
+    _save(row.path, images)
+    if row.key:
+        row.whole.sign()
 
 
 def _save(path, array):
@@ -152,4 +153,5 @@ def load_row(folder, row):
     """Images of one row, float32 tensor (K, N, 1, S, S) in [-1, 1]."""
     file = row_file(folder, row)
     with reading(file, "05"):
-        return torch.from_numpy(np.load(file).astype(np.float32))[:, :, None]
+        images = np.load(file).astype(np.float32)
+        return torch.from_numpy(images)[:, :, None]

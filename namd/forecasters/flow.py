@@ -13,15 +13,15 @@ CLOCK = 1000        # the U-Net's sinusoids are made for DDPM's steps; one unit 
 def encoder(p, channels) -> nn.Sequential:
     """x (B, 1, S, S) in [-1, 1] to h (B, channels, S/8, S/8), without noise; the size of NAMD's VAE."""
     fold = _fold(p)
-    return nn.Sequential(nn.PixelUnshuffle(fold), Encoder(
-        fold**2, channels, ["DownEncoderBlock2D"] * len(p.vae_channels), double_z=False, **_size(p)))
+    blocks = ["DownEncoderBlock2D"] * len(p.vae_channels)
+    return nn.Sequential(nn.PixelUnshuffle(fold), Encoder(fold**2, channels, blocks, double_z=False, **_size(p)))
 
 
 def decoder(p, channels) -> nn.Sequential:
     """h (B, channels, S/8, S/8) to x_hat (B, 1, S, S), about [-1, 1]."""
     fold = _fold(p)
-    return nn.Sequential(Decoder(
-        channels, fold**2, ["UpDecoderBlock2D"] * len(p.vae_channels), **_size(p)), nn.PixelShuffle(fold))
+    blocks = ["UpDecoderBlock2D"] * len(p.vae_channels)
+    return nn.Sequential(Decoder(channels, fold**2, blocks, **_size(p)), nn.PixelShuffle(fold))
 
 
 def _fold(p):
@@ -49,8 +49,10 @@ class Standard(nn.Module):
 
     def measure(self, *hs):
         """Take mean and spread from latents (..., C, h, w)."""
-        spread, mean = torch.std_mean(torch.cat([h.flatten(0, -4) for h in hs]), (0, 2, 3), keepdim=True)
-        self.mean.copy_(mean[0]), self.std.copy_(spread[0].clamp(min=1e-6))
+        whole = torch.cat([h.flatten(0, -4) for h in hs])
+        spread, mean = torch.std_mean(whole, (0, 2, 3), keepdim=True)
+        self.mean.copy_(mean[0])
+        self.std.copy_(spread[0].clamp(min=1e-6))
 
     def forward(self, h):
         return (h - self.mean) / self.std
@@ -62,7 +64,8 @@ class Standard(nn.Module):
 @torch.no_grad()
 def encode_all(encode, images, piece=256):
     """Latents (A, N, C, h, w) of images (A, N, 1, S, S), `piece` images at a time."""
-    return torch.cat([encode(x) for x in images.flatten(0, 1).split(piece)]).unflatten(0, images.shape[:2])
+    hs = [encode(x) for x in images.flatten(0, 1).split(piece)]
+    return torch.cat(hs).unflatten(0, images.shape[:2])
 
 
 def velocity_net(p, channels, **other) -> UNet2DModel:
@@ -71,7 +74,8 @@ def velocity_net(p, channels, **other) -> UNet2DModel:
     net = UNet2DModel(p.image_size // 8, channels, channels, block_out_channels=widths,
                       down_block_types=["DownBlock2D"] * len(widths), up_block_types=["UpBlock2D"] * len(widths),
                       attention_head_dim=math.gcd(8, *widths), norm_num_groups=groups(widths), **other)
-    nn.init.zeros_(net.conv_out.weight), nn.init.zeros_(net.conv_out.bias)
+    nn.init.zeros_(net.conv_out.weight)
+    nn.init.zeros_(net.conv_out.bias)
     return net
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import torch
 
-from namd.data.report import report_texts
 from namd.forecasters.base import Forecaster
+from namd.ground import process
 from namd.ground.errors import UserError
 from namd.models.pipeline import NAMDPipeline
 
@@ -15,7 +15,7 @@ class NAMD(Forecaster):
 
     Args:
         folder: outputs/<run_name>/arms/<arm>, whose namd/ notebook 04 wrote.
-        p: device, llm_path (empty: the pipeline's own), llm_dtype, ddim_steps, eval_batch.
+        p: device, precision, llm_path (empty: the pipeline's own), llm_dtype, ddim_steps, eval_batch.
 
     Raises:
         UserError: notebook 04 of the arm has not been run.
@@ -28,14 +28,19 @@ class NAMD(Forecaster):
         if not (path / "model_index.json").is_file():
             raise UserError(f"{Path(folder).name}/namd holds no pipeline: run `python -m namd run 04` for this run and "
                             "arm first.")
-        device = p.device if p.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
         other = {"llm_path": p.llm_path} if p.llm_path else {}
-        self.pipe = NAMDPipeline.from_pretrained(path, llm_dtype=p.llm_dtype, **other).to(device)
-        self.ddim_steps, self.batch, self.known = p.ddim_steps, p.eval_batch, {}
-        self.vae, self.unet, self.prompts = self.pipe.nodule_vae, self.pipe.unet, self.pipe.soft_prompts
-        self.scheduler, (self.lm, self.tokenizer) = self.pipe.scheduler, self.pipe.llm
+        pipe = NAMDPipeline.from_pretrained(path, precision=p.precision, llm_dtype=p.llm_dtype, **other)
+        self.pipe = pipe.to(process.device(p.device))
+        self.ddim_steps = p.ddim_steps
+        self.batch = p.eval_batch
+        self.known = {}                 # C of the records that were asked for
+        self.vae = self.pipe.nodule_vae
+        self.unet = self.pipe.unet
+        self.prompts = self.pipe.soft_prompts
+        self.scheduler = self.pipe.scheduler
+        self.lm, self.tokenizer = self.pipe.llm
 
-    def fit(self, pairs, params) -> None:
+    def fit(self, pairs) -> None:
         """Nothing: notebooks 02-04 train an arm, and opening it has checked that they did."""
 
     def context(self, ehr) -> torch.Tensor:
@@ -43,7 +48,7 @@ class NAMD(Forecaster):
 
         Source: ours; remembered by the whole list, so that the same call gives the same bytes whatever came before.
         """
-        reports = tuple(report_texts(ehr, self.pipe.config.text_report))
+        reports = self.pipe.reports(ehr)
         if reports not in self.known:
             self.known[reports] = self.pipe.encode_prompt(reports)
         return self.known[reports]

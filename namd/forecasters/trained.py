@@ -1,9 +1,9 @@
 """What the compared systems share: their folder, their training and its tuning, and noise named by seed and pair."""
 
-import json
 import time
 from abc import abstractmethod
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,18 +12,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from namd.data.cohort import Pairs
 from namd.data.images import AUGMENTATIONS
 from namd.forecasters.base import Forecaster
-from namd.ground import files, seeding
+from namd.ground import files, keys, marks, process, seeding
 from namd.ground.errors import UserError
 from namd.ground.reading import read_json, reading
-from namd.ground.workers import end_if_orphaned
-from namd.models.vae import load_latents, load_vae
 from namd.training import loop
 
+WEIGHTS = "model.safetensors"
 
-class Sheet(NamedTuple):
+
+class Description(NamedTuple):
     """What notebook 08 says of a system: one short phrase each."""
 
     source: str         # who, when, where
@@ -33,7 +32,7 @@ class Sheet(NamedTuple):
     left_open: str      # what the source leaves open, and what we chose
 
 
-class Stage(NamedTuple):
+class TrainingStage(NamedTuple):
     """One training of a system, as loop.fit wants it."""
 
     name: str
@@ -49,33 +48,39 @@ class Stage(NamedTuple):
         return max(1, round(self.share * budget))
 
 
-class Trained(Forecaster):
-    """A compared system: learns under the same budget as every other, keeps its weights below one folder.
+class ComparedSystem(Forecaster):
+    """A compared system: learns under the same budget as every other, keeps its weights in one folder.
 
     Args:
         root: of the run; the system's folder is root/systems/<module name>.
-        p: system_* and what the system reads besides; key: names parameters and sources, as in loop.fit.
+        p: system_* and what the system reads besides; key: names parameters, code and data, as in loop.fit.
         options: attributes of the class to set otherwise, e.g. sigma.
 
-    A subclass called `System` in namd/forecasters/systems/<name>.py has `rows`, `sheet`, `build`, `stages` and `draw`.
+    A subclass called `System` in namd/forecasters/systems/<name>.py has `rows`, `description`, `build`, `stages` and
+    `draw`.
 
     Source: ours, because rows that were tuned with unequal care cannot be compared.
     """
 
     rows: dict[str, tuple[str, dict]]       # {row of Table 1: (the paper's name or "", options)}
-    sheet: Sheet
+    description: Description
     stochastic = True
+    batch = 64                              # images of a forward pass in `sample`: memory and rounding, no training
 
     def __init__(self, root, p, key="", **options):
         self.name = type(self).__module__.rpartition(".")[2]
-        self.root, self.folder, self.p, self.key = Path(root), Path(root) / "systems" / self.name, p, key
-        self.device = torch.device("cuda" if p.device != "cpu" and torch.cuda.is_available() else "cpu")
+        self.root = Path(root)
+        self.folder = self.root / "systems" / self.name
+        self.checkpoints = self.root / "systems" / "checkpoints" / self.name
+        self.p = p
+        self.key = key
+        self.device = process.device(p.device)
         vars(self).update(options)
         with seeding.fresh_weights(p.seed, "system", self.name):
             self.nets = nn.ModuleDict(self.build()).to(self.device)
         if self.fitted:
-            with reading(self.folder / "model.safetensors", "08"):
-                self.nets.load_state_dict(load_file(self.folder / "model.safetensors"), strict=False)
+            with reading(self.folder / WEIGHTS, "08"):
+                self.nets.load_state_dict(load_file(self.folder / WEIGHTS), strict=False)
         self.nets.eval()
 
     @abstractmethod
@@ -102,84 +107,98 @@ class Trained(Forecaster):
 
     @property
     def fitted(self) -> bool:
-        """Whether the folder holds weights of this very key."""
-        mark = self.folder / "key"
-        return mark.is_file() and mark.read_text(errors="replace") == self.key
+        """Whether the folder holds weights of this very key, and all that was written beside them."""
+        if not self._kept.current():
+            return False
+        changed = marks.changed(self.folder)
+        return changed is None or changed.exists()      # what is there and damaged is said where it is read
 
     @property
     def seconds(self) -> float:
         """Wall time of the process that finished the training, tuning included."""
         return read_json(self.folder / "fit.json", "08", "seconds")["seconds"]
 
-    def fit(self, pairs, params) -> None:
+    @property
+    def _kept(self):
+        return keys.Keyed(self.folder, self.key)
+
+    def fit(self, pairs) -> None:
         """Tune and train every stage on train, by val; a killed fit goes on from its newest checkpoint.
 
         Args:
-            pairs: Pairs of train and val; params: p of the constructor.
+            pairs: Pairs of train and val.
 
         Source: the budget is ours: each learning rate of system_rates for system_tune_steps, then system_steps with
         the one of the lowest validation loss.
         """
         if self.fitted:
             return
-        train, val = (Pairs(pairs.table[pairs.table.split == name], pairs._crops) for name in ("train", "val"))
-        tuned, spent, began = [], [], time.time()
+        train = pairs.only("train")
+        val = pairs.only("val")
+        began = time.time()
+        tables = {"tuning": [], "budget": []}
         for stage in self.stages(train, val):
-            tuned += self._train(stage, len(train))
-            spent.append(self._spent(stage, len(train)))
+            tried, best = self._tune(stage, len(train))
+            history = self._loop(stage, len(train), best, self.p.system_steps, stage.name)
+            tables["tuning"] += tried
+            tables["budget"].append(self._spent(stage, len(train)))
+            tables[f"history_{stage.name}"] = history
         self.nets.eval()
-        learnt = {n: w for n, w in self.nets.named_parameters() if w.requires_grad} | dict(self.nets.named_buffers())
-        with files.replacing(self.folder / "model.safetensors") as aside:
-            save_file({name: weight.detach().contiguous().cpu() for name, weight in learnt.items()}, aside)
-        for name, rows in (("tuning", tuned), ("budget", spent)):
-            with files.replacing(self.folder / f"{name}.csv") as aside:
-                pd.DataFrame(rows).to_csv(aside, index=False)
-        with files.replacing(self.folder / "fit.json") as aside:
-            aside.write_text(json.dumps(dict(seconds=time.time() - began)))
-        with files.replacing(self.folder / "key") as aside:
-            aside.write_text(self.key)
+        self._keep(tables, time.time() - began)
 
-    def _train(self, stage, n_items):
-        """Rows of tuning.csv: stage, learning rate, its validation loss, whether it was chosen."""
-        rates, modules = self.p.system_rates, nn.ModuleDict(stage.trained)
-        first = {name: weight.detach().clone() for name, weight in modules.named_parameters() if weight.requires_grad}
-        losses = dict.fromkeys(rates, float("inf"))     # of a rate that diverges
-        for rate in rates:
-            try:
-                found = self._loop(stage, n_items, rate, self.p.system_tune_steps, f"{stage.name}-{rate:g}")
-                losses[rate] = found["val_loss"].min()
-            except FloatingPointError:
-                pass
+    def _tune(self, stage, n_items):
+        """Try every rate from the first weights: (rows of tuning.csv, the rate of the lowest validation loss)."""
+        modules = nn.ModuleDict(stage.trained)
+        first = {name: weight.detach().clone() for name, weight in _learning(modules).items()}
+        losses = {}
+        for rate in self.p.system_rates:
+            losses[rate] = self._loss_at(stage, n_items, rate)
             with torch.no_grad():
-                for name, weight in modules.named_parameters():
-                    if weight.requires_grad:
-                        weight.copy_(first[name])
+                for name, weight in _learning(modules).items():
+                    weight.copy_(first[name])
         best = min(losses, key=losses.get)
-        history = self._loop(stage, n_items, best, self.p.system_steps, stage.name)
-        with files.replacing(self.folder / f"history_{stage.name}.csv") as aside:
-            history.to_csv(aside, index=False)
-        return [dict(stage=stage.name, lr=rate, val_loss=loss, chosen=rate == best) for rate, loss in losses.items()]
+        tried = [dict(stage=stage.name, lr=rate, val_loss=loss, chosen=rate == best) for rate, loss in losses.items()]
+        return tried, best
+
+    def _loss_at(self, stage, n_items, rate):
+        """Lowest validation loss after system_tune_steps at `rate`; infinite where it diverges."""
+        try:
+            found = self._loop(stage, n_items, rate, self.p.system_tune_steps, f"{stage.name}-{rate:g}")
+        except FloatingPointError:
+            return float("inf")
+        return found["val_loss"].min()
+
+    def _loop(self, stage, n_items, rate, budget, name):
+        """The history of loop.fit for this stage's part of `budget` steps at `rate`; checkpoints go below `name`."""
+        p = self.p
+        n_steps = stage.steps(budget)
+        defaults = dict(ema_decay=p.ema_decay, grad_clip=p.grad_clip, save_every=p.save_every)
+        return loop.fit(
+            stage.step, stage.trained, n_steps=n_steps, n_items=n_items, batch_size=p.system_batch,
+            lr=loop.one_cycle(rate, n_steps), stage=f"{self.name} {stage.name}", seed=p.seed,
+            folder=self.checkpoints / name, key=keys.sha(self.key, name, rate),
+            validate=stage.validate, log=_silent, **defaults | stage.settings)
 
     def _spent(self, stage, n_items):
         """A row of budget.csv: the steps of a stage, the pairs of each, and the pairs learnt from in all of them."""
-        p, steps = self.p, stage.steps(self.p.system_steps)
+        p = self.p
+        steps = stage.steps(p.system_steps)
         batch = min(p.system_batch, n_items)
         return dict(stage=stage.name, steps=steps, batch=batch, item="pairs", seen=round(steps * batch * stage.seen),
                     tuning_steps=len(p.system_rates) * stage.steps(p.system_tune_steps))
 
-    def _loop(self, stage, n_items, rate, n_steps, name):
-        n_steps = stage.steps(n_steps)
-
-        def step(*args):
-            end_if_orphaned()
-            return stage.step(*args)
-
-        p = self.p
-        defaults = dict(ema_decay=p.ema_decay, grad_clip=p.grad_clip, save_every=p.save_every)
-        return loop.fit(step, stage.trained, n_steps=n_steps, n_items=n_items, batch_size=p.system_batch,
-                        lr=loop.one_cycle(rate, n_steps), stage=f"{self.name} {stage.name}", seed=p.seed,
-                        folder=self.folder / "checkpoints" / name, key=f"{self.key} {name} {rate:g}",
-                        validate=stage.validate, log=lambda line: None, **defaults | stage.settings)
+    def _keep(self, tables, seconds):
+        """Write the folder as one piece: weights, tables and the time it took."""
+        learnt = _learning(self.nets) | dict(self.nets.named_buffers())
+        kept = self._kept
+        kept.set_aside()
+        with files.replacing(self.folder) as aside:
+            aside.mkdir()
+            save_file({name: weight.detach().contiguous().cpu() for name, weight in learnt.items()}, aside / WEIGHTS)
+            for name, rows in tables.items():
+                pd.DataFrame(rows).to_csv(aside / f"{name}.csv", index=False)
+            files.write_json(aside / "fit.json", dict(seconds=seconds))
+        kept.sign()
 
     @torch.no_grad()
     def sample(self, x1, ehr, seeds):
@@ -190,68 +209,42 @@ class Trained(Forecaster):
         """
         if not self.fitted:
             raise UserError(f"systems/{self.name} holds no trained system: run `python -m namd run 08` for this run.")
-        jobs = [(seed, i) for seed in (seeds if self.stochastic else seeds[:1]) for i in range(len(x1))]
+        used = seeds if self.stochastic else seeds[:1]
+        jobs = list(product(used, range(len(x1))))
         images = []
-        for start in range(0, len(jobs), self.p.eval_batch):
-            part = jobs[start:start + self.p.eval_batch]
+        for start in range(0, len(jobs), self.batch):
+            part = jobs[start:start + self.batch]
             rows = [i for _, i in part]
-            names = [(seed, "sample", ehr.index[i]) for seed, i in part]
-            images.append(self.draw(x1[rows].to(self.device), ehr.iloc[rows], _Noise(names, self.device))
-                          .clamp(-1, 1).cpu())
+            noise = _Noise([(seed, "sample", ehr.index[i]) for seed, i in part], self.device)
+            x2_hat = self.draw(x1[rows].to(self.device), ehr.iloc[rows], noise)
+            images.append(x2_hat.clamp(-1, 1).cpu())
         return torch.cat(images).unflatten(0, (-1, len(x1)))
 
     def images(self, pairs):
         """x1 and x2 under every augmentation, (A, N, 1, S, S) each, on self.device; [0] is unturned."""
         p = self.p
-        turned = [pairs.augmented(k, p.augment, p.image_size, p.window_low, p.window_high)
-                  for k in range(AUGMENTATIONS[p.augment])]
-        return tuple(torch.stack([images[visit] for images in turned]).to(self.device) for visit in (0, 1))
+        crop = (p.image_size, p.window_low, p.window_high)
+        turned = [pairs.augmented(k, p.augment, *crop) for k in range(AUGMENTATIONS[p.augment])]
+        x1 = torch.stack([first for first, _ in turned])
+        x2 = torch.stack([second for _, second in turned])
+        return x1.to(self.device), x2.to(self.device)
+
+
+def _learning(modules):
+    """{name: weight} of those that learn."""
+    return {name: weight for name, weight in modules.named_parameters() if weight.requires_grad}
+
+
+def _silent(line):
+    pass
 
 
 class _Noise:
     """Standard normal draws of B rows, each named by its seed, its pair and what the caller adds."""
 
     def __init__(self, names, device):
-        self.names, self.device = names, device
+        self.names = names
+        self.device = device
 
     def __call__(self, shape, *keys):
         return torch.stack([seeding.noise(shape, *name, *keys) for name in self.names]).to(self.device)
-
-
-class Latent(Trained):
-    """A system that works on the latents of one frozen VAE, that of the arm `system_arm`."""
-
-    def __init__(self, root, p, key="", **options):
-        self.arm = Path(root) / "arms" / p.system_arm
-        self.vae = load_vae(self.arm / "vae").requires_grad_(False)
-        super().__init__(root, p, key, **options)
-        self.vae.to(self.device)
-
-    @property
-    def used(self):
-        return [*self.nets.values(), self.vae.vae]
-
-    def latents(self, split):
-        """z1_mean, z1_std, z2_mean, z2_std of notebook 02, (N, A, 4, h, w) each, scaled, on self.device."""
-        stored = load_latents(self.arm / "latents" / f"{split}.safetensors")
-        return {name: z.to(self.device) for name, z in stored.items()}
-
-    def noised(self, latents, idx, g):
-        """What a denoising step on the pairs `idx` sees: z1, z2, eps, (B, 4, h, w) each, and t (B,)."""
-        z1, z2 = posterior_pair(latents, idx, g)
-        eps = torch.randn(z2.shape, generator=g).to(z2)
-        return z1, z2, eps, torch.randint(self.p.n_timesteps, idx.shape, generator=g).to(self.device)
-
-    def held_out(self):
-        """The same of the validation split, always alike: unturned means, one noise, t spread evenly."""
-        z1, z2 = (self.latents("val")[f"z{visit}_mean"][:, 0] for visit in (1, 2))
-        t = torch.arange(len(z1)) * self.p.n_timesteps // len(z1)
-        return z1, z2, seeding.noise(z2.shape, self.p.seed, "val").to(self.device), t.to(self.device)
-
-
-def posterior_pair(latents, idx, g):
-    """Fresh z1, z2 (B, 4, h, w) of the pairs `idx`, both under the same augmentation, as in notebook 04."""
-    k = torch.randint(latents["z1_mean"].shape[1], idx.shape, generator=g)
-    draws = [torch.randn(latents["z1_mean"][idx, k].shape, generator=g) for _ in range(2)]
-    return tuple(latents[f"z{v}_mean"][idx, k] + latents[f"z{v}_std"][idx, k] * eps.to(latents["z1_mean"])
-                 for v, eps in zip((1, 2), draws, strict=True))

@@ -7,8 +7,11 @@ from namd.ground.errors import UserError
 from namd.models import hub
 from namd.models.llm import build_tokenizer
 
-BEGIN, END, LENGTH = 49406, 49407, 77       # CLIP's tokens of the empty prompt: one begin, the rest end
-LAYERS, HEADS = 2, 4                        # of a small text encoder; Stable Diffusion's has 12 of each
+BEGIN = 49406           # CLIP's tokens of the empty prompt: one begin,
+END = 49407             # the rest end,
+LENGTH = 77             # up to this length
+LAYERS = 2              # of a small text encoder; Stable Diffusion's has 12,
+HEADS = 4               # and 12 of these
 
 
 def load_encoder(path) -> CLIPTextModel:
@@ -51,10 +54,11 @@ def build(texts, width):
     Source: ours, because nothing that was trained on images and their captions is as small as a small U-Net.
     """
     tokenizer = build_tokenizer(texts)
-    return CLIPTextModel(CLIPTextConfig(
+    config = CLIPTextConfig(
         vocab_size=len(tokenizer), hidden_size=width, intermediate_size=4 * width, num_hidden_layers=LAYERS,
         num_attention_heads=HEADS, max_position_embeddings=LENGTH, pad_token_id=tokenizer.eos_token_id,
-        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id)), tokenizer
+        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id)
+    return CLIPTextModel(config), tokenizer
 
 
 def tokens(tokenizer, texts) -> torch.Tensor:

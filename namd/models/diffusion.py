@@ -134,9 +134,11 @@ def ddim_sample(model, z_T: torch.Tensor, scheduler: DDIMScheduler, ddim_steps: 
     Source: Sec. 3.3.2 (DDIM, 50 steps); Song et al. 2021, Eq. 12 and 16, for eta. Each step goes to the next t of the
     list; diffusers goes to t - n_timesteps // ddim_steps, which is the same wherever ddim_steps divides n_timesteps.
     """
-    steps, bar = ddim_timesteps(scheduler, ddim_steps), alpha_bar(scheduler).to(z_T.device)
+    steps = ddim_timesteps(scheduler, ddim_steps)
+    following = [*steps[1:], 0]                     # alpha_bar[0] ends, as in CompVis
+    bar = alpha_bar(scheduler).to(z_T.device)
     z_t = z_T
-    for i, (t, t_next) in enumerate(zip(steps, [*steps[1:], 0], strict=True)):  # alpha_bar[0] ends, as in CompVis
+    for i, (t, t_next) in enumerate(zip(steps, following, strict=True)):
         prediction = model(z_t, torch.full((len(z_t),), t, device=z_t.device))
         z_0, eps = clean_and_noise(z_t, prediction, bar[t], scheduler.config.prediction_type)
         variance = eta**2 * (1 - bar[t_next]) / (1 - bar[t]) * (1 - bar[t] / bar[t_next])

@@ -99,7 +99,8 @@ def provenance(path, part: str = "") -> dict:
     Source: ours, because gated weights are never copied into a run: the stamp must say which they were.
     """
     name, revision = split(path)
-    local, config = Path(name).is_dir(), config_file(path, part)
+    local = Path(name).is_dir()
+    config = config_file(path, part)
     if config and not local:
         revision = config.parts[config.parts.index("snapshots") + 1]
     return dict(
@@ -127,11 +128,10 @@ def load(kind, path, part: str, what: str, dtype=torch.float32):
     """
     name, revision = split(path)
     local = Path(name).is_dir()
+    inside = part if not local or (Path(name) / part).is_dir() else ""
     try:
         model, info = kind.from_pretrained(
-            name, revision=revision, subfolder=part if not local or (Path(name) / part).is_dir() else "",
-            dtype=dtype, use_safetensors=True, output_loading_info=True,
-        )
+            name, revision=revision, subfolder=inside, dtype=dtype, use_safetensors=True, output_loading_info=True)
     except UNREADABLE as error:
         raise UserError(f"{what}: nothing can be loaded from '{path}' ({first_line(error)}); "
                         f"{advice(path, part)}.") from error

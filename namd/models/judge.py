@@ -1,10 +1,8 @@
 """The judge: one small vision transformer that reads every image of Table 1, real or generated (Sec. 4.1.2)."""
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
-import joblib
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
@@ -13,10 +11,11 @@ from torch import nn
 from namd.data.images import AUGMENTATIONS
 from namd.data.report import nodule_features
 from namd.ground.errors import UserError
-from namd.ground.files import replacing
-from namd.ground.precision import prepare
+from namd.ground.files import replacing, write_json
+from namd.ground.precision import prepare, strict
 from namd.ground.reading import read_json, reading
 from namd.ground.seeding import fresh_weights
+from namd.ground.workers import side_by_side
 from namd.training import loop
 
 
@@ -25,7 +24,8 @@ class Attention(nn.Module):
 
     def __init__(self, dim, heads, head_dim, dropout):
         super().__init__()
-        self.heads, self.dropout = heads, dropout
+        self.heads = heads
+        self.dropout = dropout
         self.norm = nn.LayerNorm(dim)
         self.to_qkv = nn.Linear(dim, 3 * heads * head_dim, bias=False)
         self.to_out = nn.Sequential(nn.Linear(heads * head_dim, dim), nn.Dropout(dropout))
@@ -91,6 +91,7 @@ class Judge(nn.Module):
         return self.norm(self.blocks(self.dropout(tokens + self.position))[:, 0])
 
     @torch.no_grad()
+    @strict()
     def features(self, x, batch=256):
         """Features of a whole set of images, in evaluation mode.
 
@@ -105,9 +106,11 @@ class Judge(nn.Module):
         """
         self.eval()
         device = self.cls.device
-        return torch.cat([self(part.to(device, torch.float32)).cpu() for part in x.split(batch)])
+        parts = [self(part.to(device, torch.float32)).cpu() for part in x.split(batch)]
+        return torch.cat(parts)
 
     @torch.no_grad()
+    @strict()
     def logit(self, features):
         """Log odds of malignancy from `features`: (N, dim) on the CPU -> (N,) on the CPU."""
         return self.head(features.to(self.cls.device)).squeeze(1).cpu()
@@ -118,8 +121,7 @@ class Judge(nn.Module):
 
     def save(self, folder):
         """Write config.json and model.safetensors below `folder`."""
-        with replacing(Path(folder) / "config.json") as aside:
-            aside.write_text(json.dumps(self.config, indent=1) + "\n")
+        write_json(Path(folder) / "config.json", self.config)
         with replacing(Path(folder) / "model.safetensors") as aside:
             save_file({k: v.contiguous().cpu() for k, v in self.state_dict().items()}, aside)
 
@@ -164,6 +166,7 @@ def judge_loss(judge, x, label, f, weight):
                 loss_attributes=loss_attributes)
 
 
+@strict()
 def train_judge(train, val, p, folder, device="cpu", key=""):
     """Train the judge on REAL FOLLOW-UP training images only and keep the best validation weights.
 
@@ -176,16 +179,16 @@ def train_judge(train, val, p, folder, device="cpu", key=""):
     Returns:
         (Judge in evaluation mode, history DataFrame of loop.fit).
 
-    Source: Sec. 4.1.2; the recipe is ours. Every row of Table 1 is read by this one judge.
+    Source: Sec. 4.1.2; the recipe is ours. Every row of Table 1 is read by this one judge, in strict float32.
     """
     crop = (p.image_size, p.window_low, p.window_high)
-    x = torch.stack([train.augmented(k, "square", *crop)[1] for k in range(AUGMENTATIONS["square"])]).to(device)
+    turned = [train.augmented(k, "square", *crop)[1] for k in range(AUGMENTATIONS["square"])]
+    x = torch.stack(turned).to(device)                                    # (8, N, 1, S, S)
     f = torch.from_numpy(nodule_features(train.attributes(2), "standardised")[0]).to(device)
-    label, label_val = (torch.tensor(pairs.label, dtype=torch.float32, device=device) for pairs in (train, val))
+    label = torch.tensor(train.label, dtype=torch.float32, device=device)
+    label_val = torch.tensor(val.label, dtype=torch.float32)
     x_val = val.images(*crop)[1]
-    with fresh_weights(p.seed, "judge"):
-        judge = Judge(p.image_size, p.judge_patch, p.judge_dim, p.judge_depth, p.judge_heads, p.judge_head_dim,
-                      p.judge_mlp, p.judge_dropout, f.shape[1] if p.judge_attributes > 0 else 0).to(device)
+    judge = _untrained(p, f.shape[1] if p.judge_attributes > 0 else 0).to(device)
 
     def step(idx, g, step_no):
         k = torch.randint(len(x), (len(idx),), generator=g)
@@ -193,7 +196,7 @@ def train_judge(train, val, p, folder, device="cpu", key=""):
 
     def validate():
         logit = judge.logit(judge.features(x_val))
-        return F.binary_cross_entropy_with_logits(logit, label_val.cpu()).item()
+        return F.binary_cross_entropy_with_logits(logit, label_val).item()
 
     history = loop.fit(step, judge, n_steps=p.judge_steps, n_items=len(train), batch_size=p.judge_batch,
                        lr=loop.one_cycle(p.judge_lr, p.judge_steps), stage="judge", seed=p.seed,
@@ -201,6 +204,13 @@ def train_judge(train, val, p, folder, device="cpu", key=""):
                        val_every=max(1, p.judge_steps // 20), log=lambda line: print(f"seed {p.seed}, {line}"))
     judge.save(folder)
     return judge, history
+
+
+def _untrained(p, n_attributes):
+    """Judge with seeded random weights, of the sizes in `p`."""
+    with fresh_weights(p.seed, "judge"):
+        return Judge(p.image_size, p.judge_patch, p.judge_dim, p.judge_depth, p.judge_heads, p.judge_head_dim,
+                     p.judge_mlp, p.judge_dropout, n_attributes)
 
 
 def train_judges(train, val, p, folder, device="cpu", key="", workers=1):
@@ -215,14 +225,18 @@ def train_judges(train, val, p, folder, device="cpu", key="", workers=1):
 
     Source: ours, because an AUROC is also the reader's, and another reader is another draw.
     """
-    seeds = range(p.seed, p.seed + p.judge_seeds)
-    trained = joblib.Parallel(n_jobs=workers)(
-        joblib.delayed(_train_at)(seed, train, val, p, folder if seed == p.seed else Path(folder) / f"seed{seed}",
-                                  device, key) for seed in seeds)
-    return [judge for judge, _ in trained], trained[0][1]
+    jobs = []
+    for seed in range(p.seed, p.seed + p.judge_seeds):
+        own = Path(folder) if seed == p.seed else Path(folder) / f"seed{seed}"
+        jobs.append((seed, train, val, p, own, device, key))
+    trained = side_by_side(_train_at, jobs, workers)
+    judges = [judge for judge, _ in trained]
+    _, history = trained[0]
+    return judges, history
 
 
 def _train_at(seed, train, val, p, folder, device, key):
     """`train_judge` at another seed in a process of its own."""
     prepare(p.threads, p.precision)
-    return train_judge(train, val, SimpleNamespace(**{**vars(p), "seed": seed}), folder, device, key)
+    own = SimpleNamespace(**{**vars(p), "seed": seed})
+    return train_judge(train, val, own, folder, device, key)

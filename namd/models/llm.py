@@ -97,7 +97,8 @@ def build_llm(path, texts, p, device="cpu") -> None:
 
     Source: ours, because the series must run without MedGemma's licence and its 8 GB.
     """
-    path, tokenizer = Path(path), build_tokenizer(texts)
+    path = Path(path)
+    tokenizer = build_tokenizer(texts)
     with seeding.fresh_weights(p.seed, "llm"):
         model = Gemma3ForConditionalGeneration(small_config(p.llm_hidden, p.llm_layers, len(tokenizer)))
     if p.llm_steps:
@@ -119,8 +120,9 @@ def pretrain(lm, tokenizer, texts, p, folder, key):
     def step(idx, g, step_no):
         batch = ids[idx].to(lm.device)
         logits = lm(input_ids=batch[:, :-1]).last_hidden_state @ lm.embed_tokens.weight.T
-        word, restated = batch[:, 1:].flatten(), ((batch == EOS_ID).cumsum(1)[:, :-1] > 0).flatten()
-        loss = cross_entropy(logits.flatten(0, 1), word, ignore_index=0, reduction="none")  # (B * (L-1),)
+        word = batch[:, 1:].flatten()                                           # (B * (L-1),), the next ones
+        restated = ((batch == EOS_ID).cumsum(1)[:, :-1] > 0).flatten()          # those after the first <eos>
+        loss = cross_entropy(logits.flatten(0, 1), word, ignore_index=0, reduction="none")
         return {"loss": loss[word != 0].mean() + loss[restated & (word != 0)].mean()}
 
     return loop.fit(
@@ -178,10 +180,10 @@ def eos_states(lm, tokenizer, texts, soft_prompt=None):
     the last word, without <eos>. Padding stands to the right, where a causal model
     cannot see it from <eos>.
     """
-    ids = [tokenizer(text, add_special_tokens=False).input_ids for text in texts]
-    ids = [torch.tensor([tokenizer.bos_token_id, *row, EOS_ID]) for row in ids]
-    last = torch.tensor([len(row) - 1 for row in ids])  # place of <eos>
-    ids = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)  # (B, L), <pad> is 0
+    words = [tokenizer(text, add_special_tokens=False).input_ids for text in texts]
+    rows = [torch.tensor([tokenizer.bos_token_id, *row, EOS_ID]) for row in words]
+    last = torch.tensor([len(row) - 1 for row in rows])             # place of <eos>
+    ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)   # (B, L), <pad> is 0
     return states_at(lm, ids.to(lm.device), last.to(lm.device), soft_prompt)
 
 
@@ -207,11 +209,13 @@ def probe_score(states, ehr) -> dict[str, float]:
 
     Source: ours, because a context that does not hold the record cannot condition anything.
     """
-    states, scores = states.detach().flatten(1).cpu().numpy(), {}
+    states = states.detach().flatten(1).cpu().numpy()
+    scores = {}
     for name, column in (("age", "age"), ("log_diameter", "sct_long_dia")):
         known = ehr[column].notna().to_numpy()
         target = ehr[column][known].astype(float).to_numpy()
-        target = target if name == "age" else [math.log(d) for d in target]
+        if name == "log_diameter":
+            target = [math.log(d) for d in target]
         ridge = make_pipeline(StandardScaler(), RidgeCV(alphas=[10.0**k for k in range(-3, 4)]))
         guess = cross_val_predict(ridge, states[known], target, cv=KFold(5, shuffle=True, random_state=0))
         scores[name] = float(r2_score(target, guess))

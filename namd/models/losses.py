@@ -65,9 +65,11 @@ def alignment_loss(
 
     Source: Sec. 3.2.1. The paper does not define the superscript (n) on f; we read "normalised". Floor: authors' code.
     """
-    log_p, log_q = _log_rows(f, sigma_f, temperature), _log_rows(z, sigma_z, temperature)
+    log_p = _log_rows(f, sigma_f, temperature)
+    log_q = _log_rows(z, sigma_z, temperature)
     if floor:
-        P, Q = _raised(log_p, floor), _raised(log_q, floor)
+        P = _raised(log_p, floor)
+        Q = _raised(log_q, floor)
         return (P * ((P + floor).log() - (Q + floor).log())).sum(1).mean()
     itself = torch.eye(len(log_p), dtype=torch.bool, device=z.device)
     log_ratio = (log_p - log_q).masked_fill(itself, 0.0)
@@ -153,7 +155,8 @@ def sigma_for_perplexity(f: torch.Tensor, perplexity_wanted: float, temperature:
     def median_at(log_sigma: float) -> float:
         return perplexity(neighbour_rows(f, 10**log_sigma, temperature)).median().item()
 
-    low, high = -3.0, 3.0
+    low = -3.0
+    high = 3.0
     if not median_at(low) < perplexity_wanted < median_at(high):
         raise UserError(
             f"align_perplexity = {perplexity_wanted:g} cannot be reached with {len(f)} nodules in a batch: "
@@ -161,7 +164,10 @@ def sigma_for_perplexity(f: torch.Tensor, perplexity_wanted: float, temperature:
         )
     while high - low > 4e-5:
         middle = (low + high) / 2
-        low, high = (middle, high) if median_at(middle) < perplexity_wanted else (low, middle)
+        if median_at(middle) < perplexity_wanted:
+            low = middle
+        else:
+            high = middle
     return 10 ** ((low + high) / 2)
 
 

@@ -1,6 +1,7 @@
 """NAMD as one Hugging Face directory: VAE, U-Net, schedule and soft prompts; the language model stays where it is."""
 
 import os
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -45,12 +46,13 @@ class NAMDPipeline(DiffusionPipeline):
         self.opened_llm = None
 
     @classmethod
-    def from_pretrained(cls, path, llm=None, **kwargs) -> "NAMDPipeline":
+    def from_pretrained(cls, path, llm=None, precision="float32", **kwargs) -> "NAMDPipeline":
         """The pipeline of a folder, on the CPU, frozen, in eval mode.
 
         Args:
             path: folder written by `save_pretrained`.
             llm: (lm, tokenizer) already in memory; None opens the referenced one when a record is first read.
+            precision: of VAE and U-Net, as of `namd.ground.precision.adopt`.
             kwargs: other values than the folder's for llm_path, llm_dtype or ddim_steps.
 
         Raises:
@@ -63,7 +65,7 @@ class NAMDPipeline(DiffusionPipeline):
             llm_path = cls.load_config(folder)["llm_path"]
             if (folder / llm_path).is_dir():
                 llm_path = os.path.normpath(folder / llm_path)
-            models = {"vae": load_vae(folder).vae, "unet": load_unet(folder),
+            models = {"vae": load_vae(folder, precision=precision).vae, "unet": load_unet(folder, precision),
                       "soft_prompts": hub.load(SoftPrompts, folder, "soft_prompts", "soft prompts")}
             logging.disable_progress_bar()
             models = {name: model.eval().requires_grad_(False) for name, model in models.items()}
@@ -102,6 +104,10 @@ class NAMDPipeline(DiffusionPipeline):
         """Context C of N radiology reports (Eq. 7-8): (N, m, D)."""
         return encode_all(*self.llm, self.soft_prompts, reports, batch_size)
 
+    def reports(self, ehr) -> tuple[str, ...]:
+        """What the language model reads of N records: their reports, or the empty one for everybody."""
+        return tuple(report_texts(ehr, self.config.text_report))
+
     @torch.no_grad()
     def __call__(self, x1, ehr, seeds, prompt_embeds=None, num_inference_steps=None, batch_size: int = 64):
         """Follow-ups by DDIM from noise keyed by (seed, pair_id).
@@ -119,16 +125,16 @@ class NAMDPipeline(DiffusionPipeline):
 
         Source: Sec. 3.3.2; all K runs of all subjects share batches, because small latents leave a device idle.
         """
-        ctx = prompt_embeds
-        if ctx is None:
-            ctx = self.encode_prompt(report_texts(ehr, self.config.text_report))
+        ctx = self.encode_prompt(self.reports(ehr)) if prompt_embeds is None else prompt_embeds
+        steps = num_inference_steps or self.config.ddim_steps
         z1 = torch.cat([self.nodule_vae.encode(part.to(self.device)) for part in x1.split(batch_size)])
-        jobs = [(seed, i) for seed in seeds for i in range(len(x1))]
+        jobs = list(product(seeds, range(len(x1))))
         z_T = torch.stack([seeding.noise(z1.shape[1:], seed, "sample", ehr.index[i]) for seed, i in jobs])
-        images, steps = [], num_inference_steps or self.config.ddim_steps
+        images = []
         for start in range(0, len(jobs), batch_size):
-            rows = [i for _, i in jobs[start : start + batch_size]]
-            z2_hat = self._denoise(z_T[start : start + batch_size].to(z1.device), z1[rows], ctx[rows], steps)
+            part = slice(start, start + batch_size)
+            rows = [i for _, i in jobs[part]]
+            z2_hat = self._denoise(z_T[part].to(z1.device), z1[rows], ctx[rows], steps)
             images.append(self.nodule_vae.decode_scaled(z2_hat).clamp(-1, 1).cpu())
         return torch.cat(images).unflatten(0, (len(seeds), len(x1)))
 

@@ -14,15 +14,19 @@ class PrefixLayer(DynamicLayer):
     def __init__(self, read: DynamicLayer):
         super().__init__()
         self.lazy_initialization(read.keys, read.values)
-        self.keys, self.values = read.keys, read.values
+        self.keys = read.keys
+        self.values = read.values
 
     def update(self, key_states, value_states, *args, **kwargs):
         """Two (B*m, heads, L, d) -> two (B*m, heads, n+L, d), sets fastest."""
-        joined = []
-        for front, rows in ((self.keys, key_states), (self.values, value_states)):
-            rows = rows.unflatten(0, (-1, len(front)))  # (B, m, heads, L, d)
-            joined.append(torch.cat([front.expand(len(rows), *front.shape), rows], dim=-2).flatten(0, 1))
-        return joined
+        return _behind(self.keys, key_states), _behind(self.values, value_states)
+
+
+def _behind(front, rows):
+    """(B*m, heads, n+L, d): the (m, heads, n, d) of each prompt set before its (B*m, heads, L, d) rows."""
+    rows = rows.unflatten(0, (-1, len(front)))      # (B, m, heads, L, d)
+    front = front.expand(len(rows), *front.shape)
+    return torch.cat([front, rows], dim=-2).flatten(0, 1)
 
 
 def states_at(lm, ids, last, soft_prompt=None):
@@ -39,11 +43,16 @@ def states_at(lm, ids, last, soft_prompt=None):
     Source: ours. No token sees what follows it, so the prompts are read once and not once a report: m n + B m L tokens
     in place of B m (n + L), equal up to rounding, in values and in the gradient of the prompts.
     """
-    emb, shared, n_sets = lm.embed_tokens(ids), None, 1  # (B, L, D), already times sqrt(D)
+    emb = lm.embed_tokens(ids)                      # (B, L, D), already times sqrt(D)
+    shared = None
+    n_sets = 1
     if soft_prompt is not None:
-        read, n_sets = DynamicCache(), len(soft_prompt)
+        n_sets = len(soft_prompt)
+        read = DynamicCache()
         lm(inputs_embeds=soft_prompt.to(emb.dtype), past_key_values=read)
         shared = Cache(layers=[PrefixLayer(layer) for layer in read.layers])
-    emb, last = (rows.repeat_interleave(n_sets, dim=0) for rows in (emb, last))
+    emb = emb.repeat_interleave(n_sets, dim=0)      # (B*m, L, D)
+    last = last.repeat_interleave(n_sets, dim=0)    # (B*m,)
     hidden = lm(inputs_embeds=emb, past_key_values=shared, use_cache=False).last_hidden_state  # (B*m, L, D)
-    return hidden[torch.arange(len(last), device=last.device), last].float().unflatten(0, (-1, n_sets))
+    read_there = hidden[torch.arange(len(last), device=last.device), last]                     # (B*m, D)
+    return read_there.float().unflatten(0, (-1, n_sets))

@@ -49,8 +49,10 @@ class SoftPrompts(ModelMixin, ConfigMixin):
         n = n_sets * n_tokens
         words = len(SPECIAL) + seeding.integers(lm.config.vocab_size - len(SPECIAL), (n,), seed, "soft prompts")
         with torch.no_grad():
-            vectors = (lm.embed_tokens(words.to(lm.device)) if start == "vocabulary"
-                       else 0.02 * seeding.noise((n, lm.config.hidden_size), seed, "soft prompts"))
+            if start == "vocabulary":
+                vectors = lm.embed_tokens(words.to(lm.device))
+            else:
+                vectors = 0.02 * seeding.noise((n, lm.config.hidden_size), seed, "soft prompts")
             prompts.carrier.embedding.weight.copy_(vectors)
         return prompts
 
@@ -72,7 +74,8 @@ class SoftPrompts(ModelMixin, ConfigMixin):
         Source: ours, because in a small LLM the record moves the state by a tenth of its length only.
         """
         states = ctx.flatten(0, 1)
-        self.mean.copy_(states.mean(0)), self.std.copy_(states.std(0))
+        self.mean.copy_(states.mean(0))
+        self.std.copy_(states.std(0))
 
     @classmethod
     def open(cls, folder, lm=None) -> "SoftPrompts":
@@ -118,7 +121,8 @@ def encode(lm, tokenizer, prompts, texts):
 def encode_all(lm, tokenizer, prompts, texts, batch_size: int = 64):
     """`encode` without gradients for any number of reports; equal reports are encoded once; (N, m, D)."""
     unique = sorted(set(texts), key=lambda text: (len(text), text))
-    chunks = [encode(lm, tokenizer, prompts, unique[i : i + batch_size]) for i in range(0, len(unique), batch_size)]
+    starts = range(0, len(unique), batch_size)
+    chunks = [encode(lm, tokenizer, prompts, unique[i:i + batch_size]) for i in starts]
     row = {text: i for i, text in enumerate(unique)}
     return torch.cat(chunks)[[row[text] for text in texts]]
 
@@ -137,7 +141,9 @@ class ContextBank:
     """
 
     def __init__(self, lm, tokenizer, prompts, texts, prompt_steps: int):
-        self.encoder, self.texts, self.prompt_steps = (lm, tokenizer, prompts), list(texts), prompt_steps
+        self.encoder = (lm, tokenizer, prompts)
+        self.texts = list(texts)
+        self.prompt_steps = prompt_steps
         self.table = None
 
     def context(self, idx, step_no: int):

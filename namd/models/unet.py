@@ -7,9 +7,9 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import nn
 
-from namd.ground import precision
 from namd.ground.errors import UserError
 from namd.ground.files import replacing
+from namd.ground.precision import adopt
 from namd.ground.seeding import fresh_weights, generator
 from namd.models import hub
 from namd.training import parallel
@@ -61,18 +61,19 @@ def build_unet(path, p) -> Path:
     return Path(path)
 
 
-def load_unet(path) -> UNet2DConditionModel:
+def load_unet(path, precision: str = "float32") -> UNet2DConditionModel:
     """U-Net of a local directory (itself, or its folder unet/) or of a hub repository's folder unet/.
 
     Args:
         path: directory, "org/name" or "org/name@revision".
+        precision: of its forward pass, as of `namd.ground.precision.adopt`.
 
     Raises:
         UserError: nothing loadable there, or weights missing from the file.
 
     Source: App. B (Stable Diffusion v1.5: CreativeML OpenRAIL-M).
     """
-    return precision.adopt(hub.load(UNet2DConditionModel, path, "unet", "unet_path"))
+    return adopt(hub.load(UNet2DConditionModel, path, "unet", "unet_path"), precision)
 
 
 def widen_context(unet: UNet2DConditionModel, dim: int, seed: int) -> list[str]:

@@ -10,9 +10,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from namd.data.images import AUGMENTATIONS
-from namd.ground import precision
 from namd.ground.errors import UserError
 from namd.ground.files import replacing
+from namd.ground.precision import adopt
 from namd.ground.reading import reading
 from namd.ground.seeding import fresh_weights
 from namd.models import hub
@@ -38,7 +38,8 @@ class NoduleVAE(nn.Module):
 
     def __init__(self, vae: AutoencoderKL, probe: nn.Linear):
         super().__init__()
-        self.vae, self.probe = vae, probe
+        self.vae = vae
+        self.probe = probe
         self.folded = vae.config.in_channels == 4
 
     @property
@@ -123,12 +124,13 @@ def build_vae(path, p) -> Path:
     return Path(path)
 
 
-def load_vae(path, image_size: int = 64, seed: int = 23) -> NoduleVAE:
+def load_vae(path, image_size: int = 64, seed: int = 23, precision: str = "float32") -> NoduleVAE:
     """The VAE of a local directory or a hub id, from its subfolder `vae` when it has one; in eval mode.
 
     Args:
         path: directory in the Hugging Face format, "org/name" or "org/name@revision".
         image_size, seed: shape and first weights of a new probe, where none is stored beside the VAE.
+        precision: of its forward passes, as of `namd.ground.precision.adopt`.
 
     Raises:
         UserError: nothing readable there, or weights that do not fill the model.
@@ -136,7 +138,8 @@ def load_vae(path, image_size: int = 64, seed: int = 23) -> NoduleVAE:
     Source: App. B (Stable Diffusion v1.5: CreativeML OpenRAIL-M).
     """
     vae = hub.load(AutoencoderKL, path, "vae", "vae_path")
-    precision.adopt(vae.encoder), precision.adopt(vae.decoder)
+    adopt(vae.encoder, precision)
+    adopt(vae.decoder, precision)
     stored = Path(path) / PROBE_FILE
     if not stored.exists():
         return NoduleVAE(vae, _new_probe(image_size, seed)).eval()
@@ -167,7 +170,9 @@ def moments(vae: NoduleVAE, x: torch.Tensor, batch: int = 64) -> tuple[torch.Ten
     """
     device = vae.probe.weight.device
     parts = [vae.posterior(piece.to(device)) for piece in x.split(batch)]
-    return torch.cat([q.mean for q in parts]).cpu(), torch.cat([q.std for q in parts]).cpu()
+    mean = torch.cat([q.mean for q in parts])
+    std = torch.cat([q.std for q in parts])
+    return mean.cpu(), std.cpu()
 
 
 def latent_scale(mean: torch.Tensor, std: torch.Tensor) -> float:

@@ -49,8 +49,8 @@ def open_run(run, arm) -> FinishedArm:
     p = Parameters.part(stamp["parameters"])
     cohort = Cohort.open(root / "cohort")
     device = process.device("auto")                 # not the run's, which may have been another machine's
-    precision.settle(p.precision)
-    pipe = NAMDPipeline.from_pretrained(root / "arms" / arm / "namd").to(device)
+    precision.set_arithmetic(p.precision)
+    pipe = NAMDPipeline.from_pretrained(root / "arms" / arm / "namd", precision=p.precision).to(device)
     judge = load_judge(root / "judge").to(device)
     return FinishedArm(root.resolve().name, stamp, judged_by, p, cohort.manifest["synthetic"],
                        cohort.split("train").table, pipe, judge)

@@ -54,7 +54,7 @@ def run_benchmarks(names=(), repeats: int = 7) -> int:
     modules = [_load(name) for name in _chosen(names)]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(1)
-    precision.settle("float32")
+    precision.set_arithmetic("float32")
     peak = matmul_rate(device)
     where = torch.cuda.get_device_name() if device.type == "cuda" else "CPU, one thread"
     print(f"{where}, float32; a large matmul reaches {peak / 1e12:.3f} TFLOP/s; {repeats} interleaved repeats")

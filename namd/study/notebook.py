@@ -73,7 +73,7 @@ class Run:
         self.dir.mkdir(parents=True, exist_ok=True)
         self.device = process.device(self.p.device)
         process.settle(self.p.seed, self.p.threads, name)
-        precision.settle(declared.get("precision", "float32"))
+        precision.set_arithmetic(declared.get("precision", "float32"))
         self.data = cohort_digest(self.root) if self.number != "01" else None       # 01 has yet to build it
         self.upstream = self._upstream(declared)
         self.key = keys.work_key(self.number, declared, self.upstream)

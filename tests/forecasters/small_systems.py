@@ -34,5 +34,5 @@ def write_system_run(root, p=P):
 def fitted(name, root, pairs, p=P, **options):
     """The system `name`, trained below `root` on `pairs`."""
     made = system(name)(root, p, key="k", **options)
-    made.fit(pairs, p)
+    made.fit(pairs)
     return made

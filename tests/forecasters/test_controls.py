@@ -45,8 +45,8 @@ PICTURE = SimpleNamespace(image_size=64, window_low=-1000, window_high=400)
 def test_mean_follow_up_forecasts_the_training_mean_for_everyone():
     crops = np.stack([np.full((128, 128), hu, dtype=np.int16) for hu in (-1000, -300, 400)])   # -1, 0 and +1
     known = dict(t0_index=[0, 0, 0], t1_index=[0, 1, 1])
-    control = MeanFollowUp()
-    control.fit(Pairs(pd.DataFrame(known, columns=list(SCHEMA)), crops), PICTURE)
+    control = MeanFollowUp(PICTURE)
+    control.fit(Pairs(pd.DataFrame(known, columns=list(SCHEMA)), crops))
     x2_hat = control.sample(torch.rand(5, 1, 64, 64), records(5), [1, 2])
     assert x2_hat.shape == (1, 5, 1, 64, 64)
     assert torch.allclose(x2_hat, torch.tensor(-1 / 3), atol=1e-6)

@@ -89,6 +89,24 @@ def test_the_key_of_a_row_follows_its_arm_and_no_other(tmp_path):
     assert drawing.row_key(run, None, "oracle", [1])[0] == "cohort|delivery/truth|oracle|[1]"
 
 
+def test_a_deleted_row_is_drawn_again_and_one_of_another_key_comes_back(tmp_path):
+    log = []
+
+    def drawn(key, x1=X1):
+        before = len(log)
+        images = draw(tmp_path, lambda: Dies(99, log), x1=x1, key=key)
+        return images, len(log) - before
+    first, calls = drawn("k")
+    assert calls == 3
+    drawing.row_file(tmp_path, "a row").unlink()
+    again, calls = drawn("k")
+    assert calls == 3 and torch.equal(again, first)
+    edited, calls = drawn("other", X1 + 0.5)
+    assert calls == 3 and not torch.equal(edited, first)
+    back, calls = drawn("k")
+    assert calls == 0 and torch.equal(back, first)
+
+
 def test_an_interrupted_row_goes_on_with_its_next_piece(tmp_path):
     log = []
     with pytest.raises(InterruptedError):

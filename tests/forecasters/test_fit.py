@@ -9,14 +9,14 @@ from torch import nn
 
 from namd.data.cohort import Pairs
 from namd.forecasters import trained
-from namd.forecasters.trained import Stage, Trained
+from namd.forecasters.trained import ComparedSystem, TrainingStage
 
 P = SimpleNamespace(seed=23, device="cpu", system_steps=8, system_tune_steps=3, system_rates=[1e-3, 1e-2, 1e-1],
                     system_batch=2, ema_decay=0.9, grad_clip=1.0, save_every=5)
 VAL_LOSS = {1e-3: 0.3, 1e-2: 0.1, 1e-1: 0.2}
 
 
-class System(Trained):
+class System(ComparedSystem):
     """One number that learns."""
 
     def build(self):
@@ -24,7 +24,7 @@ class System(Trained):
 
     def stages(self, train, val):
         self.given = list(train.table.index), list(val.table.index)
-        yield Stage("one", dict(self.nets), None, None, settings=dict(ema_decay=0.25))
+        yield TrainingStage("one", dict(self.nets), None, None, settings=dict(ema_decay=0.25))
 
     def draw(self, x1, ehr, noise):
         return x1
@@ -44,7 +44,7 @@ def fitted(tmp_path, monkeypatch):
     monkeypatch.setattr(trained.loop, "fit", fit)
     table = pd.DataFrame(dict(split=["train", "val", "train", "train", "val"]), index=list("abcde"))
     made = System(tmp_path, P, key="k")
-    made.fit(Pairs(table, None), P)
+    made.fit(Pairs(table, None))
     return made, calls
 
 

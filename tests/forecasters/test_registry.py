@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -11,8 +10,7 @@ from small_systems import ALL, P, fitted, write_system_run
 
 from namd.forecasters import registry
 from namd.forecasters.base import Forecaster
-from namd.forecasters.trained import Sheet
-from namd.ground import order
+from namd.forecasters.trained import Description
 from namd.ground.errors import UserError
 from namd.ground.paper import PAPER
 
@@ -23,19 +21,9 @@ def run(tmp_path_factory):
     return root, write_system_run(root)
 
 
-class Watched(SimpleNamespace):
-    """Parameters that remember which of them were read."""
-
-    read = set()
-
-    def __getattribute__(self, name):
-        type(self).read.add(name)
-        return super().__getattribute__(name)
-
-
 @pytest.fixture(scope="module", params=ALL)
 def made(request, run):
-    return fitted(request.param, *run, p=Watched(**vars(P)))
+    return fitted(request.param, *run)
 
 
 def inputs(run, n=5):
@@ -43,8 +31,8 @@ def inputs(run, n=5):
     return pairs.images(64, -1000, 400)[0][:n], pairs.ehr.iloc[:n]
 
 
-def test_the_sheet_and_the_rows_are_complete(made):
-    assert isinstance(made, Forecaster) and isinstance(made.sheet, Sheet) and all(made.sheet)
+def test_the_description_and_the_rows_are_complete(made):
+    assert isinstance(made, Forecaster) and isinstance(made.description, Description) and all(made.description)
     assert made.rows and all(paper in ("", *PAPER["table1"]) for paper, _ in made.rows.values())
 
 
@@ -80,8 +68,8 @@ def test_training_again_gives_the_same_bytes_and_a_killed_one_goes_on(run, made,
     first = (made.folder / "model.safetensors").read_bytes()
     for part in ("arms", "cohort"):
         shutil.copytree(root / part, tmp_path / part)
-    shutil.copytree(made.folder / "checkpoints", tmp_path / "systems" / made.name / "checkpoints")
-    stages = sorted((tmp_path / "systems" / made.name / "checkpoints").iterdir())
+    copied = shutil.copytree(made.checkpoints, tmp_path / "systems" / "checkpoints" / made.name)
+    stages = sorted(copied.iterdir())
     shutil.rmtree(stages[0])                            # as after a kill: some stages are there, some are not
     assert (fitted(made.name, tmp_path, pairs).folder / "model.safetensors").read_bytes() == first
     shutil.rmtree(tmp_path / "systems")
@@ -130,11 +118,11 @@ def test_the_budget_is_what_was_spent_with_namds_beside_it(run, made):
             file = root / f"arms/{arm}/runs/{number}.json"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(dict(parameters={f"{prefix}_steps": 5, f"{prefix}_batch": 3})))
-    table = registry.budget(root, [made.name], P.system_arm)
+    table = registry.budget(root, [made.name], "namd", P.system_arm)
     own = table.loc[made.name]
     assert own.steps.sum() == P.system_steps and (own.batch == P.system_batch).all()
     assert all(len(pd.read_csv(made.folder / f"history_{stage}.csv")) == steps for stage, steps in own.steps.items())
-    tried = [int(max(folder.glob("step-*")).name[5:]) for folder in (made.folder / "checkpoints").glob("*-*")]
+    tried = [int(max(folder.glob("*/step-*")).name[5:]) for folder in made.checkpoints.glob("*-*")]
     assert own.tuning_steps.sum() == sum(tried) > 0
     assert table.loc[("namd", "conditional"), ["seen", "item"]].tolist() == [15, "pairs"]
     assert table.loc["shared VAE"].index.tolist() == ["VAE"]
@@ -166,21 +154,31 @@ def test_side_by_side_or_one_after_the_other_trains_the_same(run, tmp_path):
     assert (tmp_path / "systems" / "sd15" / "model.safetensors").read_bytes() == first.read_bytes()
 
 
-def test_every_parameter_a_system_reads_is_in_its_key(run, made):
-    made.sample(*inputs(run), [1])
-    read = {name for name in Watched.read if hasattr(P, name) and not name.startswith("_")}
-    assert {"system_rates", "prediction_type", "grad_clip", "ddim_steps"} & read
-    assert not read - set(registry.DECIDES) - {"save_every", "eval_batch"}     # these two change no byte
-
-
 def test_a_key_names_the_module_and_what_it_reads(run):
     class Run:
-        p = SimpleNamespace(**vars(P))
+        p = P
 
         def part_key(self, modules, reads, *given):
             return modules, reads, given
 
-    (modules, reads, _), = registry.keys(Run(), ["sd15"]).values()
-    assert set(registry.DECIDES) <= set(order.declared("08"))
-    assert modules == ["namd.forecasters.systems.sd15"]
+    (modules, reads, given), = registry.keys(Run(), ["sd15"]).values()
+    assert modules == ["namd.forecasters.systems.sd15"] and given == ("sd15",)
     assert "arms/no_align_no_pred/latents" in reads and "cohort" in reads
+
+
+def test_a_system_whose_weights_were_deleted_is_trained_again_and_another_key_comes_back(run, tmp_path):
+    root, pairs = run
+    shutil.copytree(root / "arms", tmp_path / "arms")
+    first = fitted("sd15", tmp_path, pairs)
+    whole = {name: (first.folder / name).read_bytes() for name in ("model.safetensors", "tuning.csv", "budget.csv")}
+    for name in whole:
+        (first.folder / name).unlink()
+        assert not first.fitted
+        first.fit(pairs)
+        assert first.fitted and (first.folder / name).read_bytes() == whole[name]
+    other = registry.system("sd15")(tmp_path, P, key="other")
+    assert not other.fitted and first.fitted
+    other.fit(pairs)
+    assert other.fitted
+    shutil.rmtree(first.checkpoints)
+    assert first.fitted and (first.folder / "model.safetensors").read_bytes() == whole["model.safetensors"]

@@ -22,39 +22,37 @@ class Network(nn.Module):
 
 
 @pytest.fixture
-def settle():
-    yield precision.settle
-    precision.settle("float32")
+def set_arithmetic():
+    yield precision.set_arithmetic
+    precision.set_arithmetic("float32")
 
 
-def build():
+def build(arithmetic="float32"):
     with seeding.fresh_weights("precision"):
-        return precision.adopt(Network())
+        return precision.adopt(Network(), arithmetic)
 
 
-def history(folder):
-    net, x = build(), seeding.noise((16, 4, 8, 8), "x")
+def history(folder, arithmetic):
+    net, x = build(arithmetic), seeding.noise((16, 4, 8, 8), "x")
     rows = loop.fit(lambda idx, g, i: {"loss": (net(x[idx])["sample"] - x[idx].flip(1)).square().mean()}, net,
                     n_steps=10, n_items=16, batch_size=8, lr=loop.constant(1e-2), stage="p", seed=0, folder=folder,
                     log=lambda line: None)
     return net, rows["loss"].to_numpy()
 
 
-def test_bfloat16_trains_with_float32_weights_moments_and_answers(settle, tmp_path):
-    _, exact = history(tmp_path / "exact")
-    settle("bfloat16")
-    net, rounded = history(tmp_path / "rounded")
+def test_bfloat16_trains_with_float32_weights_moments_and_answers(tmp_path):
+    _, exact = history(tmp_path / "exact", "float32")
+    net, rounded = history(tmp_path / "rounded", "bfloat16")
     assert abs(rounded - exact).max() < 0.01 * exact[0] and abs(rounded - exact).max() > 0
     _, groups, _ = checkpoint.latest(tmp_path / "rounded")
     assert {t.dtype for group in groups.values() for t in group.values()} == {torch.float32}
     assert net(torch.ones(1, 4, 8, 8))["sample"].dtype == torch.float32
 
 
-def test_only_adopted_networks_are_rounded_and_a_copy_answers_for_itself(settle):
+def test_only_adopted_networks_are_rounded_and_a_copy_answers_for_itself():
     x = seeding.noise((2, 4, 8, 8), "x")
     exact = build()(x)["sample"]
-    settle("bfloat16")
-    net, plain = build(), Network()
+    net, plain = build("bfloat16"), Network()
     plain.load_state_dict(net.state_dict())
     assert torch.equal(plain(x)["sample"], exact)
     assert 0 < (net(x)["sample"] - exact).abs().max() < 0.05
@@ -66,6 +64,10 @@ def test_only_adopted_networks_are_rounded_and_a_copy_answers_for_itself(settle)
 
 
 @pytest.mark.parametrize(("name", "rounds"), [("float32", False), ("tf32", True), ("bfloat16", False)])
-def test_tf32_is_off_unless_it_is_asked_for(settle, name, rounds):
-    settle(name)
-    assert torch.backends.cuda.matmul.allow_tf32 is torch.backends.cudnn.allow_tf32 is rounds
+def test_tf32_is_off_unless_it_is_asked_for(set_arithmetic, name, rounds):
+    set_arithmetic(name)
+    assert allows_tf32() == [rounds, rounds]
+
+
+def allows_tf32():
+    return [torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32]

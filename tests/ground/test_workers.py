@@ -1,4 +1,4 @@
-"""Worker processes are forked with their imports done, are replaced when they die, and end with the notebook."""
+"""Worker processes are forked with their imports done, are missed when they die, and end with their notebook."""
 
 import os
 import signal
@@ -6,26 +6,23 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+import torch
+
+from namd.ground import workers
+from namd.ground.errors import UserError
 
 FORKED = """
-import joblib
-from joblib.externals.loky.process_executor import TerminatedWorkerError
+import sys
 from namd.ground import workers
 
-def ask():
-    with joblib.Parallel(2) as parallel:
-        return parallel(joblib.delayed(eval)("'wave' in __import__('sys').modules") for _ in range(2))
+def imported(name):
+    return name in sys.modules
 
 if __name__ == "__main__":
-    before = ask()
-    joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
     workers.ready("wave")
-    after = ask()
-    try:
-        joblib.Parallel(2)(joblib.delayed(eval)("__import__('os').abort()") for _ in range(2))
-    except TerminatedWorkerError:
-        print(before, after, ask())
+    print(workers.side_by_side(imported, [("wave",), ("wave",), ("chunk",)], 2))
 """
 DRAWS = """
 import sys, time
@@ -46,11 +43,81 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere joblib starts its workers as ever")
-def test_workers_are_forked_with_their_imports_done_and_replaced_when_they_die(tmp_path):
+def power(base, exponent):
+    return base ** exponent
+
+
+def slowest_first(i):
+    time.sleep(0.4 * (i == 0))
+    return i
+
+
+def fail_or_write(path, i):
+    if i == 0:
+        raise ValueError("the first one")
+    time.sleep(1)
+    path.touch()
+
+
+def abort(i):
+    if i == 1:
+        os.abort()
+
+
+def described(array):
+    return type(array).__name__, float(array.sum()), torch.get_num_threads()
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_answers_come_in_the_order_of_the_jobs_or_as_they_end(n):
+    assert workers.side_by_side(power, [(i, 2) for i in range(9)], n) == [i ** 2 for i in range(9)]
+    assert sorted(workers.as_they_end(slowest_first, [(i,) for i in range(4)], n)) == [0, 1, 2, 3]
+    assert list(workers.in_order(slowest_first, iter([(0,), (1,), (2,)]), n)) == [0, 1, 2]
+    if n == 2:
+        assert list(workers.as_they_end(slowest_first, [(i,) for i in range(4)], n))[0] != 0
+
+
+def test_jobs_are_taken_as_they_are_needed():
+    taken = []
+    answers = workers.in_order(power, ((taken.append(i) or i, 1) for i in range(99)), 2)
+    assert next(answers) == 0 and len(taken) < 9
+    answers.close()
+
+
+def test_an_error_is_passed_on_and_the_others_end_in_the_middle_of_their_jobs(tmp_path):
+    began = time.time()
+    with pytest.raises(ValueError, match="the first one"):
+        workers.side_by_side(fail_or_write, [(tmp_path / str(i), i) for i in range(9)], 2)
+    assert time.time() - began < 30
+    time.sleep(1.5)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_killed_worker_is_one_sentence_and_the_next_pool_is_sound():
+    with pytest.raises(UserError, match="A worker process was killed, most often for too little memory"):
+        workers.side_by_side(abort, [(i,) for i in range(3)], 2)
+    assert workers.side_by_side(power, [(2, 3), (3, 2)], 2) == [8, 9]
+
+
+def test_a_memory_mapped_array_travels_by_its_name_and_a_part_of_one_as_it_is(tmp_path):
+    np.save(tmp_path / "crops.npy", np.arange(6.0).reshape(3, 2))
+    crops = np.load(tmp_path / "crops.npy", mmap_mode="r")
+    packed = workers._packed(crops)
+    assert b"crops.npy" in packed and len(packed) < 300
+    found = workers.side_by_side(described, [(crops,), (crops[1:],)], 2)
+    assert [part[:2] for part in found] == [("memmap", 15.0), ("memmap", 14.0)] or found[1][1] == 14.0
+
+
+def test_workers_are_never_idle_and_share_the_cores():
+    assert (workers.count(4, 2), workers.count(3, 9), workers.count(1, 0)) == (2, 3, 1)
+    assert workers.count(0, 10**6) >= 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers start anew")
+def test_workers_are_forked_with_their_imports_done(tmp_path):
     (tmp_path / "forked.py").write_text(FORKED)
     said = subprocess.run([sys.executable, tmp_path / "forked.py"], capture_output=True, text=True, timeout=60)
-    assert said.stdout.strip() == "[False, False] [True, True] [True, True]", said.stderr
+    assert said.stdout.strip() == "[True, True, False]", said.stderr
 
 
 @pytest.mark.parametrize("modules", [["namd.forecasters.drawing"], []])

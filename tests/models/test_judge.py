@@ -11,6 +11,7 @@ import torch
 
 from namd.data.cohort import SCHEMA, Pairs
 from namd.ground.errors import UserError
+from namd.ground.precision import set_arithmetic
 from namd.models.judge import Attention, Judge, judge_loss, load_judge, train_judge, train_judges
 
 
@@ -119,6 +120,28 @@ def discs(n, seed):
 SMALL = dict(image_size=64, window_low=-1000, window_high=400, judge_patch=16, judge_dim=16, judge_depth=1,
              judge_heads=2, judge_head_dim=8, judge_mlp=16, judge_dropout=0.1, judge_steps=60, judge_batch=16,
              judge_lr=3e-3, judge_attributes=1.0, seed=0)
+
+
+def test_the_judge_learns_and_reads_in_strict_float32_whatever_was_set(tmp_path, monkeypatch):
+    """TF32 only shows on CUDA, so the switches are looked at."""
+    seen = []
+
+    def allowed():
+        return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+
+    def forward(self, x):
+        seen.append(allowed())
+        return torch.zeros(len(x), 16, requires_grad=True) + 0 * self.cls[0, 0]
+    monkeypatch.setattr(Judge, "forward", forward)
+    set_arithmetic("tf32")
+    try:
+        judge, _ = train_judge(discs(16, 0), discs(8, 1), SimpleNamespace(**SMALL | dict(judge_steps=2)), tmp_path)
+        taught = len(seen)
+        judge.prob(torch.zeros(2, 1, 64, 64))
+        assert allowed() == (True, True)
+    finally:
+        set_arithmetic("float32")
+    assert 0 < taught < len(seen) and set(seen) == {(False, False)}
 
 
 def test_training_reads_the_follow_up_and_repeats_bit_for_bit(tmp_path):

@@ -17,7 +17,7 @@ from PIL import Image
 from small_home import write_cohort
 
 from namd.evaluation.figures import alt
-from namd.ground import order, precision
+from namd.ground import order
 from namd.ground.errors import UserError
 from namd.ground.paths import REPO
 from namd.ground.provenance import cohort_digest
@@ -64,11 +64,12 @@ def test_that_a_worker_was_renewed_is_no_warning(home):
     assert "Another warning." in shown and not any(text.startswith("A worker") for text in shown)
 
 
-def test_the_precision_is_settled_and_stamped(home, monkeypatch, capsys):
-    monkeypatch.setattr(precision, "_settled", "float32")
-    run = study.start("01_data", scope(precision="bfloat16"))
-    assert precision._settled == run.stamp["dtype"] == "bfloat16"
-    assert "bfloat16" in capsys.readouterr().out.splitlines()[2]
+def test_the_precision_is_set_and_stamped_and_the_next_run_has_its_own(home, capsys):
+    run = study.start("01_data", scope(precision="tf32"))
+    assert torch.backends.cuda.matmul.allow_tf32 and run.stamp["dtype"] == "tf32"
+    assert "tf32" in capsys.readouterr().out.splitlines()[2]
+    study.start("01_data", scope())
+    assert not torch.backends.cuda.matmul.allow_tf32
 
 
 @pytest.mark.parametrize(("values", "mend"), [

@@ -1,12 +1,12 @@
 """The columns of Table 1: what the judge says of each row, and what its images are worth."""
 
-import joblib
 import numpy as np
 import pandas as pd
 import torch
 
 from namd.evaluation.stats import inception, intervals, metrics
-from namd.forecasters.drawing import load_row, n_processes
+from namd.forecasters.drawing import load_row
+from namd.ground.workers import count, side_by_side
 
 
 def diagnosis_columns(label, prob_runs, patient):
@@ -109,8 +109,8 @@ def score_rows(folder, rows, x1, x2, judge, net, threads=0, workers=1, inception
     Source: ours; the numbers are those of one process.
     """
     clouds_x2 = clouds(x2, judge, inception_net)
-    scored = joblib.Parallel(n_jobs=n_processes(workers, len(rows)))(
-        joblib.delayed(score_row)(folder, row, x1, x2, clouds_x2, judge, net, threads, inception_net) for row in rows)
+    jobs = [(folder, row, x1, x2, clouds_x2, judge, net, threads, inception_net) for row in rows]
+    scored = side_by_side(score_row, jobs, count(workers, len(rows)))
     prob = {row: found[0] for row, found in zip(rows, scored, strict=True)}
     values = {row: found[1] for row, found in zip(rows, scored, strict=True)}
     return prob, values

@@ -6,7 +6,7 @@ from torch import nn
 
 from namd.data.images import MM_PER_PX
 from namd.forecasters import flow
-from namd.forecasters.trained import Sheet, Stage, Trained
+from namd.forecasters.trained import ComparedSystem, Description, TrainingStage
 
 CHANNELS = 16           # peers: the authors' lineage hints at a latent of 16 x 8 x 8
 LAMBDA_CORR = 0.1       # ours, of the 0.1 to 1 that CorrNet's users take
@@ -14,7 +14,8 @@ LAMBDA_CROSS = 0.1      # ours; below 1, an L1 to both visits is still least at 
 LAMBDA_PRED = 0.2       # peers: of the auxiliary malignancy classifier
 SIGMA = 0.1             # ours; in standard deviations of a latent channel, over the whole flow
 RADIUS_MM = 9.6         # ours: of the disc that may hold the nodule
-DECODED, CROSSED = 2, 8  # ours: one pair in so many is decoded, or cross-decoded: unbiased, at a fraction of the cost
+DECODED = 2             # ours: one pair in so many is decoded: unbiased, at a fraction of the cost
+CROSSED = 8             # ours: one pair in so many is cross-decoded
 CODES = 0.7             # ours: the autoencoder's share of the training
 
 
@@ -23,8 +24,14 @@ def correlation_loss(h1, h2):
 
     Source: CorrNet (Chandar et al. 2016), whose sum over the units we divide by their number.
     """
-    h1, h2 = (F.normalize(h.flatten(1) - h.flatten(1).mean(0), dim=0) for h in (h1, h2))
-    return (1 - (h1 * h2).sum(0)).mean()
+    r = (_unit(h1) * _unit(h2)).sum(0)
+    return (1 - r).mean()
+
+
+def _unit(h):
+    """Each latent number less its mean over the batch, of length 1: (B, C h w)."""
+    h = h.flatten(1)
+    return F.normalize(h - h.mean(0), dim=0)
 
 
 def align_background(x1, x2):
@@ -34,12 +41,14 @@ def align_background(x1, x2):
     """
     axis = torch.arange(x1.shape[-1], device=x1.device) - (x1.shape[-1] - 1) / 2
     outside = axis.square() + axis.square().unsqueeze(1) > (RADIUS_MM / MM_PER_PX) ** 2
-    (std1, mean1), (std2, mean2) = (torch.std_mean(x[..., outside], -1) for x in (x1, x2))
-    gain, offset = std1.clamp(min=0.01) / std2.clamp(min=0.01), mean1[..., None, None]
-    return ((x2 - mean2[..., None, None]) * gain[..., None, None] + offset).clamp(-1, 1)
+    std1, mean1 = torch.std_mean(x1[..., outside], -1)
+    std2, mean2 = torch.std_mean(x2[..., outside], -1)
+    gain = std1.clamp(min=0.01) / std2.clamp(min=0.01)
+    aligned = (x2 - mean2[..., None, None]) * gain[..., None, None] + mean1[..., None, None]
+    return aligned.clamp(-1, 1)
 
 
-class System(Trained):
+class System(ComparedSystem):
     """One encoder and decoder for both visits, a malignancy head; then v(z_t, t) carries z1 to z2.
 
     v does not see z1 beside z_t: it could read the answer off (z_t - z1) / t at every t > 0, and at t = 0, where a
@@ -50,7 +59,7 @@ class System(Trained):
 
     rows = {"corrflownet_ode": ("CorrFlowNet (ODE)", {"sigma": 0.0, "stochastic": False}),
             "corrflownet_sde": ("CorrFlowNet (SDE)", {"sigma": SIGMA, "stochastic": True})}
-    sheet = Sheet(
+    description = Description(
         source="Wu et al. 2025, the two rows CorrFlowNet of Table 1; no public code",
         conditions="z1, the start of the flow",
         noise="none (ODE); sigma dW along the flow (SDE)",
@@ -72,7 +81,8 @@ class System(Trained):
     def autoencoder_losses(self, x1, x2, label):
         """{"loss", "self", "cross" (sums over both visits), "corr", "pred"} of images (B, 1, S, S), labels (B,)."""
         h1, h2 = self.nets["encoder"](torch.cat([x1, x2])).chunk(2)
-        n, m = (max(1, len(x1) // share) for share in (DECODED, CROSSED))
+        n = max(1, len(x1) // DECODED)
+        m = max(1, len(x1) // CROSSED)
         seen = self.nets["decoder"](torch.cat([h1[:n], h2[:n], h2[:m], h1[:m]]))
         errors = (seen - torch.cat([x1[:n], x2[:n], x1[:m], x2[:m]])).abs().mean((1, 2, 3))
         logit = self.nets["head"](torch.cat([h1, h2]).flatten(1)).squeeze(1)
@@ -95,28 +105,46 @@ class System(Trained):
         x2 = align_background(x1, x2)
         x1_val, x2_val = (x[:1] for x in self.images(val))
         x2_val = align_background(x1_val, x2_val)
-        label, label_val = (torch.from_numpy(pairs.label).float().to(self.device) for pairs in (train, val))
-
-        def learn_codes(idx, g, step_no):
-            k = torch.randint(len(x1), idx.shape, generator=g)
-            return self.autoencoder_losses(x1[k, idx], x2[k, idx], label[idx])
-
-        codes = {name: self.nets[name] for name in ("encoder", "decoder", "head")}
-        yield Stage("codes", codes, learn_codes,
-                    lambda: self.autoencoder_losses(x1_val[0], x2_val[0], label_val)["loss"].item(),
-                    share=CODES, settings={"val_every": max(1, round(CODES * self.p.system_tune_steps))})
+        yield self._codes_stage((x1, x2, self._labels(train)), (x1_val[0], x2_val[0], self._labels(val)))
 
         hs = [flow.encode_all(self.nets["encoder"], x) for x in (x1, x2, x1_val, x2_val)]
         self.nets["standard"].measure(*hs[:2])
         z1, z2, z1_val, z2_val = map(self.nets["standard"], hs)
-        t_val = torch.linspace(0, 1, len(val), device=self.device)
+        yield self._flow_stage((z1, z2), (z1_val[0], z2_val[0]))
 
-        def learn_flow(idx, g, step_no):
-            k, t = torch.randint(len(z1), idx.shape, generator=g), torch.rand(idx.shape, generator=g)
-            return {"loss": self.flow_loss(z1[k, idx], z2[k, idx], t.to(self.device))}
+    def _labels(self, pairs):
+        """(N,) float32 in {0, 1}, on self.device."""
+        return torch.from_numpy(pairs.label).float().to(self.device)
 
-        yield Stage("flow", {"flow": self.nets["flow"]}, learn_flow,
-                    lambda: self.flow_loss(z1_val[0], z2_val[0], t_val).item(), share=1 - CODES)
+    def _codes_stage(self, seen, held_out):
+        """Encoder, decoder and head learn; `seen`: x1, x2 (A, N, 1, S, S) and labels (N,), `held_out`: unturned."""
+        x1, x2, label = seen
+
+        def step(idx, g, step_no):
+            k = torch.randint(len(x1), idx.shape, generator=g)
+            return self.autoencoder_losses(x1[k, idx], x2[k, idx], label[idx])
+
+        def validate():
+            return self.autoencoder_losses(*held_out)["loss"].item()
+
+        nets = {name: self.nets[name] for name in ("encoder", "decoder", "head")}
+        every = max(1, round(CODES * self.p.system_tune_steps))
+        return TrainingStage("codes", nets, step, validate, share=CODES, settings={"val_every": every})
+
+    def _flow_stage(self, seen, held_out):
+        """The velocity learns; `seen`: z1, z2 (A, N, C, h, w), `held_out`: unturned."""
+        z1, z2 = seen
+        t_val = torch.linspace(0, 1, len(held_out[0]), device=self.device)
+
+        def step(idx, g, step_no):
+            k = torch.randint(len(z1), idx.shape, generator=g)
+            t = torch.rand(idx.shape, generator=g).to(self.device)
+            return {"loss": self.flow_loss(z1[k, idx], z2[k, idx], t)}
+
+        def validate():
+            return self.flow_loss(*held_out, t_val).item()
+
+        return TrainingStage("flow", {"flow": self.nets["flow"]}, step, validate, share=1 - CODES)
 
     def draw(self, x1, ehr, noise):
         z1 = self.nets["standard"](self.nets["encoder"](x1))

@@ -8,13 +8,19 @@ from diffusers import UNet2DConditionModel
 from torch import nn
 
 from namd.data.report import DIAMETERS, EHR, KNOWN, PATIENT
+from namd.forecasters.latent import LatentSystem
 from namd.forecasters.record_numbers import RecordNumbers
-from namd.forecasters.trained import Latent, Sheet, Stage
-from namd.ground import precision
+from namd.forecasters.trained import Description, TrainingStage
+from namd.ground.precision import adopt
 from namd.models import diffusion, unet
 
-WIDTH, HEADS, LAYERS, FEED_FORWARD, DROPOUT = 128, 8, 1, 256, 0.2      # DDL-CXR's record transformer
-LABEL_WEIGHT, MARGIN = 1.4, 0.2                                         # DDL-CXR, ddpm.py
+WIDTH = 128                                                             # DDL-CXR's record transformer
+HEADS = 8
+LAYERS = 1
+FEED_FORWARD = 256
+DROPOUT = 0.2
+LABEL_WEIGHT = 1.4                                                      # DDL-CXR, ddpm.py
+MARGIN = 0.2                                                            # DDL-CXR, ddpm.py
 BETAS = dict(beta_start=0.0015, beta_end=0.0195, beta_schedule="scaled_linear")     # DDL-CXR's configuration
 EMA_DECAY = 0.9999                                                      # DDL-CXR's configuration
 SPOILT = 4      # every 4th pair of a batch also meets a spoilt record: ours, the expectation is the same, the cost 5/8
@@ -31,20 +37,23 @@ class RecordTokens(RecordNumbers):
     def __init__(self):
         super().__init__()
         self.embed = nn.ModuleList([nn.Linear(n, WIDTH) for n in COLUMNS.values()])
-        self.unknown, self.cls = nn.Parameter(torch.randn(len(COLUMNS), WIDTH)), nn.Parameter(torch.randn(1, WIDTH))
+        self.unknown = nn.Parameter(torch.randn(len(COLUMNS), WIDTH))
+        self.cls = nn.Parameter(torch.randn(1, WIDTH))
         layer = nn.TransformerEncoderLayer(WIDTH, HEADS, FEED_FORWARD, DROPOUT, batch_first=True)
         self.encoder = nn.TransformerEncoder(layer, LAYERS)
 
     def features(self, numbers):
         """(B, 13, 128) before any token has seen another, in the order of COLUMNS."""
-        values, missing = numbers[:, :-len(EHR)], numbers[:, -len(EHR):]
-        known = torch.stack([embed(part) for embed, part in
-                             zip(self.embed, values.split([*COLUMNS.values()], 1), strict=True)], 1)
-        return torch.where(missing[:, [EHR.index(name) for name in COLUMNS], None] > 0, self.unknown, known)
+        values = numbers[:, :-len(EHR)].split([*COLUMNS.values()], 1)
+        missing = numbers[:, -len(EHR):]
+        known = torch.stack([embed(part) for embed, part in zip(self.embed, values, strict=True)], 1)
+        columns = [EHR.index(name) for name in COLUMNS]
+        return torch.where(missing[:, columns, None] > 0, self.unknown, known)
 
     def forward(self, numbers):
         """(B, 14, 128) from (B, 39)."""
-        return self.encoder(torch.cat([self.cls.expand(len(numbers), 1, -1), self.features(numbers)], 1))
+        cls = self.cls.expand(len(numbers), 1, -1)
+        return self.encoder(torch.cat([cls, self.features(numbers)], 1))
 
 
 def contrast(error, error_neg, alpha_bar_t, progress):
@@ -62,7 +71,7 @@ def contrast(error, error_neg, alpha_bar_t, progress):
     return progress * (1 - alpha_bar_t) * F.relu(error - error_neg + MARGIN).mean((1, 2, 3))
 
 
-class System(Latent):
+class System(LatentSystem):
     """NAMD's ancestor: [z2_t, z1] along the channels, the tokens of the record as context, trained together.
 
     The U-Net, its width, schedule, averaged weights and sampler are DDL-CXR's own, from scratch as Sec. 4.1.3 says; the
@@ -72,7 +81,7 @@ class System(Latent):
     """
 
     rows = {"ddl_cxr": ("DDL-CXR", {})}
-    sheet = Sheet(
+    description = Description(
         source="DDL-CXR, Yao et al. 2024; the row DDL-CXR of Table 1",
         conditions="z1, by eight input channels; the record, by cross-attention to 14 tokens",
         noise="z_T, the start of DDIM, and ddl_cxr_eta of DDPM's own in every step",
@@ -87,7 +96,7 @@ class System(Latent):
         net = UNet2DConditionModel(**unet.small_config(own) | dict(
             in_channels=2 * unet.LATENT_CHANNELS, cross_attention_dim=WIDTH))
         self.scheduler = diffusion.schedule(own)
-        return {"unet": precision.adopt(net), "record": RecordTokens(), "head": nn.Linear(WIDTH, 1)}
+        return {"unet": adopt(net, self.p.precision), "record": RecordTokens(), "head": nn.Linear(WIDTH, 1)}
 
     @property
     def used(self):
@@ -100,12 +109,16 @@ class System(Latent):
     def errors(self, z1, z2, eps, t, ctx):
         """Squared error of each number of the predictions: (B, 4, h, w)."""
         z2_t = diffusion.q_sample(z2, eps, t, diffusion.alpha_bar(self.scheduler))
-        return (diffusion.target(z2, eps, t, self.scheduler) - self.predict(z1, z2_t, t, ctx)).square()
+        wanted = diffusion.target(z2, eps, t, self.scheduler)
+        return (wanted - self.predict(z1, z2_t, t, ctx)).square()
 
     def stages(self, train, val):
-        record, latents, held_out = self.nets["record"], self.latents("train"), self.held_out()
+        record = self.nets["record"]
         record.measure(train.ehr)
-        numbers, numbers_val = record.numbers(train.ehr), record.numbers(val.ehr)
+        latents = self.latents("train")
+        held_out = self.held_out()
+        numbers = record.numbers(train.ehr)
+        numbers_val = record.numbers(val.ehr)
         label = torch.from_numpy(train.label).to(numbers)
         alpha_bar = diffusion.alpha_bar(self.scheduler).to(self.device)
 
@@ -119,15 +132,26 @@ class System(Latent):
             bce = F.binary_cross_entropy_with_logits(self.nets["head"](ctx[:, 0]).squeeze(1), label[idx])
             epoch_steps = len(train) // len(idx)
             progress = step_no // epoch_steps * epoch_steps / self.p.system_steps
-            mse, paid = error.mean(), contrast(error[some], error_neg, alpha_bar[t[some]], progress).mean()
+            mse = error.mean()
+            paid = contrast(error[some], error_neg, alpha_bar[t[some]], progress).mean()
             return {"loss": mse + LABEL_WEIGHT * bce + paid, "mse": mse, "bce": bce, "contrast": paid}
 
-        yield Stage("unet", dict(self.nets), step, lambda: self.errors(*held_out, record(numbers_val)).mean().item(),
-                    settings=dict(ema_decay=EMA_DECAY))
+        def validate():
+            return self.errors(*held_out, record(numbers_val)).mean().item()
+
+        yield TrainingStage("unet", dict(self.nets), step, validate, settings=dict(ema_decay=EMA_DECAY))
 
     def draw(self, x1, ehr, noise):
-        z1, ctx = self.vae.encode(x1), self.nets["record"](self.nets["record"].numbers(ehr))
-        z2 = diffusion.ddim_sample(lambda z2_t, t: self.predict(z1, z2_t, t, ctx), noise(z1.shape[1:]), self.scheduler,
-                                   self.p.ddl_cxr_ddim_steps, self.p.ddl_cxr_eta,
-                                   lambda i: noise(z1.shape[1:], "step", i))
+        record = self.nets["record"]
+        z1 = self.vae.encode(x1)
+        ctx = record(record.numbers(ehr))
+
+        def predict(z2_t, t):
+            return self.predict(z1, z2_t, t, ctx)
+
+        def each_step(i):
+            return noise(z1.shape[1:], "step", i)
+
+        z2 = diffusion.ddim_sample(predict, noise(z1.shape[1:]), self.scheduler, self.p.ddl_cxr_ddim_steps,
+                                   self.p.ddl_cxr_eta, each_step)
         return self.vae.decode_scaled(z2)

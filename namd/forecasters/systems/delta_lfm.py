@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from namd.forecasters import flow
 from namd.forecasters.record_numbers import RecordEmbedding
-from namd.forecasters.trained import Sheet, Stage, Trained
+from namd.forecasters.trained import ComparedSystem, Description, TrainingStage
 
 CHANNELS = 4            # the matrix of the SVD is 4 x 64
 LAMBDA_ARC = 0.005      # peers
@@ -32,7 +32,9 @@ def safe_svd(m):
         inverse = d / (d.square() + (GAP * square[..., :1, None] + 1e-12).square())
     moved = u.mT @ (m - m.detach()) @ vh.mT                         # zero, with the gradient of m
     turn = inverse * (moved * s.unsqueeze(-2) + s.unsqueeze(-1) * moved.mT)
-    return u + u @ turn, s + moved.diagonal(dim1=-2, dim2=-1)
+    u_moved = u + u @ turn
+    s_moved = s + moved.diagonal(dim1=-2, dim2=-1)
+    return u_moved, s_moved
 
 
 def arc_rank(z1, z2):
@@ -49,10 +51,12 @@ def arc_rank(z1, z2):
     u2, s2 = safe_svd(z2.flatten(2))
     sign = (u1 * u2).detach().sum(-2, keepdim=True).sign()
     growth = (s2 - s1) / z1[0, 0].numel() ** 0.5
-    return (u2 * sign - u1).abs().mean(), (F.relu(MARGIN - growth) + F.relu(-growth)).mean()
+    arc = (u2 * sign - u1).abs().mean()
+    rank = (F.relu(MARGIN - growth) + F.relu(-growth)).mean()
+    return arc, rank
 
 
-class System(Trained):
+class System(ComparedSystem):
     """v(z_t, t, e) carries z1 along each patient's own line, one year of it.
 
     Source: Chen et al. 2026 (arXiv 2512.09185), known to us at second hand, without public code: Delta-LFM-style. As in
@@ -60,7 +64,7 @@ class System(Trained):
     """
 
     rows = {"delta_lfm": ("", {})}
-    sheet = Sheet(
+    description = Description(
         source="Chen et al. 2026 (Delta-LFM); beyond Table 1; no public code",
         conditions="z1, the start of the flow; the record and the time, by scale and shift",
         noise="none",
@@ -79,9 +83,11 @@ class System(Trained):
         """{"loss", "rec", "arc", "rank"} of images (B, 1, S, S)."""
         h = self.nets["encoder"](torch.cat([x1, x2]))
         h1, h2 = h.chunk(2)
-        arc, rank = arc_rank(*(h / h.square().mean().sqrt()).chunk(2))      # or a larger h2 means a larger h, forever
+        of_unit_size = h / h.square().mean().sqrt()         # or a larger h2 means a larger h, forever
+        arc, rank = arc_rank(*of_unit_size.chunk(2))
         n = max(1, len(x1) // DECODED)
-        rec = F.l1_loss(self.nets["decoder"](torch.cat([h1[:n], h2[:n]])), torch.cat([x1[:n], x2[:n]]))
+        seen = self.nets["decoder"](torch.cat([h1[:n], h2[:n]]))
+        rec = F.l1_loss(seen, torch.cat([x1[:n], x2[:n]]))
         return {"rec": rec, "arc": arc, "rank": rank, "loss": rec + LAMBDA_ARC * arc + LAMBDA_RANK * rank}
 
     def velocity(self, z_t, t, record):
@@ -96,32 +102,58 @@ class System(Trained):
     def stages(self, train, val):
         x1, x2 = self.images(train)
         x1_val, x2_val = (x[:1] for x in self.images(val))
-
-        def learn_codes(idx, g, step_no):
-            k = torch.randint(len(x1), idx.shape, generator=g)
-            return self.autoencoder_losses(x1[k, idx], x2[k, idx])
-
-        yield Stage("codes", {name: self.nets[name] for name in ("encoder", "decoder")}, learn_codes,
-                    lambda: self.autoencoder_losses(x1_val[0], x2_val[0])["loss"].item(),
-                    share=CODES, settings={"val_every": max(1, round(CODES * self.p.system_tune_steps))})
+        yield self._codes_stage((x1, x2), (x1_val[0], x2_val[0]))
 
         hs = [flow.encode_all(self.nets["encoder"], x) for x in (x1, x2, x1_val, x2_val)]
         self.nets["standard"].measure(*hs[:2])
         self.nets["record"].measure(train.ehr)
         z1, z2, z1_val, z2_val = map(self.nets["standard"], hs)
-        (years, record), (years_val, record_val) = (
-            (torch.from_numpy(pairs.table.interval_days.fillna(365).to_numpy(dtype="float32") / YEAR).to(self.device),
-             self.nets["record"].numbers(pairs.ehr)) for pairs in (train, val))
-        s_val = torch.linspace(0, 1, len(val), device=self.device)
+        seen = (z1, z2, self._years(train), self.nets["record"].numbers(train.ehr))
+        held_out = (z1_val[0], z2_val[0], self._years(val), self.nets["record"].numbers(val.ehr))
+        yield self._flow_stage(seen, held_out)
 
-        def learn_flow(idx, g, step_no):
-            k, s = torch.randint(len(z1), idx.shape, generator=g), torch.rand(idx.shape, generator=g).to(self.device)
+    def _years(self, pairs):
+        """(N,) float32, the interval between the visits; a year where it is not known."""
+        days = pairs.table.interval_days.fillna(365).to_numpy(dtype="float32")
+        return torch.from_numpy(days / YEAR).to(self.device)
+
+    def _codes_stage(self, seen, held_out):
+        """Encoder and decoder learn; `seen`: x1, x2 (A, N, 1, S, S), `held_out`: the same unturned."""
+        x1, x2 = seen
+
+        def step(idx, g, step_no):
+            k = torch.randint(len(x1), idx.shape, generator=g)
+            return self.autoencoder_losses(x1[k, idx], x2[k, idx])
+
+        def validate():
+            return self.autoencoder_losses(*held_out)["loss"].item()
+
+        nets = {name: self.nets[name] for name in ("encoder", "decoder")}
+        every = max(1, round(CODES * self.p.system_tune_steps))
+        return TrainingStage("codes", nets, step, validate, share=CODES, settings={"val_every": every})
+
+    def _flow_stage(self, seen, held_out):
+        """The velocity learns; `seen`: z1, z2 (A, N, C, h, w), years (N,), record (N, 39), `held_out`: unturned."""
+        z1, z2, years, record = seen
+        s_val = torch.linspace(0, 1, len(held_out[0]), device=self.device)
+
+        def step(idx, g, step_no):
+            k = torch.randint(len(z1), idx.shape, generator=g)
+            s = torch.rand(idx.shape, generator=g).to(self.device)
             return {"loss": self.flow_loss(z1[k, idx], z2[k, idx], years[idx], record[idx], s)}
 
-        yield Stage("flow", {name: self.nets[name] for name in ("record", "flow")}, learn_flow,
-                    lambda: self.flow_loss(z1_val[0], z2_val[0], years_val, record_val, s_val).item(), share=1 - CODES)
+        def validate():
+            return self.flow_loss(*held_out, s_val).item()
+
+        nets = {name: self.nets[name] for name in ("record", "flow")}
+        return TrainingStage("flow", nets, step, validate, share=1 - CODES)
 
     def draw(self, x1, ehr, noise):
-        z1, record = self.nets["standard"](self.nets["encoder"](x1)), self.nets["record"].numbers(ehr)
-        z2 = flow.integrate(lambda z, t: self.velocity(z, t, record), z1, self.p.system_flow_steps)
+        z1 = self.nets["standard"](self.nets["encoder"](x1))
+        record = self.nets["record"].numbers(ehr)
+
+        def velocity(z, t):
+            return self.velocity(z, t, record)
+
+        z2 = flow.integrate(velocity, z1, self.p.system_flow_steps)
         return self.nets["decoder"](self.nets["standard"].inverse(z2))

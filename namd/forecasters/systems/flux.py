@@ -6,16 +6,18 @@ from diffusers import FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
 from peft import LoraConfig
 from torch import nn
 
-from namd.forecasters.trained import Latent, Sheet, Stage, posterior_pair
-from namd.ground import precision, seeding
+from namd.forecasters.latent import LatentSystem, posterior_pair
+from namd.forecasters.trained import Description, TrainingStage
+from namd.ground import seeding
+from namd.ground.precision import adopt
 from namd.models import hub, vae
 
 ROPE = (4, 14, 14)                  # a quarter of FLUX.1-dev's (16, 56, 56); their sum is the width of one head
 BLOCKS = 2                          # small: of each kind; FLUX.1-dev has 19 double and 38 single ones
 GUIDANCE = 30.0                     # what diffusers' flux-control tells FLUX.1-dev in training; the same when drawing
-LORA = ["x_embedder", *(f"attn.{name}" for name in ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj",
-                                                    "add_v_proj", "to_add_out")),
-        *(f"{block}.net.{layer}" for block in ("ff", "ff_context") for layer in ("0.proj", "2"))]   # flux-control's
+LORA = ["x_embedder", "attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0", "attn.add_q_proj", "attn.add_k_proj",
+        "attn.add_v_proj", "attn.to_add_out", "ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj",
+        "ff_context.net.2"]         # flux-control's
 
 
 def pack(z) -> torch.Tensor:
@@ -41,10 +43,12 @@ def euler(velocity, eps, n_steps) -> torch.Tensor:
 
     Source: diffusers' FluxPipeline, without its shift of the steps for larger images.
     """
-    scheduler, z2_t = FlowMatchEulerDiscreteScheduler(), eps
+    scheduler = FlowMatchEulerDiscreteScheduler()
     scheduler.set_timesteps(sigmas=torch.linspace(1, 1 / n_steps, n_steps).tolist(), device=eps.device)
+    z2_t = eps
     for t, sigma in zip(scheduler.timesteps, scheduler.sigmas, strict=False):    # the last sigma is 0
-        z2_t = scheduler.step(velocity(z2_t, sigma.expand(len(eps))), t, z2_t, return_dict=False)[0]
+        v = velocity(z2_t, sigma.expand(len(eps)))
+        z2_t = scheduler.step(v, t, z2_t, return_dict=False)[0]
     return z2_t
 
 
@@ -73,7 +77,7 @@ def transformer(p) -> FluxTransformer2DModel:
     widen_input(net)
     if p.flux_path:
         net.add_adapter(LoraConfig(r=p.flux_rank, lora_alpha=p.flux_rank, target_modules=LORA))     # freezes the rest
-    return precision.adopt(net)
+    return adopt(net, p.precision)
 
 
 class FluxVAE(vae.NoduleVAE):
@@ -90,14 +94,14 @@ class FluxVAE(vae.NoduleVAE):
         return super().decode_scaled(z + self.offset)
 
 
-class System(Latent):
+class System(LatentSystem):
     """A FLUX transformer whose second half of input channels are the baseline's tokens; there is no text.
 
     Source: Table 1 of the paper (Flux); Labs 2024; diffusers' flux-control is the public recipe.
     """
 
     rows = {"flux": ("Flux (rectified flow)", {})}
-    sheet = Sheet(
+    description = Description(
         source="Labs 2024 (FLUX.1); the row Flux of Table 1",
         conditions="z1, packed beside z2_t along the channels",
         noise="z at sigma = 1, the start of Euler",
@@ -109,7 +113,7 @@ class System(Latent):
     def build(self):
         net = transformer(self.p)
         if self.p.flux_path:
-            loaded = vae.load_vae(self.p.flux_path)
+            loaded = vae.load_vae(self.p.flux_path, precision=self.p.precision)
             self.vae = FluxVAE(loaded.vae, loaded.probe).eval().requires_grad_(False)
         return {"transformer": net}
 
@@ -119,14 +123,17 @@ class System(Latent):
             return self.latents(split)
         found = {}
         for visit, x in enumerate(self.images(pairs), start=1):
-            mean, std = (part.unflatten(0, x.shape[:2]).transpose(0, 1).to(self.device) * self.vae.scale
-                         for part in vae.moments(self.vae, x.flatten(0, 1)))
-            found |= {f"z{visit}_mean": mean - self.vae.offset, f"z{visit}_std": std}
+            shape = x.shape[:2]
+            parts = vae.moments(self.vae, x.flatten(0, 1))
+            mean, std = (part.unflatten(0, shape).transpose(0, 1).to(self.device) * self.vae.scale for part in parts)
+            found[f"z{visit}_mean"] = mean - self.vae.offset
+            found[f"z{visit}_std"] = std
         return found
 
     def velocity(self, z1, z2_t, sigma):
         """The transformer's d z2_t / d sigma, (B, C, h, w)."""
-        net, (n, _, h, w) = self.nets["transformer"], z1.shape
+        net = self.nets["transformer"]
+        n, _, h, w = z1.shape
         place = torch.cartesian_prod(torch.zeros(1), torch.arange(h / 2), torch.arange(w / 2)).to(z1)
         answer = net(
             torch.cat([pack(z2_t), pack(z1)], 2), timestep=sigma, img_ids=place, txt_ids=place.new_zeros(1, 3),
@@ -141,8 +148,10 @@ class System(Latent):
         return (eps - z2 - self.velocity(z1, z2_t, sigma)).square().mean()
 
     def stages(self, train, val):
-        latents, held_out = self.moments("train", train), self.moments("val", val)
-        z1_val, z2_val = (held_out[f"z{visit}_mean"][:, 0] for visit in (1, 2))
+        latents = self.moments("train", train)
+        held_out = self.moments("val", val)
+        z1_val = held_out["z1_mean"][:, 0]
+        z2_val = held_out["z2_mean"][:, 0]
         eps_val = seeding.noise(z2_val.shape, self.p.seed, "val").to(self.device)
         sigma_val = ((torch.arange(len(z1_val)) + 0.5) / len(z1_val)).to(self.device)
 
@@ -151,9 +160,16 @@ class System(Latent):
             eps = torch.randn(z2.shape, generator=g).to(z2)
             return {"loss": self.loss(z1, z2, eps, times(len(idx), g).to(z2))}
 
-        yield Stage("flow", dict(self.nets), step, lambda: self.loss(z1_val, z2_val, eps_val, sigma_val).item())
+        def validate():
+            return self.loss(z1_val, z2_val, eps_val, sigma_val).item()
+
+        yield TrainingStage("flow", dict(self.nets), step, validate)
 
     def draw(self, x1, ehr, noise):
         z1 = self.vae.encode(x1)
-        z2 = euler(lambda z2_t, sigma: self.velocity(z1, z2_t, sigma), noise(z1.shape[1:]), self.p.system_flow_steps)
+
+        def velocity(z2_t, sigma):
+            return self.velocity(z1, z2_t, sigma)
+
+        z2 = euler(velocity, noise(z1.shape[1:]), self.p.system_flow_steps)
         return self.vae.decode_scaled(z2)

@@ -8,7 +8,7 @@ from diffusers import UNet2DModel
 from torch import nn
 
 from namd.forecasters.flow import groups
-from namd.forecasters.trained import Sheet, Stage, Trained
+from namd.forecasters.trained import ComparedSystem, Description, TrainingStage
 from namd.ground import seeding
 
 FOLD = 2                # ours: four channels of S/2 instead of one of S, because flows at S cost four times as much
@@ -31,8 +31,9 @@ class Flow(nn.Module):
 
     def __init__(self, width):
         super().__init__()
-        self.drift = nn.Sequential(*(layer for _ in range(2) for layer in (
-            nn.InstanceNorm2d(width), nn.Conv2d(width, width, 3, padding=1), nn.ReLU())))
+        self.drift = nn.Sequential(
+            nn.InstanceNorm2d(width), nn.Conv2d(width, width, 3, padding=1), nn.ReLU(),
+            nn.InstanceNorm2d(width), nn.Conv2d(width, width, 3, padding=1), nn.ReLU())
         self.sigma = nn.Parameter(torch.tensor(SIGMA))
 
     def velocity(self, h, known):
@@ -58,7 +59,8 @@ def widths(channels) -> list[int]:
 
 def encode(net, x):
     """Every hidden state of the U-Net that the decoder reads, the bottleneck last, of x (B, 1, S, S)."""
-    h, emb = net.conv_in(F.pixel_unshuffle(x, FOLD)), _embedding(net, x)
+    h = net.conv_in(F.pixel_unshuffle(x, FOLD))
+    emb = _embedding(net, x)
     states = [h]
     for block in net.down_blocks:
         h, skips = block(h, emb)
@@ -72,7 +74,8 @@ def decode(net, states):
     emb = _embedding(net, h)
     for block in net.up_blocks:
         n = len(block.resnets)
-        h, skips = block(h, tuple(skips[-n:]), emb), skips[:-n]
+        h = block(h, tuple(skips[-n:]), emb)
+        skips = skips[:-n]
     return F.pixel_shuffle(net.conv_out(net.conv_act(net.conv_norm_out(h))), FOLD)
 
 
@@ -86,6 +89,12 @@ def psnr(mse):
     return 10 * torch.log10(4 / mse)
 
 
+def noisy(x, g):
+    """x (B, 1, S, S) with noise of a strength of its own for each image."""
+    level = INPUT_NOISE * torch.rand((len(x), 1, 1, 1), generator=g)
+    return x + (level * torch.randn(x.shape, generator=g)).to(x)
+
+
 @contextmanager
 def frozen(net):
     """Gradients pass through `net` and do not reach its weights."""
@@ -96,7 +105,7 @@ def frozen(net):
         net.requires_grad_(True)
 
 
-class System(Trained):
+class System(ComparedSystem):
     """A pixel U-Net with a flow on its bottleneck and on every skip; no record.
 
     The interval is always one year, so time runs from 0 to T = 1 for every pair, in system_flow_steps equal steps.
@@ -106,7 +115,7 @@ class System(Trained):
     """
 
     rows = {"imageflownet": ("ImageFlowNet (SDE)", {})}
-    sheet = Sheet(
+    description = Description(
         source="Liu et al. 2025; the row ImageFlowNet (SDE) of Table 1",
         conditions="x1, by the hidden states that the flows start from",
         noise="sigma dW in every flow, sigma learned",
@@ -141,47 +150,68 @@ class System(Trained):
     def forecast(self, x1, known, noise):
         """x2_hat (B, 1, S, S) of x1; `known` (B, d) as in `known`, `noise` as in `draw`."""
         states = encode(self.nets["unet"], x1)
-        return decode(self.nets["unet"], [
-            flow(h, noise((self.p.system_flow_steps, *h.shape[1:]), "dW", i), known)
-            for i, (flow, h) in enumerate(zip(self.nets["flows"], states, strict=True))])
+        moved = []
+        for i, (flow, h) in enumerate(zip(self.nets["flows"], states, strict=True)):
+            dw = noise((self.p.system_flow_steps, *h.shape[1:]), "dW", i)
+            moved.append(flow(h, dw, known))
+        return decode(self.nets["unet"], moved)
 
     def stages(self, train, val):
-        images, val_images = self.images(train), [visit[0, ::VALIDATES] for visit in self.images(val)]
-        known, known_val = self.known(train.ehr), self.known(val.ehr)[::VALIDATES]
-        unet, settings = self.nets["unet"], dict(ema_decay=EMA_DECAY)
+        images = self.images(train)
+        held_out = [visit[0, ::VALIDATES] for visit in self.images(val)]
+        known = self.known(train.ehr)
+        known_val = self.known(val.ehr)[::VALIDATES]
+        rebuild = self._rebuilder(images)
+        yield self._unet_stage(rebuild, held_out)
+        yield self._flow_stage(rebuild, images, known, held_out, known_val)
 
-        def noisy(x, g):
-            level = INPUT_NOISE * torch.rand((len(x), 1, 1, 1), generator=g)
-            return x + (level * torch.randn(x.shape, generator=g)).to(x)
-
+    def _rebuilder(self, images):
+        """The step in which the U-Net learns to rebuild either visit of a pair, from `images` (A, N, 1, S, S) each."""
         def rebuild(idx, g, step_no):
             k = torch.randint(len(images[0]), idx.shape, generator=g)
             x = torch.cat([visit[k, idx][i::2] for i, visit in enumerate(images)])
             loss = F.mse_loss(self.rebuild(noisy(x, g)), x)
             return {"loss": loss, "psnr": psnr(loss.detach())}
+        return rebuild
 
-        def rebuild_val():
-            return sum(F.mse_loss(self.rebuild(x), x).item() for x in val_images) / 2
+    def _unet_stage(self, rebuild, held_out):
+        """The U-Net learns alone."""
+        def validate():
+            return sum(F.mse_loss(self.rebuild(x), x).item() for x in held_out) / 2
 
-        def both(idx, g, step_no):
-            few = idx[::self.p.imageflownet_part]
+        nets = {"unet": self.nets["unet"]}
+        return TrainingStage("unet", nets, rebuild, validate, ALONE, dict(ema_decay=EMA_DECAY))
+
+    def _flow_stage(self, rebuild, images, known, held_out, known_val):
+        """The flows join it, and learn from one pair in imageflownet_part of a batch."""
+        part = self.p.imageflownet_part
+        x1_val, x2_val = held_out
+
+        def step(idx, g, step_no):
+            few = idx[::part]
             rebuilt = rebuild(few, g, step_no)
             k = torch.randint(len(images[0]), few.shape, generator=g)
             x1, x2 = (visit[k, few] for visit in images)
-            with frozen(unet):
-                x2_hat = self.forecast(noisy(x1, g), known[few], lambda shape, *keys: torch.randn(
-                    len(x1), *shape, generator=g).to(x1))
+
+            def noise(shape, *keys):
+                return torch.randn(len(x1), *shape, generator=g).to(x1)
+
+            with frozen(self.nets["unet"]):
+                x2_hat = self.forecast(noisy(x1, g), known[few], noise)
             missed = F.mse_loss(x2_hat, x2)
-            sigma = torch.stack([flow.sigma.detach().abs() for flow in self.nets["flows"]]).mean()
-            return rebuilt | {"loss": rebuilt["loss"] + missed, "flow": missed, "sigma": sigma}
+            return rebuilt | {"loss": rebuilt["loss"] + missed, "flow": missed, "sigma": self._mean_sigma()}
 
-        def flow_val():
-            x1, x2 = val_images
-            return F.mse_loss(self.forecast(x1, known_val, lambda shape, *keys: seeding.noise(
-                (len(x1), *shape), self.p.seed, "val", *keys).to(x1)), x2).item()
+        def validate():
+            def noise(shape, *keys):
+                return seeding.noise((len(x1_val), *shape), self.p.seed, "val", *keys).to(x1_val)
+            return F.mse_loss(self.forecast(x1_val, known_val, noise), x2_val).item()
 
-        yield Stage("unet", {"unet": unet}, rebuild, rebuild_val, ALONE, settings)
-        yield Stage("flow", dict(self.nets), both, flow_val, 1 - ALONE, settings, seen=1 / self.p.imageflownet_part)
+        settings = dict(ema_decay=EMA_DECAY)
+        return TrainingStage("flow", dict(self.nets), step, validate, 1 - ALONE, settings, seen=1 / part)
+
+    def _mean_sigma(self):
+        """Mean scale of the noise over the flows: ()."""
+        return torch.stack([flow.sigma.detach().abs() for flow in self.nets["flows"]]).mean()
 
     def draw(self, x1, ehr, noise):
         return self.forecast(x1, self.known(ehr), noise)

@@ -36,7 +36,7 @@ class System(imageflownet.System):
     """
 
     rows = {"imageflownet_record": ("", {})}
-    sheet = imageflownet.System.sheet._replace(
+    description = imageflownet.System.description._replace(
         source="ours: ImageFlowNet with the record, a control beyond Table 1",
         conditions="x1, as ImageFlowNet; the record, by scale and shift (FiLM) in every flow",
         left_open="all of it: an embedding of two layers, FiLM between the convolutions of a drift")

@@ -2,18 +2,19 @@
 
 import torch
 
-from namd.forecasters.trained import Latent, Sheet, Stage
+from namd.forecasters.latent import LatentSystem
+from namd.forecasters.trained import Description, TrainingStage
 from namd.models import clip, diffusion, unet
 
 
-class System(Latent):
+class System(LatentSystem):
     """A U-Net whose second four input channels are the baseline's latent; every prompt is empty.
 
     Source: Table 1 of the paper (SD1.5); diffusers' InstructPix2Pix training is the public recipe.
     """
 
     rows = {"sd15": ("SD1.5", {})}
-    sheet = Sheet(
+    description = Description(
         source="Rombach et al. 2022; the row SD1.5 of Table 1",
         conditions="z1, by eight input channels",
         noise="z_T, the start of DDIM",
@@ -21,7 +22,7 @@ class System(Latent):
         left_open="how it was fine-tuned: we take NAMD's stage 3, the VAE without both losses, the empty prompt")
 
     def build(self):
-        net = unet.load_unet(self.p.unet_path or self.arm / "unet_start")
+        net = unet.load_unet(self.p.unet_path or self.arm / "unet_start", self.p.precision)
         unet.widen_input(net)
         self.scheduler = diffusion.schedule(self.p)
         return {"unet": net} | self.build_text(net)
@@ -50,19 +51,29 @@ class System(Latent):
     def loss(self, z1, z2, eps, t, ctx):
         """Mean squared error of the prediction: ()."""
         z2_t = diffusion.q_sample(z2, eps, t, diffusion.alpha_bar(self.scheduler))
-        return (diffusion.target(z2, eps, t, self.scheduler) - self.predict(z1, z2_t, t, ctx)).square().mean()
+        wanted = diffusion.target(z2, eps, t, self.scheduler)
+        return (wanted - self.predict(z1, z2_t, t, ctx)).square().mean()
 
     def stages(self, train, val):
-        latents, held_out = self.latents("train"), self.held_out()
-        tokens, tokens_val = self.tokens(train.ehr), self.tokens(val.ehr)
+        latents = self.latents("train")
+        held_out = self.held_out()
+        tokens = self.tokens(train.ehr)
+        tokens_val = self.tokens(val.ehr)
 
         def step(idx, g, step_no):
             return {"loss": self.loss(*self.noised(latents, idx, g), self.context(tokens[idx]))}
 
-        yield Stage("unet", dict(self.nets), step, lambda: self.loss(*held_out, self.context(tokens_val)).item())
+        def validate():
+            return self.loss(*held_out, self.context(tokens_val)).item()
+
+        yield TrainingStage("unet", dict(self.nets), step, validate)
 
     def draw(self, x1, ehr, noise):
-        z1, ctx = self.vae.encode(x1), self.context(self.tokens(ehr))
-        z2 = diffusion.ddim_sample(lambda z2_t, t: self.predict(z1, z2_t, t, ctx), noise(z1.shape[1:]), self.scheduler,
-                                   self.p.ddim_steps)
+        z1 = self.vae.encode(x1)
+        ctx = self.context(self.tokens(ehr))
+
+        def predict(z2_t, t):
+            return self.predict(z1, z2_t, t, ctx)
+
+        z2 = diffusion.ddim_sample(predict, noise(z1.shape[1:]), self.scheduler, self.p.ddim_steps)
         return self.vae.decode_scaled(z2)

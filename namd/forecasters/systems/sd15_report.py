@@ -3,7 +3,7 @@
 from namd.data.cohort import Cohort
 from namd.data.report import report_texts
 from namd.forecasters.systems import sd15
-from namd.forecasters.trained import Sheet
+from namd.forecasters.trained import Description
 from namd.models import clip, unet
 
 
@@ -18,7 +18,7 @@ class System(sd15.System):
     """
 
     rows = {"sd15_report": ("", {})}
-    sheet = Sheet(
+    description = Description(
         source="ours: the row sd15 with the report as its prompt, a control",
         conditions="z1, by eight input channels; the report, by CLIP's 77 states (small: learnt with the U-Net)",
         noise="z_T, the start of DDIM",
@@ -30,7 +30,8 @@ class System(sd15.System):
             self.text = clip.load_encoder(self.p.unet_path).to(self.device)
             self.tokenizer = clip.load_tokenizer(self.p.unet_path)
             return {}
-        width, known = self.p.system_channels[-1], Cohort.open(self.root / "cohort").split("train").ehr
+        width = self.p.system_channels[-1]
+        known = Cohort.open(self.root / "cohort").split("train").ehr
         self.text, self.tokenizer = clip.build(report_texts(known), width)
         unet.widen_context(net, width, self.p.seed)
         return {"text": self.text}

@@ -82,7 +82,7 @@ def test_the_disc_has_its_millimetres_at_every_size_and_the_sheet_says_them(size
     moved = [(align_background(x1, torch.where(ring, x1 + 0.5, x1)) - x1)[..., mm > 10.5].abs()
              for ring in (within, beyond)]
     assert moved[0].max() < 1e-5 and moved[1].mean() > 1e-3
-    assert "19.2 mm disc" in System.sheet.left_open
+    assert "19.2 mm disc" in System.description.left_open
 
 
 def test_every_codes_loss_is_what_its_name_says():

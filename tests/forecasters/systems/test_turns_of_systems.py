@@ -5,7 +5,7 @@ from small_systems import P, write_system_run
 
 from namd.data.images import AUGMENTATIONS
 from namd.forecasters import registry
-from namd.forecasters.trained import posterior_pair
+from namd.forecasters.latent import posterior_pair
 
 
 def test_images_of_both_visits_are_turned_alike(tmp_path):
