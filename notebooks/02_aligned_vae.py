@@ -149,8 +149,9 @@ x_train.shape, x_val.shape
 show(vaes.NoduleVAE)
 
 # %%
-source = vae_path or vaes.build_vae(run.dir / "checkpoints/vae_start", run.p)
-vae = vaes.load_vae(source, image_size, seed).to(run.device)
+key = run.part_key(["namd.models.vae"], [])
+source = vae_path or vaes.build_vae(run.dir / "checkpoints/vae_start", run.p, key)
+vae = vaes.load_vae(source, image_size, seed, precision).to(run.device)
 with torch.no_grad():
     z_first = vae.posterior(x_val[:3].to(run.device)).mean
 print(f"{sum(w.numel() for w in vae.vae.parameters()) / 1e6:.1f} M weights, latent {tuple(z_first.shape)}")
@@ -413,7 +414,7 @@ def validate():
 rate = loop.SCHEDULES[vae_lr_schedule](vae_lr, vae_steps)
 history = loop.fit(
     step, vae, n_steps=vae_steps, n_items=len(f_train), batch_size=vae_batch, lr=rate, stage="vae",
-    seed=seed, folder=run.dir / "checkpoints/vae", key=run.key, validate=validate,
+    seed=seed, folder=run.dir / "checkpoints/vae", key=run.training_key(), validate=validate,
     grad_clip=grad_clip, save_every=save_every)
 
 # %%
@@ -504,7 +505,7 @@ print(f"latent scale {vae.scale:.4f}, written to vae/config.json")
 
 # %%
 sample = vae.scale * (mean_train + std_train * torch.randn(std_train.shape, generator=generator(seed, "std")))
-back = vaes.load_vae(run.dir / "vae").to(run.device)
+back = vaes.load_vae(run.dir / "vae", precision=precision).to(run.device)
 check("scaled latents have standard deviation 1", latent_scale or abs(sample.std() - 1) < 0.03,
       f"{sample.std():.3f}")
 check("the VAE on disk encodes as the one in memory", torch.equal(back.encode(x_3), vae.encode(x_3)))

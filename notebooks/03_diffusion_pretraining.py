@@ -133,7 +133,7 @@ check("the latents have about unit spread", 0.7 < spread < 1.4, round(spread, 3)
 # %%
 pairs = Cohort.open(run.need("cohort")).split("val")
 x1, x2 = pairs.images(p.image_size, p.window_low, p.window_high)  # (N, 1, S, S)
-vae = load_vae(run.need(run.dir / "vae", made_by="02"), p.image_size, p.seed)
+vae = load_vae(run.need(run.dir / "vae", made_by="02"), p.image_size, p.seed, p.precision)
 with torch.no_grad():
     z_real = vae.encode(x2[:8])  # (8, 4, h, w)
     x2_round = vae.decode_scaled(z_real)
@@ -307,8 +307,9 @@ yardstick = alpha_bar.mean().item() if p.prediction_type == "epsilon" else 1.0
 # width of its own, so it goes through the same door.
 
 # %%
-source = p.unet_path or unet.build_unet(run.dir / "unet_start", p)
-net = unet.load_unet(source)
+key = run.part_key(["namd.models.unet"], [])
+source = p.unet_path or unet.build_unet(run.dir / "unet_start", p, key)
+net = unet.load_unet(source, p.precision)
 old_width = net.config.cross_attention_dim
 lm, tokenizer = load_llm(p.llm_path or run.need("llm"), p.llm_dtype)
 new_tensors = unet.widen_context(net, lm.config.hidden_size, p.seed)
@@ -417,7 +418,7 @@ def validate():
 lr = loop.warmup_cosine(p.uncond_lr, p.uncond_lr_start, p.uncond_lr_end, p.uncond_warmup, p.uncond_steps)
 history = loop.fit(step, net, n_steps=p.uncond_steps, n_items=n_items, batch_size=p.uncond_batch,
                    lr=lr, stage="uncond", seed=p.seed, folder=run.dir / "checkpoints" / "uncond",
-                   key=run.key, validate=validate, ema_decay=p.ema_decay, grad_clip=p.grad_clip,
+                   key=run.training_key(), validate=validate, ema_decay=p.ema_decay, grad_clip=p.grad_clip,
                    save_every=p.save_every)
 
 # %%

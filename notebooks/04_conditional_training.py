@@ -270,7 +270,7 @@ round(loudness, 3), round(ctx_train.square().mean().sqrt().item(), 3)
 # %%
 latents = {split: load_latents(run.need(run.dir / "latents" / f"{split}.safetensors", made_by="02"))
            for split in ("train", "val")}
-net = unet.load_unet(run.need(run.dir / "unet_uncond", made_by="03"))
+net = unet.load_unet(run.need(run.dir / "unet_uncond", made_by="03"), p.precision)
 z1, z2_t = (latents["val"][name][:3, 0] for name in ("z1_mean", "z2_mean"))  # (3, 4, h, w)
 t, ctx = torch.tensor([10, 400, 900]), ctx_train[:3].cpu()
 with torch.no_grad():
@@ -372,7 +372,7 @@ history = loop.fit(
     step, {"unet": net, "prompts": prompts}, n_steps=p.cond_steps, n_items=n_items,
     batch_size=p.cond_batch, lr=schedule(p.cond_lr, p.cond_steps), stage="cond", seed=p.seed,
     own_lr={"prompts": schedule(p.text_prompt_lr, prompt_steps)},
-    folder=run.dir / "checkpoints" / "cond", key=run.key, validate=validate,
+    folder=run.dir / "checkpoints" / "cond", key=run.training_key(), validate=validate,
     ema_decay=p.ema_decay, grad_clip=p.grad_clip, save_every=p.save_every,
 )
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from namd.data.images import AUGMENTATIONS
 from namd.forecasters.base import Forecaster
-from namd.ground import files, keys, marks, process, seeding
+from namd.ground import files, keys, process, seeding
 from namd.ground.errors import UserError
 from namd.ground.reading import read_json, reading
 from namd.training import loop
@@ -108,10 +108,7 @@ class ComparedSystem(Forecaster):
     @property
     def fitted(self) -> bool:
         """Whether the folder holds weights of this very key, and all that was written beside them."""
-        if not self._kept.current():
-            return False
-        changed = marks.changed(self.folder)
-        return changed is None or changed.exists()      # what is there and damaged is said where it is read
+        return self._kept.current()
 
     @property
     def seconds(self) -> float:

@@ -77,16 +77,17 @@ class _Ledger(TorchDispatchMode):
         out = operation(*args, **kwargs)
         after = [*_tensors([out])]
         for tensor in after:
-            self._meet(tensor.untyped_storage(), tensor.untyped_storage().nbytes())
+            storage = tensor.untyped_storage()
+            self._meet(storage, storage.nbytes())
         if after and not operation.is_view:
             self.kernels += 1
             self.traffic += sum(t.nbytes for t in (*before, *after))
-            count = flop_registry.get(operation._overloadpacket)
+            count = flop_registry.get(operation.overloadpacket)
             self.flops += count(*args, **kwargs, out_val=out) if count else 0
         return out
 
     def _meet(self, storage, size):
-        key = storage._cdata
+        key = id(storage)           # torch keeps one object for a storage as long as that lives
         if key in self.known:
             return
         self.known.add(key)

@@ -99,8 +99,8 @@ class Keyed:
             aside.write_text(self.key)
 
     def _there(self):
-        """The key under which the artefact was finished; None when it is not there, or not finished."""
-        if not (self.path.exists() and self.mark.is_file()):
+        """The key under which the artefact was finished; None when a part of it is not there, or it is not finished."""
+        if not (self.path.exists() and self.mark.is_file()) or marks.missing(self.path):
             return None
         return self.mark.read_text(errors="replace")
 

@@ -76,6 +76,13 @@ def changed(path) -> Path | None:
     return None
 
 
+def missing(folder) -> Path | None:
+    """The first file that this program wrote below `folder`, a folder or a file of ours, and that is not there."""
+    folder = Path(folder)
+    names = _read(folder / LIST) if folder.is_dir() else {}
+    return next((folder / name for name in names if not (folder / name).exists()), None)
+
+
 def sign_folder(folder) -> None:
     """Write the list of all that `folder` holds; whoever made it has just finished."""
     lines = [_line(file, file.relative_to(folder)) for file in _below(folder)]

@@ -1,7 +1,5 @@
 """The frozen language model: a small multimodal Gemma 3 built here, or MedGemma, through one loader (Section 3.3.1)."""
 
-import hashlib
-import json
 import math
 from pathlib import Path
 
@@ -23,7 +21,7 @@ from transformers import (
 from transformers.utils import logging
 
 from namd.data.report import EMPTY_REPORT, report_texts
-from namd.ground import seeding
+from namd.ground import keys, seeding
 from namd.ground.errors import UserError
 from namd.ground.files import replacing
 from namd.models import hub
@@ -102,8 +100,8 @@ def build_llm(path, texts, p, device="cpu") -> None:
     with seeding.fresh_weights(p.seed, "llm"):
         model = Gemma3ForConditionalGeneration(small_config(p.llm_hidden, p.llm_layers, len(tokenizer)))
     if p.llm_steps:
-        settings = [p.llm_hidden, p.llm_layers, p.llm_steps, p.seed, *texts]
-        key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
+        settings = dict(llm_hidden=p.llm_hidden, llm_layers=p.llm_layers, llm_steps=p.llm_steps, seed=p.seed)
+        key = keys.key(settings, keys.code("namd.models.llm"), {}, list(texts))
         lm = model.model.language_model.to(device)
         pretrain(lm, tokenizer, texts, p, path.parent / "checkpoints" / "llm", key)
     logging.disable_progress_bar()

@@ -9,6 +9,7 @@ from torch import nn
 
 from namd.ground.errors import UserError
 from namd.ground.files import replacing
+from namd.ground.keys import Keyed
 from namd.ground.precision import adopt
 from namd.ground.seeding import fresh_weights, generator
 from namd.models import hub
@@ -44,21 +45,28 @@ def small_config(p) -> dict:
 
 
 @parallel.once
-def build_unet(path, p) -> Path:
+def build_unet(path, p, key: str = "") -> Path:
     """Write a randomly initialised U-Net to the directory `path`; load_unet reads it as it reads SD1.5.
 
     Args:
         path: directory to write.
         p: has seed and what `small_config` reads.
+        key: of `Run.part_key`; what is there under it stays. "" writes in any case.
 
     Returns:
         path.
     """
+    kept = Keyed(path, key)
+    if key and kept.current():
+        return kept.path
     with fresh_weights(p.seed, "unet"):
         unet = UNet2DConditionModel(**small_config(p))
+    kept.set_aside()
     with replacing(path) as aside:
         unet.save_pretrained(aside)
-    return Path(path)
+    if key:
+        kept.sign()
+    return kept.path
 
 
 def load_unet(path, precision: str = "float32") -> UNet2DConditionModel:

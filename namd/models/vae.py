@@ -12,6 +12,7 @@ from torch import nn
 from namd.data.images import AUGMENTATIONS
 from namd.ground.errors import UserError
 from namd.ground.files import replacing
+from namd.ground.keys import Keyed
 from namd.ground.precision import adopt
 from namd.ground.reading import reading
 from namd.ground.seeding import fresh_weights
@@ -108,20 +109,27 @@ def small_config(p) -> dict:
 
 
 @parallel.once
-def build_vae(path, p) -> Path:
+def build_vae(path, p, key: str = "") -> Path:
     """Write a VAE with seeded random weights; same format as a published one.
 
     Args:
         path: directory to write.
         p: has seed and what `small_config` reads.
+        key: of `Run.part_key`; what is there under it stays. "" writes in any case.
 
     Returns:
         path.
     """
+    kept = Keyed(path, key)
+    if key and kept.current():
+        return kept.path
     with fresh_weights(p.seed, "build_vae"):
         vae = AutoencoderKL(**small_config(p))
+    kept.set_aside()
     NoduleVAE(vae, _new_probe(p.image_size, p.seed)).save(path)
-    return Path(path)
+    if key:
+        kept.sign()
+    return kept.path
 
 
 def load_vae(path, image_size: int = 64, seed: int = 23, precision: str = "float32") -> NoduleVAE:

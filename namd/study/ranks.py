@@ -36,7 +36,7 @@ def launch(run) -> None:
 
     Source: ours: `accelerate launch` as a subprocess, because forks fail once the notebook has touched CUDA.
     """
-    if any(loop.finished(folder, run.key) for folder in (run.dir / "checkpoints").glob("*/")):
+    if any(loop.finished(folder, run.training_key()) for folder in (run.dir / "checkpoints").glob("*/")):
         return
     n = run.p.processes
     if run.device.type == "cuda" and n > torch.cuda.device_count():

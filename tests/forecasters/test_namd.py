@@ -1,13 +1,19 @@
 from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from small_llm import records
 from tiny_run import P, write_arm
+from watched import Watched, names_read
 
+from namd.data.cohort import Pairs
+from namd.forecasters import drawing
 from namd.forecasters.base import Forecaster
+from namd.forecasters.controls import MeanFollowUp
 from namd.forecasters.namd import NAMD
-from namd.ground import seeding
+from namd.ground import keys, order, seeding
 from namd.ground.errors import UserError
 
 
@@ -19,6 +25,17 @@ def arm(tmp_path_factory):
 @pytest.fixture(scope="module")
 def namd(arm):
     return NAMD(arm, P)
+
+
+def test_the_key_of_a_row_holds_every_parameter_that_draws_it(arm, baseline):
+    p = Watched(P)
+    NAMD(arm, p).sample(*baseline, [1])
+    mean = MeanFollowUp(p)
+    mean.fit(Pairs(pd.DataFrame(dict(t0_index=[0], t1_index=[0])), np.zeros((1, 128, 128), np.int16)))
+    declared = order.declared("05")
+    derived = set(keys.deciding(drawing.FORECASTERS, declared))
+    assert {"ddim_steps", "eval_batch", "llm_path", "window_low"} <= names_read(p) & set(declared) <= derived
+    assert not [name for name in derived if name.startswith("judge_")] and not derived & {"n_boot", "k_runs"}
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 import torch
 from small_systems import ALL, P, fitted, write_system_run
+from watched import Watched, names_read
 
 from namd.forecasters import registry
 from namd.forecasters.base import Forecaster
 from namd.forecasters.trained import Description
+from namd.ground import keys, order, sources
 from namd.ground.errors import UserError
 from namd.ground.paper import PAPER
 
@@ -23,7 +25,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=ALL)
 def made(request, run):
-    return fitted(request.param, *run)
+    return fitted(request.param, *run, p=Watched(P))
 
 
 def inputs(run, n=5):
@@ -152,6 +154,20 @@ def test_side_by_side_or_one_after_the_other_trains_the_same(run, tmp_path):
         registry.fit_all(tmp_path, P, {"sd15": "k"}, pairs, 2, log=lambda line, flush: lines.append(line))
     assert "trained in" in lines[0] and "already" in lines[1]
     assert (tmp_path / "systems" / "sd15" / "model.safetensors").read_bytes() == first.read_bytes()
+
+
+SIZES = {"augment", "image_size", "window_low", "window_high", "vae_channels", "vae_layers", "unet_layers",
+         "unet_heads", "n_timesteps", "beta_start", "beta_end", "beta_schedule", "prediction_type", "zero_terminal_snr",
+         "timestep_spacing", "flux_rank"}       # read by code that a system imports, in a copy of p or with weights
+
+
+def test_a_key_holds_every_parameter_that_a_system_reads_and_none_of_another_room(run, made):
+    made.sample(*inputs(run), [1])
+    read = names_read(made.p) & set(order.declared("08"))
+    assert {"system_rates", "system_steps", "grad_clip", "seed"} <= read
+    derived = set(keys.deciding([type(made).__module__], order.declared("08")))
+    assert read - derived <= sources.HOW
+    assert derived - read <= SIZES | sources.EVERYWHERE
 
 
 def test_a_key_names_the_module_and_what_it_reads(run):

@@ -13,10 +13,10 @@ from tiny_run import write_run
 from namd.data.cohort import Cohort
 from namd.data.nlst.fingerprint import unchanged
 from namd.data.phantom.oracle import read_truth
-from namd.forecasters import drawing
 from namd.forecasters.drawing import load_row
 from namd.ground import files, marks
 from namd.ground.errors import DamagedError
+from namd.ground.keys import Keyed
 from namd.ground.provenance import cohort_digest
 from namd.ground.reading import read_json, read_table
 from namd.models.judge import load_judge
@@ -127,7 +127,7 @@ def test_a_damaged_key_is_none(damage, tmp_path):
     for file in (key, delivery):
         file.write_text("a key of ours")
         damage(file)
-    assert drawing._key(tmp_path / "namd.npy") != "a key of ours" and not unchanged(tmp_path, tmp_path)
+    assert not Keyed(tmp_path / "namd.npy", "a key of ours").current() and not unchanged(tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize("value", ["", "null", "[]", "{}", '{"key": 1}', "NaN", '"text"', "{", "\ufeff{}", '{"a"',

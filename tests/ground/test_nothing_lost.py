@@ -13,6 +13,7 @@ from namd.evaluation.tables import probabilities
 from namd.forecasters import drawing
 from namd.ground import files, marks
 from namd.ground.errors import UserError
+from namd.ground.keys import Keyed
 from namd.study import notebook
 from namd.study.results import course
 from namd.study.runner import execute
@@ -232,8 +233,8 @@ def note_among_the_pieces_of_a_row(root):
     write(parts / "0000.npy")
     (parts / "notes.txt").write_text("a user's")
     with pytest.raises(UserError, match="notes.txt was not written by this program"):
-        drawing._kept([(slice(0, 1), parts / "0000.npy")], "a key")
-    drawing._drop(parts)
+        drawing._begin(Keyed(parts, "a key"))
+    files.discard(parts)
     return [parts / "notes.txt"]
 
 

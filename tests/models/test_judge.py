@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from watched import Watched, names_read
 
 from namd.data.cohort import SCHEMA, Pairs
+from namd.ground import keys, order
 from namd.ground.errors import UserError
 from namd.ground.precision import set_arithmetic
 from namd.models.judge import Attention, Judge, judge_loss, load_judge, train_judge, train_judges
@@ -142,6 +144,15 @@ def test_the_judge_learns_and_reads_in_strict_float32_whatever_was_set(tmp_path,
     finally:
         set_arithmetic("float32")
     assert 0 < taught < len(seen) and set(seen) == {(False, False)}
+
+
+def test_the_key_of_the_judge_holds_every_parameter_that_trains_it_and_no_other_rooms(tmp_path):
+    p = Watched(SimpleNamespace(**SMALL, threads=0, precision="float32", judge_seeds=1, eval_batch=7))
+    for train in (train_judge, train_judges):           # the second hands on a copy
+        train(discs(16, 0), discs(8, 1), p, tmp_path)
+    declared = order.declared("05")
+    derived = set(keys.deciding(["namd.models.judge"], declared))
+    assert names_read(p) & set(declared) == derived - {"device", "processes"}       # these two come beside p
 
 
 def test_training_reads_the_follow_up_and_repeats_bit_for_bit(tmp_path):
