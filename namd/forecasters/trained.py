@@ -130,8 +130,8 @@ class ComparedSystem(Forecaster):
         """
         if self.fitted:
             return
-        train = pairs.only("train")
-        val = pairs.only("val")
+        train = pairs.with_table(pairs.table[pairs.table.split == "train"])
+        val = pairs.with_table(pairs.table[pairs.table.split == "val"])
         began = time.time()
         tables = {"tuning": [], "budget": []}
         for stage in self.stages(train, val):
