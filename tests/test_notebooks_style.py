@@ -9,7 +9,7 @@ from statistics import median, quantiles
 import jupytext
 import pytest
 
-from namd.ground import keys, order
+from namd.ground import order, sources
 from namd.study import params
 
 SOURCES = sorted(order.NOTEBOOKS.glob("[0-9][0-9]_*.py"))
@@ -149,7 +149,7 @@ def test_the_parameters_cell_is_annotated_literals_with_a_comment_each(source):
 def test_every_declared_parameter_is_used(source):
     code = code_cells(source)
     rest = "\n".join(cell.source for cell in code[1:])
-    text = rest + "".join(t.decode() for t in keys.reached(rest).values())
+    text = rest + "".join(t.decode() for t in sources.reached(*sources.imported(rest)).values())
     used = {*re.findall(r"\w+", text), *STARTS}
     refuse([f"{name} is declared and never used" for name in order.declared(source.stem[:2]) if name not in used])
 
