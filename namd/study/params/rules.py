@@ -129,9 +129,9 @@ RULES = (
     _no_twice("compare_arms"),
     _no_twice("systems"),
     _no_twice("system_rates"),
-    Rule("arm compare_arms", lambda arm, arms: arm == "namd",
-         "arm is {arm}: a run's own is called namd, and each other one is a file, e.g. --params"
-         " params/ablations/no_align.yaml"),
+    Rule("arm compare_arms", lambda arm, arms: not _is_arm("", arm),
+         "arm is {arm}, the name of an ablation: a run's own arm has another name, such as namd, and an ablation is"
+         " asked for by its file, --params params/ablations/{arm}.yaml"),
     Rule("arm compare_arms", lambda arm, arms: arm in arms,
          "compare_arms {compare_arms} lacks the run's own arm {arm}, which the others are compared with: add it"),
     Rule("arm system_arm", _is_arm,

@@ -21,7 +21,9 @@ BROKEN = [
     (["data_test_share=0"], "outside 0.01"),
     (["compare_arms=[namd, no_pred, namd]"], "names one of them twice"),
     (["compare_arms=[no_pred]"], "lacks the run's own arm namd"),
-    (["arm=mine", "compare_arms=[mine]"], "a run's own is called namd"),
+    (["arm=no_align", "compare_arms=[no_align]"], "the name of an ablation"),
+    (["arm=no_align-seed24", "compare_arms=[no_align-seed24]"], "the name of an ablation"),
+    (["arm=mine"], "lacks the run's own arm mine"),
     (["system_arm=no_aling"], "there is no arm no_aling"),
     (["system_rates=[1.0e-3, 1.0e-3]"], "names one of them twice"),
     (["system_rates=[0.0]"], "outside 1e-08"),
@@ -71,6 +73,12 @@ def test_a_contradiction_is_refused_in_one_sentence_that_names_the_mend(pairs, w
     with pytest.raises(UserError, match=re.escape(words)) as caught:
         params.load([QUICK], pairs)
     assert "\n" not in str(caught.value)
+
+
+def test_the_runs_own_arm_may_have_another_name():
+    arms = ["mine", "mine-seed24", "no_align", "no_align-seed24"]
+    values = params.load([QUICK], ["arm=mine", f"compare_arms=[{', '.join(arms)}]"])
+    assert values["arm"] == "mine" and values["compare_arms"] == arms
 
 
 def test_every_rule_is_broken_by_some_example_above():
