@@ -46,6 +46,7 @@ def test_the_look_is_there_while_one_draws_and_gone_afterwards():
         fig = plots.image_grid([[None]])
         assert before == (dict(plt.rcParams), dict(plt.matplotlib.colors.colorConverter.colors))
         assert fig.get_dpi() == 100
+        assert plots.finish(plt.figure(), "a figure of one's own").texts[0].get_color() == ".15"
 
 
 def test_whatever_makes_a_figure_has_the_look():

@@ -25,6 +25,7 @@ def look():
         yield
 
 
+@look()
 def finish(fig, title="", synthetic=False):
     """Title and, for phantom data, the words `phantom data` in the lower right corner."""
     if title:
