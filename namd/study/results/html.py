@@ -9,7 +9,7 @@ from nbconvert import HTMLExporter
 from namd.study.results.mathml import mathml
 
 MATH = re.compile(r"<code>.*?</code>|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$<]+?)\$", re.DOTALL)
-EMPTY_HEADER = re.compile("<th([^>]*)>(?:&nbsp;)?</th>")     # pandas leaves them over the names of rows
+EMPTY_HEADER = re.compile("<th([^>]*)>(?:&nbsp;|\u00a0)?</th>")      # pandas leaves them over the names of rows
 TEMPLATE = """{%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js_requirejs -%}{%- endblock -%}
 {%- block html_head_js_mathjax -%}{%- endblock -%}

@@ -136,7 +136,8 @@ def test_no_remote_script():
 def test_a_figure_says_what_it_shows_and_a_table_has_no_empty_header():
     told = v4.new_output("display_data", data={"image/png": PIXEL}, metadata={"image/png": {"alt": 'a "b" < c'}})
     untold = v4.new_output("display_data", data={"image/png": PIXEL})
-    table = v4.new_output("display_data", data={"text/html": "<table><tr><th></th><th>x</th></tr></table>"})
+    rows = "<table><tr><th></th><th>x</th></tr><tr><th>&nbsp;</th></tr></table>"
+    table = v4.new_output("display_data", data={"text/html": rows})
     words = v4.new_markdown_cell("| | y |\n|---|---|\n| 1 | 2 |")
     soup = BeautifulSoup(page(v4.new_code_cell("1", outputs=[told, untold, table]), words), "html.parser")
     assert [image["alt"] for image in soup("img")] == ['a "b" < c', "figure drawn by the cell above"]
