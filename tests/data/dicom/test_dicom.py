@@ -85,8 +85,9 @@ def test_a_point_in_mm_finds_its_slice_and_pixel(tmp_path):
     series = read_series(small(tmp_path))
     i, pixel = find_position(series, (-40 + 3 * SPACING, -30 + 7 * SPACING, 3.0))
     assert i == 1 and np.allclose(pixel, (3, 7))
+    assert find_position(series, (0, 0, 6.2))[0] == 2                       # half a gap of 2.5 mm above the last one
     with refusal("E24"):
-        find_position(series, (0, 0, 9.0))
+        find_position(series, (0, 0, 6.3))
 
 
 def test_stored_direction_does_not_turn_the_crop(tmp_path):

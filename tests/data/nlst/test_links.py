@@ -81,7 +81,9 @@ def test_last_day_that_counts():
 
 
 def test_refused_cancer_row_never_makes_its_patient_benign():
-    links, refused = linked(change(tables(), "cancer", second, first_lc=7))
+    made = change(tables(), "cancer", second, first_lc=7)
+    made["centres"]["malignancy"] = ""                              # no list contradicts either
+    links, refused = linked(made)
     assert [row.code for row in refused] == ["E14"] and {link.pid for link in links}.isdisjoint({100002})
 
 
@@ -156,6 +158,7 @@ EMPTY_CELLS = {
     "list's mark": ("centres", "malignancy", second, []), "list's series": ("centres", "seriesinstanceuids", at(1),
                                                                            ["E06"]),
     "list's number": ("centres", "Abnormality UID", at(0), ["E06", "E11"]),
+    "list's number at T1": ("centres", "Abnormality UID", at(1), ["E11"]),
     "list's box": ("centres", "Bounding box width (pixels)", at(0), ["E06"]),
 }
 
