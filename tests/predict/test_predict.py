@@ -23,7 +23,6 @@ from namd.data.record import read_record
 from namd.data.refused import RefusedError
 from namd.evaluation.figures.prediction import follow_up_grid, spread_maps
 from namd.forecasters.drawing import run_seeds
-from namd.ground.errors import UserError
 from namd.models.judge import load_judge
 from namd.models.pipeline import NAMDPipeline
 
@@ -171,19 +170,6 @@ def test_a_wrong_argument_gets_one_sentence(asked, changes, words, tmp_path, cap
     assert main(asked(**changes)) == 1
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and re.search(words, said), said
-
-
-@pytest.mark.parametrize("text, words", [
-    ('{"age": 1', "is not JSON"), ("[1]", "no JSON object"), ('{"smoker": 1}', "smoker is no feature.*sct_pre_att"),
-    ('{"sct_pre_att": 5}', r"sct_pre_att is 5; allowed: 1 \(Soft Tissue\), 2 .*9 \(Unable to determine\)"),
-    ('{"gender": true}', r"gender is true; allowed: 1 \(Male\), 2 \(Female\)"),
-    ('{"age": "66"}', 'age is "66"; allowed: whole years'), ('{"age": NaN}', "NaN is no number"),
-    ('{"sct_long_dia": 201}', "sct_long_dia is 201; allowed: a number of mm"), ('{"diagemph": [1]}', r"\[1\]"),
-    ('{"sct_long_dia": 5, "sct_perp_dia": 9}', "sct_perp_dia 9 is larger")])
-def test_a_wrong_record_gets_one_sentence(tmp_path, text, words):
-    (tmp_path / "ehr.json").write_text(text)
-    with pytest.raises(UserError, match=words):
-        read_record(tmp_path / "ehr.json")
 
 
 @pytest.mark.parametrize("absent, number", [
