@@ -3,20 +3,23 @@
 import ast
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import torch
 
+from namd.data.cohort import SCHEMA, Pairs
 from namd.ground import order, seeding
 from namd.models import diffusion, losses
 
 
 def run_cells(number, *definitions, **names):
-    """Names that the cells of `definitions` leave behind, after every import of the notebook."""
+    """Names that the cells of `definitions`, functions or lines, leave behind after every import of the notebook."""
     cells = order.code_of(number)
     lines = [node for cell in cells for node in ast.parse(cell).body if isinstance(node, ast.Import | ast.ImportFrom)]
     exec(compile(ast.Module(lines, []), "imports", "exec"), names)
     for definition in definitions:
-        (cell,) = [cell for cell in cells if f"def {definition}(" in cell]
+        text = definition if "=" in definition else f"def {definition}("
+        (cell,) = [cell for cell in cells if text in cell]
         exec(compile(cell, f"notebook {number}", "exec"), names)
     return names
 
@@ -68,6 +71,37 @@ def test_equations_9_and_10_ask_for_the_noise_of_what_they_noised(kind):
     made = run_cells("04", "cond_loss", latents=latents, reports={"train": "abc"}, check=lambda *_: None, **given)
     by_hand = aim - (z2_t + 2 * z1 + told + ctx.mean((1, 2)).view(-1, 1, 1, 1))     # [z2_t, z1] along the channels
     torch.testing.assert_close(made["cond_loss"](z1, z2, eps, t, ctx), by_hand.square().mean())
+
+
+def test_the_vae_learns_from_both_visits_under_every_turn_with_the_attributes_and_labels_of_each():
+    n = 5
+    known = dict(label=[0, 1, 1, 0, 1], t0_index=range(n), t1_index=range(n, 2 * n))
+    for prefix, start in (("", 5.0), ("t1_", 11.0)):
+        known |= {f"{prefix}sct_{axis}_dia": [start + i for i in range(n)] for axis in ("long", "perp")}
+    crops = seeding.noise((2 * n, 128, 128), "crops").mul(100).short().numpy()
+    train = Pairs(pd.DataFrame(known, index=list("abcde"), columns=list(SCHEMA)), crops)
+    made = run_cells("02", "both_visits", "x_train = torch.stack(turned)", train=train, val=train, align_features="raw",
+                     augment="square", image_size=64, window_low=-1000, window_high=400)
+    plain = torch.cat(train.images(64, -1000, 400))
+    for k in range(8):
+        expected = torch.rot90(plain, k % 4, (-2, -1))
+        assert torch.equal(made["x_train"][k], expected.flip(-1) if k >= 4 else expected)
+    f, label, _ = made["both_visits"](train)
+    order = f.sum(1).argsort()
+    assert order.tolist() == list(range(2 * n)) and label.tolist() == 2 * known["label"]
+
+
+def test_a_vae_step_picks_one_turn_for_each_image_and_its_own_attributes_and_label():
+    item, turn, seen = torch.arange(30.0), torch.arange(8.0).view(8, 1, 1, 1, 1), []
+    made = run_cells("02", "step", x_train=(10 * item.view(1, 30, 1, 1, 1) + turn).expand(8, 30, 1, 2, 2),
+                     f_train=item.view(30, 1), label_train=item, z_first=torch.zeros(1, 4, 2, 2),
+                     run=SimpleNamespace(device="cpu"))
+    made["objective"] = lambda *given: seen.append(given)
+    idx = torch.arange(30).flip(0)
+    made["step"](idx, seeding.generator("step"), 7)
+    x, f, label, xi = seen[0]
+    assert torch.equal(x[:, 0, 0, 0] // 10, idx.float()) and len((x[:, 0, 0, 0] % 10).unique()) > 3
+    assert torch.equal(f[:, 0], idx.float()) and torch.equal(label, idx.float()) and 0.9 < xi.std() < 1.1
 
 
 def turned(visit):

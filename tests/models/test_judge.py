@@ -11,9 +11,11 @@ import torch
 from watched import Watched, names_read
 
 from namd.data.cohort import SCHEMA, Pairs
+from namd.data.report import nodule_features
 from namd.ground import keys, order
 from namd.ground.errors import UserError
 from namd.ground.precision import set_arithmetic
+from namd.models import judge as judging
 from namd.models.judge import Attention, Judge, judge_loss, load_judge, train_judge, train_judges
 
 
@@ -144,6 +146,24 @@ def test_the_judge_learns_and_reads_in_strict_float32_whatever_was_set(tmp_path,
     finally:
         set_arithmetic("float32")
     assert 0 < taught < len(seen) and set(seen) == {(False, False)}
+
+
+def test_a_step_sees_a_turn_of_each_follow_up_with_its_own_label_and_attributes(tmp_path, monkeypatch):
+    """Every nodule has a diameter of its own, which says whose attributes a row of a batch holds."""
+    train, seen = discs(16, 0), []
+    train.table["t1_sct_long_dia"] = np.linspace(4, 19, 16)
+    monkeypatch.setattr(judging, "judge_loss", lambda judge, *given: seen.append(given) or judge_loss(judge, *given))
+    p = SimpleNamespace(**SMALL | dict(judge_steps=4))
+    train_judge(train, discs(8, 1), p, tmp_path)
+    f_all = torch.from_numpy(nodule_features(train.attributes(2), "standardised")[0])
+    x2, turns = train.images(64, -1000, 400)[1], set()
+    for x, label, f in zip(*map(torch.cat, zip(*(given[:3] for given in seen), strict=True)), strict=True):
+        (i,) = (f_all == f).all(1).nonzero()[0].tolist()
+        square = [torch.rot90(x2[i], k, (-2, -1)) for k in range(4)]
+        square += [turned.flip(-1) for turned in square]
+        turns |= {k for k, turned in enumerate(square) if torch.equal(turned, x)}
+        assert any(torch.equal(turned, x) for turned in square) and label == train.label[i]
+    assert len(turns) > 5
 
 
 def test_the_key_of_the_judge_holds_every_parameter_that_trains_it_and_no_other_rooms(tmp_path):
