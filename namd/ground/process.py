@@ -4,7 +4,6 @@ import atexit
 import gc
 import os
 import random
-import warnings
 
 import numpy as np
 import torch
@@ -39,7 +38,6 @@ def settle(seed, threads, name):
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False     # finds bugs, costs a few percent
     torch.backends.cudnn.benchmark = False
-    warnings.filterwarnings("ignore", "A worker stopped while some jobs")   # joblib renews one whose memory grew
     atexit.register(gc.freeze)      # else the interpreter searches all of torch for garbage before it ends: 2 to 3 s
     word = derive_seed(seed, name)
     random.seed(word)

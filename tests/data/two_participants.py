@@ -1,6 +1,5 @@
 """What the readers say of the series of two participants, 100001 and 100002, below one folder."""
 
-from joblib import Parallel
 from small_delivery import CENTRE, SPACING
 
 from namd.data.dicom.nodule import read_nodule_at
@@ -14,7 +13,7 @@ POINT = (-40 + CENTRE[0] * SPACING, -30 + CENTRE[1] * SPACING, 0.0)
 
 def read(root):
     """What `read_pairs` says of both participants: None for a pair, else the refusal."""
-    index = index_series(root, Parallel(n_jobs=1), 1)
+    index = index_series(root, 1)
 
     def scan(pid, year):
         uid = f"1.2.{pid}.{year}"

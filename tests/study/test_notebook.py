@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-import warnings
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -52,16 +51,6 @@ def test_starting_twice_draws_the_same_numbers(home):
         draws.append((torch.rand(3).tolist(), np.random.rand(3).tolist()))
     assert draws[0] == draws[1]
     assert torch.are_deterministic_algorithms_enabled() and torch.get_num_threads() == 1
-
-
-def test_that_a_worker_was_renewed_is_no_warning(home):
-    with warnings.catch_warnings(record=True) as seen:
-        warnings.simplefilter("always")
-        study.start("01_data", scope())
-        for text in ("A worker stopped while some jobs were given to the executor.", "Another warning."):
-            warnings.warn(text, stacklevel=1)
-    shown = [str(warning.message) for warning in seen]
-    assert "Another warning." in shown and not any(text.startswith("A worker") for text in shown)
 
 
 def test_the_precision_is_set_and_stamped_and_the_next_run_has_its_own(home, capsys):

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
 
 from namd.data.dicom.header import Header, is_dicom
 from namd.data.folders import folders, regular_files
 from namd.data.refused import RefusedError
+from namd.ground.workers import in_order
 
 MIN_AXIAL_COSINE = 0.999
 SPACING_MM = (0.01, 10)                 # what a CT scanner can mean, here and below
@@ -99,13 +99,14 @@ def read_series(folder) -> Series:
                   thickness=first.number("SliceThickness", 0, MAX_THICKNESS_MM), slices=slices)
 
 
-def index_series(root, parallel: Parallel, n_batches: int) -> dict[str, list[str]]:
+def index_series(root, workers: int) -> dict[str, list[str]]:
     """SeriesInstanceUID -> folders below `root` (more than one folder is refused later); nameless ones are left out."""
     found = find_series(root)
-    size = max(1, -(-len(found) // n_batches))
+    size = max(1, -(-len(found) // (4 * workers)))
     batches = [found[i:i + size] for i in range(0, len(found), size)]
+    read = in_order(_uids, [(batch,) for batch in batches], workers)
     index: dict[str, list[str]] = {}
-    for batch, uids in zip(batches, parallel(delayed(_uids)(batch) for batch in batches), strict=True):
+    for batch, uids in zip(batches, read, strict=True):
         for folder, uid in zip(batch, uids, strict=True):
             index.setdefault(uid, []).append(folder)
     index.pop("", None)

@@ -7,7 +7,6 @@ from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
-from joblib import Parallel, delayed
 
 from namd.data.cohort import SCHEMA, SCHEMA_VERSION
 from namd.data.dicom.series import index_series
@@ -25,6 +24,7 @@ from namd.ground.errors import UserError
 from namd.ground.files import replacing
 from namd.ground.marks import sha256
 from namd.ground.reading import read_json
+from namd.ground.workers import in_order
 
 PARAMETERS = ("data_label_days", "data_val_share", "data_test_share", "data_split_seed")
 
@@ -104,12 +104,12 @@ def _stopwatch(progress):
 def _read(delivery, linked, p, path, say):
     """Stream (link, what its scans gave, row of its first crop or None) in order, writing crops as they come."""
     workers = n_workers(p.data_workers, len(linked))
-    with Parallel(n_jobs=workers, return_as="generator") as parallel, CropFile(path) as crops:
-        index = index_series(delivery, parallel, 4 * workers)
+    with CropFile(path) as crops:
+        index = index_series(delivery, workers)
         say(f"images: {len(index)} series found, read by {workers} process(es)")
         size = min(32, max(1, len(linked) // (4 * workers)))
         batches = [linked[i:i + size] for i in range(0, len(linked), size)]
-        done = parallel(delayed(read_pairs)(_scans(batch, index)) for batch in batches)
+        done = in_order(read_pairs, ((_scans(batch, index),) for batch in batches), workers)
         n_read = 0
         for batch, pairs in zip(batches, done, strict=True):
             for link, read in zip(batch, pairs, strict=True):

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
-from joblib import Parallel, delayed
 
 from namd.data.phantom import registry
 from namd.data.phantom.anatomy import draw_anatomy
@@ -18,6 +17,7 @@ from namd.data.phantom.visit import TrueNodule
 from namd.ground.errors import UserError
 from namd.ground.files import replacing
 from namd.ground.seeding import numpy_rng
+from namd.ground.workers import in_order
 
 SHARE_UNUSABLE = .03
 WRONG_PATIENT = "299999"            # in the files of the flaw of this name
@@ -94,10 +94,10 @@ def _scan_all(cohort, seed: int, root: Path, workers: int, progress) -> dict:
     rows = cohort.reset_index().to_dict("records")
     size = max(1, min(50, len(rows) // (4 * workers) + 1))
     batches = [rows[i:i + size] for i in range(0, len(rows), size)]
-    jobs = (delayed(_scan_batch)(batch, seed, root) for batch in batches)
+    jobs = [(batch, seed, root) for batch in batches]
     scans = {}
     quarters_said = 0
-    for done in Parallel(n_jobs=workers, return_as="generator")(jobs):
+    for done in in_order(_scan_batch, jobs, workers):
         scans |= done
         quarters = 4 * len(scans) // len(rows)
         if quarters > quarters_said:

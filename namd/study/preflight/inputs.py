@@ -3,7 +3,6 @@
 import shutil
 from collections import Counter
 
-import joblib
 import torch
 
 from namd.data.dicom.series import find_series, index_series
@@ -119,8 +118,7 @@ def _images(folder, p, complete) -> list[Missing]:
 
     wanted = {link.start.uid for link in linked} | {link.end.uid for link in linked}
     workers = n_workers(p.data_workers, len(linked))
-    with joblib.Parallel(n_jobs=workers) as parallel:
-        index = index_series(folder, parallel, 4 * workers)
+    index = index_series(folder, workers)
     absent = wanted - set(index)
     twice = {uid for uid in wanted if len(index.get(uid, [])) > 1}
 
