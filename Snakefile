@@ -1,15 +1,12 @@
-# The order of the notebooks; nothing but order. Each rule ends in a file whose name holds the key of its
-# parameters, notebook, modules and forerunners, so only what changed runs again.
+# The order of the notebooks; nothing but order. A rule runs one notebook of one arm and leaves its mark, done/NN.json.
+# Whether a mark still holds is said by content, not by time (namd/study/runner/done.py): one that does not stands aside
+# before Snakemake looks, and a job that turns out current says so and ends. The rules without a command name what the
+# notebooks make, so that --summary and --report show it and a lost one is made again.
 #
 #   snakemake --cores 2 --config params=params/quick.yaml      (make study does this)
-#
-# Arms that are trained and up to date stay rows of Table 1, whether or not the files name them.
 
 import logging
-import os
-import shlex
 import sys
-from pathlib import Path
 
 from snakemake.logging import logger
 
@@ -17,63 +14,187 @@ sys.path.insert(0, workflow.basedir)
 
 from namd.ground.console import settle
 from namd.ground.errors import UserError
-from namd.ground.marks import begin
-from namd.ground.paths import outputs_root, short
-from namd.study.runner.done import DoneFiles, with_trained
-from namd.ground.order import LATER
-from namd.study.runner.plan import Plan
-from namd.ground.surroundings import of_a_job
+from namd.ground.paths import short
+from namd.study.runner.steps import Steps
 
 settle()
 try:
-    os.environ |= of_a_job(os.environ)
-    FILES = [str(Path(f).resolve()) for f in config.get("params", "params/quick.yaml").split(",")]
-    PLAN = Plan(FILES, [f"run_name={config['run_name']}"] if "run_name" in config else [])
-    ROOT = begin(outputs_root().resolve() / PLAN.values["run_name"])
-    PLAN = with_trained(PLAN, ROOT)
-    DONE = {job: str(PLAN.done_file(job)) for job in PLAN.jobs()}
-    SERIES = [file for job, file in DONE.items() if job.number not in LATER]
-    finished, total = DoneFiles(PLAN, ROOT).finished()
-    DoneFiles(PLAN, ROOT).set_aside()
+    STEPS = Steps(config, plans=workflow.is_main_process)
+    if workflow.is_main_process:
+        print(STEPS.begin(), flush=True)
 except UserError as error:
     sys.exit(str(error))
 
-WORDS = logging.FileHandler(ROOT / "snakemake.log", mode="w", delay=True)
+WORDS = logging.FileHandler(STEPS.root / "snakemake.log", mode="w" if workflow.is_main_process else "a", delay=True)
 WORDS.setLevel(logging.WARNING)
 logger.addHandler(WORDS)
-print(f"run {ROOT.name}: {finished} of {total} notebooks are up to date", flush=True)
 
 
-def command(verb, files):
-    words = [sys.executable, "-m", "namd", *verb]
-    words += [word for file in files for word in ("--params", str(file))]
-    return shlex.join(words + [word for pair in PLAN.pairs for word in ("-p", pair)])
+workdir: str(STEPS.root)
 
 
-workdir: str(ROOT)
+envvars:
+    "NAMD_OUTPUTS",
+    "PYTHONPATH",
 
 
 onerror:
-    print(f"Stopped; the same command goes on from there. More in {short(ROOT / 'snakemake.log')}", file=sys.stderr)
+    print(f"Stopped; the same command goes on from there. More in {short(STEPS.root / 'snakemake.log')}",
+          file=sys.stderr)
 
 
 rule all:
-    input: "index.html", SERIES
+    input: "index.html", STEPS.series()
 
 
 rule page:
-    input: SERIES
+    input: STEPS.series()
     output: update("index.html")        # else Snakemake removes it first, whoever wrote it
-    params: command=command(["page"], FILES)
-    shell: "{params.command}"
+    params: command=STEPS.command(["page"], STEPS.files)
+    resources: mem_mb=4000, runtime=30
+    log: "logs/page.log"
+    benchmark: "benchmarks/page.tsv"
+    conda: "environment.yml"
+    shell: "{params.command} > >(tee {log}) 2> >(tee -a {log} >&2)"
 
 
-for job in DONE:
-    rule:
-        name: f"run_{job.number}_{job.arm.replace('-', '__')}" if job.arm else f"run_{job.number}"
-        input: [ancient(DONE[parent]) for parent in PLAN.waits_for(job)]
-        output: DONE[job]
-        priority: PLAN.urgency(job)
-        threads: 2 if job.number in ("01", "05", "08") else 1     # these spread over worker processes
-        params: command=command(["run", job.number, "--done", DONE[job]], PLAN.files_of(job))
-        shell: "{params.command}"
+rule run_01:
+    input: []
+    output: mark="done/01.json"
+    params: key=STEPS.key("01"), command=STEPS.call("01")
+    priority: STEPS.urgency("01")
+    threads: 2
+    resources: mem_mb=8000, runtime=12 * 60, gpu=STEPS.gpu("01")
+    log: "logs/01.log"
+    benchmark: "benchmarks/01.tsv"
+    conda: "environment.yml"
+    shell: "{params.command} > >(tee {log}) 2> >(tee -a {log} >&2)"
+
+
+rule cohort:
+    input: ancient("done/01.json")
+    output: manifest="cohort/manifest.json", pairs="cohort/pairs.parquet"
+
+
+use rule run_01 as run_02 with:
+    input:
+        marks=ancient(STEPS.follows("02")),
+        cohort=ancient("cohort/manifest.json"),
+    output: mark="arms/{arm}/done/02.json"
+    params: key=STEPS.key("02"), command=STEPS.call("02")
+    priority: STEPS.urgency("02")
+    threads: 1
+    resources: mem_mb=32000, runtime=5 * 24 * 60, gpu=STEPS.gpu("02")
+    log: "logs/02.{arm}.log"
+    benchmark: "benchmarks/02.{arm}.tsv"
+
+
+rule vae:
+    input: ancient("arms/{arm}/done/02.json")
+    output: config="arms/{arm}/vae/config.json", latents="arms/{arm}/latents/train.safetensors"
+
+
+use rule run_02 as run_03 with:
+    input:
+        marks=ancient(STEPS.follows("03")),
+        cohort=ancient("cohort/manifest.json"),
+        vae=ancient("arms/{arm}/vae/config.json"),
+    output: mark="arms/{arm}/done/03.json"
+    params: key=STEPS.key("03"), command=STEPS.call("03")
+    priority: STEPS.urgency("03")
+    log: "logs/03.{arm}.log"
+    benchmark: "benchmarks/03.{arm}.tsv"
+
+
+rule prior:
+    input: ancient("arms/{arm}/done/03.json")
+    output: config="arms/{arm}/unet_uncond/config.json"
+
+
+use rule run_02 as run_04 with:
+    input:
+        marks=ancient(STEPS.follows("04")),
+        cohort=ancient("cohort/manifest.json"),
+        vae=ancient("arms/{arm}/vae/config.json"),
+        prior=ancient("arms/{arm}/unet_uncond/config.json"),
+    output: mark="arms/{arm}/done/04.json"
+    params: key=STEPS.key("04"), command=STEPS.call("04")
+    priority: STEPS.urgency("04")
+    log: "logs/04.{arm}.log"
+    benchmark: "benchmarks/04.{arm}.tsv"
+
+
+rule namd:
+    input: ancient("arms/{arm}/done/04.json")
+    output: index="arms/{arm}/namd/model_index.json"
+
+
+use rule run_01 as run_05 with:
+    input:
+        marks=ancient(STEPS.follows("05")),
+        cohort=ancient("cohort/manifest.json"),
+        arms=ancient(STEPS.of_arms("namd/model_index.json")),
+    output: mark="done/05.json"
+    params: key=STEPS.key("05"), command=STEPS.call("05")
+    priority: STEPS.urgency("05")
+    threads: 2
+    resources: mem_mb=32000, runtime=24 * 60, gpu=STEPS.gpu("05")
+    log: "logs/05.log"
+    benchmark: "benchmarks/05.tsv"
+
+
+rule evaluation:
+    input: ancient("done/05.json")
+    output: table="metrics/table1.csv", probabilities="metrics/probabilities.parquet"
+
+
+use rule run_05 as run_06 with:
+    input:
+        marks=ancient(STEPS.follows("06")),
+        probabilities=ancient("metrics/probabilities.parquet"),
+    output: mark="done/06.json"
+    params: key=STEPS.key("06"), command=STEPS.call("06")
+    priority: STEPS.urgency("06")
+    threads: 1
+    resources: mem_mb=16000, runtime=12 * 60, gpu=STEPS.gpu("06")
+    log: "logs/06.log"
+    benchmark: "benchmarks/06.tsv"
+
+
+rule variance:
+    input: ancient("done/06.json")
+    output: claims="metrics/claims_variance.csv"
+
+
+use rule run_06 as run_07 with:
+    input:
+        marks=ancient(STEPS.follows("07")),
+        table=ancient("metrics/table1.csv"),
+    output: mark="done/07.json"
+    params: key=STEPS.key("07"), command=STEPS.call("07")
+    priority: STEPS.urgency("07")
+    log: "logs/07.log"
+    benchmark: "benchmarks/07.tsv"
+
+
+rule ablations:
+    input: ancient("done/07.json")
+    output: effects="metrics/effects.csv"
+
+
+use rule run_05 as run_08 with:
+    input:
+        marks=ancient(STEPS.follows("08")),
+        table=ancient("metrics/table1.csv"),
+    output: mark="done/08.json"
+    params: key=STEPS.key("08"), command=STEPS.call("08")
+    priority: STEPS.urgency("08")
+    threads: 2
+    resources: mem_mb=32000, runtime=2 * 24 * 60, gpu=STEPS.gpu("08")
+    log: "logs/08.log"
+    benchmark: "benchmarks/08.tsv"
+
+
+rule comparators:
+    input: ancient("done/08.json")
+    output: table="metrics/comparators.csv"

@@ -1,4 +1,4 @@
-"""python -m namd run 04 --params params/quick.yaml | page | dial | cohorts | check | predict | course | benchmark"""
+"""python -m namd run 04 --params params/quick.yaml; why, page, dial, cohorts, check, predict, course, benchmark"""
 
 import argparse
 import math
@@ -23,7 +23,11 @@ def _arguments(argv):
     run = commands.add_parser("run", help="execute one notebook of the series")
     run.set_defaults(go=_run)
     run.add_argument("notebook", help="its number, e.g. 04")
-    run.add_argument("--done", metavar="FILE", help="the done file Snakemake waits for")
+    run.add_argument("--key", help="what decides it, as Snakemake planned it; a current notebook is then left alone")
+
+    why = commands.add_parser("why", help="say whether a notebook is current, and what differs when it is not")
+    why.set_defaults(go=_why)
+    why.add_argument("notebook", help="its number, e.g. 04")
 
     check = commands.add_parser("check", help="say what a run would be and what it still needs; exit 2 if anything")
     check.set_defaults(go=_check)
@@ -38,7 +42,7 @@ def _arguments(argv):
     cohorts = commands.add_parser("cohorts", help="table and figure of the run on other patients (make cohorts)")
     cohorts.set_defaults(go=_cohorts)
 
-    for command in (run, check, page, dial, cohorts):
+    for command in (run, why, check, page, dial, cohorts):
         command.add_argument("--params", action="append", default=[], metavar="FILE",
                              help="parameter file laid over params/paper.yaml; repeatable")
         command.add_argument("-p", action="append", default=[], dest="pairs", metavar="KEY=VALUE",
@@ -103,12 +107,15 @@ def _plan(asked):
 
 
 def _run(asked):
-    from namd.ground.order import PER_ARM
     from namd.study.runner.execute import run_job
-    from namd.study.runner.plan import Job
     plan = _plan(asked)
-    arm = plan.values["arm"] if asked.notebook in PER_ARM else None
-    run_job(plan, Job(asked.notebook, arm), asked.done)
+    run_job(plan, plan.asked(asked.notebook), asked.key)
+
+
+def _why(asked):
+    from namd.study.runner.why import explain
+    plan = _plan(asked)
+    print("\n".join(explain(plan, plan.asked(asked.notebook))))
 
 
 def _check(asked):

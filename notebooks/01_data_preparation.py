@@ -89,9 +89,9 @@ from namd.data.nlst.tables import read_delivery, read_files
 from namd.data.phantom.delivery import write_delivery
 from namd.data.refused import REASONS
 from namd.evaluation.figures import plots
+from namd.ground.keys import Keyed
 from namd.ground.paper import PAPER
 from namd.ground.paths import REPO
-from namd.ground.provenance import cohort_digest
 from namd.models.llm import build_llm, pretraining_texts
 from namd.study.notebook import check, show, start
 
@@ -106,31 +106,20 @@ run = start("01_data_preparation", globals())
 #
 # Three things are slow to make: the delivery, the cohort and the language model. Each is kept
 # with the key of the work that made it (parameters, code, what it read), and made again when the key
-# changes. A series that was added to the delivery, or replaced, makes a new cohort.
+# changes; the old one waits in `.previous/`, for an edit may be taken back. A series that was added
+# to the delivery, or replaced, makes a new cohort.
 # The cohort is built here, before we look at anything: the sections below take its making apart on
 # nodules that could be read, and a file that cannot be read costs its nodule, not the notebook.
-
-
-# %%
-def made(name, read=""):
-    mark = run.root / f"{name}.key"
-    if (run.root / name).exists() and mark.exists() and mark.read_text() == run.key + read:
-        return True
-    mark.unlink(missing_ok=True)  # from here on, what lies there is of nobody
-    return False
-
-
-def sign(name, read=""):
-    (run.root / f"{name}.key").write_text(run.key + read)
-
 
 # %%
 # papermill_description=write the phantom delivery
 delivery = run.root / "delivery" if data_source == "phantom" else REPO / data_delivery
-if data_source == "phantom" and not made("delivery"):
-    write_delivery(delivery, phantom_subjects, phantom_seed, phantom_eps, phantom_gmax, phantom_null,
-                   workers=data_workers)
-    sign("delivery")
+law = (phantom_subjects, phantom_seed, phantom_eps, phantom_gmax, phantom_null)
+written = Keyed(delivery, run.part_key(["namd.data.phantom.delivery"], [], *law))
+if data_source == "phantom" and not written.current():
+    written.set_aside()
+    write_delivery(delivery, *law, workers=data_workers)
+    written.sign()
 
 # %% [markdown]
 # File names of NLST tables differ between releases: `participant_d040722.csv`,
@@ -145,9 +134,12 @@ pd.DataFrame([dict(file=file.name, rows=None if file.refusal else len(file.text)
 
 # %%
 # papermill_description=read every series
-if not (made("cohort") and is_current(run.root / "cohort", delivery, run.p)):
-    build_cohort(delivery, run.root / "cohort", run.p)
-    sign("cohort")
+built = Keyed(run.root / "cohort", run.part_key(["namd.data.nlst.build"], []))
+if not (built.current() and is_current(built.path, delivery, run.p)):
+    built.set_aside()
+    build_cohort(delivery, built.path, run.p)
+    built.sign()
+run.made("cohort")
 cohort = Cohort.open(run.root / "cohort")
 counts = cohort.manifest["counts"]
 
@@ -452,9 +444,13 @@ distance.round(2)
 
 # %%
 # papermill_description=prepare the language model
-if not llm_path and not made("llm", cohort_digest(run.root)):
-    build_llm(run.root / "llm", pretraining_texts(train.ehr), run.p, run.device)
-    sign("llm", cohort_digest(run.root))
+small = Keyed(run.root / "llm", run.part_key(["namd.models.llm"], ["cohort"]))
+if not llm_path and not small.current():
+    small.set_aside()
+    build_llm(small.path, pretraining_texts(train.ehr), run.p, run.device)
+    small.sign()
+if not llm_path:
+    run.made("llm")
 
 # %% [markdown]
 # ## Paper and this run

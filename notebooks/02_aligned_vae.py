@@ -517,6 +517,7 @@ check("the VAE on disk encodes as the one in memory", torch.equal(back.encode(x_
 # %%
 for name, pairs in (("train", train), ("val", val)):
     vaes.cache_latents(vae, pairs, run.p, run.dir / "latents" / f"{name}.safetensors")
+run.made("vae", "latents")
 stored = vaes.load_latents(run.dir / "latents/val.safetensors")
 {name: tuple(v.shape) for name, v in stored.items()}
 

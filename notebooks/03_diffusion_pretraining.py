@@ -524,6 +524,7 @@ if p.uncond_steps >= 200:
     check("two of them lie about as far apart as two real ones", 0.7 < apart < 1.3, round(apart, 3))
 with replacing(run.dir / "unet_uncond") as aside:
     net.save_pretrained(aside)
+run.made("unet_uncond", "unet_start")
 
 # %% [markdown]
 # A ratio a little below 1 is usual: the network averages what it cannot tell apart. Fréchet

@@ -417,6 +417,7 @@ vae = load_vae(run.need(run.dir / "vae", made_by="02")).vae
 pipeline = NAMDPipeline(vae, net, scheduler, prompts, llm_path, p.llm_dtype, p.ddim_steps, p.text_report)
 with replacing(run.dir / "namd") as folder:
     pipeline.save_pretrained(folder)
+run.made("namd")
 sorted(path.name for path in (run.dir / "namd").iterdir())
 
 # %% [markdown]

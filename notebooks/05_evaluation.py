@@ -305,6 +305,7 @@ drawn_by |= dict.fromkeys(["permuted records", "permuted patients"], arm)
 keys = {row: drawing.row_key(run, drawn_by[row], row, seeds[row]) for row in makers}
 drawing.draw_rows(makers, x1, test.ehr, seeds, run.root / "samples", eval_batch, threads, eval_workers,
                run.p.precision, keys)
+run.made("judge", *(drawing.row_file("samples", row) for row in makers))
 {row: tuple(drawing.load_row(run.root / "samples", row).shape[:2]) for row in makers}
 
 # %% [markdown]
@@ -465,6 +466,7 @@ shown = [row for row in prob if "-seed" not in row]        # other training seed
 # %%
 run.table(table.round(6), "table1")
 probabilities.save_probabilities(run.root / "metrics" / "probabilities.parquet", prob, pair_id, patient)
+run.made("metrics/probabilities.parquet")
 paper_table(table.loc[shown], compare_arms)
 
 # %% [markdown]

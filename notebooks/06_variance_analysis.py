@@ -367,6 +367,7 @@ seeds = drawing.run_seeds(1) + drawing.run_seeds(max(var_runs, k_runs))[k_runs:]
 keys = {f"figure 5 {row}": drawing.row_key(run, row, seeds, chosen.tolist()) for row in trained}
 drawing.draw_rows(makers, x1[chosen], test.ehr.iloc[chosen], dict.fromkeys(makers, seeds),
                run.root / "samples", eval_batch, threads, precision=precision, keys=keys)
+run.made(*(drawing.row_file("samples", row) for row in makers))
 
 # %%
 drawn = [drawing.load_row(run.root / "samples", name) for name in makers]    # R of (1 + new runs, n_shown, 1, 64, 64)
@@ -511,6 +512,8 @@ print("AUROC gained: {:+.3f} [{:+.3f}, {:+.3f}]".format(*gain), quarter[["error"
 show(uncertainty_claims.measure)
 
 # %%
+for row in trained:
+    run.need(drawing.row_file("samples", row), made_by="05")
 found = [uncertainty_claims.measure(p, label, *maps(drawing.load_row(run.root / "samples", row)), distance, counts)
          for row, p in zip(trained, prob_all, strict=True)]
 settled_all = np.array([uncertainty_claims.settled_at(p, k_at) for p in shown_all])     # (R, n_shown)

@@ -491,6 +491,7 @@ run.figure(drawn(other_view), "fig2_other_view")
 # %%
 effect, low, high = effects.set_index(["row", "quantity"]).loc[("real baseline", "AUROC"), ["value", "low", "high"]]
 by_hand = "holds" if low > 0 else "fails" if high < 0 else "undecided"
+run.reading_tables("05")
 claims = ledger(run.root, reference, parts, notebooks=("05", "07"))
 row = claims.set_index("id").loc["gain"]
 check("effect by hand and in the ledger agree", np.isclose(row["effect"], effect), round(effect, 4))

@@ -337,10 +337,12 @@ label, pair_id, patient = test.label, list(test.table.index), test.patient
 seeds = {row: drawing.run_seeds(p.k_runs if make().stochastic else 1) for row, make in makers.items()}
 drawing.draw_rows(makers, x1, test.ehr, seeds, run.root / "samples", eval_batch, threads, eval_workers, precision,
                compared.row_keys(keys, seeds, eval_batch))
+run.made(*(f"systems/{name}" for name in keys), *(drawing.row_file("samples", row) for row in makers))
 
 # %%
 rng = np.random.default_rng(seed)
 six = np.concatenate([rng.permutation(np.flatnonzero(label == v))[:3] for v in (1, 0)])
+run.need(drawing.row_file("samples", arm), made_by="05")
 drawn = {row: drawing.load_row(run.root / "samples", row)[0] for row in [arm, *makers]}
 grid = [[x1[i, 0], x2[i, 0], *(images[i, 0] for images in drawn.values())] for i in six]
 names = [f"{'malignant' if label[i] else 'benign'}\n{pair_id[i]}" for i in six]
@@ -377,6 +379,7 @@ new = beside_paper.beside_the_paper(new, run.synthetic, lpips_weights, paper_nam
 run.table(new.assign(**beside), "comparators")
 by_row = {row: prob[row] for row in makers}
 probabilities.save_probabilities(run.root / "metrics" / "comparator_probabilities.parquet", by_row, pair_id, patient)
+run.made("metrics/comparator_probabilities.parquet")
 
 # %%
 whole = pd.concat([old.drop(columns="run_name"), new]).fillna({"paper_row": "", "comparable": ""})
@@ -427,6 +430,7 @@ record[["row", "beside", "value", "low", "high"]].round(3)
 # %%
 theirs = [row for row, paper in paper_names.items() if paper]
 run.table(comparators.against_best(label, prob, theirs, counts, arm).assign(**beside), "best_system")
+run.reading_tables("05")
 claims = ledger(run.root, arm, notebooks=("05", "08")).set_index("id")
 shown = ["claim", "effect", "low", "high", "verdict", "why"]
 ids = ["best", "lpips_best", "fid_best", "sd15_report", "sd15_record", "imageflownet_record", "imageflownet_gain"]

@@ -12,9 +12,8 @@ import os
 from pathlib import Path
 
 from namd.ground import files, marks, provenance
-from namd.ground.order import code_of
 from namd.ground.slices import sliced as sliced
-from namd.ground.sources import HOW, imported, plain
+from namd.ground.sources import HOW as HOW
 from namd.ground.sources import code as code
 from namd.ground.sources import deciding as deciding
 
@@ -36,24 +35,6 @@ def key(values, code, reads, *given):
 def sha(*parts):
     """sha256 of anything JSON can write."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def work_key(number, values, upstream):
-    """Names a result: parameters, local weights, code, module sources, versions and the keys of what came before.
-
-    Args:
-        values: {parameter: value}, only those the notebook declares; those of HOW do not count.
-        upstream: {job label: work key}.
-
-    Source: ours, because a checkpoint or a finished notebook may only be reused when all of it is the same.
-    """
-    text = plain("\n".join(code_of(number)))
-    return key(values, code(*imported(text)), upstream, code_of(number))
-
-
-def with_data(key, data):
-    """The key of notebook 01 together with the digest of the cohort that it built: upstream of all others."""
-    return sha(key, data) if data else key
 
 
 class Keyed:

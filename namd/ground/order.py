@@ -11,7 +11,7 @@ from namd.ground.paths import NOTEBOOKS
 AFTER = {"01": (), "02": ("01",), "03": ("02",), "04": ("03",), "05": ("04",), "06": ("05",), "07": ("05",),
          "08": ("05",)}
 LATER = ("08",)     # has a command of its own and is no part of `make study`
-PER_ARM, MAIN = ("02", "03", "04"), "namd"
+PER_ARM = ("02", "03", "04")
 # what the training of a notebook may read, below the run or below {arm}
 TRAINS_ON = {"02": ("cohort",), "03": ("cohort", "llm", "{arm}/latents", "{arm}/vae"),
              "04": ("cohort", "llm", "{arm}/latents", "{arm}/unet_uncond")}
@@ -49,11 +49,18 @@ def declared(number):
     raise UserError(f"{notebook(number).name} has no cell tagged `parameters`.")
 
 
-def code_of(number):
-    """Code cells up to the exercises: what decides the result."""
+def code_cells(number):
+    """Code cells up to the exercises, which decide the result, as (tags, source without IPython's own lines)."""
     kept = []
-    for kind, _, source in cells(number):
+    for kind, tags, source in cells(number):
         if kind == "markdown" and re.search("^## Exercises", source, re.M):
             break
-        kept += [source] if kind == "code" else []
+        if kind == "code":
+            kept.append((tags, re.sub("^[%!].*$", "", source, flags=re.M)))
     return kept
+
+
+def first_line(source):
+    """The first line of a cell that is code, or its first line."""
+    lines = [line.strip() for line in source.splitlines() if line.strip()] or [""]
+    return next((line for line in lines if not line.startswith("#")), lines[0])[:60]

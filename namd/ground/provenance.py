@@ -14,7 +14,6 @@ from namd.ground.reading import read_json
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "numpy", "pandas", "scikit-learn")
 READ = ("crops.npy", "pairs.parquet")       # of the cohort, by the notebooks after 01
-FOUND = ("parameters", "data", "numbers")   # of a stamp
 TRUTH = "delivery/truth"                    # of a phantom, by notebook 05
 
 
@@ -35,49 +34,6 @@ def cohort_digest(root):
     sums = read_json(manifest, "01", "sha256")["sha256"]
     truth = {file.name: sha256(file) for file in sorted(Path(root, TRUTH).glob("*"))}
     return hashlib.sha256(json.dumps([[sums.get(name) for name in READ], truth]).encode()).hexdigest()
-
-
-def digest(path):
-    """Names the content of an artefact of a run, whenever it was written; "" for what is not there.
-
-    Args:
-        path: a file or folder; of a cohort only what notebooks read of it counts, of a notebook's stamp
-            (runs/NN.json) only what it found, not how long it took.
-    """
-    path = Path(path)
-    if path.parent.name == "runs" and path.suffix == ".json" and path.is_file():
-        stamp = read_json(path, path.stem)
-        return _sha([stamp.get(name) for name in FOUND])
-    manifest = path / "manifest.json"
-    if path.name == "cohort" and manifest.is_file():
-        sums = read_json(manifest, "01", "sha256")["sha256"]
-        return _sha([sums.get(name) for name in READ])
-    if path.is_dir():
-        inside = sorted(file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path)))
-        return _sha({file.relative_to(path).as_posix(): _sum(file) for file in inside})
-    return _sum(path)
-
-
-def _hidden(path):
-    return any(part.startswith(".") for part in path.parts)
-
-
-def _sum(file):
-    """sha256 of a file's bytes, read once as long as size and time stay; "" without one."""
-    try:
-        status = file.stat()
-    except OSError:
-        return ""
-    return _sum_of(file, status.st_size, status.st_mtime_ns)
-
-
-@cache
-def _sum_of(file, size, mtime):
-    return sha256(file)
-
-
-def _sha(what):
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
 def weights(values):

@@ -51,10 +51,10 @@ def used(source, declared):
 def _until_training(number):
     """The statements before the training cell, parameters left out, and those of the cell itself."""
     before = []
-    for kind, tags, source in order.cells(number):
-        if kind != "code" or "parameters" in tags:
+    for tags, source in order.code_cells(number):
+        if "parameters" in tags:
             continue
-        body = ast.parse(sources.plain(source)).body
+        body = ast.parse(source).body
         if TRAINING in tags:
             return before, body
         before += body

@@ -2,7 +2,6 @@
 
 import ast
 import hashlib
-import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -81,11 +80,6 @@ def imported(source):
 def digest(source):
     """Digest of the parsed `source`; comments, layout and docstrings fall away."""
     return _parsed(source.encode()).digest
-
-
-def plain(source):
-    """`source` of a notebook's cell without the lines that only IPython understands."""
-    return re.sub("^[%!].*$", "", source, flags=re.M)
 
 
 def _file(name):

@@ -1,33 +1,28 @@
 """What every notebook calls: start, need, figure, table, panel, finish, check and show."""
 
 import inspect
-import platform
-import resource
-import sys
 import textwrap
 import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import torch
 from IPython.display import HTML, Code, display
 
 from namd.evaluation.figures import alt, plots
-from namd.ground import keys, marks, order, precision, process, provenance, slices, sources
+from namd.ground import contents, keys, marks, order, precision, process, slices, sources
 from namd.ground.errors import DamagedError, UserError
 from namd.ground.files import replacing, write_json
 from namd.ground.paths import outputs_root
-from namd.ground.provenance import cohort_digest, git_state, versions
+from namd.ground.provenance import cohort_digest
 from namd.ground.reading import read_json
 from namd.ground.surroundings import refuse_another_checkout
 from namd.study import params, ranks
 from namd.study.need import commands
-from namd.study.runner import plan
+from namd.study.panel import panel_table
+from namd.study.runner.components import Components
+from namd.study.stamp import stamp, stamp_text, upstream, used
 from namd.training import parallel
-
-FREE = {"device", "threads", "processes", "data_workers", "save_every", "eval_batch"}
-PANEL = ("quantity", "paper", "here", "n", "k", "comparable", "why")
 
 
 def start(name, scope):
@@ -52,18 +47,26 @@ def start(name, scope):
     if missing:
         raise UserError(f"The parameters cell of {name} lacks {', '.join(sorted(missing))}.")
     run = Run(name, declared)
-    print(run.stamp_text())
+    print(stamp_text(run.stamp))
     if declared.get("processes", 1) > 1 and parallel.world() == 1:
         ranks.launch(run)
     return run
 
 
 class Run:
-    """One notebook's place below outputs/, its parameters and its stamp."""
+    """One notebook's place below outputs/, its parameters, what it reads and makes, and its stamp.
+
+    Attributes:
+        p: the declared parameters; arm: of 02 to 04, else None; device: torch.device.
+        root: folder of the run; dir: where this notebook writes, root or root/arms/<arm>.
+        reads: {path below root: digest} of what it used so far.
+        digest: 8 letters for parameters, versions and data, written into figures and tables.
+    """
 
     def __init__(self, name, declared):
         self.began = time.time()
-        self.name, self.number = name, name[:2]
+        self.name = name
+        self.number = name[:2]
         self.declared = declared
         self.p = params.Parameters.part(declared)
         self.arm = declared.get("arm") if self.number in order.PER_ARM else None
@@ -74,11 +77,15 @@ class Run:
         self.device = process.device(self.p.device)
         process.settle(self.p.seed, self.p.threads, name)
         precision.set_arithmetic(declared.get("precision", "float32"))
+        self.reads = {}
+        self.results = set()
+        self.contents = contents.Contents()
         self.data = cohort_digest(self.root) if self.number != "01" else None       # 01 has yet to build it
-        self.upstream = self._upstream(declared)
-        self.key = keys.work_key(self.number, declared, self.upstream)
-        self.digest = self.key[:8]
-        self.stamp = self._stamp(declared)
+        self.upstream = upstream(self)
+        self.components = Components.of(self.number, declared)
+        self.key = keys.sha(self.components.key, self.upstream, self.data)
+        self.digest = keys.key(declared, {}, {"cohort": self.data})[:8]
+        self.stamp = stamp(self)
 
     @property
     def synthetic(self):
@@ -88,68 +95,8 @@ class Run:
             return bool(read_json(manifest, "01", "synthetic")["synthetic"])
         return getattr(self.p, "data_source", "phantom") == "phantom"
 
-    def _upstream(self, declared):
-        """Work keys of the notebooks this one follows: {"02_aligned_vae · namd": key}.
-
-        Raises:
-            UserError: an earlier notebook of this run was made with another value of a shared parameter, or on
-                another cohort.
-        """
-        found, before = {}, order.before(self.number)
-        for file in sorted([*self.root.glob("runs/*.json"), *self.root.glob("arms/*/runs/*.json")]):
-            record = read_json(file, file.stem, "arm", "job", "key", "notebook", "parameters")
-            arms = [self.arm] if self.arm else declared.get("compare_arms", [record["arm"]])
-            if file.stem not in before or record["arm"] not in (None, *arms):
-                continue
-            if self.arm or not record["arm"]:
-                self._same_values(record, declared)
-            if record.get("data") != self.data:
-                raise UserError(f"{record['job']} of run {self.p.run_name} was made on another cohort than the one in"
-                                f" cohort/: {commands(self.root, file.stem, record['arm'])}")
-            if file.stem in order.AFTER[self.number]:
-                found[record["job"]] = record["key"]
-        return found
-
-    def _same_values(self, record, declared):
-        """Refuse to mix files that were made with other parameters."""
-        own = {"seed"} if self.arm and "-seed" in self.arm and not record["arm"] else set()
-        for name in declared.keys() & record["parameters"].keys() - FREE - own:
-            before, now = record["parameters"][name], declared[name]
-            if before != now:
-                raise UserError(f"{self.name} has {name}: {now}, but {record['notebook']} of run"
-                                f" {self.p.run_name} was made with {before}; run that one again first,"
-                                " or choose another run_name.")
-
-    def _stamp(self, declared):
-        commit, dirty = git_state()
-        kind = torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
-        return dict(
-            notebook=self.name, job=plan.Job(self.number, self.arm).label, arm=self.arm,
-            run_name=self.p.run_name, digest=self.digest, key=self.key,
-            parameters=declared, commit=commit, uncommitted_changes=dirty,
-            versions={"python": platform.python_version(), **versions()},
-            device=kind, threads=torch.get_num_threads(), dtype=declared.get("precision", "float32"),
-            deterministic=torch.are_deterministic_algorithms_enabled(), synthetic=self.synthetic,
-            upstream=self.upstream, data=self.data)
-
-    def stamp_text(self):
-        """The five lines printed by start()."""
-        s = self.stamp
-        arm = f" · arm {self.arm}" if self.arm else ""
-        state = " with uncommitted changes" if s["uncommitted_changes"] else ""
-        versions = " · ".join(f"{k} {v}" for k, v in s["versions"].items())
-        source = "synthetic: phantom data, not patients" if s["synthetic"] else "NLST delivery"
-        upstream = " · ".join(f"{k}: {v[:8]}" for k, v in s["upstream"].items()) or "none"
-        return "\n".join([
-            f"run       {self.p.run_name}{arm} · notebook {self.name} · parameters {self.digest}",
-            f"code      commit {s['commit']}{state} · {versions}",
-            f"device    {s['device']} · {s['threads']} thread(s) · {s['dtype']} · deterministic"
-            f" · seed {self.p.seed}",
-            f"data      {source}",
-            f"upstream  {upstream}"])
-
     def need(self, path, made_by="01"):
-        """`path` (absolute, or below run.root) when it exists and is as it was written.
+        """`path` (absolute, or below run.root) when it exists and is as it was written; it counts as read.
 
         Raises:
             UserError: it does not, or was changed or damaged; the sentence holds the command that makes it.
@@ -157,7 +104,7 @@ class Run:
         path = self.root / path
         changed = marks.changed(path)
         if path.exists() and not changed:
-            return path
+            return self.reading(path)
         shown = path.relative_to(self.root) if path.is_relative_to(self.root) else path.name
         arm = Path(shown).parts[1] if Path(shown).parts[0] == "arms" else self.arm
         command = commands(self.root, made_by, arm)
@@ -165,6 +112,27 @@ class Run:
             raise DamagedError(f"{shown} of run {self.p.run_name} is not as notebook {made_by} wrote it ({changed.name}"
                                f" was changed or damaged): delete it and make it again: {command}")
         raise UserError(f"Run {self.p.run_name} has no {shown} yet; notebook {made_by} makes it: {command}")
+
+    def reading(self, path):
+        """`path` (absolute, or below run.root), there or not; it counts as read: another content, another result."""
+        path = self.root / path
+        if path.is_relative_to(self.root):
+            self.reads[path.relative_to(self.root).as_posix()] = self.contents.digest(path)
+        return path
+
+    def reading_tables(self, number):
+        """Count every table that notebook `number` made as read."""
+        stamp = read_json(self.need(f"runs/{number}.json", number), number, "made")
+        for path in stamp["made"]:
+            if path.startswith("metrics/"):
+                self.reading(path)
+
+    def made(self, *paths):
+        """Count files and folders (absolute, or below run.dir) as results: the notebook runs again when one is lost."""
+        for path in paths:
+            path = self.dir / path
+            found = contents.files(path) if path.is_dir() else [path]
+            self.results |= {file.relative_to(self.root).as_posix() for file in found}
 
     def trained_arms(self):
         """The arms of compare_arms that 02 to 04 have trained, and the first; one sentence names the absent ones.
@@ -205,16 +173,20 @@ class Run:
         return {name: self.declared[name] for name in sorted(names)}
 
     def _digests(self, paths):
-        return {str(path): provenance.digest(self.root / path) for path in paths}
+        for path in paths:
+            self.reading(path)
+        return {str(path): self.reads[str(path)] for path in paths}
 
     def figure(self, fig, name):
         """Show `fig` and save it as figures/<name>.png (150 dpi) with run name, digest and alternative text inside."""
         if parallel.world() > 1:    # the notebook draws it, once
             return
-        path, text = self.dir / "figures" / f"{name}.png", alt.describe(fig, name)
+        path = self.dir / "figures" / f"{name}.png"
+        text = alt.describe(fig, name)
         about = {"Title": name, "Description": text, "Source": f"run {self.p.run_name}, digest {self.digest}"}
         with plots.look(), replacing(path) as aside:
             fig.savefig(aside, dpi=150, bbox_inches="tight", metadata=about)
+        self.made(path)
         with plots.look():
             display(fig, metadata={"image/png": {"alt": text}})
         plt.close(fig)
@@ -227,47 +199,31 @@ class Run:
         flat = df if isinstance(df.index, pd.RangeIndex) else df.reset_index()
         with replacing(path) as aside:
             flat.assign(run_name=self.p.run_name, digest=self.digest).to_csv(aside, index=False)
+        self.made(path)
         return df
 
     def panel(self, rows):
         """Show "paper reports / this run measured / comparable?" and write metrics/panel_NN.csv.
 
         Args:
-            rows: dicts with quantity, paper, here, n, k, comparable (bool) and why (text).
-
-        Raises:
-            ValueError: a row has other keys.
+            rows: as in namd.study.panel.panel_table.
         """
-        for row in rows:
-            if set(row) - set(PANEL) or {"quantity", "paper", "here"} - set(row):
-                raise ValueError(f"a panel row has the keys {', '.join(PANEL)}, not {sorted(row)}")
-        table = pd.DataFrame([self._panel_row(row) for row in rows])
+        table = panel_table(rows, self.synthetic)
         self.table(table, f"panel_{self.number}")
         with pd.option_context("display.max_colwidth", None):
             display(HTML(table.to_html(index=False, border=0)))
 
-    def _panel_row(self, row):
-        comparable, why = bool(row.get("comparable")), row.get("why", "")
-        if self.synthetic:
-            comparable, why = False, why or "phantom data"
-        verdict = "yes" if comparable else "not comparable"
-        return {"quantity": row["quantity"], "paper": row["paper"], "this run": row["here"],
-                "n": row.get("n", ""), "K": row.get("k", ""),
-                "comparable?": f"{verdict}: {why}" if why else verdict}
-
     def finish(self, **numbers):
-        """Write runs/NN.json: the stamp, `numbers`, wall time in seconds and peak memory in GiB."""
-        unit = 1 if sys.platform == "darwin" else 1024
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+        """Write runs/NN.json: the stamp, `numbers`, what was read and made, wall time in seconds, memory in GiB."""
         record = {**self.stamp, "synthetic": self.synthetic, "numbers": numbers,
-                  "seconds": round(time.time() - self.began, 1), "memory_gib": round(peak, 2)}
-        if self.device.type == "cuda":
-            record["gpu_memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
+                  "seconds": round(time.time() - self.began, 1), **used(self.device)}
         if self.number == "01":
             record["data"] = cohort_digest(self.root)
-            record["key"] = keys.with_data(self.key, record["data"])
+        record["key"] = keys.sha(self.components.key, self.reads, record["data"])
+        record["reads"] = self.reads
+        record["made"] = sorted(self.results)
         write_json(self.dir / "runs" / f"{self.number}.json", record)
-        print(f"{self.name} finished in {record['seconds']:.0f} s, peak memory {peak:.1f} GiB.")
+        print(f"{self.name} finished in {record['seconds']:.0f} s, peak memory {record['memory_gib']:.1f} GiB.")
 
 
 def check(what, holds, got=None):

@@ -156,8 +156,8 @@ def begin_run(root):
 
 
 def execute_a_notebook(root):
-    execute.run_job(SimpleNamespace(values=dict(run_name="mine"), done_file=lambda job: "done/01-0.json"),
-                    SimpleNamespace(folder="", number="01", label="01"))
+    execute.run_job(SimpleNamespace(values=dict(run_name="mine")),
+                    SimpleNamespace(folder="", number="01", label="01", mark="done/01.json"))
 
 
 def write_a_phantom(root):
@@ -239,13 +239,13 @@ def note_among_the_pieces_of_a_row(root):
 
 
 def notes_among_the_done_files(root):
-    job = SimpleNamespace(number="01", folder="")
-    done = DoneFiles(SimpleNamespace(done_file=lambda job: "done/01-0123456789ab.json"), root)
-    notes = [root / "done" / name for name in ("01-notes.json", "01-0123456789ab-old.json", "01.json", "101-0.json")]
+    job = SimpleNamespace(number="01", folder="", mark="done/01.json")
+    done = DoneFiles(None, root)
+    notes = [root / "done" / name for name in ("01-notes.json", "01-0123456789ab.json", "101.json")]
     write(done.file(job), "{}")
     for note in notes:
         note.write_text("a user's")
-    done.withdraw(job)
+    done.set_aside(job)
     assert not done.file(job).exists()
     return notes
 

@@ -22,13 +22,6 @@ def test_the_cohort_is_named_by_what_the_notebooks_read(tmp_path):
     assert len(others - {first}) == 4
 
 
-def test_another_cohort_is_another_key_for_all_that_follow_it_and_no_other_name_of_a_mark(home):
-    plan = Plan([SMOKE])
-    one, two = ({job: plan.work_key(job, data) for job in plan.jobs()} for data in ("one", "two"))
-    assert all(one[job] != two[job] != plan.work_key(job) for job in plan.jobs())
-    assert len({plan.done_file(job) for job in plan.jobs()}) == len(plan.jobs())
-
-
 @pytest.fixture
 def models(home, write, tmp_path):
     """Folders and a file of weights, declared by notebook 05."""
@@ -47,7 +40,7 @@ def test_weights_replaced_in_place_are_other_weights(models, name):
         provenance._digest.cache_clear()
         pairs = [f"{name}={path}" for name, path in models.items()]
         values = Plan([SMOKE], pairs).parameters(Job("05", None))
-        return keys.work_key("05", values, {}), keys.key(values, {}, {})
+        return Plan([SMOKE], pairs).components(Job("05", None)).key, keys.key(values, {}, {})
 
     before, file = key(), models[name] / "deep" / "weights" if name.endswith("_path") else models[name]
     file.touch()
@@ -62,6 +55,7 @@ def test_a_name_on_the_hub_and_an_empty_path_have_no_bytes_here():
 
 
 def test_another_version_of_a_library_is_another_key(home, monkeypatch):
-    before = Plan([SMOKE]).work_key(Job("01", None))
+    before = Plan([SMOKE]).components(Job("01", None))
     monkeypatch.setattr(provenance, "versions", lambda: {"torch": "0.1"})
-    assert Plan([SMOKE]).work_key(Job("01", None)) != before
+    found = Plan([SMOKE]).components(Job("01", None)).differences(before, "01")
+    assert any(line.startswith("library torch: ") and line.endswith("-> '0.1'") for line in found)

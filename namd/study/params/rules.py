@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from namd.forecasters.systems import system_names
+from namd.ground.arms import Arm
 from namd.ground.errors import UserError
-from namd.ground.paths import ABLATIONS
 
 CROP = 128                                  # pixels of a stored crop
 SMALLEST = math.log(np.finfo(np.float32).tiny)
@@ -59,10 +59,7 @@ def _log_alpha_bar(n_timesteps, first, last, kind):
 
 def _is_arm(main, name):
     """Whether `name` is the main arm or made of files in params/ablations/."""
-    if name == main:
-        return True
-    stems = name.removeprefix(f"{main}-").split("-")
-    return all((ABLATIONS / f"{stem}.yaml").is_file() for stem in stems)
+    return all(file.is_file() for file in Arm.parse(name, main).files)
 
 
 RULES = (

@@ -1,21 +1,25 @@
-"""The done files of a run, and whether they still hold for the data that lie there."""
+"""The marks of finished jobs, and why a job is not current: the one answer to "must it run again?"."""
 
 import os
-import re
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from namd.data.nlst.fingerprint import unchanged
+from namd.ground import contents
 from namd.ground.errors import DamagedError
 from namd.ground.files import write_json
-from namd.ground.order import LATER, PER_ARM
+from namd.ground.order import LATER, PER_ARM, notebook
 from namd.ground.paths import REPO
-from namd.ground.provenance import cohort_digest, git_state
+from namd.ground.provenance import git_state
 from namd.ground.reading import read_json
+from namd.study.runner.components import Components
 from namd.study.runner.plan import Job
 
 FIRST = Job("01", None)
+UNFINISHED = "it has not finished yet"
 
 
 def with_trained(plan, root):
@@ -26,84 +30,142 @@ def with_trained(plan, root):
     first, *others = plan.values["compare_arms"]
     there = [folder.name for folder in root.glob("arms/*") if all(map(Path.is_file, plan.layers(folder.name)))]
     wide = plan.comparing([first, *others, *there])
-    made = DoneFiles(wide, root).made
-    ready = {arm for arm in wide.by_arm if all(made(Job(number, arm)) for number in PER_ARM)}
+    marks = DoneFiles(wide, root)
+    ready = {arm for arm in wide.by_arm if all(marks.current(Job(number, arm)) for number in PER_ARM)}
     return plan.comparing([first, *sorted({*others, *ready} - {first})])
 
 
 class DoneFiles:
-    """done/NN-<key>.json says that a job of a plan has finished; what it holds says on which data.
+    """done/NN.json says that a job has finished, and of what: components, what it read, what it made.
 
-    Source: ours, because the plan knows every key before notebook 01 has run, and no cohort.
+    A job is current when all of that is as it was; so content decides, not time. A mark that does not hold stands
+    aside as .NN.json, hidden from Snakemake, and comes back when it holds again.
     """
 
     def __init__(self, plan, root):
-        self.plan, self.root = plan, root
+        self.plan, self.root = plan, Path(root)
 
     def file(self, job):
         """Where the mark of `job` stands."""
-        return self.root / self.plan.done_file(job)
+        return self.root / job.mark
 
     def _aside(self, job):
-        return self.file(job).with_name(f".{self.file(job).name}")
+        return self.file(job).with_name(f".{job.number}.json")
 
     def record(self, job):
         """What the mark of `job` says, in its place or set aside; None without one."""
-        found = [path for path in (self.file(job), self._aside(job)) if path.is_file()]
-        with suppress(DamagedError):        # it says nothing then
-            return read_json(found[0], job.number) if found else None
+        for path in (self.file(job), self._aside(job)):
+            if path.is_file():
+                with suppress(DamagedError):        # it says nothing then
+                    return _read(path, job.number, path.stat().st_mtime_ns)
+        return None
 
-    def made(self, job):
-        """Whether what lies there is of `job`, finished on the cohort that lies there; its mark may stand aside."""
+    def why(self, job):
+        """What keeps `job` from being current, a line each; nothing when it is."""
         record = self.record(job)
-        return record is not None and (record.get("data"), record.get("stamp")) == self._there(job)
+        if record is None:
+            return [UNFINISHED]
+        try:
+            before, reads, made = Components.recorded(record), record["reads"], record["made"]
+        except KeyError:
+            return ["its mark was written by another version of this program"]
+        lines = self.plan.components(job).differences(before, job.number)
+        now = contents.Contents(self._known())
+        for path, digest in reads.items():
+            if now.digest(self.root / path) != digest:
+                lines.append(f"{path}{self._maker(path)} {self._state(path)}")
+        for path, state in made.items():
+            if not now.same(self.root / path, state):
+                lines.append(f"{path}, which it made, {self._state(path)}")
+        if job == FIRST and not self._same_delivery():
+            lines.append("files of the delivery were added, replaced or removed")
+        return lines
 
-    def _there(self, job):
-        """(digest of the cohort, key in the stamp of `job`): another one after a notebook was run by hand."""
-        stamp = self.root / job.folder / "runs" / f"{job.number}.json"
-        key = read_json(stamp, job.number, "key")["key"] if stamp.is_file() else None
-        return cohort_digest(self.root), key
+    def current(self, job):
+        """Whether what lies there is what `job` would make; its mark may stand aside."""
+        return not self.why(job)
 
     def holds(self, job):
-        """Whether `job` is up to date: made, its mark in place, and for 01 the delivery as it was."""
-        return self.file(job).is_file() and self.made(job) and (job != FIRST or self._same_delivery())
-
-    def _same_delivery(self):
-        values = self.plan.by_arm[self.plan.main]
-        delivery = self.root / "delivery" if values["data_source"] == "phantom" else REPO / values["data_delivery"]
-        return cohort_digest(self.root) is None or unchanged(self.root / "cohort", delivery)
+        """Whether `job` is up to date: current, and its mark in place."""
+        return self.file(job).is_file() and self.current(job)
 
     def finished(self):
         """(finished, all) number of jobs, those of LATER left out."""
         jobs = [job for job in self.plan.jobs() if job.number not in LATER]
         return sum(map(self.holds, jobs)), len(jobs)
 
-    def set_aside(self):
-        """Hide the marks that do not hold from Snakemake, which sees only whether a file is there.
+    def settle(self):
+        """Put every mark in its place or aside, for Snakemake sees only whether a file is there.
 
-        Where 01 must run again, so do the marks of all that follows it: `restored` finds those that still hold.
+        What follows a job that must run stands aside too: `restored` finds the marks that still hold then.
         """
-        known = self.holds(FIRST)
+        stale = set()
         for job in self.plan.jobs():
-            if self.file(job).is_file() and not (known and self.holds(job)):
-                os.replace(self.file(job), self._aside(job))
+            if stale & set(self.plan.waits_for(job)) or not self.current(job):
+                stale.add(job)
+                self.set_aside(job)
+            else:
+                self.restored(job)
+
+    def set_aside(self, job):
+        """Take the mark of `job` out of Snakemake's sight."""
+        if self.file(job).is_file():
+            os.replace(self.file(job), self._aside(job))
 
     def restored(self, job):
-        """Whether `job` needs no work after all, because 01 built the same cohort again; its mark is back then."""
-        if job == FIRST or not self._aside(job).is_file() or not self.made(job):
+        """Whether `job` needs no work after all, because what it reads came out the same; its mark is back then."""
+        if not self.current(job):
             return False
-        os.replace(self._aside(job), self.file(job))
+        if not self.file(job).is_file():
+            os.replace(self._aside(job), self.file(job))
         return True
 
-    def withdraw(self, job):
-        """Delete every mark of this notebook and arm, before it is executed."""
-        for stale in self.file(job).parent.glob("*.json"):
-            if re.fullmatch(rf"\.?{job.number}-[0-9a-f]{{12}}", stale.stem):
-                stale.unlink()
-
-    def write(self, job, seconds, files):
-        """Mark `job` as finished on the cohort that lies there; `files` are those it wrote."""
-        data, stamp = self._there(job)
+    def write(self, job, seconds):
+        """Mark `job` as finished with what its stamp says that it read and made."""
+        stamp = self.root / job.folder / "runs" / f"{job.number}.json"
+        found = read_json(stamp, job.number) if stamp.is_file() else {}
+        paths = [*found.get("made", []), *self._pages(job)]
+        if stamp.is_file():
+            paths.append(stamp.relative_to(self.root).as_posix())
+        now = contents.Contents()
+        made = {path: now.state(self.root / path) for path in paths if (self.root / path).is_file()}
         write_json(self.file(job), dict(
-            notebook=job.label, key=self.plan.work_key(job, data), data=data, stamp=stamp, seconds=round(seconds, 1),
-            commit=git_state()[0], at=datetime.now(UTC).isoformat(timespec="seconds"), files=files))
+            notebook=job.label, at=datetime.now(UTC).isoformat(timespec="seconds"), seconds=round(seconds, 1),
+            commit=git_state()[0], **asdict(self.plan.components(job)), reads=found.get("reads", {}), made=made))
+        self._aside(job).unlink(missing_ok=True)
+
+    def _pages(self, job):
+        """The executed notebook of `job` and its page, below the root."""
+        name = notebook(job.number).stem
+        return [(job.folder / "notebooks" / f"{name}{suffix}").as_posix() for suffix in (".ipynb", ".html")]
+
+    def _known(self):
+        """States of all that the marks say was made, so that a large file is not read again."""
+        found = {}
+        for job in self.plan.jobs():
+            made = (self.record(job) or {}).get("made", {})
+            found |= {self.root / path: state for path, state in made.items() if Path(path).parent.name != "runs"}
+        return found
+
+    def _maker(self, path):
+        """", which 02_aligned_vae made," for what a job of this plan made."""
+        for job in self.plan.jobs():
+            made = (self.record(job) or {}).get("made", {})
+            if any(name == path or name.startswith(f"{path}/") for name in made):
+                return f", which {job.label} made,"
+        return ""
+
+    def _state(self, path):
+        return "changed" if (self.root / path).exists() else "is gone"
+
+    def _same_delivery(self):
+        values = self.plan.by_arm[self.plan.main]
+        delivery = self.root / "delivery" if values["data_source"] == "phantom" else REPO / values["data_delivery"]
+        cohort = self.root / "cohort"
+        return not (cohort / "manifest.json").is_file() or unchanged(cohort, delivery)
+
+
+@cache
+def _read(path, number, written):
+    """A mark, read once as long as it is not written again."""
+    return read_json(path, number)

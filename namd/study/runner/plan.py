@@ -1,16 +1,15 @@
-"""The plan of a run: its jobs, their parameters, parents and keys."""
+"""The plan of a run: its jobs, their parameters, parents and what decides them before anything has run."""
 
 import json
-import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from namd.ground.arms import Arm, is_ablation
 from namd.ground.errors import UserError
-from namd.ground.keys import sha, with_data, work_key
-from namd.ground.order import AFTER, PER_ARM, cells, declared, notebook
-from namd.ground.paths import ABLATIONS
+from namd.ground.order import AFTER, PER_ARM, declared, notebook
 from namd.study import params
+from namd.study.runner.components import Components
 
 
 @dataclass(frozen=True)
@@ -29,46 +28,44 @@ class Job:
         """Where the job writes, below the run's root."""
         return Path("arms", self.arm) if self.arm else Path()
 
-
-def _is_ablation(file):
-    """Whether a parameter file makes an arm of a run, not another run."""
-    return Path(file).resolve().parent == ABLATIONS
-
-
-def _is_seed(stem):
-    """Whether an ablation changes nothing but the training seed."""
-    return bool(re.fullmatch(r"seed\d+", stem))
+    @property
+    def mark(self):
+        """The file that says that the job has finished, below the run's root."""
+        return self.folder / "done" / f"{self.number}.json"
 
 
 class Plan:
-    """Every job of a run with its parameters, parents and expected key; nothing is executed.
+    """Every job of a run with its parameters and parents; nothing is executed.
 
     An arm is the run's main one under the files of params/ablations/ that its name joins with "-": no_align,
     no_align-seed24. One whose files change nothing here is the main one, and is left out.
+
+    Args:
+        files: parameter files, those of params/ablations/ make the arm that is asked for; pairs: key=value.
+
+    Raises:
+        UserError: a file or a value cannot be used.
     """
 
     def __init__(self, files=(), pairs=()):
         self.given, self.pairs = tuple(files), tuple(pairs)
-        self.files = tuple(f for f in files if not _is_ablation(f))
+        self.files = tuple(file for file in files if not is_ablation(file))
+        _refuse_hidden_arms(self.files, self.pairs)
         main = params.load(self.files, pairs)
         self.main = main["arm"]
-        asked = self._name([Path(f).stem for f in files if _is_ablation(f)])
+        asked = Arm.of_files([file for file in files if is_ablation(file)]).format(self.main)
         arms = {arm: self._load(arm) for arm in dict.fromkeys([self.main, *main["compare_arms"], asked])}
-        self.by_arm = {arm: values for arm, values in arms.items()
-                       if arm in (self.main, asked) or values | {"arm": self.main} != arms[self.main]}
+        self.by_arm = {}
+        for arm, values in arms.items():
+            if arm in (self.main, asked) or values | {"arm": self.main} != arms[self.main]:
+                self.by_arm[arm] = values
         for values in self.by_arm.values():
             values["compare_arms"] = [arm for arm in main["compare_arms"] if arm in self.by_arm]
         self.values = self.by_arm[asked]
 
-    def _name(self, stems):
-        """The arm that ablation files make, seeds last: no_align-seed24; a seed alone follows the main arm's name."""
-        stems = sorted(stems, key=_is_seed)
-        return "-".join([self.main, *stems] if all(map(_is_seed, stems)) else stems)
-
     def layers(self, arm):
         """The parameter files that make `arm` from the main one."""
-        stems = [] if arm in (None, self.main) else arm.removeprefix(f"{self.main}-").split("-")
-        return [ABLATIONS / f"{stem}.yaml" for stem in stems]
+        return Arm.parse(arm, self.main).files if arm else []
 
     def _load(self, arm):
         return params.load(self.files, self.pairs, self.layers(arm)) | {"arm": arm}
@@ -83,20 +80,34 @@ class Plan:
 
     def jobs(self):
         """All jobs in an order that respects AFTER."""
-        return [Job(n, arm) for n in AFTER for arm in (self.by_arm if n in PER_ARM else [None])]
+        return [Job(number, arm) for number in AFTER for arm in (self.by_arm if number in PER_ARM else [None])]
+
+    def asked(self, number):
+        """The job of notebook `number` for the arm that is asked for.
+
+        Raises:
+            UserError: no such notebook; the sentence names those there are.
+        """
+        if number not in AFTER:
+            there = ", ".join(notebook(each).stem for each in AFTER)
+            raise UserError(f"There is no notebook {number} to run; choose the number of one of {there}.")
+        return Job(number, self.values["arm"] if number in PER_ARM else None)
 
     def parents(self, job):
         """The jobs whose files `job` reads."""
-        return [j for j in self.jobs() if j.number in AFTER[job.number]
-                and (job.arm is None or j.arm in (None, job.arm))]
+        return [each for each in self.jobs() if each.number in AFTER[job.number]
+                and (job.arm is None or each.arm in (None, job.arm))]
 
     @cache  # noqa: B019  a plan lives as long as its process
     def twin(self, job):
         """The first job that does for another arm the very work of this one, or `job` itself."""
-        def work(other):
-            return {**self.parameters(other), "arm": ""}, [self.twin(parent) for parent in self.parents(other)]
+        work = self._work(job)
         same = (Job(job.number, arm) for arm in self.by_arm if job.arm)
-        return next((other for other in same if other == job or work(other) == work(job)), job)
+        return next((other for other in same if other == job or self._work(other) == work), job)
+
+    def _work(self, job):
+        """What `job` does, whatever the name of its arm."""
+        return {**self.parameters(job), "arm": ""}, [self.twin(parent) for parent in self.parents(job)]
 
     def waits_for(self, job):
         """The jobs to finish before `job` starts: its parents, and its twin where it has one."""
@@ -104,7 +115,8 @@ class Plan:
 
     def urgency(self, job):
         """Snakemake's priority: arms with most to train first, stage by stage; a long one last would train alone."""
-        return 10 * sum(self.twin(link) == link for link in (Job(n, job.arm) for n in PER_ARM)) - int(job.number)
+        own = [link for link in (Job(number, job.arm) for number in PER_ARM) if self.twin(link) == link]
+        return 10 * len(own) - int(job.number)
 
     def parameters(self, job):
         """The declared parameters of `job` with their values in this run."""
@@ -116,12 +128,26 @@ class Plan:
         return {name: values[name] for name in declared(job.number)}
 
     @cache  # noqa: B019  a plan lives as long as its process
-    def work_key(self, job, data=None):
-        """The key of `job` on the cohort of this digest; None where that is not known yet."""
-        upstream = {parent.label: self.work_key(parent, data) for parent in self.parents(job)}
-        key = work_key(job.number, self.parameters(job), upstream)
-        return with_data(key, data) if job.number == "01" else key
+    def components(self, job):
+        """What decides `job` before anything has run."""
+        return Components.of(job.number, self.parameters(job))
 
-    def done_file(self, job):
-        """done/NN-<key>.json below the run's root, named before any cohort is known (namd.study.runner.done)."""
-        return job.folder / "done" / f"{job.number}-{sha(self.work_key(job), cells(job.number))[:12]}.json"
+
+def _refuse_hidden_arms(files, pairs):
+    """Refuse a later file that changes the training of a run which is not its own.
+
+    Raises:
+        UserError: it lies outside params/ablations/, so it would make another main arm in the place of the first.
+
+    Source: ours, because an ablation that was kept elsewhere would replace the run's weights without a word.
+    """
+    layers = [(Path(file), params.read_layer(file)) for file in files]
+    if any("run_name" in layer for _, layer in layers[1:]) or any(pair.startswith("run_name=") for pair in pairs):
+        return
+    training = set().union(*(declared(number) for number in PER_ARM)) - set(declared("01"))
+    for file, layer in layers[1:]:
+        changed = sorted(training & set(layer) - {"arm", "compare_arms"})
+        if changed:
+            raise UserError(f"{file} changes how {layers[0][0].name} trains ({', '.join(changed)}) and would replace"
+                            " its main arm: put it into params/ablations/, where it makes an arm beside that, or give"
+                            " it a run_name of its own.")

@@ -2,17 +2,9 @@
 
 import shutil
 
+from namd.ground.contents import Contents
 from namd.ground.files import replacing, write_json
 from namd.ground.reading import read_json
-
-LEFT_OUT = ("checkpoints", "done")      # a finished stage needs no checkpoint; its mark is written by the runner
-
-
-def written_since(folder, began):
-    """Files below `folder` that a notebook has written since `began` (seconds), relative to it, sorted."""
-    found = [file for file in folder.rglob("*") if file.is_file() and file.stat().st_mtime >= began]
-    names = [file.relative_to(folder) for file in found if not file.name.startswith(".")]
-    return sorted(str(name) for name in names if name.parts[0] not in LEFT_OUT)
 
 
 def take_over(plan, job, done):
@@ -23,18 +15,29 @@ def take_over(plan, job, done):
 
     Source: ours, because an arm that differs in the U-Net alone would train the same VAE again, to the same byte.
     """
-    twin, root = plan.twin(job), done.root
-    names = done.record(twin).get("files", []) if twin != job and done.holds(twin) else []
-    theirs, ours = root / twin.folder, root / job.folder
-    if not names or not all((theirs / name).is_file() for name in names):
+    twin = plan.twin(job)
+    if twin == job or not done.holds(twin):
         return False
-    for name in names:
-        with replacing(ours / name) as aside:
-            shutil.copyfile(theirs / name, aside)
-    stamp = f"runs/{job.number}.json"
-    record = read_json(theirs / stamp, job.number, "data")
-    key = plan.work_key(job, record["data"])
-    write_json(ours / stamp, record | dict(
-        arm=job.arm, job=job.label, key=key, digest=key[:8], parameters=plan.parameters(job), made_by=twin.label,
-        upstream={parent.label: plan.work_key(parent, record["data"]) for parent in plan.parents(job)}))
+    for path in done.record(twin)["made"]:
+        with replacing(done.root / _moved(path, twin, job)) as aside:
+            shutil.copyfile(done.root / path, aside)
+    _write_stamp(plan, job, twin, done.root)
     return True
+
+
+def _moved(path, twin, job):
+    """`path` of the twin, below the run's root, as `job` names it."""
+    start = f"{twin.folder.as_posix()}/"
+    return f"{job.folder.as_posix()}/{path.removeprefix(start)}" if path.startswith(start) else path
+
+
+def _write_stamp(plan, job, twin, root):
+    """The twin's stamp as that of `job`, whose own files it reads and made."""
+    record = read_json(root / twin.folder / "runs" / f"{job.number}.json", job.number, "reads", "made", "data")
+    now = Contents()
+    reads = [_moved(path, twin, job) for path in record["reads"]]
+    own = dict(
+        arm=job.arm, job=job.label, parameters=plan.parameters(job), made_by=twin.label,
+        reads={path: now.digest(root / path) for path in reads},
+        made=[_moved(path, twin, job) for path in record["made"]])
+    write_json(root / job.folder / "runs" / f"{job.number}.json", record | own)

@@ -11,6 +11,7 @@ from namd.ground import paths
 from namd.ground.errors import DamagedError, UserError
 from namd.ground.paper import PAPER
 from namd.study.results.page import write_page
+from namd.study.runner.done import DoneFiles
 from namd.study.runner.plan import Job, Plan
 
 SMOKE = paths.REPO / "params" / "smoke.yaml"
@@ -183,8 +184,6 @@ def test_the_compared_systems_stand_on_the_page_once_notebook_08_has_finished(ro
     pd.DataFrame([other]).assign(digest="1").to_csv(root / "metrics" / "comparators.csv", index=False)
     write_page(plan)
     assert "· K = 1" not in (root / "index.html").read_text()
-    done = root / plan.done_file(Job("08", None))
-    done.parent.mkdir(parents=True, exist_ok=True)
-    done.write_text("{}")
+    DoneFiles(plan, root).write(Job("08", None), 1.0)
     write_page(plan)
     assert re.search(r"McWGAN<br><span class=quiet>mcwgan · K = 1", (root / "index.html").read_text())

@@ -7,6 +7,7 @@ from small_home import write_cohort
 
 from namd.data.nlst.fingerprint import fingerprint, record
 from namd.ground import paths
+from namd.ground.contents import Contents
 from namd.study.runner.done import FIRST, DoneFiles, with_trained
 from namd.study.runner.plan import Job, Plan
 
@@ -15,14 +16,13 @@ SMOKE = paths.REPO / "params" / "smoke.yaml"
 
 @pytest.fixture
 def run(home):
-    """(marks, root) of a finished run on a phantom's delivery of one file."""
+    """(marks, root) of a finished run on a phantom's delivery of one file; every notebook after 01 reads the cohort."""
     root = home / "outputs" / "smoke"
     marks = DoneFiles(Plan([SMOKE]), root)
     (root / "delivery").mkdir(parents=True)
     build(root)
     for job in marks.plan.jobs():
-        write_stamp(marks, job, job.label)
-        marks.write(job, 1.0, [])
+        finish(marks, job)
     assert all(map(marks.holds, marks.plan.jobs()))
     return marks, root
 
@@ -33,10 +33,13 @@ def build(root, **cohort):
     record(root / "cohort", fingerprint(root / "delivery"))
 
 
-def write_stamp(marks, job, key):
+def finish(marks, job, **numbers):
+    """What the notebook of `job` and its runner leave."""
+    reads = {} if job == FIRST else {"cohort": Contents().digest(marks.root / "cohort")}
     stamp = marks.root / job.folder / "runs" / f"{job.number}.json"
     stamp.parent.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(json.dumps(dict(key=key)))
+    stamp.write_text(json.dumps(dict(numbers=numbers, reads=reads, made=[])))
+    marks.write(job, 1.0)
 
 
 def holding(marks):
@@ -45,11 +48,12 @@ def holding(marks):
 
 def test_a_changed_delivery_asks_for_01_and_sets_aside_what_follows(run):
     marks, root = run
-    marks.set_aside()
+    marks.settle()
     assert marks.finished() == (10, 10)
     (root / "delivery" / "late.dcm").write_text("")
-    assert not marks.holds(FIRST) and marks.finished() == (9, 10)
-    marks.set_aside()
+    assert marks.why(FIRST) == ["files of the delivery were added, replaced or removed"]
+    assert marks.finished() == (9, 10)
+    marks.settle()
     assert holding(marks) == [] and not list(root.rglob("done/0*.json"))
 
 
@@ -57,36 +61,59 @@ def test_a_changed_delivery_asks_for_01_and_sets_aside_what_follows(run):
 def test_an_equal_cohort_renews_nothing_and_another_one_everything(run, crops, back):
     marks, root = run
     (root / "delivery" / "late.dcm").write_text("")
-    marks.set_aside()
+    marks.settle()
     build(root, crops=crops)
-    marks.withdraw(FIRST)
-    marks.write(FIRST, 1.0, [])
+    finish(marks, FIRST)
     later = [job for job in marks.plan.jobs() if job != FIRST]
     assert [marks.restored(job) for job in later] == [back] * len(later)
     assert [marks.holds(job) for job in later] == [back] * len(later) and marks.holds(FIRST)
 
 
+def test_a_change_that_is_taken_back_brings_the_marks_back(run):
+    marks, root = run
+    sound = (root / "cohort" / "manifest.json").read_text()
+    write_cohort(root, crops="other")
+    marks.settle()
+    assert holding(marks) == ["01"]
+    (root / "cohort" / "manifest.json").write_text(sound)
+    marks.settle()
+    assert len(holding(marks)) == len(marks.plan.jobs())
+
+
 def test_a_cohort_that_was_deleted_or_replaced_by_hand_is_noticed(run):
     marks, root = run
     write_cohort(root, pairs="of another run")
-    assert holding(marks) == []
+    assert holding(marks) == ["01"] and marks.why(Job("05", None)) == ["cohort changed"]
     (root / "cohort" / "manifest.json").unlink()
-    assert holding(marks) == []
+    assert holding(marks) == ["01"]
 
 
-def test_a_stage_that_was_trained_by_hand_with_other_values_is_not_up_to_date(run):
-    marks, _ = run
-    write_stamp(marks, Job("03", "namd"), "another key")
+def test_a_stage_that_was_trained_by_hand_with_another_result_is_not_up_to_date(run):
+    marks, root = run
+    stamp = root / "arms" / "namd" / "runs" / "03.json"
+    told = json.loads(stamp.read_text())
+    stamp.write_text(json.dumps(told | dict(seconds=99)))
+    assert marks.finished() == (10, 10)
+    stamp.write_text(json.dumps(told | dict(numbers=dict(val_loss=1))))
     assert marks.finished() == (9, 10) and not marks.holds(Job("03", "namd"))
+
+
+def test_a_mark_of_another_version_of_the_program_holds_nothing(run):
+    marks, _ = run
+    file = marks.file(Job("05", None))
+    file.write_text(json.dumps({"key": "old"}))
+    assert marks.why(Job("05", None)) == ["it has not finished yet"]      # it is not as it was written
+    file.with_name(".namd").unlink()
+    assert "another version" in marks.why(Job("05", None))[0]
 
 
 def test_trained_arms_stay_compared_while_01_has_to_run_again(run):
     marks, root = run
-    wide = Plan([SMOKE], ["compare_arms=[namd, no_text]"])
+    wide = DoneFiles(Plan([SMOKE], ["compare_arms=[namd, no_text]"]), root)
     for number in ("02", "03", "04"):
-        DoneFiles(wide, root).write(Job(number, "no_text"), 1.0, [])
+        finish(wide, Job(number, "no_text"))
     (root / "delivery" / "late.dcm").write_text("")
-    DoneFiles(with_trained(Plan([SMOKE]), root), root).set_aside()
+    DoneFiles(with_trained(Plan([SMOKE]), root), root).settle()
     assert with_trained(Plan([SMOKE]), root).values["compare_arms"] == ["namd", "no_align_no_pred", "no_text"]
     build(root, crops="other")
     assert with_trained(Plan([SMOKE]), root).values["compare_arms"] == ["namd", "no_align_no_pred"]

@@ -7,10 +7,11 @@ import pytest
 
 from namd.__main__ import main
 from namd.ground import paths
-from namd.study.runner import execute, plan
+from namd.study.runner import execute, lines
+from namd.study.runner.components import Components
 from namd.study.runner.plan import Job, Plan
 
-SMOKE = str(plan.params.REPO / "params" / "smoke.yaml")
+SMOKE = str(paths.REPO / "params" / "smoke.yaml")
 
 
 def run(number, *more):
@@ -18,14 +19,15 @@ def run(number, *more):
 
 
 def test_a_notebook_gets_its_declared_parameters_and_leaves_its_files(home, write, capsys, monkeypatch):
-    monkeypatch.setattr(execute, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(lines, "QUIET_SECONDS", 0)
     write("05_judge", "import os", "print(run_name, seed, os.environ['OMP_NUM_THREADS'])")
     assert run("05", "-p", "seed=7") == 0
     out = capsys.readouterr().out
     assert "05_judge · smoke 7 1" in out and "(1 of 10 notebooks)" in out
     folder = home / "outputs" / "smoke"
-    record = json.loads(next(folder.glob("done/05-*.json")).read_text())
-    assert record["key"] == Plan([SMOKE], ["seed=7"]).work_key(Job("05", None))
+    record = json.loads((folder / "done" / "05.json").read_text())
+    assert record["parameters"]["seed"] == 7 and "notebooks/05_judge.html" in record["made"]
+    assert Components.recorded(record) == Plan([SMOKE], ["seed=7"]).components(Job("05", None))
     assert "smoke 7 1" in (folder / "notebooks" / "05_judge.html").read_text()
     assert (folder / "notebooks" / "05_judge.ipynb").is_file()
     assert "seed: 7" in (folder / "params.yaml").read_text()
@@ -40,7 +42,7 @@ def test_the_parameters_of_a_run_are_those_of_its_main_arm(home):
 
 
 def test_only_a_long_running_cell_is_heard_and_its_helpers_once(home, write, capfd, monkeypatch):
-    monkeypatch.setattr(execute, "QUIET_SECONDS", 1)
+    monkeypatch.setattr(lines, "QUIET_SECONDS", 1)
     monkeypatch.delenv("PYTEST_CURRENT_TEST")       # under it ipykernel does not listen to helper processes
     write("05_judge", "print('at once')",
           "import os, time\ntime.sleep(1.2)\nprint('step 1/9')\nos.system('echo a helper speaks')\ntime.sleep(1)")
@@ -64,7 +66,7 @@ def test_a_failed_notebook_says_where_and_writes_no_done_file(home, write, capfd
     assert said in error and "05_judge.failed.ipynb" in error and kept_quiet not in error
     folder = home / "outputs" / "smoke"
     assert (folder / "notebooks" / "05_judge.failed.ipynb").is_file()
-    assert not list(folder.glob("done/*.json"))
+    assert not (folder / "done" / "05.json").exists()
 
 
 def test_a_wrong_parameter_ends_in_one_sentence(home, capsys):
@@ -73,7 +75,7 @@ def test_a_wrong_parameter_ends_in_one_sentence(home, capsys):
 
 
 def test_sources_that_moved_under_a_running_study_are_refused(home, capsys):
-    assert run("05", "--done", "done/05-000000000000.json") == 1
+    assert run("05", "--key", "another") == 1
     assert "changed while the study ran; start it again" in capsys.readouterr().err
 
 

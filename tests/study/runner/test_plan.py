@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from namd.ground import order, paths
+from namd.ground.arms import Arm
 from namd.ground.errors import UserError
 from namd.study import params
 from namd.study.runner.done import DoneFiles, with_trained
@@ -13,9 +14,10 @@ SMOKE = paths.REPO / "params" / "smoke.yaml"
 NO_ALIGN = paths.REPO / "params" / "ablations" / "no_align_no_pred.yaml"
 
 
-def done_files(*pairs):
+def components(*pairs):
+    """{label: key of what decides a job before anything has run}."""
     made = Plan([SMOKE], pairs)
-    return {job.label: made.done_file(job) for job in made.jobs()}
+    return {job.label: made.components(job).key for job in made.jobs()}
 
 
 def changed(before, after):
@@ -38,7 +40,7 @@ def test_an_arm_differs_from_the_main_one_only_where_its_file_says(home):
 
 def test_asking_for_an_arm_by_its_file_plans_the_same_job(home):
     job = Job("02", "no_align_no_pred")
-    assert Plan([SMOKE, NO_ALIGN]).done_file(job) == Plan([SMOKE]).done_file(job)
+    assert Plan([SMOKE, NO_ALIGN]).components(job) == Plan([SMOKE]).components(job)
 
 
 def test_an_arm_joins_the_files_of_its_name_and_they_win_over_pairs(home):
@@ -58,7 +60,7 @@ def test_files_of_ablations_name_the_arm_they_make(home, stems, arm):
     asked = Plan([SMOKE, *files])
     assert asked.values["arm"] == arm
     job = Job("04", arm)
-    assert Plan([SMOKE], [f"compare_arms=[namd, {arm}]"]).done_file(job) == asked.done_file(job)
+    assert Plan([SMOKE], [f"compare_arms=[namd, {arm}]"]).components(job) == asked.components(job)
 
 
 def test_an_arm_whose_files_change_nothing_is_left_out(home, write):
@@ -70,9 +72,7 @@ def test_an_arm_whose_files_change_nothing_is_left_out(home, write):
 
 def finish(plan, root, arm):
     for number in order.PER_ARM:
-        file = root / plan.done_file(Job(number, arm))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("{}")
+        DoneFiles(plan, root).write(Job(number, arm), 1.0)
 
 
 def test_a_trained_arm_stays_compared_until_it_is_out_of_date(home, tmp_path):
@@ -84,7 +84,7 @@ def test_a_trained_arm_stays_compared_until_it_is_out_of_date(home, tmp_path):
     (tmp_path / "arms" / "somebody_elses").mkdir()
     study = with_trained(Plan([SMOKE]), tmp_path)
     assert study.values["compare_arms"] == ["namd", "namd-seed24", "no_align_no_pred", "no_pred"]
-    assert study.done_file(Job("04", "no_pred")) == wide.done_file(Job("04", "no_pred"))
+    assert study.components(Job("04", "no_pred")) == wide.components(Job("04", "no_pred"))
     assert with_trained(Plan([SMOKE, NO_ALIGN.with_stem("no_align")]), tmp_path).values["arm"] == "no_align"
     assert with_trained(Plan([SMOKE], ["image_size=32"]), tmp_path).values["compare_arms"] == [
         "namd", "no_align_no_pred"]
@@ -138,28 +138,31 @@ def test_arms_with_most_to_train_come_first_and_stage_by_stage():
     assert urgency == sorted(urgency, reverse=True) and len(set(urgency)) == len(order)
 
 
-def test_a_parameter_reruns_its_notebook_and_what_follows_but_nothing_before(home):
-    before = done_files()
-    arms = {"02_vae · namd", "03_prior · namd", "04_follow_up · namd"}
-    after = {"05_judge", "06_variance", "07_ablations", "08_others"}
-    assert changed(before, done_files("lambda_align=0.3")) == arms | after
-    assert changed(before, done_files("judge_steps=7")) == set()       # declared by no notebook of this home
-    assert changed(before, done_files("data_source=delivery")) == set(before)
+def test_a_parameter_changes_the_notebooks_that_declare_it(home):
+    before = components()
+    assert changed(before, components("lambda_align=0.3")) == {"02_vae · namd"}         # the other arm sets it itself
+    assert changed(before, components("judge_steps=7")) == set()       # declared by no notebook of this home
+    assert changed(before, components("data_source=delivery")) == {"01_data"}
 
 
-def test_how_a_result_is_reached_is_no_part_of_its_key(home, write):
+def test_how_a_result_is_reached_decides_nothing(home, write):
     write("01_data", parameters='run_name: str = "smoke"\ndata_workers: int = 1\n')
-    before = done_files()
-    assert changed(before, done_files("data_workers=2")) == set()
+    assert changed(components(), components("data_workers=2")) == set()
 
 
-def test_an_edited_exercise_or_sentence_keeps_the_results_that_follow(home, write):
+def test_a_notebook_counts_up_to_its_exercises(home, write):
     write("05_judge", "x = 1", "## Exercises", "# text", "y = 2")
-    before = done_files()
-    write("05_judge", "x = 1", "## Exercises", "# other text", "y = 3")
-    assert changed(before, done_files()) == {"05_judge"}
-    write("05_judge", "x = 2", "## Exercises", "# other text", "y = 3")
-    assert changed(before, done_files()) == {"05_judge", "06_variance", "07_ablations", "08_others"}
+    before = components()
+    write("05_judge", "x = 1      # why", "# other text", "## Exercises", "y = 3")
+    assert changed(before, components()) == set()
+    write("05_judge", "x = 2", "## Exercises", "y = 3")
+    assert changed(before, components()) == {"05_judge"}
+
+
+def test_a_notebook_counts_with_the_modules_that_it_imports(home, write):
+    write("05_judge", "from namd.ground.paper import PAPER\nimport namd.study.benchmark")
+    modules = Plan([SMOKE]).components(Job("05", None)).modules
+    assert "namd.ground.paper" in modules and not any(name.startswith("namd.study") for name in modules)
 
 
 def test_parents_stay_within_their_arm_until_the_evaluation_joins_them(home):
@@ -168,17 +171,51 @@ def test_parents_stay_within_their_arm_until_the_evaluation_joins_them(home):
     assert plan.parents(Job("05", None)) == [Job("04", "namd"), Job("04", "no_align_no_pred")]
 
 
-def test_finished_counts_the_files_of_this_very_plan(home, tmp_path):
+def test_finished_counts_the_marks_of_this_very_plan(home, tmp_path):
     plan = Plan([SMOKE])
-    file = tmp_path / plan.done_file(Job("01", None))
-    file.parent.mkdir(parents=True)
-    file.write_text("{}")
-    assert DoneFiles(plan, tmp_path).finished() == (1, 10)
+    marks = DoneFiles(plan, tmp_path)
+    marks.write(Job("01", None), 1.0)
+    assert marks.finished() == (1, 10)
     assert DoneFiles(Plan([SMOKE], ["seed=5"]), tmp_path).finished() == (0, 10)
-    later = tmp_path / plan.done_file(Job("08", None))
-    later.parent.mkdir(parents=True, exist_ok=True)
-    later.write_text("{}")
-    assert DoneFiles(plan, tmp_path).finished() == (1, 10)               # 08 has a command of its own
+    marks.write(Job("08", None), 1.0)
+    assert marks.finished() == (1, 10)               # 08 has a command of its own
+
+
+@pytest.mark.parametrize("number", ["99", "5", "*", "", "00", "../01"])
+def test_a_notebook_that_is_none_is_refused_with_those_there_are(home, number):
+    with pytest.raises(UserError, match="There is no notebook .* to run; choose .* 01_data, 02_vae, .*08_others"):
+        Plan([SMOKE]).asked(number)
+
+
+@pytest.mark.parametrize("name, arm", [
+    ("namd", Arm()), ("namd-seed24", Arm((), 24)), ("no_align", Arm(("no_align",))),
+    ("my-arm", Arm(("my-arm",))), ("my-arm-no_align-seed3", Arm(("my-arm", "no_align"), 3)),
+    ("seed-layer", Arm(("seed-layer",))),
+])
+def test_an_arm_is_read_as_it_is_written(tmp_path, monkeypatch, name, arm):
+    for stem in ("my-arm", "no_align", "seed24", "seed3", "seed-layer"):
+        (tmp_path / f"{stem}.yaml").touch()
+    monkeypatch.setattr(paths, "ABLATIONS", tmp_path)
+    assert Arm.parse(name, "namd") == arm and arm.format("namd") == name
+    assert [file.stem for file in arm.files] == [*arm.layers, *([f"seed{arm.seed}"] if arm.seed else [])]
+
+
+def test_a_name_that_may_be_two_arms_is_refused(tmp_path, monkeypatch):
+    for stem in ("a", "b", "a-b"):
+        (tmp_path / f"{stem}.yaml").touch()
+    monkeypatch.setattr(paths, "ABLATIONS", tmp_path)
+    with pytest.raises(UserError, match="a-b may mean the arm of a.yaml and b.yaml or that of a-b.yaml"):
+        Arm(("a", "b")).format("namd")
+
+
+def test_an_ablation_kept_elsewhere_is_no_main_run_of_its_own(home, tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("lambda_align: 0.0\n")
+    with pytest.raises(UserError, match="mine.yaml changes how smoke.yaml trains .lambda_align. .*params/ablations/"):
+        Plan([SMOKE, mine])
+    assert Plan([SMOKE, mine], ["run_name=mine"]).values["lambda_align"] == 0
+    mine.write_text("lambda_align: 0.0\nrun_name: mine\n")
+    assert Plan([SMOKE, mine]).values["run_name"] == "mine"
 
 
 def test_what_does_not_exist_is_named(home, write):

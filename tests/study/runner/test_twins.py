@@ -6,10 +6,10 @@ import pytest
 
 from namd.__main__ import main
 from namd.ground import paths
-from namd.study.runner import plan
+from namd.study.runner.done import DoneFiles
 from namd.study.runner.plan import Job, Plan
 
-SMOKE = str(plan.params.REPO / "params" / "smoke.yaml")
+SMOKE = str(paths.REPO / "params" / "smoke.yaml")
 ARM = '''run_name: str = "smoke"
 seed: int = 23
 device: str = "auto"
@@ -24,6 +24,7 @@ run = start("02_vae", globals())
 (run.dir / "vae" / "weights").write_text(f"{run.arm} {lambda_align}")
 (run.dir / "checkpoints").mkdir(exist_ok=True)
 (run.dir / "checkpoints" / "step").write_text("")
+run.made("vae")
 run.finish()"""
 
 
@@ -51,10 +52,11 @@ def test_what_the_twin_trained_is_copied_and_stamped(arms, capsys):
     plan = Plan([SMOKE, str(paths.ABLATIONS / "epsilon.yaml")])
     stamp = json.loads((arms / "epsilon" / "runs" / "02.json").read_text())
     assert (stamp["arm"], stamp["made_by"]) == ("epsilon", "02_vae · namd")
-    assert stamp["key"] == plan.work_key(Job("02", "epsilon")) != plan.work_key(Job("02", "namd"))
     assert stamp["parameters"]["arm"] == "epsilon"
-    done = json.loads(next(arms.glob("epsilon/done/02-*.json")).read_text())
-    assert "vae/weights" in done["files"] and not any("checkpoints" in name for name in done["files"])
+    made = json.loads((arms / "epsilon" / "done" / "02.json").read_text())["made"]
+    assert "arms/epsilon/vae/weights" in made and not any("checkpoints" in name for name in made)
+    assert not any(name.startswith("arms/namd") for name in made)
+    assert not DoneFiles(plan, arms.parent).why(Job("02", "epsilon"))
     (arms / "epsilon" / "vae" / "weights").write_text("changed")
     assert weights(arms, "namd") == "namd 0.05"
 

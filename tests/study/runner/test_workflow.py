@@ -43,7 +43,7 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path):
 def test_a_page_that_was_edited_stays(tmp_path):
     root, plan = begin(tmp_path / "smoke"), Plan([REPO / "params" / "smoke.yaml"])
     for job in plan.jobs():
-        DoneFiles(plan, root).write(job, 0, [])
+        DoneFiles(plan, root).write(job, 0)
     (root / "index.html").write_text("a teacher's")
     status, said = order(tmp_path, "--forcerun", "page")
     assert status == 1 and "metrics/table1.csv" in said[0]         # the job was reached

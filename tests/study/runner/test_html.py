@@ -9,8 +9,8 @@ from browser import ask, needs_browser
 from bs4 import BeautifulSoup
 
 from namd.ground import order
-from namd.study.results.html import PageExporter
-from namd.study.results.mathml import letter, mathml
+from namd.study.runner.html import PageExporter
+from namd.study.runner.mathml import letter, mathml
 
 v4 = nbformat.v4
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAG7buVgAAAABJRU5ErkJggg=="

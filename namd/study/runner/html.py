@@ -6,7 +6,7 @@ from html import unescape
 from jinja2 import pass_context
 from nbconvert import HTMLExporter
 
-from namd.study.results.mathml import mathml
+from namd.study.runner.mathml import mathml
 
 MATH = re.compile(r"<code>.*?</code>|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$<]+?)\$", re.DOTALL)
 EMPTY_HEADER = re.compile("<th([^>]*)>(?:&nbsp;|\u00a0)?</th>")      # pandas leaves them over the names of rows
