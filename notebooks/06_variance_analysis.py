@@ -95,7 +95,6 @@ test = Cohort.open(run.need("cohort", made_by="01")).split("test")
 x1, x2 = test.images(image_size, window_low, window_high)
 label, pair_id, patient = test.label, list(test.table.index), test.patient
 x2_hat = drawing.load_row(run.need(f"samples/{arm}.npy", made_by="05").parent, arm)
-x2_hat.shape
 
 # %%
 judged = pd.read_parquet(run.need("metrics/probabilities.parquet", made_by="05"))
@@ -512,8 +511,6 @@ print("AUROC gained: {:+.3f} [{:+.3f}, {:+.3f}]".format(*gain), quarter[["error"
 show(uncertainty_claims.measure)
 
 # %%
-for row in trained:
-    run.need(drawing.row_file("samples", row), made_by="05")
 found = [uncertainty_claims.measure(p, label, *maps(drawing.load_row(run.root / "samples", row)), distance, counts)
          for row, p in zip(trained, prob_all, strict=True)]
 settled_all = np.array([uncertainty_claims.settled_at(p, k_at) for p in shown_all])     # (R, n_shown)

@@ -34,7 +34,7 @@ def run_job(plan, job, expected=None):
     root = outputs_root() / plan.values["run_name"]
     finished = DoneFiles(plan, root)
     done = finished.file(job)
-    if expected not in (None, plan.components(job).key):
+    if expected is not None and expected != plan.components(job).key:
         raise UserError(f"{job.label}: a notebook, a module or a parameter changed while the study ran;"
                         " start it again.")
     marks.begin(root)
