@@ -149,8 +149,7 @@ x_train.shape, x_val.shape
 show(vaes.NoduleVAE)
 
 # %%
-key = run.part_key(["namd.models.vae"], [])
-source = vae_path or vaes.build_vae(run.dir / "checkpoints/vae_start", run.p, key)
+source = vae_path or vaes.build_vae(run.dir / "checkpoints/vae_start", run.p, run.part_key(["namd.models.vae"], []))
 vae = vaes.load_vae(source, image_size, seed, precision).to(run.device)
 with torch.no_grad():
     z_first = vae.posterior(x_val[:3].to(run.device)).mean
