@@ -4,6 +4,8 @@
 # notebooks make, so that --summary and --report show it and a lost one is made again.
 #
 #   snakemake --cores 2 --config params=params/quick.yaml      (make study does this)
+#   snakemake --executor cluster-generic --jobs 8 --config params=params/full.yaml \
+#     --cluster-generic-submit-cmd "sbatch --mem={resources.mem_mb} --time={resources.runtime} --gres=gpu:{resources.gpu}"
 
 import logging
 import sys
@@ -62,7 +64,7 @@ rule run_01:
     input: []
     output: mark="done/01.json"
     params: key=STEPS.key("01"), command=STEPS.call("01")
-    priority: STEPS.urgency("01")
+    priority: 30
     threads: 2
     resources: mem_mb=8000, runtime=12 * 60, gpu=STEPS.gpu("01")
     log: "logs/01.log"
@@ -76,13 +78,14 @@ rule cohort:
     output: manifest="cohort/manifest.json", pairs="cohort/pairs.parquet"
 
 
+# arms are begun before others are ended: what has most to train would train alone at last
 use rule run_01 as run_02 with:
     input:
         marks=ancient(STEPS.follows("02")),
         cohort=ancient("cohort/manifest.json"),
     output: mark="arms/{arm}/done/02.json"
     params: key=STEPS.key("02"), command=STEPS.call("02")
-    priority: STEPS.urgency("02")
+    priority: 30
     threads: 1
     resources: mem_mb=32000, runtime=5 * 24 * 60, gpu=STEPS.gpu("02")
     log: "logs/02.{arm}.log"
@@ -101,7 +104,7 @@ use rule run_02 as run_03 with:
         vae=ancient("arms/{arm}/vae/config.json"),
     output: mark="arms/{arm}/done/03.json"
     params: key=STEPS.key("03"), command=STEPS.call("03")
-    priority: STEPS.urgency("03")
+    priority: 20
     log: "logs/03.{arm}.log"
     benchmark: "benchmarks/03.{arm}.tsv"
 
@@ -119,7 +122,7 @@ use rule run_02 as run_04 with:
         prior=ancient("arms/{arm}/unet_uncond/config.json"),
     output: mark="arms/{arm}/done/04.json"
     params: key=STEPS.key("04"), command=STEPS.call("04")
-    priority: STEPS.urgency("04")
+    priority: 10
     log: "logs/04.{arm}.log"
     benchmark: "benchmarks/04.{arm}.tsv"
 
@@ -136,7 +139,7 @@ use rule run_01 as run_05 with:
         arms=ancient(STEPS.of_arms("namd/model_index.json")),
     output: mark="done/05.json"
     params: key=STEPS.key("05"), command=STEPS.call("05")
-    priority: STEPS.urgency("05")
+    priority: 0
     threads: 2
     resources: mem_mb=32000, runtime=24 * 60, gpu=STEPS.gpu("05")
     log: "logs/05.log"
@@ -154,7 +157,7 @@ use rule run_05 as run_06 with:
         probabilities=ancient("metrics/probabilities.parquet"),
     output: mark="done/06.json"
     params: key=STEPS.key("06"), command=STEPS.call("06")
-    priority: STEPS.urgency("06")
+    priority: 0
     threads: 1
     resources: mem_mb=16000, runtime=12 * 60, gpu=STEPS.gpu("06")
     log: "logs/06.log"
@@ -172,7 +175,7 @@ use rule run_06 as run_07 with:
         table=ancient("metrics/table1.csv"),
     output: mark="done/07.json"
     params: key=STEPS.key("07"), command=STEPS.call("07")
-    priority: STEPS.urgency("07")
+    priority: 0
     log: "logs/07.log"
     benchmark: "benchmarks/07.tsv"
 
@@ -188,7 +191,7 @@ use rule run_05 as run_08 with:
         table=ancient("metrics/table1.csv"),
     output: mark="done/08.json"
     params: key=STEPS.key("08"), command=STEPS.call("08")
-    priority: STEPS.urgency("08")
+    priority: 0
     threads: 2
     resources: mem_mb=32000, runtime=2 * 24 * 60, gpu=STEPS.gpu("08")
     log: "logs/08.log"

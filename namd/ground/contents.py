@@ -67,7 +67,11 @@ def files(folder):
         names = {line.partition("  ")[2] for line in mark.read_text(errors="replace").splitlines()}
         return sorted(folder / name for name in names if (folder / name).is_file())
     inside = (file for file in folder.rglob("*") if file.is_file())
-    return sorted(file for file in inside if not any(part.startswith(".") for part in file.relative_to(folder).parts))
+    return sorted(file for file in inside if not _hidden(file.relative_to(folder)))
+
+
+def _hidden(path):
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _is_stamp(path):

@@ -47,7 +47,8 @@ class Keyed:
     """
 
     def __init__(self, path, key):
-        self.path, self.key = Path(path), key
+        self.path = Path(path)
+        self.key = key
         self.mark = Path(f"{path}.key")
 
     def current(self):

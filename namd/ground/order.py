@@ -19,7 +19,10 @@ TRAINS_ON = {"02": ("cohort",), "03": ("cohort", "llm", "{arm}/latents", "{arm}/
 
 def before(number):
     """The notebooks that must have run before `number`, in their order."""
-    return sorted({each for parent in AFTER.get(number, ()) for each in (parent, *before(parent))})
+    found = set()
+    for parent in AFTER.get(number, ()):
+        found |= {parent, *before(parent)}
+    return sorted(found)
 
 
 @cache

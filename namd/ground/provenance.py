@@ -62,7 +62,8 @@ def git_state():
         return subprocess.run(["git", "-C", str(REPO), *words], capture_output=True, text=True, env=clean)
 
     try:
-        head, status = git("rev-parse", "--short=7", "HEAD"), git("status", "--porcelain", "-uno")
+        head = git("rev-parse", "--short=7", "HEAD")
+        status = git("status", "--porcelain", "-uno")
     except FileNotFoundError:
         return "unknown", False
     return (head.stdout.strip() if head.returncode == 0 else "unknown"), bool(status.stdout.strip())

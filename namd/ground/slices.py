@@ -65,7 +65,9 @@ class _Walk:
     """One walk from the training cell upwards; `needed` are the names whose values count from here on down."""
 
     def __init__(self, before, last):
-        self.functions, self.imports, self.pictures = {}, set(), set()
+        self.functions = {}
+        self.imports = set()
+        self.pictures = set()
         for statement in [*before, *last]:
             self._enter(statement)
         self.needed = set()

@@ -23,7 +23,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def write(home):
-    """(name, *code cells, parameters=) -> rewrites a notebook of `home`."""
-    def rewrite(name, *code, parameters=CELL):
-        write_notebook(home, name, parameters, *code)
+    """(name, *code cells, parameters=, tags=) -> rewrites a notebook of `home`."""
+    def rewrite(name, *code, parameters=CELL, tags=None):
+        write_notebook(home, name, parameters, *code, tags=tags)
     return rewrite

@@ -8,13 +8,18 @@ CELL = 'run_name: str = "smoke"\nseed: int = 23\ndevice: str = "auto"\nthreads: 
 ARM = CELL + 'arm: str = "namd"\nimage_size: int = 64\n'
 
 
-def write_notebook(folder, name, parameters, *code):
-    """A notebook of a parameters cell and code cells; a single line that starts with # becomes markdown."""
+def write_notebook(folder, name, parameters, *code, tags=None):
+    """A notebook of a parameters cell and code cells; a single line that starts with # becomes markdown.
+
+    Args:
+        tags: {number of a cell, from 0 for the parameters: its tags}.
+    """
     cells = [dict(cell_type="code", metadata={"tags": ["parameters"]}, source=parameters)]
     cells += [dict(cell_type="markdown" if text.startswith("#") and "\n" not in text else "code", metadata={},
                    source=text) for text in code]
     for number, cell in enumerate(cells):
         cell |= dict(id=f"c{number}")
+        cell["metadata"] |= {"tags": tags[number]} if number in (tags or {}) else {}
         cell |= dict(outputs=[], execution_count=None) if cell["cell_type"] == "code" else {}
     spec = dict(kernelspec=dict(name="python3", display_name="Python 3", language="python"))
     (folder / f"{name}.ipynb").write_text(json.dumps(dict(cells=cells, metadata=spec, nbformat=4, nbformat_minor=5)))

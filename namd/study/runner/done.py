@@ -31,7 +31,7 @@ def with_trained(plan, root):
     there = [folder.name for folder in root.glob("arms/*") if all(map(Path.is_file, plan.layers(folder.name)))]
     wide = plan.comparing([first, *others, *there])
     marks = DoneFiles(wide, root)
-    ready = {arm for arm in wide.by_arm if all(marks.current(Job(number, arm)) for number in PER_ARM)}
+    ready = {arm for arm in wide.by_arm if marks.trained(arm)}
     return plan.comparing([first, *sorted({*others, *ready} - {first})])
 
 
@@ -43,7 +43,8 @@ class DoneFiles:
     """
 
     def __init__(self, plan, root):
-        self.plan, self.root = plan, Path(root)
+        self.plan = plan
+        self.root = Path(root)
 
     def file(self, job):
         """Where the mark of `job` stands."""
@@ -66,7 +67,9 @@ class DoneFiles:
         if record is None:
             return [UNFINISHED]
         try:
-            before, reads, made = Components.recorded(record), record["reads"], record["made"]
+            before = Components.recorded(record)
+            reads = record["reads"]
+            made = record["made"]
         except KeyError:
             return ["its mark was written by another version of this program"]
         lines = self.plan.components(job).differences(before, job.number)
@@ -88,6 +91,10 @@ class DoneFiles:
     def holds(self, job):
         """Whether `job` is up to date: current, and its mark in place."""
         return self.file(job).is_file() and self.current(job)
+
+    def trained(self, arm):
+        """Whether every notebook that trains `arm` is current."""
+        return all(self.current(Job(number, arm)) for number in PER_ARM)
 
     def finished(self):
         """(finished, all) number of jobs, those of LATER left out."""

@@ -4,8 +4,9 @@ import time
 
 from namd.ground.order import first_line
 
-CELL_SECONDS, QUIET_SECONDS = 10, 3
-LINE = 140
+CELL_SECONDS = 10       # between two lines that say which cell runs
+QUIET_SECONDS = 3       # after which what a cell prints is passed on
+LINE = 140              # letters of a line
 
 
 def say(job, text):

@@ -48,7 +48,8 @@ class Plan:
     """
 
     def __init__(self, files=(), pairs=()):
-        self.given, self.pairs = tuple(files), tuple(pairs)
+        self.given = tuple(files)
+        self.pairs = tuple(pairs)
         self.files = tuple(file for file in files if not is_ablation(file))
         _refuse_hidden_arms(self.files, self.pairs)
         main = params.load(self.files, pairs)
@@ -80,7 +81,11 @@ class Plan:
 
     def jobs(self):
         """All jobs in an order that respects AFTER."""
-        return [Job(number, arm) for number in AFTER for arm in (self.by_arm if number in PER_ARM else [None])]
+        found = []
+        for number in AFTER:
+            arms = self.by_arm if number in PER_ARM else [None]
+            found += [Job(number, arm) for arm in arms]
+        return found
 
     def asked(self, number):
         """The job of notebook `number` for the arm that is asked for.
@@ -112,11 +117,6 @@ class Plan:
     def waits_for(self, job):
         """The jobs to finish before `job` starts: its parents, and its twin where it has one."""
         return [*self.parents(job), *{self.twin(job)} - {job}]
-
-    def urgency(self, job):
-        """Snakemake's priority: arms with most to train first, stage by stage; a long one last would train alone."""
-        own = [link for link in (Job(number, job.arm) for number in PER_ARM) if self.twin(link) == link]
-        return 10 * len(own) - int(job.number)
 
     def parameters(self, job):
         """The declared parameters of `job` with their values in this run."""

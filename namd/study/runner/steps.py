@@ -88,10 +88,6 @@ class Steps:
             words += ["-p", pair]
         return shlex.join(words)
 
-    def urgency(self, number):
-        """Snakemake's priority of a rule: the later arms and stages wait for those with most to train."""
-        return max(self.plan.urgency(job) for job in self.plan.jobs() if job.number == number)
-
     def gpu(self, number):
         """GPUs that a job asks for: none where the run computes on the CPU."""
         return int(number in GPU and self.plan.values["device"] != "cpu")

@@ -86,8 +86,12 @@ def _failure(job, error):
     return f"{job.label} stopped in cell {error.exec_count} (`{first_line(error.source)}`): {error.ename}: {said}"
 
 
+def _is_noise(line):
+    return any(word in line for word in NOISE)
+
+
 def _last_lines(noise):
     """What the kernel itself wrote before it died, without ipykernel's routine lines."""
     noise.seek(0)
-    lines = [line for line in noise.read().splitlines() if line and not any(n in line for n in NOISE)]
+    lines = [line for line in noise.read().splitlines() if line and not _is_noise(line)]
     return " Its last words: " + " / ".join(lines[-3:]) if lines else ""

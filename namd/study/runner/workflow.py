@@ -17,7 +17,8 @@ class _Listener(logging.Filter):
 
     def __init__(self):
         super().__init__()
-        self.errors, self.a_job_spoke = [], False
+        self.errors = []
+        self.a_job_spoke = False
 
     def filter(self, record):
         self.a_job_spoke |= str(getattr(record, "event", "")).lower().endswith(JOB)

@@ -5,7 +5,7 @@ import json
 import shutil
 
 import pytest
-from small_home import forget, write_cohort
+from small_home import ARM, forget, write_cohort
 
 from namd.__main__ import main
 from namd.data.nlst.fingerprint import fingerprint, record
@@ -245,3 +245,41 @@ def test_why_says_it_on_one_screen(copy, capsys):
     assert capsys.readouterr().out.splitlines() == [
         "02_aligned_vae · namd of run smoke is not current:", "  parameter vae_lr: 0.002 -> 0.001",
         "Not current among those it follows: 01_data_preparation."]
+
+
+HERE = """from pathlib import Path
+from namd.ground import order
+order.NOTEBOOKS = Path.cwd()"""           # the kernel is another process
+TRAINS = """import torch
+from namd.evaluation.figures import plots
+from namd.study.notebook import start
+from namd.training import loop
+run = start("02_vae", globals())
+net = torch.nn.Linear(1, 1)
+def step(idx, g, step_no):
+    with open(run.root / "steps", "a") as log:
+        log.write("x")
+    return {"loss": net(torch.ones(1, 1)).square().mean()}"""
+FIT = """history = loop.fit(step, net, n_steps=3, n_items=4, batch_size=2, lr=lambda s: 0.1, stage="s", seed=1,
+                   folder=run.dir / "checkpoints", key=run.training_key(), validate=lambda: 1.0)"""
+PLOT = """title = "{}"
+with open(run.dir / "weights", "w") as out:
+    out.write(str(net.weight.item()))
+run.made("weights")
+run.finish()"""
+
+
+def test_an_edited_picture_runs_again_and_finds_the_weights(home, write, capsys):
+    log = home / "outputs" / "smoke" / "steps"
+
+    def go(title, first=TRAINS):
+        write("02_vae", HERE, first, FIT, PLOT.format(title), parameters=ARM, tags={3: ["training"]})
+        assert main(["run", "02", "--params", str(SMOKE)]) == 0
+        return len(log.read_text()), (home / "outputs/smoke/arms/namd/weights").read_text()
+
+    taught = go("one")
+    assert taught[0] == 3 and go("two") == taught
+    assert "02_vae · namd · starts: cell 5 (`title = \"two\"`) changed" in capsys.readouterr().out
+    steps, weight = go("two", TRAINS.replace(".square()", ".square().mul(2)"))
+    assert steps == 6 and weight != taught[1]
+    assert go("two") == (6, taught[1])                  # the edit was taken back: its weights are still there

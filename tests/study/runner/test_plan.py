@@ -130,14 +130,6 @@ def test_an_arm_waits_for_the_first_one_that_does_the_same_work():
     assert plan.waits_for(Job("05", None)) == plan.parents(Job("05", None))
 
 
-def test_arms_with_most_to_train_come_first_and_stage_by_stage():
-    plan = Plan([SMOKE.with_stem("quick"), SMOKE.with_stem("ablations")])
-    order = [("02", "no_align"), ("03", "no_pred"), ("04", "no_align"), ("03", "epsilon"), ("04", "epsilon"),
-             ("04", "no_text")]
-    urgency = [plan.urgency(Job(*link)) for link in order]
-    assert urgency == sorted(urgency, reverse=True) and len(set(urgency)) == len(order)
-
-
 def test_a_parameter_changes_the_notebooks_that_declare_it(home):
     before = components()
     assert changed(before, components("lambda_align=0.3")) == {"02_vae · namd"}         # the other arm sets it itself

@@ -9,7 +9,7 @@ import pytest
 from namd.ground.marks import begin
 from namd.ground.paths import REPO
 from namd.study.runner.done import DoneFiles
-from namd.study.runner.plan import Plan
+from namd.study.runner.plan import Job, Plan
 from namd.study.runner.workflow import sentence
 
 FLAGS = ["--quiet", "all", "--cores", "1", "--config", "params=params/smoke.yaml"]
@@ -55,6 +55,32 @@ def test_two_spellings_of_an_arm_are_two_rules(tmp_path):
     (tmp_path / "arms.yaml").write_text("\n".join(config))
     status, said = order(tmp_path, "--dry-run", "--config", f"params=params/smoke.yaml,{tmp_path}/arms.yaml")
     assert status == 0, said
+
+
+def plain(outputs, *flags):
+    """Standard output and error of plain Snakemake."""
+    words = [sys.executable, "-m", "snakemake", *flags, "--config", "params=params/smoke.yaml"]
+    done = subprocess.run(words, cwd=REPO, capture_output=True, text=True,
+                          env={**os.environ, "NAMD_OUTPUTS": str(outputs)})
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_the_snakefile_is_clean(tmp_path):
+    assert "in a good condition" in plain(tmp_path, "--lint")
+
+
+def test_the_summary_lists_marks_and_artefacts(tmp_path):
+    told = plain(tmp_path, "--summary", "--cores", "1")
+    for path in ("done/01.json", "cohort/manifest.json", "arms/namd/vae/config.json", "metrics/table1.csv"):
+        assert f"\n{path}\t" in told
+
+
+def test_a_job_is_called_with_its_outputs_and_its_key(tmp_path):
+    told = plain(tmp_path, "--dry-run", "--cores", "1", "--printshellcmds")
+    key = Plan([REPO / "params" / "smoke.yaml"]).components(Job("01", None)).key
+    assert f"NAMD_OUTPUTS={tmp_path}" in told and f"run 01 --key {key} --params {REPO}/params/smoke.yaml" in told
+    assert "mem_mb=" in told and "runtime=" in told and "logs/02.namd.log" in told
 
 
 def test_a_personal_profile_changes_nothing(tmp_path):
