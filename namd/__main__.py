@@ -43,11 +43,7 @@ def _arguments(argv):
     cohorts.set_defaults(go=_cohorts)
 
     for command in (run, why, check, page, dial, cohorts):
-        command.add_argument("--params", action="append", default=[], metavar="FILE",
-                             help="parameter file laid over params/paper.yaml; repeatable")
-        command.add_argument("-p", action="append", default=[], dest="pairs", metavar="KEY=VALUE",
-                             help="one parameter; repeatable")
-
+        _add_parameters(command)
     _add_predict(commands)
 
     course = commands.add_parser("course", help="the notebooks without their solutions (make course)")
@@ -59,6 +55,13 @@ def _arguments(argv):
     benchmark.add_argument("--repeats", type=int, default=7, help="interleaved repeats of each pair")
 
     return parser.parse_args(_commas_apart(argv))
+
+
+def _add_parameters(command):
+    command.add_argument("--params", action="append", default=[], metavar="FILE",
+                         help="parameter file laid over params/paper.yaml; repeatable")
+    command.add_argument("-p", action="append", default=[], dest="pairs", metavar="KEY=VALUE",
+                         help="one parameter; repeatable")
 
 
 def _add_predict(commands):

@@ -75,12 +75,17 @@ def test_files_and_folders_go_in_no_circle():
     TopologicalSorter({room: others - {room} for room, others in rooms.items()}).prepare()
 
 
+def lines_of_code(function):
+    """Lines of a function without its head, whose arguments may stand in a column, and without its docstring."""
+    first = function.body[1 if ast.get_docstring(function) and len(function.body) > 1 else 0]
+    return function.end_lineno - first.lineno + 1
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_a_file_is_one_idea_and_a_function_one_screen(name):
     assert len(MODULES[name].read_text(encoding="utf-8").splitlines()) <= 250
-    long = [node.name for node in ast.walk(TREES[name]) if isinstance(node, ast.FunctionDef)
-            and node.end_lineno - node.lineno >= 40]
-    assert not long
+    functions = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.FunctionDef)]
+    assert [function.name for function in functions if lines_of_code(function) > 40] == []
 
 
 def packed(node):
