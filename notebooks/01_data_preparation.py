@@ -74,13 +74,13 @@ import seaborn as sns
 from IPython.display import display
 
 from namd.data import report
+from namd.data.codes import CANCER_SITE, CODES
 from namd.data.cohort import Cohort
 from namd.data.dicom.geometry import find_instance, find_position
 from namd.data.dicom.pixels import read_hu, resample_crop
 from namd.data.dicom.series import find_series, read_series, series_uid
 from namd.data.images import HU_HIGH, HU_LOW, centre_crop, window
 from namd.data.nlst.build import build_cohort, is_current
-from namd.data.nlst.codes import CANCER_SITE, CODES
 from namd.data.nlst.labels import label_nodule
 from namd.data.nlst.links import link_nodules
 from namd.data.nlst.participants import participants

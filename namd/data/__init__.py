@@ -1,4 +1,4 @@
 """The data. `cohort` is what every model reads; `nlst` makes it of a delivery, with `dicom` for the images; `phantom`
 writes a synthetic delivery. `report` says a record in words and numbers, `record` reads one that a user wrote, `brock`
 is the risk by the record alone; `refused` holds the reasons for which an input is left out; `images` windows, crops
-and turns; `folders` finds files."""
+and turns; `codes` says what a number of a table means; `folders` finds files."""

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from namd.data.nlst.codes import CODES, MAX_AGE, MAX_DIAMETER_MM, MISSING
+from namd.data.codes import CODES, MAX_AGE, MAX_DIAMETER_MM, MISSING
 from namd.data.report import DIAMETERS, EHR
 from namd.ground.errors import UserError
 from namd.ground.text import read_json, read_text

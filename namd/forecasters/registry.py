@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from namd.forecasters.systems import system_names
+from namd.forecasters import system_names
 from namd.ground.cost import flops, parameters
 from namd.ground.errors import UserError
 from namd.ground.keys import sha

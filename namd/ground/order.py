@@ -3,7 +3,9 @@
 import ast
 import json
 import re
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from namd.ground.errors import UserError
 from namd.ground.paths import NOTEBOOKS
@@ -15,6 +17,28 @@ PER_ARM = ("02", "03", "04")
 # what the training of a notebook may read, below the run or below {arm}
 TRAINS_ON = {"02": ("cohort",), "03": ("cohort", "llm", "{arm}/latents", "{arm}/vae"),
              "04": ("cohort", "llm", "{arm}/latents", "{arm}/unet_uncond")}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One notebook of one run; `arm` is None for the notebooks that all arms share."""
+
+    number: str
+    arm: str | None
+
+    @property
+    def label(self):
+        return f"{notebook(self.number).stem}{f' · {self.arm}' if self.arm else ''}"
+
+    @property
+    def folder(self):
+        """Where the job writes, below the run's root."""
+        return Path("arms", self.arm) if self.arm else Path()
+
+    @property
+    def mark(self):
+        """The file that says that the job has finished, below the run's root."""
+        return self.folder / "done" / f"{self.number}.json"
 
 
 def before(number):

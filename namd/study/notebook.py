@@ -11,6 +11,7 @@ from IPython.display import HTML, Code, display
 
 from namd.evaluation.figures import alt, plots
 from namd.ground import contents, keys, marks, order, precision, process, slices, sources
+from namd.ground.components import Components
 from namd.ground.errors import DamagedError, UserError
 from namd.ground.files import replacing, write_json
 from namd.ground.paths import outputs_root
@@ -20,7 +21,6 @@ from namd.ground.surroundings import refuse_another_checkout
 from namd.study import params, ranks
 from namd.study.need import commands
 from namd.study.panel import panel_table
-from namd.study.runner.components import Components
 from namd.study.stamp import stamp, stamp_text, upstream, used
 from namd.training import parallel
 

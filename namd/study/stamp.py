@@ -9,10 +9,10 @@ import torch
 from namd.ground import order
 from namd.ground.arms import Arm
 from namd.ground.errors import UserError
+from namd.ground.order import Job
 from namd.ground.provenance import git_state, versions
 from namd.ground.reading import read_json
 from namd.study.need import commands, main_arm
-from namd.study.runner.plan import Job
 
 FREE = {"device", "threads", "processes", "data_workers", "save_every", "eval_batch"}
 

@@ -11,8 +11,9 @@ from small_delivery import REPO, tables, write_delivery, write_series
 
 from namd.data.cohort import Cohort
 from namd.ground.errors import UserError
+from namd.ground.order import Job
 from namd.study.runner.execute import run_job
-from namd.study.runner.plan import Job, Plan
+from namd.study.runner.plan import Plan
 
 SOURCE = REPO / "notebooks" / "01_data_preparation.py"
 SMOKE = str(REPO / "params" / "smoke.yaml")

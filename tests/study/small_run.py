@@ -10,9 +10,10 @@ from namd.data import cohort
 from namd.data.report import NODULE
 from namd.ground import marks, paths, seeding
 from namd.ground.marks import sha256
+from namd.ground.order import Job
 from namd.models import unet
 from namd.models.llm import build_llm, pretraining_texts
-from namd.study.runner.plan import Job, Plan
+from namd.study.runner.plan import Plan
 
 SMOKE = paths.REPO / "params" / "smoke.yaml"
 

@@ -4,7 +4,8 @@ import pytest
 from small_home import write_cohort
 
 from namd.ground import keys, paths, provenance
-from namd.study.runner.plan import Job, Plan
+from namd.ground.order import Job
+from namd.study.runner.plan import Plan
 
 SMOKE = paths.REPO / "params" / "smoke.yaml"
 

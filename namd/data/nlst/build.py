@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from namd.data.codes import MISSING
 from namd.data.cohort import SCHEMA, SCHEMA_VERSION
 from namd.data.dicom.series import index_series
 from namd.data.images import HU_HIGH, HU_LOW, MM_PER_PX, PIXELS
-from namd.data.nlst.codes import MISSING
 from namd.data.nlst.crops import CropFile, Scan, n_workers, read_pairs
 from namd.data.nlst.csv_file import csv_files
 from namd.data.nlst.fingerprint import fingerprint, record, unchanged

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
-from namd.data.nlst.codes import BOX, FIRST_STUDY_YEAR
+from namd.data.codes import BOX, FIRST_STUDY_YEAR
 
 MALIGNANCY = {"M": True, "B": False}                # of NLSTx; else unknown
 LABEL = {1: True, 0: False}                         # of LUNA25

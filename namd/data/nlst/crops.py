@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from namd.data.codes import FIRST_STUDY_YEAR
 from namd.data.dicom.geometry import find_instance, find_position, slice_gap
 from namd.data.dicom.pixels import read_crop
 from namd.data.dicom.series import Series, read_series
 from namd.data.images import PIXELS
 from namd.data.nlst.centres import Centre
-from namd.data.nlst.codes import FIRST_STUDY_YEAR
 from namd.data.refused import RefusedError, only_refusals
 
 PAIRS_PER_WORKER = 100                  # fewer than this and another process costs more than it saves

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from namd.data.nlst.codes import CANCER_SITE
+from namd.data.codes import CANCER_SITE
 from namd.data.nlst.participants import Participant
 from namd.data.refused import RefusedError
 from namd.ground.seeding import numpy_rng

@@ -3,8 +3,8 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from namd.data.codes import NODULE_CODE
 from namd.data.nlst.centres import Centre, luna25_centre, luna25_lesions, luna25_year, nlstx_centre
-from namd.data.nlst.codes import NODULE_CODE
 from namd.data.nlst.tables import Tables
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 import pandera.pandas as pa
 
-from namd.data.nlst.codes import CANCER_YEARS, CODES, MAX_AGE, MAX_DIAMETER_MM, MISSING, SHAPES, TableShape
+from namd.data.codes import CANCER_YEARS, CODES, MAX_AGE, MAX_DIAMETER_MM, MISSING, SHAPES, TableShape
 from namd.data.nlst.csv_file import RAGGED
 
 INTEGERS = {"pid", "patientid", "study_yr", "sct_ab_num", "lc_order", "studydate", "lesionid", "abnormality uid",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from namd.data.nlst.codes import CENTRE_LISTS, NEEDED, SHAPES, TableShape
+from namd.data.codes import CENTRE_LISTS, NEEDED, SHAPES, TableShape
 from namd.data.nlst.csv_file import RAGGED, csv_files, guess_columns, read_table
 from namd.data.nlst.rows import Fault, read_values, rule_faults
 from namd.data.refused import REASONS, Refused, RefusedError, one_line

@@ -9,7 +9,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from namd.data.nlst.codes import FIRST_STUDY_YEAR
+from namd.data.codes import FIRST_STUDY_YEAR
 from namd.data.phantom.scanner import KVP, Acquisition, Protocol
 
 STUDY_DATE = {year: f"{FIRST_STUDY_YEAR + year}0102" for year in (0, 1)}

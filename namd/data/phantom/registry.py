@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from namd.data.nlst.codes import NODULE_CODE
+from namd.data.codes import NODULE_CODE
 from namd.data.phantom.law import uniforms
 from namd.data.phantom.scanner import KVP, Protocol
 from namd.data.report import FAMILY

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from namd.forecasters.systems import system_names
+from namd.forecasters import system_names
 from namd.ground.arms import Arm
 from namd.ground.errors import UserError
 

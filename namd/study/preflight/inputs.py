@@ -5,8 +5,8 @@ from collections import Counter
 
 import torch
 
+from namd.data.codes import CENTRE_LISTS, NEEDED
 from namd.data.dicom.series import find_series, index_series
-from namd.data.nlst.codes import CENTRE_LISTS, NEEDED
 from namd.data.nlst.crops import n_workers
 from namd.data.nlst.labels import split_patients
 from namd.data.nlst.links import link_nodules

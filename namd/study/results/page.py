@@ -10,12 +10,11 @@ from namd.evaluation.tables import table1_layout
 from namd.evaluation.tables.ledger import ledger
 from namd.ground.errors import UserError
 from namd.ground.files import replacing
-from namd.ground.order import AFTER
+from namd.ground.order import AFTER, Job
 from namd.ground.paper import ours
 from namd.ground.paths import outputs_root, short
 from namd.ground.reading import read_json, read_table
 from namd.study.runner.done import DoneFiles
-from namd.study.runner.plan import Job
 
 FIGURES = (
     ("Generated follow-ups", "*grid*", "Baseline, real follow-up and generated follow-ups of test nodules."),

@@ -9,14 +9,13 @@ from pathlib import Path
 
 from namd.data.nlst.fingerprint import unchanged
 from namd.ground import contents
+from namd.ground.components import Components
 from namd.ground.errors import DamagedError
 from namd.ground.files import write_json
-from namd.ground.order import LATER, PER_ARM, notebook
+from namd.ground.order import LATER, PER_ARM, Job, notebook
 from namd.ground.paths import REPO
 from namd.ground.provenance import git_state
 from namd.ground.reading import read_json
-from namd.study.runner.components import Components
-from namd.study.runner.plan import Job
 
 FIRST = Job("01", None)
 UNFINISHED = "it has not finished yet"

@@ -1,37 +1,14 @@
 """The plan of a run: its jobs, their parameters, parents and what decides them before anything has run."""
 
 import json
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from namd.ground.arms import Arm, is_ablation
+from namd.ground.components import Components
 from namd.ground.errors import UserError
-from namd.ground.order import AFTER, PER_ARM, declared, notebook
+from namd.ground.order import AFTER, PER_ARM, Job, declared, notebook
 from namd.study import params
-from namd.study.runner.components import Components
-
-
-@dataclass(frozen=True)
-class Job:
-    """One notebook of one run; `arm` is None for the notebooks that all arms share."""
-
-    number: str
-    arm: str | None
-
-    @property
-    def label(self):
-        return f"{notebook(self.number).stem}{f' · {self.arm}' if self.arm else ''}"
-
-    @property
-    def folder(self):
-        """Where the job writes, below the run's root."""
-        return Path("arms", self.arm) if self.arm else Path()
-
-    @property
-    def mark(self):
-        """The file that says that the job has finished, below the run's root."""
-        return self.folder / "done" / f"{self.number}.json"
 
 
 class Plan:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from namd.ground.files import write_json
 from namd.ground.marks import begin
-from namd.ground.order import LATER, PER_ARM
+from namd.ground.order import LATER, PER_ARM, Job
 from namd.ground.paths import REPO, outputs_root
 from namd.ground.reading import read_json
 from namd.ground.surroundings import of_a_job
 from namd.study.runner.done import DoneFiles, with_trained
-from namd.study.runner.plan import Job, Plan
+from namd.study.runner.plan import Plan
 
 ARMS = ".arms.json"         # of the run: the arms that the process which plans has found; its helpers read them
 GPU = ("02", "03", "04", "05", "06", "07", "08")

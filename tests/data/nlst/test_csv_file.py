@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_delivery import PARAMS, tables, write_delivery
 
+from namd.data.codes import EMPTY
 from namd.data.cohort import Cohort
 from namd.data.nlst.build import build_cohort
-from namd.data.nlst.codes import EMPTY
 from namd.data.nlst.csv_file import RAGGED, read_table
 from namd.data.nlst.links import link_nodules
 from namd.data.nlst.tables import Tables, check_table, read_delivery, read_files

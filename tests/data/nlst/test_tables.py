@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from small_delivery import REAL, needs_real, tables
 
-from namd.data.nlst.codes import CODES, SHAPES
+from namd.data.codes import CODES, SHAPES
 from namd.data.nlst.tables import Tables, check_table, read_delivery, recognise
 from namd.ground.errors import UserError
 

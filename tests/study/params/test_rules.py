@@ -5,7 +5,7 @@ import re
 import pytest
 
 from namd.__main__ import main
-from namd.forecasters.systems import system_names
+from namd.forecasters import system_names
 from namd.ground import paths
 from namd.ground.errors import UserError
 from namd.study import params

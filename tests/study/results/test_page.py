@@ -9,10 +9,11 @@ from PIL import Image, PngImagePlugin
 
 from namd.ground import paths
 from namd.ground.errors import DamagedError, UserError
+from namd.ground.order import Job
 from namd.ground.paper import PAPER
 from namd.study.results.page import write_page
 from namd.study.runner.done import DoneFiles
-from namd.study.runner.plan import Job, Plan
+from namd.study.runner.plan import Plan
 
 SMOKE = paths.REPO / "params" / "smoke.yaml"
 ROWS = [dict(row="namd", paper_row="NAMD", auroc_mean=0.7481, auroc_sd=0.0049, auroc_low=0.71, auroc_high=0.78,

@@ -8,8 +8,9 @@ from small_home import write_cohort
 from namd.data.nlst.fingerprint import fingerprint, record
 from namd.ground import paths
 from namd.ground.contents import Contents
+from namd.ground.order import Job
 from namd.study.runner.done import FIRST, DoneFiles, with_trained
-from namd.study.runner.plan import Job, Plan
+from namd.study.runner.plan import Plan
 
 SMOKE = paths.REPO / "params" / "smoke.yaml"
 

@@ -7,9 +7,10 @@ import pytest
 
 from namd.__main__ import main
 from namd.ground import paths
+from namd.ground.components import Components
+from namd.ground.order import Job
 from namd.study.runner import execute, lines
-from namd.study.runner.components import Components
-from namd.study.runner.plan import Job, Plan
+from namd.study.runner.plan import Plan
 
 SMOKE = str(paths.REPO / "params" / "smoke.yaml")
 

@@ -5,9 +5,10 @@ import pytest
 from namd.ground import order, paths
 from namd.ground.arms import Arm
 from namd.ground.errors import UserError
+from namd.ground.order import Job
 from namd.study import params
 from namd.study.runner.done import DoneFiles, with_trained
-from namd.study.runner.plan import Job, Plan
+from namd.study.runner.plan import Plan
 
 BASE = params.BASE
 SMOKE = paths.REPO / "params" / "smoke.yaml"

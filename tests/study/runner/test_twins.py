@@ -6,8 +6,9 @@ import pytest
 
 from namd.__main__ import main
 from namd.ground import paths
+from namd.ground.order import Job
 from namd.study.runner.done import DoneFiles
-from namd.study.runner.plan import Job, Plan
+from namd.study.runner.plan import Plan
 
 SMOKE = str(paths.REPO / "params" / "smoke.yaml")
 ARM = '''run_name: str = "smoke"

@@ -7,9 +7,10 @@ import sys
 import pytest
 
 from namd.ground.marks import begin
+from namd.ground.order import Job
 from namd.ground.paths import REPO
 from namd.study.runner.done import DoneFiles
-from namd.study.runner.plan import Job, Plan
+from namd.study.runner.plan import Plan
 from namd.study.runner.workflow import sentence
 
 FLAGS = ["--quiet", "all", "--cores", "1", "--config", "params=params/smoke.yaml"]
