@@ -8,6 +8,8 @@ from namd.evaluation.stats import inception, intervals, metrics
 from namd.forecasters.drawing import load_row
 from namd.ground.workers import count, side_by_side
 
+MEASURED = {"diameter"}         # of `image_values`: a measure of the images, and no column of their worth
+
 
 def diagnosis_columns(label, prob_runs, patient):
     """AUROC and AUPRC of one row, with the spread over runs and the interval over patients.
@@ -61,10 +63,9 @@ def image_values(x1, x2, x2_hat, clouds_x2, clouds_hat, net):
     Source: Sec. 4.1.2 for LPIPS and FID; the others are ours.
     """
     runs = [_one_run(x1, x2, run, clouds_x2, found) for run, found in zip(x2_hat, clouds_hat, strict=True)]
-    values = {}
+    values = {"lpips": metrics.lpips_distance(net, x2_hat, x2)}
     for name in runs[0]:
         values[name] = np.stack([run[name] for run in runs])
-    values["lpips"] = metrics.lpips_distance(net, x2_hat, x2)
     values["diameter_error"] = np.abs(values["diameter"] - metrics.diameter_mm(x2))
     return values
 
@@ -117,7 +118,7 @@ def score_rows(folder, rows, x1, x2, judge, net, threads=0, workers=1, inception
 
 
 def image_columns(values):
-    """LPIPS, FID, KID and the change controls of every row, each as mean and spread over its K runs.
+    """Whatever `image_values` gives of every row but what is MEASURED, each as mean and spread over its K runs.
 
     Args:
         values: {row: dict of `image_values`}.
@@ -129,11 +130,10 @@ def image_columns(values):
 
     Source: Sec. 4.1.2 for LPIPS and FID; KID and the change controls are ours.
     """
-    names = ("lpips", "fid", "kid", "fid_inception", "kid_inception", "delta_rmae", "psnr", "ssim", "diameter_error")
     rows = []
     for found in values.values():
         row = {}
-        for name in [name for name in names if name in found]:
+        for name in [name for name in found if name not in MEASURED]:
             runs = found[name].reshape(len(found[name]), -1).mean(1)        # (K,), over patients
             row[f"{name}_mean"] = float(np.mean(runs))
             row[f"{name}_sd"] = float(np.std(runs))

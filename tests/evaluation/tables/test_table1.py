@@ -67,6 +67,11 @@ def test_image_columns_are_means_over_patients_and_spreads_over_runs():
     assert (row["lpips_mean"], row["lpips_sd"], row["fid_mean"], row["fid_sd"]) == (3, 1, 7, 2)
 
 
+def test_a_number_more_of_the_images_is_a_column_more_of_the_table():
+    found = dict(mae=np.array([[1., 2, 3], [3, 4, 5]]), diameter=np.ones((2, 3)))
+    assert table1.image_columns({"namd": found}).loc["namd"].to_dict() == {"mae_mean": 3, "mae_sd": 1}
+
+
 def test_inceptions_distances_stand_beside_the_judges(tmp_path):
     x = torch.rand(6, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     torch.manual_seed(0)
