@@ -49,7 +49,8 @@ def write_run(root):
     made = tables()
     made["people"]["dataset_version"] = "synthetic phantom"
     build_cohort(write_delivery(root / "delivery", made), root / "cohort", PARAMS, progress=lambda line: None)
-    stamp = dict(arm="namd", digest="0123abcd", key="0123abcd" * 8, commit="4ab113f", parameters=vars(P))
+    parameters = {**vars(P), "arm": "namd"}
+    stamp = dict(arm="namd", digest="0123abcd", key="0123abcd" * 8, commit="4ab113f", parameters=parameters)
     for folder, number in ((write_arm(root), "04"), (root, "05")):
         (folder / "runs").mkdir()
         (folder / "runs" / f"{number}.json").write_text(json.dumps(stamp))

@@ -17,7 +17,7 @@ def predict(run, series, center, ehr, k_runs, out, arm) -> int:
     """Draw follow-ups of one nodule, judge them, and write images, maps, DICOM files and prediction.json.
 
     Args:
-        run: folder of a finished run; arm: which of its trained arms.
+        run: folder of a finished run; arm: which of its trained arms, None for the main one.
         series: folder with the DICOM files of one CT series.
         center: (x, y, z) of the nodule in mm, DICOM patient coordinates.
         ehr: JSON file with the record; None when nothing is known.

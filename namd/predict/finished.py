@@ -36,13 +36,16 @@ class FinishedArm:
         return self.p.window_low, self.p.window_high
 
 
-def open_run(run, arm) -> FinishedArm:
-    """Models, stamps and training nodules of one arm of a finished run.
+def open_run(run, arm=None) -> FinishedArm:
+    """Models, stamps and training nodules of one arm of a finished run; None is the run's main one.
 
     Raises:
         UserError: no such run or arm, or a notebook of it is still to be run.
     """
     root = Path(run)
+    if not root.is_dir():
+        raise UserError(f"There is no run at {root}: give the folder of a finished one, e.g. outputs/quick.")
+    arm = arm or _main_arm(root)
     _refuse_unfinished(root, arm)
     stamp = read_json(root / f"arms/{arm}/runs/04.json", "04", "arm", "digest", "key", "commit", "parameters")
     judged_by = read_json(root / "runs/05.json", "05", "key")
@@ -57,14 +60,21 @@ def open_run(run, arm) -> FinishedArm:
 
 
 def _refuse_unfinished(root: Path, arm: str) -> None:
-    """UserError where `root` is no run, has no such arm, or lacks what one of its notebooks makes."""
-    if not root.is_dir():
-        raise UserError(f"There is no run at {root}: give the folder of a finished one, e.g. outputs/quick.")
+    """UserError where the run has no such arm, or lacks what one of its notebooks makes."""
     arms = sorted(folder.name for folder in root.glob("arms/*"))
     if arms and arm not in arms:
         raise UserError(f"Run {root.name} has no arm {arm}; it has {', '.join(arms)}.")
     for file, number in NEEDED.items():
-        file = file.format(arm=arm)
-        if not (root / file).is_file():
-            raise UserError(f"Run {root.name} is not finished: {file} is missing; run notebook {number} first "
-                            f"(`python -m namd run {number}`).")
+        _refuse_missing(root, file.format(arm=arm), number)
+
+
+def _refuse_missing(root: Path, file: str, number: str) -> None:
+    if not (root / file).is_file():
+        raise UserError(f"Run {root.name} is not finished: {file} is missing; run notebook {number} first "
+                        f"(`python -m namd run {number}`).")
+
+
+def _main_arm(root: Path) -> str:
+    """The arm that notebook 05 calls NAMD."""
+    _refuse_missing(root, "runs/05.json", "05")
+    return read_json(root / "runs/05.json", "05", "parameters")["parameters"]["arm"]

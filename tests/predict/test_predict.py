@@ -285,3 +285,12 @@ def test_a_note_among_our_own_draws_stays_and_another_beside_them_does_not_matte
     assert main(asked(k=1)) == 1
     assert "follow_up/notes.txt was not written by this program" in capsys.readouterr().err
     assert (tmp_path / "out" / "follow_up" / "notes.txt").is_file() and (tmp_path / "out" / "notes.txt").is_file()
+
+
+def test_without_an_arm_the_main_one_of_the_run_draws(asked, run, tmp_path):
+    shutil.copytree(run, tmp_path / "mine", ignore=shutil.ignore_patterns("delivery"))
+    (tmp_path / "mine" / "arms" / "namd").rename(tmp_path / "mine" / "arms" / "main")
+    for stamp in (tmp_path / "mine").rglob("runs/*.json"):
+        stamp.write_text(stamp.read_text().replace('"arm": "namd"', '"arm": "main"'))
+    assert main(asked(run=tmp_path / "mine")) == 0
+    assert json.loads((tmp_path / "out" / "prediction.json").read_text())["model"]["arm"] == "main"
