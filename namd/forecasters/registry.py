@@ -149,7 +149,7 @@ def costs_of_namd(make, root, arm, x1, ehr):
         file = Path(root) / "arms" / arm / "runs" / f"{stage.number}.json"
         seconds += read_json(file, stage.number, "seconds")["seconds"]
     line = _cost(one, [one.pipe.vae, one.unet, one.prompts, one.lm], seconds, x1, ehr)
-    return pd.DataFrame([line], index=pd.Index(["namd"], name="row"))
+    return pd.DataFrame([line], index=pd.Index([arm], name="row"))
 
 
 def _cost(forecaster, modules, seconds, x1, ehr):

@@ -9,7 +9,7 @@ from tiny_run import P, write_arm
 from watched import Watched, names_read
 
 from namd.data.cohort import Pairs
-from namd.forecasters import drawing
+from namd.forecasters import drawing, registry
 from namd.forecasters.base import Forecaster
 from namd.forecasters.controls import MeanFollowUp
 from namd.forecasters.namd import NAMD
@@ -101,3 +101,13 @@ def test_schedule_and_language_model_are_those_of_the_training(arm):
 def test_an_untrained_arm_is_a_user_error(tmp_path):
     with pytest.raises(UserError, match="run 04"):
         NAMD(tmp_path / "arms" / "namd", P)
+
+
+def test_what_namd_costs_stands_under_the_name_of_its_arm(namd, baseline, tmp_path):
+    x1, ehr = baseline
+    folder = tmp_path / "arms" / "mine" / "runs"
+    folder.mkdir(parents=True)
+    for stage in registry.NAMD_STAGES:
+        (folder / f"{stage.number}.json").write_text('{"seconds": 2}')
+    table = registry.costs_of_namd(lambda: namd, tmp_path, "mine", x1[:1], ehr[:1])
+    assert table["train_seconds"].to_dict() == {"mine": 6}

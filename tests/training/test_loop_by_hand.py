@@ -46,6 +46,7 @@ def fitted(folder, ema_decay, validate=None, clip=CLIP):
     net, seen = layer(), []
 
     def look():
+        assert not net.training                                 # dropout would blur what is compared
         seen.append([p.detach().clone() for p in net.parameters()])
         return -float(len(seen))                                # each one better than the one before
     history = loop.fit(lambda idx, g, i: {"loss": objective(net, idx)}, net, n_steps=N_STEPS, n_items=6, batch_size=3,

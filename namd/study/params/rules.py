@@ -62,6 +62,15 @@ def _is_arm(main, name):
     return all(file.is_file() for file in Arm.parse(name, main).files)
 
 
+def _has_one_name(main, name):
+    """Whether an arm is called as its folder is, each layer once; a name that nobody can read is refused elsewhere."""
+    try:
+        arm = Arm.parse(name, main)
+        return arm.format(main) == name and len(set(arm.layers)) == len(arm.layers)
+    except UserError:
+        return True
+
+
 RULES = (
     Rule("run_name", lambda name: name not in RESERVED,
          "run_name: outputs/{run_name} is no folder of a run: choose another name"),
@@ -131,6 +140,9 @@ RULES = (
          " asked for by its file, --params params/ablations/{arm}.yaml"),
     Rule("arm compare_arms", lambda arm, arms: arm in arms,
          "compare_arms {compare_arms} lacks the run's own arm {arm}, which the others are compared with: add it"),
+    Rule("arm compare_arms", lambda arm, arms: all(_has_one_name(arm, name) for name in arms),
+         "compare_arms {compare_arms}: one of them is another name of an arm, or names a layer twice; write the layers"
+         " joined with -, each once, then a seed, as no_align-seed24, or {arm}-seed24 for a seed alone"),
     Rule("arm system_arm", _is_arm,
          "system_arm: there is no arm {system_arm}; params/ablations/ holds the files of arms"),
     Rule("systems", lambda names: set(names) <= set(system_names()),

@@ -25,7 +25,8 @@ def refusal(place: str, rule: dict, error: ValidationError) -> str:
         place = f"{place}, in the list"
         rule = rule["items"]
     elif rule["type"] == "array":
-        return f"{place}: {reprlib.repr(value)} is not a list: write {EXAMPLES[rule['items']['type']]}."
+        said = "is empty" if value == [] else "is not a list"
+        return f"{place}: {reprlib.repr(value)} {said}: write {EXAMPLES[rule['items']['type']]}."
     return f"{place}: {reprlib.repr(value)} {_fault(rule, value)}"
 
 

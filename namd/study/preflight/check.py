@@ -16,7 +16,7 @@ def check_run(plan, card: str) -> int:
     """Print the report; 0 when the run can start, 2 when something is missing.
 
     Args:
-        plan: series.Plan of the run; card: a GPU of namd.study.preflight.cards.
+        plan: runner.plan.Plan of the run; card: a GPU of namd.study.preflight.cards.
 
     Raises:
         UserError: an unknown card, or a model whose architecture is not known here.

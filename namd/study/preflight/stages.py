@@ -80,7 +80,7 @@ def stages(shells, p, n_subjects: int, n_arms: int) -> list[Stage]:
 
     Source: App. B; each stage's step is built from the functions the notebooks train with.
     """
-    n_test = round(n_subjects * p.data_test_share)
+    n_test = max(1, round(n_subjects * p.data_test_share))      # none is said by inputs.patients
     return [_vae(shells, p), _uncond(shells, p), _cond(shells, p), _judge(shells, p),
             _sampling(shells, p, n_test, n_arms)]
 

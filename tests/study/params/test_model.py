@@ -38,7 +38,7 @@ def test_a_worker_process_gets_them_as_they_are():
 
 @pytest.mark.parametrize(("change", "words"), [
     (dict(vae_lr="5e-5"), "the parameters cell of 02: vae_lr: '5e-5' is text, not a number. YAML 1.1 needs a dot"),
-    (dict(vae_channels=[]), "not a list: write"),
+    (dict(vae_channels=[]), "is empty: write"),
     (dict(vae_channels=[8]), "a small VAE has 3 or 4 widths"),
     (dict(beta_start=0.5, beta_end=0.1), "larger than beta_end"),
     (dict(run_name="\ud800"), "names a folder"),

@@ -36,6 +36,11 @@ def test_an_empty_delivery_is_not_ready_and_a_whole_one_is(tmp_path, capsys):
     assert not err and "✗" not in out
 
 
+def test_a_share_that_leaves_nobody_to_test_is_said_and_costs_no_traceback(capsys):
+    assert check("-p", "data_test_share=0.01", "-p", "data_val_share=0.01") == 2
+    assert "no patient in test" in capsys.readouterr().out
+
+
 def test_a_wrong_card_is_one_sentence(capsys):
     assert check("--card", "a400") == 1
     out, err = capsys.readouterr()
