@@ -2,11 +2,14 @@
 
 import argparse
 import math
+import re
 import sys
 
 from namd.ground import console
 from namd.ground.errors import UserError
 from namd.ground.surroundings import refuse_another_checkout
+
+NEGATIVE = re.compile(r"-[\d.]+e[-+]?\d+", re.IGNORECASE)        # argparse takes it for an option
 
 
 class _Parser(argparse.ArgumentParser):
@@ -90,7 +93,7 @@ def _millimetres(word) -> float:
 
 
 def _commas_apart(argv):
-    """`argv` with the point of `--center -60,12,-310`, as viewers copy it, in three words."""
+    """`argv` with the point of `--center -60,12,-310`, as viewers copy it, in three words, and -1e-3 as -0.001000."""
     words = []
     for word in argv:
         if word.startswith("--center="):
@@ -99,7 +102,7 @@ def _commas_apart(argv):
             words += word.split(",")
         else:
             words.append(word)
-    return words
+    return [f"{float(word):f}" if NEGATIVE.fullmatch(word) else word for word in words]
 
 
 # The commands. Each imports what it needs, so that none waits for the libraries of another.

@@ -64,7 +64,7 @@ llm_dtype: str = "float32"               # App. B
 ema_decay: float = 0.995                 # as for NAMD
 grad_clip: float = 1.0                   # as for NAMD
 save_every: int = 200                    # steps between checkpoints
-systems: list = [                        # files of namd/forecasters/
+systems: list = [                        # files of namd/forecasters/systems/
     "mcwgan", "corrflownet", "sd15", "flux", "ddl_cxr", "imageflownet", "brlp", "delta_lfm", "sd15_report",
     "imageflownet_record"]
 system_arm: str = "no_align_no_pred"     # whose VAE they share

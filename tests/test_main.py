@@ -9,6 +9,7 @@ PREDICT = ["predict", "--run", "r", "--series", "s", "--out", "o"]
 
 @pytest.mark.parametrize("words", [
     ["--center", "-60.5", "12", "-310"], ["--center", "-60.5,12,-310"], ["--center=-60.5,12,-310"],
+    ["--center", "-6.05e1", "12", "-3.1E+2"], ["--center", "-6.05e1,12,-3.1e2"],
 ])
 def test_a_point_is_three_words_or_one_and_may_begin_with_a_minus(words):
     assert _arguments([*PREDICT, *words]).center == [-60.5, 12.0, -310.0]
