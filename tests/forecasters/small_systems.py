@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 from small_run import write_cohort
 
+from namd.forecasters import system_names
 from namd.forecasters.registry import system
 from namd.models import unet, vae
 
-ALL = ["mcwgan", "corrflownet", "sd15", "flux", "ddl_cxr", "imageflownet", "brlp", "delta_lfm", "sd15_report",
-       "imageflownet_record"]
+ALL = system_names()         # a new system is tested without being named here
 P = SimpleNamespace(
     seed=23, device="cpu", threads=1, precision="float32", image_size=64, window_low=-1000, window_high=400,
     augment="square", vae_path="", vae_channels=[8, 8, 8], vae_layers=1, unet_path="", unet_channels=[16, 32],
