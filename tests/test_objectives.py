@@ -14,7 +14,7 @@ from namd.models import diffusion, losses
 
 def run_cells(number, *definitions, **names):
     """Names that the cells of `definitions`, functions or lines, leave behind after every import of the notebook."""
-    cells = order.code_of(number)
+    cells = [source for _, source in order.code_cells(number)]
     lines = [node for cell in cells for node in ast.parse(cell).body if isinstance(node, ast.Import | ast.ImportFrom)]
     exec(compile(ast.Module(lines, []), "imports", "exec"), names)
     for definition in definitions:

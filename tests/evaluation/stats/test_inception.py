@@ -66,7 +66,7 @@ def test_other_weights_are_refused(tmp_path):
 
 def test_notebook_08_scores_its_rows_with_the_file_that_is_named(weights, tmp_path):
     """Its own cell, with the names that its first cells import."""
-    cells = order.code_of("08")
+    cells = [source for _, source in order.code_cells("08")]
     lines = [node for cell in cells for node in ast.parse(cell).body if isinstance(node, ast.ImportFrom)]
     (scoring,) = [cell for cell in cells if "load_inception(" in cell]
     with seeding.fresh_weights("judge"):
