@@ -77,6 +77,11 @@ def test_files_and_folders_go_in_no_circle():
     TopologicalSorter({room: others - {room} for room, others in rooms.items()}).prepare()
 
 
+@pytest.mark.parametrize("room", sorted({file.parent for file in FILES}))
+def test_a_room_says_what_it_holds(room):
+    assert ast.get_docstring(TREES[module(room / "__init__.py")])
+
+
 def lines_of_code(function):
     """Lines of a function without its head, whose arguments may stand in a column, and without its docstring."""
     first = function.body[1 if ast.get_docstring(function) and len(function.body) > 1 else 0]
