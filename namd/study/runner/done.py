@@ -166,8 +166,12 @@ class DoneFiles:
 
     def _same_delivery(self):
         values = self.plan.by_arm[self.plan.main]
-        delivery = self.root / "delivery" if values["data_source"] == "phantom" else REPO / values["data_delivery"]
         cohort = self.root / "cohort"
+        delivery = REPO / values["data_delivery"]
+        if values["data_source"] == "phantom":
+            delivery = self.root / "delivery"
+            if not delivery.is_dir():           # 01 made it; only a user's own may be out of reach
+                return False
         return not (cohort / "manifest.json").is_file() or unchanged(cohort, delivery)
 
 

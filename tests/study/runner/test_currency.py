@@ -181,6 +181,11 @@ def test_a_file_added_to_the_delivery_reruns_01(copy):
     assert stale(copy) == ["01"] and "delivery" in why(copy, "01")[0]
 
 
+def test_a_phantom_delivery_that_is_gone_reruns_01(copy):
+    shutil.rmtree(copy / "outputs" / "smoke" / "delivery")
+    assert stale(copy) == ["01"] and "delivery" in why(copy, "01")[0]
+
+
 def test_another_cohort_reruns_and_trains_what_reads_it(copy):
     before = training_keys(copy)
     write_cohort(copy / "outputs" / "smoke", crops="other")
