@@ -135,11 +135,11 @@ class Run:
             self.results |= {file.relative_to(self.root).as_posix() for file in found}
 
     def trained_arms(self):
-        """The arms of compare_arms that 02 to 04 have trained, and the first; one sentence names the absent ones.
+        """The arms of compare_arms that 02 to 04 have trained, and the main one; a sentence names each absent one.
 
         Only a notebook run by hand finds one absent: `namd.study.runner.execute` refuses to run it.
         """
-        first, *others = self.p.compare_arms
+        others = [arm for arm in self.p.compare_arms if arm != self.p.arm]
         absent = [arm for arm in others if not (self.root / "arms" / arm / "runs" / "04.json").is_file()]
         for arm in absent:
             print(f"The arm {arm} is not trained in this run, so its rows are left out. To have them:"

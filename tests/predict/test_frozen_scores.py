@@ -15,8 +15,8 @@ from namd.data.dicom.series import read_series
 RECORD = {"age": 63, "gender": 1, "sct_long_dia": 12, "sct_margins": 2, "sct_pre_att": 1}
 PIXELS = [(32, 32), (20, 40), (50, 10)]         # row, column of an image of 64 x 64
 FROZEN = {                                      # probability of three draws and of x1; HU of the draws
-    "phantom": dict(values=[0.575055, 0.601537, 0.572804], baseline=0.411383, mean=-297.58, sd=243.61,
-                    pixels=[-361, -448, -852]),
+    "phantom": dict(values=[0.603149, 0.596014, 0.567978], baseline=0.405553, mean=-297.03, sd=237.84,
+                    pixels=[-857, 21, -88]),
     "real": dict(values=[0.597994, 0.583641, 0.617001], baseline=0.527349, mean=-296.51, sd=235.77,
                  pixels=[-172, -488, -508]),
 }
@@ -25,9 +25,9 @@ HU = 1.0                                        # the files hold whole HU
 
 
 def phantom(folder):
-    """A scan of the small delivery and its nodule's centre in mm."""
+    """A scan of the small delivery and a point in mm beside its nodule, so that no turn leaves the crop as it is."""
     write_series(folder, 900001, 0, 6.0)
-    return folder, (-40 + CENTRE[0] * SPACING, -30 + CENTRE[1] * SPACING, 0.0)
+    return folder, (-40 + (CENTRE[0] + 9) * SPACING, -30 + (CENTRE[1] + 5) * SPACING, 0.0)
 
 
 def real(folder):

@@ -18,6 +18,7 @@ Rate = Annotated[float, Field(ge=1e-8, le=1, description="learning rate")]
 Weight = Annotated[float, Field(ge=0, le=1e3)]
 Positive = Annotated[float, Field(ge=1e-6, le=1e6)]
 Label = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_.-]{0,99}$")]     # names a folder
+Place = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", json_schema_extra={"format": "path"})]
 
 
 class Parameters(BaseModel):
@@ -40,7 +41,7 @@ class Parameters(BaseModel):
 
     # data (notebook 01)
     data_source: Literal["delivery", "phantom"] = Field(description="where the NLST tables and series come from")
-    data_delivery: str = Field(description="folder of the delivery; empty for the phantom's own")
+    data_delivery: Place = Field(description="folder of the delivery; empty for the phantom's own")
     data_workers: Cores = Field(description="processes that read DICOM; 0 is one per core")
     data_label_days: int = Field(ge=1, le=10000, description="days after the T0 scan within which a cancer counts")
     data_val_share: float = Field(ge=0.01, le=0.9, description="share of the subjects outside test that validate")
@@ -58,7 +59,7 @@ class Parameters(BaseModel):
         description="a law without the effect")
 
     # aligned VAE (notebook 02)
-    vae_path: str = Field(description="VAE in Hugging Face format; empty builds a small one")
+    vae_path: Place = Field(description="VAE in Hugging Face format; empty builds a small one")
     vae_channels: list[Channels] = Field(min_length=1, description="channels of each level of a small VAE")
     vae_layers: int = Field(ge=1, le=8, description="residual blocks per level of a small VAE")
     vae_steps: Steps = Field(description="optimiser steps")
@@ -83,7 +84,7 @@ class Parameters(BaseModel):
     latent_scale: float = Field(ge=0, le=100, description="factor on z; 0 measures 1/std on the training set")
 
     # language model and soft prompts (notebooks 01, 03, 04)
-    llm_path: str = Field(description="language model in Hugging Face format; empty builds a small one")
+    llm_path: Place = Field(description="language model in Hugging Face format; empty builds a small one")
     llm_steps: int = Field(ge=0, le=MILLION, description="pretraining steps of a small language model")
     llm_hidden: int = Field(ge=8, le=16384, description="width of a small language model")
     llm_layers: int = Field(ge=1, le=128, description="layers of a small language model")
@@ -100,7 +101,7 @@ class Parameters(BaseModel):
         ge=-1, le=10 * MILLION, description="conditional steps that train the prompts; -1 all, 0 none")
 
     # diffusion (notebooks 03, 04)
-    unet_path: str = Field(description="U-Net in Hugging Face format; empty builds a small one")
+    unet_path: Place = Field(description="U-Net in Hugging Face format; empty builds a small one")
     unet_channels: list[Channels] = Field(min_length=1, description="channels of each level of a small U-Net")
     unet_layers: int = Field(ge=1, le=8, description="residual blocks per level of a small U-Net")
     unet_heads: int = Field(ge=1, le=64, description="attention heads of a small U-Net")
@@ -144,7 +145,7 @@ class Parameters(BaseModel):
     eval_batch: Size = Field(description="images per forward pass")
     eval_workers: Cores = Field(description="processes that sample and score rows; 0 is one per core")
     eval_lpips_net: Literal["vgg", "alex", "squeeze"] = Field(description="backbone of the LPIPS column")
-    eval_inception: str = Field(
+    eval_inception: Place = Field(
         description="torch-fidelity's Inception weights for FID and KID; empty uses the judge's features only")
     n_boot: int = Field(ge=10, le=MILLION, description="bootstrap resamples")
     var_nodules: int = Field(ge=1, le=10000, description="nodules whose running variance is drawn")
@@ -166,7 +167,7 @@ class Parameters(BaseModel):
     ddl_cxr_channels: list[Channels] = Field(min_length=1, description="channels of each level of DDL-CXR's U-Net")
     ddl_cxr_ddim_steps: int = Field(ge=1, le=1000, description="DDIM steps of DDL-CXR")
     ddl_cxr_eta: float = Field(ge=0, le=1, description="share of DDPM's noise in each DDIM step of DDL-CXR")
-    flux_path: str = Field(description="FLUX.1 in Hugging Face format; empty builds a small transformer")
+    flux_path: Place = Field(description="FLUX.1 in Hugging Face format; empty builds a small transformer")
     flux_rank: int = Field(ge=1, le=1024, description="rank of the LoRA on a pretrained FLUX.1")
 
     @model_validator(mode="after")

@@ -41,7 +41,9 @@ def _fault(rule, value) -> str:
         return f"is outside {rule['minimum']:g} .. {rule['maximum']:g} ({rule['description']})."
     if "enum" in rule:
         return f"is not one of {', '.join(rule['enum'])}." + suggest(value, rule["enum"], "Did you mean {}?")
-    return "names a folder: write up to 100 lower-case letters, digits and _ only."
+    if rule.get("format") == "path":
+        return "names a file or folder: write it in printable characters."
+    return "names a folder: write up to 100 lower-case letters, digits and . _ - only."
 
 
 def _has_type(kind, value) -> bool:

@@ -26,12 +26,12 @@ def with_trained(plan, root):
 
     Source: ours, because a row of Table 1 should not vanish when the next command names fewer arms.
     """
-    first, *others = plan.values["compare_arms"]
+    others = set(plan.values["compare_arms"]) - {plan.main}
     there = [folder.name for folder in root.glob("arms/*") if all(map(Path.is_file, plan.layers(folder.name)))]
-    wide = plan.comparing([first, *others, *there])
+    wide = plan.comparing([plan.main, *sorted(others), *there])
     marks = DoneFiles(wide, root)
     ready = {arm for arm in wide.by_arm if marks.trained(arm)}
-    return plan.comparing([first, *sorted({*others, *ready} - {first})])
+    return plan.comparing([plan.main, *sorted((others | ready) - {plan.main})])
 
 
 class DoneFiles:

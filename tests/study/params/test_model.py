@@ -31,6 +31,14 @@ def test_a_notebooks_parameters_are_those_of_its_cell_in_their_type_and_cannot_b
         p.seed = 4
 
 
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "a\nb"])
+@pytest.mark.parametrize("key", ["data_delivery", "vae_path", "llm_path", "unet_path", "eval_inception", "flux_path"])
+def test_a_name_that_no_file_can_have_is_refused(key, name):
+    with pytest.raises(UserError, match=f"{key}: .* names a file or folder: write it in printable characters"):
+        params.validate(key, name, "here")
+    assert params.validate(key, "donn\u00e9es/\u00e9t\u00e9 2", "here") == "donn\u00e9es/\u00e9t\u00e9 2"
+
+
 def test_a_worker_process_gets_them_as_they_are():
     p = params.declared(CELL, "here")
     assert vars(pickle.loads(pickle.dumps(p))) == vars(p)

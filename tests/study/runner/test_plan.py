@@ -91,6 +91,11 @@ def test_a_trained_arm_stays_compared_until_it_is_out_of_date(home, tmp_path):
         "namd", "no_align_no_pred"]
 
 
+def test_the_main_arm_comes_first_wherever_the_files_name_it(home, tmp_path):
+    plan = with_trained(Plan([SMOKE], ["compare_arms=[no_align, namd]"]), tmp_path)
+    assert plan.values["compare_arms"] == ["namd", "no_align"]
+
+
 def test_the_order_of_asking_does_not_matter_once_all_are_trained(home, tmp_path):
     layers = [tmp_path / f"{name}.yaml" for name in "ab"]
     layers[0].write_text("compare_arms: [namd, no_pred, no_align]\n")
