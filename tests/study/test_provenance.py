@@ -1,5 +1,8 @@
 """Whatever changes data, weights or libraries changes the keys; a rebuilt equal cohort does not."""
 
+import ast
+import sys
+
 import pytest
 from small_home import write_cohort
 
@@ -8,6 +11,7 @@ from namd.ground.order import Job
 from namd.study.runner.plan import Plan
 
 SMOKE = paths.REPO / "params" / "smoke.yaml"
+NO_NUMBER = {"accelerate", "huggingface_hub", "matplotlib", "pandera", "PIL", "safetensors", "seaborn"}  # move, draw, check
 
 
 def test_the_cohort_is_named_by_what_the_notebooks_read(tmp_path):
@@ -60,3 +64,16 @@ def test_another_version_of_a_library_is_another_key(home, monkeypatch):
     monkeypatch.setattr(provenance, "versions", lambda: {"torch": "0.1"})
     found = Plan([SMOKE]).components(Job("01", None)).differences(before, "01")
     assert any(line.startswith("library torch: ") and line.endswith("-> '0.1'") for line in found)
+
+
+def test_every_library_that_decides_a_number_is_in_the_keys():
+    names = set()
+    for room in ("data", "training", "models", "forecasters", "evaluation"):
+        for file in (paths.REPO / "namd" / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom):
+                    names.add(node.module.split(".")[0])
+                elif isinstance(node, ast.Import):
+                    names |= {alias.name.split(".")[0] for alias in node.names}
+    libraries = names - set(sys.stdlib_module_names) - NO_NUMBER - {"namd"}
+    assert {"scikit-learn" if name == "sklearn" else name for name in libraries} <= set(provenance.PACKAGES)
