@@ -12,8 +12,8 @@ from namd.ground.marks import sha256
 from namd.ground.paths import REPO
 from namd.ground.reading import read_json
 
-PACKAGES = ("torch", "diffusers", "transformers", "peft", "numpy", "pandas", "scikit-learn", "scipy", "lpips", "pydicom",
-            "tokenizers", "torchmetrics", "torchvision")
+PACKAGES = ("torch", "diffusers", "transformers", "peft", "numpy", "pandas", "scikit-learn", "scipy", "lpips",
+            "pydicom", "tokenizers", "torchmetrics", "torchvision")
 READ = ("crops.npy", "pairs.parquet")       # of the cohort, by the notebooks after 01
 TRUTH = "delivery/truth"                    # of a phantom, by notebook 05
 

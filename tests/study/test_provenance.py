@@ -11,7 +11,7 @@ from namd.ground.order import Job
 from namd.study.runner.plan import Plan
 
 SMOKE = paths.REPO / "params" / "smoke.yaml"
-NO_NUMBER = {"accelerate", "huggingface_hub", "matplotlib", "pandera", "PIL", "safetensors", "seaborn"}  # move, draw, check
+NO_NUMBER = {"accelerate", "huggingface_hub", "matplotlib", "pandera", "PIL", "safetensors", "seaborn"}
 
 
 def test_the_cohort_is_named_by_what_the_notebooks_read(tmp_path):
