@@ -50,7 +50,7 @@ rule all:
 
 
 rule page:
-    input: STEPS.series()
+    input: STEPS.series(), STEPS.layout()
     output: update("index.html")        # else Snakemake removes it first, whoever wrote it
     params: command=STEPS.command(["page"], STEPS.files)
     resources: mem_mb=4000, runtime=30

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 from namd.ground import keys, order, provenance, sources
 
+WRITERS = ("namd.study.notebook", "namd.study.panel")      # they write a notebook's tables and figures
 SHOWN = 4       # changed modules or cells that one line names
 
 
@@ -32,6 +33,7 @@ class Components:
         counted = {name: value for name, value in values.items() if name not in keys.HOW}
         code = order.code_cells(number)
         modules = keys.code(*sources.imported("\n".join(source for _, source in code)))
+        modules |= {module: sources.digest_of(module) for module in WRITERS}
         cells = ["" if "parameters" in tags else sources.digest(source) for tags, source in code]
         return cls(counted, provenance.weights(values), modules, cells, provenance.versions())
 

@@ -12,7 +12,6 @@ import os
 from pathlib import Path
 
 from namd.ground import files, marks, provenance
-from namd.ground.slices import sliced as sliced
 from namd.ground.sources import HOW as HOW
 from namd.ground.sources import code as code
 from namd.ground.sources import deciding as deciding

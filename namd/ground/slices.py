@@ -13,6 +13,9 @@ OF_THE_RUN = {"figure", "table", "panel"}                       # the same, as m
 PICTURES = ("namd.evaluation", "matplotlib", "seaborn", "pandas")     # what they are given stays as it is
 PURE = {"torch", "np"}                                          # so does what their functions without "_" are given
 FIXED = {"run", "p"}                                            # a notebook never changes them
+ACTS = {"setattr", "delattr", "exec", "eval", "vars", "globals"}       # builtins that change more than they show
+METHODS = {"train", "eval", "load_state_dict", "apply", "requires_grad_"}     # of a network: they change it
+SETTINGS = ("set_", "use_", "manual_seed")                      # begins what sets a library for the whole process
 FUNCTION = ast.FunctionDef | ast.ClassDef
 IMPORT = ast.Import | ast.ImportFrom
 
@@ -73,6 +76,7 @@ class _Walk:
         self.needed = set()
         for statement in last:
             self._need(_loaded(statement))
+        self.others = [pair for statement in before for node in ast.walk(statement) for pair in _other_names(node)]
 
     def _enter(self, statement):
         """Note what a function reads when it is called, and which names are modules or only draw."""
@@ -123,19 +127,25 @@ class _Walk:
         """Whether a simple statement assigns into a needed name or gives one away."""
         value = getattr(statement, "value", None)
         if isinstance(value, ast.Call) and self._only_looks(value.func):
-            return False
+            inner = [node for node in ast.walk(value) if isinstance(node, ast.Call) and node is not value]
+            return any(getattr(node.func, "attr", "") in METHODS and self._may_change(node) for node in inner)
         nodes = list(ast.walk(statement))
         if isinstance(statement, ast.Expr):
             nodes = _without_receivers(value)
         return any(self._may_change(node) for node in nodes)
 
     def _may_change(self, node):
-        mutable = self.needed - self.imports - FIXED
+        mutable = self._mutable()
         if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):
-            return _root(node) in mutable
+            return _root(node) in mutable | self.imports - self.pictures | FIXED
         if not isinstance(node, ast.Call):
             return False
-        in_place = getattr(node.func, "attr", "").endswith("_")
+        method = getattr(node.func, "attr", "")
+        if _root(node.func) in self.imports - self.pictures and method.startswith(SETTINGS):
+            return True
+        if isinstance(node.func, ast.Name) and node.func.id in {"exec", "eval", "globals"}:
+            return True
+        in_place = method.endswith("_")
         if self._only_looks(node.func) or (_root(node.func) in PURE and not in_place):
             return False
         given = [*node.args, *(keyword.value for keyword in node.keywords)]
@@ -143,11 +153,20 @@ class _Walk:
             given.append(node.func.value)
         return any(_handed(argument) & mutable for argument in given) or in_place and _root(node.func) in mutable
 
+    def _mutable(self):
+        """Names whose value may be changed so that it counts: what is needed, and other names of the same."""
+        found = self.needed - self.imports - FIXED
+        while True:
+            more = set().union(*(names for names, handed in self.others if handed & found)) - self.imports - FIXED
+            if more <= found:
+                return found
+            found |= more
+
     def _only_looks(self, function):
         """Whether a called function draws, prints or checks, by its name or by where it comes from."""
         root = _root(function)
         if isinstance(function, ast.Name):
-            return root in WITNESSES | self.pictures or hasattr(builtins, root)
+            return root in WITNESSES | self.pictures or hasattr(builtins, root) and root not in ACTS
         return root in self.pictures or root == "run" and function.attr in OF_THE_RUN
 
 
@@ -170,6 +189,18 @@ def _without_receivers(value):
     return nodes
 
 
+def _other_names(node):
+    """(names, names) where the first become other names of what the second hold: an assignment, a loop."""
+    if isinstance(node, ast.Assign):
+        targets, value = node.targets, node.value
+    elif isinstance(node, ast.For | ast.comprehension):
+        targets, value = [node.target], node.iter
+    else:
+        return []
+    bound = {each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)}
+    return [(bound, _handed(value))]
+
+
 def _handed(argument):
     """Names whose own object `argument` is or holds, not a value computed from it."""
     if isinstance(argument, ast.Name):
@@ -180,6 +211,8 @@ def _handed(argument):
         return set().union(*map(_handed, argument.elts))
     if isinstance(argument, ast.Dict):
         return set().union(*map(_handed, argument.values))
+    if isinstance(argument, ast.Call) and isinstance(argument.func, ast.Attribute) and not argument.args:
+        return _handed(argument.func.value)                     # net.parameters(), latents.items()
     return set()
 
 

@@ -1,4 +1,4 @@
-"""The code that decides a result: parsed sources, without docstrings, comments and layout."""
+"""The code that decides a result: parsed sources, without docstrings, comments, layout and words of refusal."""
 
 import ast
 import hashlib
@@ -11,6 +11,7 @@ HOW = {"data_workers", "eval_workers", "save_every"}            # parameters tha
 SETTLE = ("namd.ground.process", "namd.ground.precision")      # they settle determinism for every notebook
 LEFT_OUT = "namd.study"                                         # it stamps and validates, it computes no result
 EVERYWHERE = {"device", "threads", "precision", "processes"}    # the parameters by which they do
+ERRORS = {"UserError", "DamagedError"}                          # their words are no part of a result
 NAMESPACES = {"p", "params"}                                    # what the parameters are called in the package
 
 
@@ -82,6 +83,11 @@ def digest(source):
     return _parsed(source.encode()).digest
 
 
+def digest_of(module):
+    """Digest of one module alone, whatever it imports."""
+    return _parsed(_file(module).read_bytes()).digest
+
+
 def _file(name):
     base = paths.REPO.joinpath(*name.split("."))
     candidates = (base.with_suffix(".py"), base / "__init__.py")
@@ -102,6 +108,7 @@ def _parsed(source):
     reads = frozenset(_reads(nodes))
     for node in nodes:
         _drop_docstring(node)
+        _drop_words(node)
     return _Parsed(hashlib.sha256(ast.dump(tree).encode()).hexdigest(), imports, reads)
 
 
@@ -140,6 +147,16 @@ def _calls(node, name):
         return False
     called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", None)
     return called == name
+
+
+def _drop_words(node):
+    """Take the words out of an error for the user, which stops a run and decides nothing of it."""
+    if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and _root_name(node.exc.func) in ERRORS:
+        node.exc.args = []
+
+
+def _root_name(node):
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _drop_docstring(node):

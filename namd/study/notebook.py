@@ -170,7 +170,11 @@ class Run:
         return keys.key(self._values(names), keys.code(*modules), self._digests(reads), *given)
 
     def _values(self, names):
-        return {name: self.declared[name] for name in sorted(names)}
+        """Values of these parameters; of `device` the one that it comes to here, for auto says nothing."""
+        values = {name: self.declared[name] for name in sorted(names)}
+        if "device" in values:
+            values["device"] = process.device(values["device"]).type
+        return values
 
     def _digests(self, paths):
         for path in paths:

@@ -35,9 +35,30 @@ def notebook(monkeypatch):
     "lr += 1",
     "def step():\n    pass",
     "torch.nn.init.zeros_(net.weight)",
+    "for w in net.parameters():\n    w.requires_grad_(False)",
+    "for w in net.parameters():\n    w.data.mul_(.5)",
+    "[w.requires_grad_(False) for w in net.parameters()]",
+    "print(net.load_state_dict(x))",
+    "check('x', net.requires_grad_(False))",
+    "setattr(net, 'x', 1)",
+    "exec('net = 3')",
+    "del net.weight",
+    "run.p.lr = 3",
 ])
 def test_what_may_change_the_training_is_in(notebook, cell):
     assert cell.splitlines()[0] in notebook(cell)
+
+
+@pytest.mark.parametrize("cell", [
+    "part = net\npart.weight.zero_()",
+    "part = net.encoder\npart.requires_grad_(False)",
+    "w = net.weight\nwith torch.no_grad():\n    w[0] = 0",
+    "import namd.models.losses as losses\nlosses.kl = mine",
+    "import torch\ntorch.use_deterministic_algorithms(False)",
+    "import torch\ntorch.set_default_dtype(torch.float64)",
+])
+def test_what_changes_it_by_another_name_or_for_the_whole_process_is_in(notebook, cell):
+    assert cell.splitlines()[-1].strip() in notebook(cell, training="history = loop.fit(step, net, lr, losses, torch)")
 
 
 @pytest.mark.parametrize("cell", [

@@ -72,3 +72,11 @@ def test_the_parameters_that_decide_are_those_that_are_read(package):
 def test_a_parameter_that_is_read_by_a_word_counts(package):
     package("namd.a", 'NAMES = ("one", "two")\ndef f(p):\n    return {name: getattr(p, name) for name in NAMES}\n')
     assert sources.deciding(["namd.a"], ["one", "two", "three"]) == ["one", "two"]
+
+
+def test_the_words_of_a_refusal_decide_nothing_and_whether_there_is_one_does():
+    code = "def f(x):\n    if x:\n        raise UserError({})\n"
+    assert sources.digest(code.format("'no'")) == sources.digest(code.format("f'no {x}, because'"))
+    assert sources.digest(code.format("'no'")) != sources.digest("def f(x):\n    if x:\n        pass\n")
+    assert sources.digest(code.format("'no'").replace("UserError", "RefusedError")) != sources.digest(
+        code.format("'yes'").replace("UserError", "RefusedError"))       # its words stand in refused.csv

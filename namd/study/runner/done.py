@@ -98,7 +98,7 @@ class DoneFiles:
     def finished(self):
         """(finished, all) number of jobs, those of LATER left out."""
         jobs = [job for job in self.plan.jobs() if job.number not in LATER]
-        return sum(map(self.holds, jobs)), len(jobs)
+        return sum(map(self.current, jobs)), len(jobs)
 
     def settle(self):
         """Put every mark in its place or aside, for Snakemake sees only whether a file is there.
@@ -167,12 +167,14 @@ class DoneFiles:
     def _same_delivery(self):
         values = self.plan.by_arm[self.plan.main]
         cohort = self.root / "cohort"
+        if not (cohort / "manifest.json").is_file():
+            return True
         delivery = REPO / values["data_delivery"]
         if values["data_source"] == "phantom":
             delivery = self.root / "delivery"
             if not delivery.is_dir():           # 01 made it; only a user's own may be out of reach
                 return False
-        return not (cohort / "manifest.json").is_file() or unchanged(cohort, delivery)
+        return unchanged(cohort, delivery)
 
 
 @cache

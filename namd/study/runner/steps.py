@@ -46,8 +46,8 @@ class Steps:
 
     def begin(self):
         """Put the marks in order before anything is planned; returns the line that says how much is current."""
-        finished, total = self.marks.finished()
         self.marks.settle()
+        finished, total = self.marks.finished()
         return f"run {self.root.name}: {finished} of {total} notebooks are up to date"
 
     def job(self, number, wildcards=None):
@@ -57,6 +57,11 @@ class Steps:
     def series(self):
         """The marks of `make study`."""
         return [str(job.mark) for job in self.plan.jobs() if job.number not in LATER]
+
+    def layout(self):
+        """What lays out the page of the run."""
+        folder = REPO / "namd" / "study" / "results"
+        return [str(folder / name) for name in ("page.html.j2", "page.py")]
 
     def follows(self, number):
         """Function of the wildcards: the marks that a job waits for."""
