@@ -94,7 +94,7 @@ def test_the_same_seed_gives_the_same_bytes_on_one_core_as_on_two(outputs, tmp_p
 
 def test_a_vae_parameter_would_rerun_the_vae_and_what_follows_but_not_the_data(outputs, tmp_path):
     changed = tmp_path / "smoke.yaml"
-    changed.write_text(SMOKE.read_text() + "vae_lr: 1.0e-3\n")
+    changed.write_text(SMOKE.read_text().replace("vae_lr: 2.0e-3", "vae_lr: 1.0e-3"))
     plan = snakemake(outputs, "--dry-run", files=(changed,), flags=FLAGS[2:])
     assert "wildcards: arm=namd" in plan and "wildcards: arm=no_align_no_pred" in plan
     assert "rule run_02:" in plan and "rule run_03:" in plan and "rule run_07:" in plan

@@ -18,7 +18,7 @@ def copy(tmp_path):
     """A checkout with a first notebook that says whose code it is."""
     for name in ("namd", "params"):
         shutil.copytree(REPO / name, tmp_path / "copy" / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Snakefile", "Makefile", "requirements.lock", "pyproject.toml"):
+    for name in ("Snakefile", "Makefile", "requirements.lock", "pyproject.toml", "environment.yml"):
         shutil.copy(REPO / name, tmp_path / "copy")
     notebooks = tmp_path / "copy" / "notebooks"
     notebooks.mkdir()

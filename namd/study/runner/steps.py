@@ -39,10 +39,16 @@ class Steps:
         self.root = begin(outputs_root().resolve() / plan.values["run_name"])
         if plans:
             self.plan = with_trained(plan, self.root)
-            write_json(self.root / ARMS, dict(arms=self.plan.values["compare_arms"]))
+            self._tell_arms(self.plan.values["compare_arms"])
         else:
             self.plan = plan.comparing(read_json(self.root / ARMS, "01", "arms")["arms"])
         self.marks = DoneFiles(self.plan, self.root)
+
+    def _tell_arms(self, arms):
+        """Leave the arms for the processes that are started, unless they stand there."""
+        file = self.root / ARMS
+        if not file.is_file() or read_json(file, "01", "arms")["arms"] != arms:
+            write_json(file, dict(arms=arms))
 
     def begin(self):
         """Put the marks in order before anything is planned; returns the line that says how much is current."""
