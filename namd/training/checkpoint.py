@@ -51,12 +51,14 @@ def place(folder: Path, key: str) -> Path:
 
 
 def supersede(folder: Path, key: str) -> None:
-    """Once the stage of `key` is finished: of the other keys one finished checkpoint stays, the last one in use.
+    """Once the stage of `key` is finished its last checkpoint stays, and of other keys the finished one used last.
 
     Source: ours, because an edit that is taken back must find its weights, and a disk is finite.
     """
     ours = place(folder, key)
     os.utime(ours)                              # used now
+    for older in complete(ours)[:-1]:           # a kill may come between the last checkpoint and its clearing up
+        files.discard(older)
     others = [path for path in Path(folder).iterdir() if path != ours and complete(path)]
     others.sort(key=lambda path: path.stat().st_mtime)
     spare = [path for path in others if is_finished(path)][-1:]

@@ -1,6 +1,7 @@
 """The loop resumes bit for bit, from the newest checkpoint that is sound and its own."""
 
 import os
+import shutil
 
 import pytest
 import torch
@@ -34,6 +35,13 @@ def test_an_interrupted_run_ends_with_the_same_weights_and_history(tmp_path):
     weights = checkpoint.complete(tmp_path / "stopped")[-1] / "weights.safetensors"
     os.truncate(weights, weights.stat().st_size // 2)
     assert trained(tmp_path / "stopped") == trained(tmp_path / "whole")
+
+
+def test_what_a_kill_left_beside_the_last_checkpoint_goes(tmp_path):
+    first = trained(tmp_path)
+    last, = checkpoint.complete(tmp_path)
+    shutil.copytree(last, last.with_name("step-00000020"))
+    assert trained(tmp_path) == first and checkpoint.complete(tmp_path) == [last]
 
 
 def test_other_parameters_are_not_resumed(tmp_path):
