@@ -24,7 +24,7 @@ def device(wanted):
 
 
 def settle(seed, threads, name):
-    """Set threads (0 leaves them alone), deterministic algorithms, the global generators, and what is not warned of.
+    """Set threads (0 leaves them alone), deterministic algorithms and the global generators.
 
     Args:
         seed, name: the run's seed and the notebook's name; together they seed random, numpy and torch.
