@@ -15,6 +15,7 @@ from namd.ground.reading import read_json
 from namd.study.need import commands, main_arm
 
 FREE = {"device", "threads", "processes", "data_workers", "save_every", "eval_batch"}
+SHOWN = ("python", "torch", "diffusers", "transformers")    # of the versions, in the printed stamp
 
 
 def stamp(run):
@@ -32,10 +33,10 @@ def stamp(run):
 
 
 def stamp_text(said):
-    """The five lines that `start` prints of a stamp."""
+    """The five lines that `start` prints of a stamp; the versions of the other libraries stand in runs/NN.json."""
     arm = f" · arm {said['arm']}" if said["arm"] else ""
     state = " with uncommitted changes" if said["uncommitted_changes"] else ""
-    libraries = " · ".join(f"{name} {version}" for name, version in said["versions"].items())
+    libraries = " · ".join(f"{name} {said['versions'][name]}" for name in SHOWN)
     source = "synthetic: phantom data, not patients" if said["synthetic"] else "NLST delivery"
     upstream = " · ".join(f"{job}: {key[:8]}" for job, key in said["upstream"].items()) or "none"
     return "\n".join([

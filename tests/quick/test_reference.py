@@ -1,8 +1,8 @@
 """The second tier, `make test-quick`: a finished quick run says what the committed reference says, within bounds.
 
 Another processor rounds sums otherwise, and a training then ends elsewhere, as one from another seed does. The bound on
-AUROC is measured: three standard deviations between two judges of the reference run (judges.csv, .011). The other bounds
-are chosen, not measured: wide enough for another training, narrow enough for a changed objective.
+AUROC is measured: three standard deviations between two judges of the reference run (judges.csv, .011). The others are
+chosen, not measured: wide enough for another training, narrow enough for a changed objective.
 """
 
 import pandas as pd

@@ -34,6 +34,7 @@ def test_the_stamp_has_five_lines_and_names_the_phantom(home, capsys):
     run = study.start("01_data", scope(data_source="phantom", unrelated=3))
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 5
+    assert "scipy" in run.stamp["versions"] and "scipy" not in lines[1]         # the line stays short
     assert run.digest in lines[0] and "torch" in lines[1] and "seed 23" in lines[2] and "phantom data" in lines[3]
     assert not hasattr(run.p, "unrelated")
     assert run.arm is None and run.dir == run.root == home / "outputs" / "smoke"
