@@ -86,11 +86,20 @@ def says_full(error):
 
 
 def remove(path):
-    """Delete a file or a folder with all it holds, if it is there. Only for what this program made."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
+    """Delete a file or a folder with all it holds, if it is there. Only for what this program made.
+
+    Source: ours, because half a folder, as a kill would leave it, has lost the list that says it is ours.
+    """
+    if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
+        return
+    if marks.ASIDE.fullmatch(path.name):
+        shutil.rmtree(path)
+        return
+    with _name(path.parent) as name:
+        aside = path.with_name(f".tmp-{name}-{path.name}")
+        os.replace(path, aside)
+        shutil.rmtree(aside)
 
 
 def discard(path):

@@ -96,6 +96,28 @@ def test_a_writer_of_another_machine_counts_as_dead_after_a_week_without_a_byte(
     assert bool(write_beside(tmp_path)) is stays
 
 
+REMOVER = """
+import os, shutil, signal, sys
+from pathlib import Path
+from namd.ground import files, marks
+def killed(folder):
+    (Path(folder) / marks.LIST).unlink()
+    os.kill(os.getpid(), signal.SIGKILL)
+shutil.rmtree = killed
+getattr(files, sys.argv[2])(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("act", ["discard", "remove"])
+def test_a_folder_killed_while_it_is_deleted_does_not_look_like_a_users(act, tmp_path):
+    with files.replacing(tmp_path / "step-2") as aside:
+        aside.mkdir()
+        (aside / "weights").write_text("")
+    subprocess.run([sys.executable, "-c", REMOVER, str(tmp_path / "step-2"), act])
+    assert len(names(tmp_path)) == 2 and not (tmp_path / "step-2").exists()
+    assert write_beside(tmp_path) == set()
+
+
 def test_a_process_of_the_same_number_is_not_the_writer(tmp_path, writer):
     process, its = writer
     assert not [name for name in its if str(process.pid) in name]
