@@ -6,6 +6,7 @@
 # make cohorts  the study on three other cohorts that no setting was chosen on: figures/cohorts.png
 # make test     lint and tests, the smoke series included
 # make test-quick    the quick study, then: does it say what outputs/reference/quick/ says, within bounds?
+# make pretrained    train the small models of outputs/reference/models/ again (hours)
 # make lab      JupyterLab on the notebooks
 # make course   outputs/course/: the notebooks without their solutions
 # Each sets up .venv from requirements.lock first; only Python 3.11+, pip and make are needed.
@@ -22,7 +23,7 @@ LINK := $(shell readlink .venv)
 export JUPYTER_PATH :=
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: study table1 ablations seeds alignment dial cohorts test test-quick lab course moved
+.PHONY: study table1 pretrained ablations seeds alignment dial cohorts test test-quick lab course moved
 .DELETE_ON_ERROR:
 
 # the flag without a value stands last, so that a target may follow
@@ -60,6 +61,9 @@ test: .venv/.ready
 test-quick: PROFILE = quick
 test-quick: study
 	@$(PY) -m pytest -m quick tests/quick
+
+pretrained: .venv/.ready
+	@$(PY) -m namd pretrain --params params/pretrain.yaml
 
 lab: .venv/.ready
 	@$(PY) -m jupyter lab notebooks

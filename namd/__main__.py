@@ -1,4 +1,4 @@
-"""python -m namd run 04 --params params/quick.yaml; why, page, dial, cohorts, check, predict, course, benchmark"""
+"""python -m namd run 04 --params params/quick.yaml; why, page, dial, cohorts, check, pretrain, predict and others"""
 
 import argparse
 import math
@@ -45,7 +45,11 @@ def _arguments(argv):
     cohorts = commands.add_parser("cohorts", help="table and figure of the run on other patients (make cohorts)")
     cohorts.set_defaults(go=_cohorts)
 
-    for command in (run, why, check, page, dial, cohorts):
+    pretrain = commands.add_parser("pretrain", help="train the small models that stand for downloads (make pretrained)")
+    pretrain.set_defaults(go=_pretrain)
+    pretrain.add_argument("--out", metavar="DIR", help="where they go; outputs/reference/models when not given")
+
+    for command in (run, why, check, page, dial, cohorts, pretrain):
         _add_parameters(command)
     _add_predict(commands)
 
@@ -148,6 +152,12 @@ def _cohorts(asked):
 def _predict(asked):
     from namd.predict import predict
     return predict(asked.run, asked.series, asked.center, asked.ehr, asked.k_runs, asked.out, asked.arm)
+
+
+def _pretrain(asked):
+    from namd.pretrain.command import pretrain
+    from namd.study.params import Parameters
+    pretrain(Parameters.part(_plan(asked).values), asked.out)
 
 
 def _course(asked):

@@ -79,9 +79,12 @@ class Protocol:
         return self.diameter / MATRIX_OF_SCANNER
 
 
-def _any_protocol(rng, diameter: float | None = None) -> Protocol:
+NLST_SHARES = tuple(scanner.share for scanner in SCANNERS)
+
+
+def _any_protocol(rng, diameter: float | None = None, shares=NLST_SHARES) -> Protocol:
     """Protocol on any scanner, with a kernel, a dose and a reconstruction diameter (mm), drawn too where None."""
-    scanner = SCANNERS[rng.choice(len(SCANNERS), p=[scanner.share for scanner in SCANNERS])]
+    scanner = SCANNERS[rng.choice(len(SCANNERS), p=shares)]
     if diameter is None:
         diameter = rng.normal(350, 32)
     shares = [kernel.share for kernel in scanner.kernels.values()]
@@ -100,12 +103,12 @@ def _whole_diameter(diameter: float) -> int:
     return int(np.clip(diameter, 256, 435))
 
 
-def draw_protocol(rng) -> Protocol:
-    """Protocol of a first screen; pixels of 0.50 to 0.85 mm.
+def draw_protocol(rng, shares=NLST_SHARES) -> Protocol:
+    """Protocol of a first screen; pixels of 0.50 to 0.85 mm; `shares` of the participants on each of SCANNERS.
 
-    Source: ours; the vendors' shares and kernels are near those of the NLST series in the public nodule list.
+    Source: ours; NLST_SHARES and the kernels are near those of the NLST series in the public nodule list.
     """
-    return _any_protocol(rng)
+    return _any_protocol(rng, shares=shares)
 
 
 def next_protocol(rng, before: Protocol) -> Protocol:

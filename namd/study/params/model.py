@@ -57,6 +57,9 @@ class Parameters(BaseModel):
     phantom_gmax: float = Field(ge=0, le=3, description="largest growth of the log diameter in a year")
     phantom_null: Literal["none", "growth_given_label", "no_record_effect"] = Field(
         description="a law without the effect")
+    pretrain_subjects: int = Field(ge=100, le=MILLION, description="subjects whose images train the small models")
+    pretrain_seed: Seed = Field(description="phantom seed of these subjects")
+    pretrain_reports: int = Field(ge=100, le=MILLION, description="reports that train the small language model")
 
     # aligned VAE (notebook 02)
     vae_path: Place = Field(description="VAE in Hugging Face format; empty builds a small one")

@@ -1,0 +1,84 @@
+"""`make pretrained`: images, VAE, U-Net and language model in order; each goes on from its last checkpoint."""
+
+import shutil
+import time
+from pathlib import Path
+
+from namd.ground import keys, marks, process
+from namd.ground.paths import REPO, outputs_root
+from namd.ground.precision import set_arithmetic
+from namd.pretrain.images import Images, draw_images
+from namd.pretrain.llm import train_llm
+from namd.pretrain.ship import ship
+from namd.pretrain.unet import latents, train_unet
+from namd.pretrain.vae import reconstruction, train_vae
+
+SHIPPED = REPO / "outputs" / "reference" / "models"
+COMMAND = "make pretrained"
+OF_IMAGES = ("pretrain_", "phantom_eps", "phantom_gmax", "phantom_null", "image_size", "window_", "seed")
+OF_VAE = (*OF_IMAGES, "vae_", "lambda_kl", "grad_clip")
+OF_UNET = (*OF_VAE, "unet_", "uncond_", "n_timesteps", "beta_", "prediction_type", "zero_terminal_snr",
+           "timestep_spacing", "ema_decay")
+OF_LLM = ("pretrain_reports", "llm_", "seed")
+IMAGES_TOLD = ("{n:,} single phantom images, one of each subject of phantom seed {seed}, which no cohort may have: "
+               "scanners in equal shares, no label, no record, no pair.")
+REPORTS_TOLD = ("{n:,} reports of records drawn over the ranges of the paper's Table 2, each feature by itself: "
+                "no patient, no label, no image.")
+ABOUT_SD = ("Stands for Stable Diffusion v1.5 where nothing is downloaded: a VAE (folded 2 x 2, latent 4 x 8 x 8 of a 64 "
+            "px image) and a U-Net with a context of 768 numbers and 4 input channels, not yet conditioned on anything.")
+ABOUT_GEMMA = ("Stands for MedGemma where nothing is downloaded: a multimodal Gemma 3 with toy widths. Its language "
+               "model learnt to write reports and to say them again in codes; its image encoder is random.")
+
+
+def settings(p, prefixes) -> dict:
+    """{parameter: value} of those whose names begin with one of `prefixes`."""
+    return {name: value for name, value in vars(p).items() if name.startswith(prefixes)}
+
+
+def pretrain(p, out=None, log=print) -> None:
+    """Train the small models of `p` below outputs/<run_name> and write small-sd and small-gemma to `out`.
+
+    Args:
+        p: every parameter, as params/pretrain.yaml leaves them; out: folder, that of the repository when None.
+
+    Raises:
+        UserError: something there is not this program's, or the disk is full.
+
+    Source: ours, because the paper fine-tunes what others trained, and a laptop downloads nothing.
+    """
+    root = marks.begin(outputs_root() / p.run_name)
+    process.settle(p.seed, p.threads, "pretrain")
+    set_arithmetic(p.precision)
+    out = Path(out or SHIPPED)
+    _gemma(root, p, out)
+    _stable_diffusion(root, p, out, log)
+
+
+def _gemma(root, p, out):
+    began = time.time()
+    measured = train_llm(root, p)
+    told = REPORTS_TOLD.format(n=p.pretrain_reports)
+    facts = dict(trained_on=told, parameters=settings(p, OF_LLM),
+                 measured={f"R2 of {name} from the state at <eos>": value for name, value in measured.items()})
+    ship(out, "small-gemma", lambda folder: shutil.copytree(root / "llm", folder, dirs_exist_ok=True), facts,
+         dict(about=ABOUT_GEMMA, command=COMMAND, seconds=time.time() - began))
+
+
+def _stable_diffusion(root, p, out, log):
+    began = time.time()
+    image_key = keys.key(settings(p, OF_IMAGES), keys.code("namd.pretrain.images"), {})
+    images = Images(draw_images(root / "images.npy", image_key, p, log), p)
+    vae_key = keys.key(settings(p, OF_VAE), keys.code("namd.pretrain.vae"), {"images": image_key})
+    vae = train_vae(root / "checkpoints" / "vae", vae_key, images, p, log)
+    unet_key = keys.key(settings(p, OF_UNET), keys.code("namd.pretrain.unet"), {"vae": vae_key})
+    net, scheduler, loss = train_unet(root / "checkpoints" / "unet", unet_key, latents(vae, images), p, log)
+
+    def write(folder):
+        vae.vae.save_pretrained(folder / "vae")
+        net.save_pretrained(folder / "unet")
+        scheduler.save_pretrained(folder / "scheduler")
+
+    measured = reconstruction(vae, images.val) | {"loss of the U-Net on the same": loss}
+    told = IMAGES_TOLD.format(n=p.pretrain_subjects, seed=p.pretrain_seed)
+    facts = dict(trained_on=told, parameters=settings(p, OF_UNET), phantom_seed=p.pretrain_seed, measured=measured)
+    ship(out, "small-sd", write, facts, dict(about=ABOUT_SD, command=COMMAND, seconds=time.time() - began))
