@@ -45,11 +45,7 @@ def _arguments(argv):
     cohorts = commands.add_parser("cohorts", help="table and figure of the run on other patients (make cohorts)")
     cohorts.set_defaults(go=_cohorts)
 
-    pretrain = commands.add_parser("pretrain", help="train the small models that stand for downloads (make pretrained)")
-    pretrain.set_defaults(go=_pretrain)
-    pretrain.add_argument("--out", metavar="DIR", help="where they go; outputs/reference/models when not given")
-
-    for command in (run, why, check, page, dial, cohorts, pretrain):
+    for command in (run, why, check, page, dial, cohorts, _add_pretrain(commands)):
         _add_parameters(command)
     _add_predict(commands)
 
@@ -69,6 +65,13 @@ def _add_parameters(command):
                          help="parameter file laid over params/paper.yaml; repeatable")
     command.add_argument("-p", action="append", default=[], dest="pairs", metavar="KEY=VALUE",
                          help="one parameter; repeatable")
+
+
+def _add_pretrain(commands):
+    pretrain = commands.add_parser("pretrain", help="train the small models that stand for downloads (make pretrained)")
+    pretrain.set_defaults(go=_pretrain)
+    pretrain.add_argument("--out", metavar="DIR", help="where they go; outputs/reference/models when not given")
+    return pretrain
 
 
 def _add_predict(commands):

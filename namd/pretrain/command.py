@@ -24,9 +24,9 @@ IMAGES_TOLD = ("{n:,} single phantom images, one of each subject of phantom seed
                "scanners in equal shares, no label, no record, no pair.")
 REPORTS_TOLD = ("{n:,} reports of records drawn over the ranges of the paper's Table 2, each feature by itself: "
                 "no patient, no label, no image.")
-ABOUT_SD = ("Stands for Stable Diffusion v1.5 where nothing is downloaded: a VAE (folded 2 x 2; 4 x 8 x 8 numbers for a "
-            "64 px image) and a U-Net with a context of 768 numbers and 4 input channels, not conditioned on anything "
-            "yet.")
+ABOUT_SD = ("Stands for Stable Diffusion v1.5 where nothing is downloaded: a VAE (folded 2 x 2; 4 x 8 x 8 numbers for "
+            "a 64 px image) and a U-Net with a context of 768 numbers and 4 input channels, not conditioned on "
+            "anything yet.")
 ABOUT_GEMMA = ("Stands for MedGemma where nothing is downloaded: a multimodal Gemma 3 with toy widths. Its language "
                "model learnt to write reports and to say them again in codes; its image encoder is random.")
 
