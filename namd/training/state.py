@@ -146,7 +146,7 @@ class TrainingState:
         moments = tensors.get("optimizer", {})
         for name, p in self.params.items():     # a weight that had no gradient yet has no moments
             stored = {moment: moments.get(f"{name}.{moment}") for moment in MOMENTS}
-            known = {moment: value.to(p.device) for moment, value in stored.items() if value is not None}
+            known = {moment: _laid_out(value, p) for moment, value in stored.items() if value is not None}
             self.optimizer.state[p] = known
         for name, mean in self.ema.items():
             mean.copy_(tensors["ema"][name])
@@ -175,3 +175,8 @@ class TrainingState:
 def _learning(m, module):
     """{"<m>.<name>": parameter} of those of `module` that learn."""
     return {f"{m}.{name}": p for name, p in module.named_parameters() if p.requires_grad}
+
+
+def _laid_out(value, p):
+    """`value` on the device of `p`, laid out in memory as `p` is: fused AdamW pairs numbers by their place there."""
+    return torch.empty_like(p, dtype=value.dtype).copy_(value) if value.shape == p.shape else value.to(p.device)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 
 import pytest
 import torch
@@ -35,6 +36,27 @@ def test_an_interrupted_run_ends_with_the_same_weights_and_history(tmp_path):
     weights = checkpoint.complete(tmp_path / "stopped")[-1] / "weights.safetensors"
     os.truncate(weights, weights.stat().st_size // 2)
     assert trained(tmp_path / "stopped") == trained(tmp_path / "whole")
+
+
+def test_a_network_in_channels_last_order_is_resumed_bit_for_bit(tmp_path):
+    assert in_channels_last(tmp_path / "stopped", stop_at=5) is None
+    assert torch.equal(in_channels_last(tmp_path / "stopped"), in_channels_last(tmp_path / "whole"))
+
+
+def in_channels_last(folder, stop_at=-1):
+    """Weights (4, 3, 3, 3) of a convolution whose numbers do not lie in memory as in a checkpoint."""
+    with seeding.fresh_weights("toy"):
+        model = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+
+    def step(idx, g, i):
+        if i == stop_at:
+            raise KeyboardInterrupt
+        return {"loss": (model(torch.randn(2, 3, 5, 5, generator=g)) - 1).square().mean()}
+
+    with suppress(KeyboardInterrupt):
+        loop.fit(step, model, n_steps=8, n_items=4, batch_size=2, lr=loop.constant(0.1), stage="conv", seed=1,
+                 folder=folder, save_every=2, log=lambda line: None)
+        return model.weight.detach()
 
 
 def test_what_a_kill_left_beside_the_last_checkpoint_goes(tmp_path):
