@@ -1,4 +1,4 @@
-"""python -m namd run 04 --params params/quick.yaml; why, page, dial, cohorts, check, pretrain, predict and others"""
+"""python -m namd run 04 --params params/quick.yaml; why, page, dial, check, pretrain, predict, ship and others"""
 
 import argparse
 import math
@@ -48,6 +48,7 @@ def _arguments(argv):
     for command in (run, why, check, page, dial, cohorts, _add_pretrain(commands)):
         _add_parameters(command)
     _add_predict(commands)
+    _add_ship(commands)
 
     course = commands.add_parser("course", help="the notebooks without their solutions (make course)")
     course.set_defaults(go=_course)
@@ -77,7 +78,8 @@ def _add_pretrain(commands):
 def _add_predict(commands):
     predict = commands.add_parser("predict", help="follow-ups of one nodule of a CT series; research only")
     predict.set_defaults(go=_predict)
-    predict.add_argument("--run", required=True, metavar="DIR", help="a finished run, e.g. outputs/quick")
+    predict.add_argument("--run", required=True, metavar="DIR", help="a finished run, e.g. outputs/quick, or a shipped"
+                         " model, e.g. outputs/reference/models/namd-small")
     predict.add_argument("--arm", help="which trained arm of it; the main one when none is named")
     predict.add_argument("--series", required=True, metavar="DIR", help="folder of one CT series (DICOM)")
     predict.add_argument("--center", required=True, nargs=3, type=_millimetres, metavar=("X", "Y", "Z"),
@@ -85,6 +87,15 @@ def _add_predict(commands):
     predict.add_argument("--ehr", metavar="JSON", help="record of the 13 features; absent ones are unknown")
     predict.add_argument("-k", type=int, default=20, dest="k_runs", metavar="K", help="follow-ups to draw")
     predict.add_argument("--out", required=True, metavar="DIR", help="folder for images, maps and report")
+
+
+def _add_ship(commands):
+    ship = commands.add_parser("ship", help="the trained pipeline of a finished run as a folder that needs no run")
+    ship.set_defaults(go=_ship)
+    ship.add_argument("--run", required=True, metavar="DIR", help="a finished run, e.g. outputs/quick")
+    ship.add_argument("--arm", help="which trained arm of it; the main one when none is named")
+    ship.add_argument("--out", metavar="DIR", help="where the folder goes; outputs/reference/models when not given")
+    ship.add_argument("--name", default="namd-small", help="of the folder; namd-small when not given")
 
 
 def _millimetres(word) -> float:
@@ -161,6 +172,11 @@ def _pretrain(asked):
     from namd.pretrain.command import pretrain
     from namd.study.params import Parameters
     pretrain(Parameters.part(_plan(asked).values), asked.out)
+
+
+def _ship(asked):
+    from namd.ship.command import ship
+    return ship(asked.run, asked.arm, asked.out, asked.name)
 
 
 def _course(asked):

@@ -7,7 +7,7 @@ import pytest
 
 from namd.ground.paths import REPO
 
-FLOORS = [("ground",), ("data", "training"), ("models",), ("forecasters",), ("evaluation",), ("study",),
+FLOORS = [("ground",), ("data", "training"), ("models",), ("forecasters",), ("evaluation",), ("study",), ("ship",),
           ("predict", "pretrain"), ("__main__",)]       # from below; a room imports from rooms below it
 INSIDE = {"data": [("images", "refused"), ("dicom",), ("nlst",), ("phantom",)],
           "evaluation": [("stats",), ("figures", "tables")]}

@@ -13,6 +13,14 @@ def outputs_root():
     return Path(os.environ.get("NAMD_OUTPUTS") or REPO / "outputs")
 
 
+def located(path):
+    """`path` in full, as seen from the current folder when something is there, else from the checkout.
+
+    Source: ours, because a notebook, a command and a test are started in different folders.
+    """
+    return Path(path).absolute() if Path(path).exists() else REPO / path
+
+
 def short(path):
     """`path` as seen from the repository when it lies there, else in full."""
     return str(path.relative_to(REPO) if path.is_relative_to(REPO) else path)

@@ -2,7 +2,6 @@
 
 import os
 from itertools import product
-from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, DiffusionPipeline, UNet2DConditionModel
@@ -11,6 +10,7 @@ from diffusers.utils import logging
 from namd.data.report import report_texts
 from namd.ground import seeding
 from namd.ground.errors import UserError
+from namd.ground.paths import located
 from namd.ground.reading import reading
 from namd.models import hub
 from namd.models.diffusion import ddim_sample
@@ -50,7 +50,7 @@ class NAMDPipeline(DiffusionPipeline):
         """The pipeline of a folder, on the CPU, frozen, in eval mode.
 
         Args:
-            path: folder written by `save_pretrained`.
+            path: folder written by `save_pretrained`, from the current folder or from the checkout.
             llm: (lm, tokenizer) already in memory; None opens the referenced one when a record is first read.
             precision: of VAE and U-Net, as of `namd.ground.precision.adopt`.
             kwargs: other values than the folder's for llm_path, llm_dtype or ddim_steps.
@@ -58,9 +58,9 @@ class NAMDPipeline(DiffusionPipeline):
         Raises:
             UserError: no pipeline there, or a damaged one.
         """
-        folder = Path(path)
+        folder = located(path)
         if not (folder / "model_index.json").is_file():
-            raise UserError(f"{folder} holds no NAMD pipeline: run notebook 04 for this run and arm.")
+            raise UserError(f"{path} holds no NAMD pipeline: run notebook 04 for this run and arm.")
         with reading(folder, "04"):
             llm_path = cls.load_config(folder)["llm_path"]
             if (folder / llm_path).is_dir():

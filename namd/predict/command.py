@@ -9,15 +9,15 @@ from namd.forecasters.drawing import run_seeds
 from namd.ground import marks
 from namd.ground.errors import UserError
 from namd.predict.draw import draw
-from namd.predict.finished import open_run
 from namd.predict.write import WRITTEN, as_json, write
+from namd.ship.finished import open_arm
 
 
 def predict(run, series, center, ehr, k_runs, out, arm) -> int:
     """Draw follow-ups of one nodule, judge them, and write images, maps, DICOM files and prediction.json.
 
     Args:
-        run: folder of a finished run; arm: which of its trained arms, None for the main one.
+        run: folder of a finished run or of a shipped model; arm: which trained arm, None for the main one.
         series: folder with the DICOM files of one CT series.
         center: (x, y, z) of the nodule in mm, DICOM patient coordinates.
         ehr: JSON file with the record; None when nothing is known.
@@ -37,7 +37,7 @@ def predict(run, series, center, ehr, k_runs, out, arm) -> int:
     record, missing = read_record(ehr)
     out = _folder(out, series)
     nodule = read_nodule_at(series, center)
-    finished = open_run(run, arm)
+    finished = open_arm(run, arm)
     found = draw(finished, nodule, record, missing, run_seeds(k_runs))
     said = as_json(finished, found)
     write(out, finished, found, said)
@@ -66,14 +66,15 @@ def _say(found, written) -> None:
     prob = found["probability_of_malignancy"]
     x, y, z = nodule["center_mm"]
     sd = "" if prob["sd"] is None else f" ± {prob['sd']:.2f} ({prob['low']:.2f} to {prob['high']:.2f})"
+    shipped = f"{model['shipped_as']} of " if "shipped_as" in model else ""
     lines = [
         ("namd predict", found["use"].upper()),
         ("series", f"{nodule['n_slices']} slices, {nodule['spacing_mm']:.3f} mm pixels, kernel {nodule['kernel']}"),
         ("nodule", f"x {x:g}, y {y:g}, z {z:g} mm: slice {nodule['slice_instance']}, {nodule['core_hu']:.0f} HU"),
         ("report", found["report"]),
         ("missing", ", ".join(found["missing"]) or "nothing"),
-        ("model", f"run {model['run']}, arm {model['arm']}, digest {model['digest']}, {model['training_pairs']} pairs, "
-                  f"{model['training_malignant_share']:.0%} malignant"),
+        ("model", f"{shipped}run {model['run']}, arm {model['arm']}, digest {model['digest']}, "
+                  f"{model['training_pairs']} pairs, {model['training_malignant_share']:.0%} malignant"),
         ("malignancy", f"p = {prob['mean']:.2f}{sd} over K = {prob['k']} drawn follow-ups; "
                        f"{prob['baseline_image']:.2f} for the baseline image"),
         *(("note", note) for note in found["notes"]),

@@ -1,5 +1,6 @@
 """The follow-ups of one nodule, what the judge reads in them, and what sets the nodule apart from the training's."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from namd.data.dicom.nodule import Nodule
 from namd.data.images import MM_PER_PX, centre_crop, window
 from namd.data.report import report_text
-from namd.predict.finished import FinishedArm
+from namd.ship.finished import COMPARED, FinishedArm
 
 AIR_HU = -700
 CORE_MM = 3
@@ -67,18 +68,17 @@ def _notes(arm: FinishedArm, nodule: Nodule, record) -> list[str]:
                      " the centre lies on the nodule")
     series = nodule.series
     spacing = series.slices[nodule.place].spacing
-    measured = [("slice thickness", series.thickness, "t0_thickness_mm", "mm"),
-                ("slice gap", nodule.gap, "t0_gap_mm", "mm"), ("pixel size", spacing, "t0_spacing_mm", "mm"),
-                ("age", record["age"], "age", "years"),
-                ("longest diameter", record["sct_long_dia"], "sct_long_dia", "mm")]
-    for what, value, column, unit in measured:
-        seen = arm.train[column].dropna().astype(float)
-        if value is not None and len(seen) and not seen.min() - 0.005 <= value <= seen.max() + 0.005:
-            notes.append(f"{what} is {value:g} {unit}, outside the training's {seen.min():g} to {seen.max():g} {unit}")
+    measured = {"t0_thickness_mm": series.thickness, "t0_gap_mm": nodule.gap, "t0_spacing_mm": spacing,
+                "age": record["age"], "sct_long_dia": record["sct_long_dia"]}
+    for column, (what, unit) in COMPARED.items():
+        value = measured[column]
+        low, high = arm.ranges.get(column, (-math.inf, math.inf))
+        if value is not None and not low - 0.005 <= value <= high + 0.005:
+            notes.append(f"{what} is {value:g} {unit}, outside the training's {low:g} to {high:g} {unit}")
     side_mm = arm.p.image_size * MM_PER_PX
     if (record["sct_long_dia"] or 0) > side_mm:
         notes.append(f"a nodule of {record['sct_long_dia']:g} mm does not fit into the {side_mm:.0f} mm the models see")
-    if series.kernel not in set(arm.train["t0_kernel"].dropna()):
+    if series.kernel not in arm.kernels:
         notes.append(f"the kernel '{series.kernel}' does not occur in the training")
     return notes
 

@@ -12,7 +12,7 @@ from namd.evaluation.figures.plots import look
 from namd.evaluation.figures.prediction import follow_up_grid, spread_maps, to_hu
 from namd.ground.files import replacing, write_json
 from namd.predict.draw import Prediction, core_hu
-from namd.predict.finished import FinishedArm
+from namd.ship.finished import FinishedArm
 
 WRITTEN = ("follow_up.png", "variance.png", "follow_up", "prediction.json")
 NOT_A_PATIENT = ("the models were trained on synthetic phantom data, so the images and the probability show how the "
@@ -27,9 +27,9 @@ def as_json(arm: FinishedArm, found: Prediction) -> dict:
                    "values": found.prob.tolist(), "seeds": found.seeds}
     images = {"mm_per_px": MM_PER_PX, "pixels": arm.p.image_size, "window_hu": list(arm.window)}
     return {"use": RESEARCH_ONLY, "probability_of_malignancy": probability,
-            "meaning": NOT_A_PATIENT if arm.synthetic else NO_DIAGNOSIS, "notes": found.notes,
+            "meaning": NOT_A_PATIENT if arm.about["synthetic_training"] else NO_DIAGNOSIS, "notes": found.notes,
             "report": found.report, "record": found.record, "missing": found.missing,
-            "nodule": _about_nodule(found.nodule), "images": images, "model": _about_model(arm)}
+            "nodule": _about_nodule(found.nodule), "images": images, "model": arm.about}
 
 
 def _about_nodule(nodule: Nodule) -> dict:
@@ -43,27 +43,19 @@ def _about_nodule(nodule: Nodule) -> dict:
             "manufacturer": series.manufacturer}
 
 
-def _about_model(arm: FinishedArm) -> dict:
-    """Which models these are, and what they were trained on."""
-    stamp = arm.stamp
-    return {"run": arm.run, "arm": stamp["arm"], "digest": stamp["digest"], "key": stamp["key"],
-            "commit": stamp["commit"], "judge_key": arm.judged_by["key"], "synthetic_training": arm.synthetic,
-            "training_pairs": len(arm.train), "training_malignant_share": float((arm.train["label"] == 1).mean())}
-
-
 def write(out: Path, arm: FinishedArm, found: Prediction, said: dict) -> None:
     """Images, maps, DICOM files and prediction.json below `out`; `said` is what `as_json` returned."""
     heading = f"{SYNTHETIC} follow-ups, {RESEARCH_ONLY}"
-    if arm.synthetic:
+    if arm.about["synthetic_training"]:
         heading += "\nmodels trained on phantom data"
     x1_hu = to_hu(found.x1, arm.window)
     x2_hu = to_hu(found.x2_hat, arm.window)
-    about = {"Description": heading, "Source": f"run {arm.run}, digest {arm.stamp['digest']}"}
+    about = {"Description": heading, "Source": f"run {arm.about['run']}, digest {arm.about['digest']}"}
     grid = follow_up_grid(found.x1, found.x2_hat, found.prob.tolist(), found.prob_x1, heading)
     _save(grid, out / "follow_up.png", about)
     maps = spread_maps(found.nodule.crop, x1_hu, x2_hu, arm.window, heading)
     _save(maps, out / "variance.png", about)
-    entropy = [found.nodule.series.uid, json.dumps(list(found.nodule.point)), arm.stamp["key"], found.report,
+    entropy = [found.nodule.series.uid, json.dumps(list(found.nodule.point)), arm.about["key"], found.report,
                str(len(x2_hu))]
     with replacing(out / "follow_up") as aside:
         write_secondary(aside, x2_hu, arm.window, entropy)

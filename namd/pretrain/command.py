@@ -5,15 +5,14 @@ import time
 from pathlib import Path
 
 from namd.ground import keys, marks, process
-from namd.ground.paths import REPO, outputs_root
+from namd.ground.paths import outputs_root
 from namd.ground.precision import set_arithmetic
 from namd.pretrain.images import Images, draw_images
 from namd.pretrain.llm import train_llm
-from namd.pretrain.ship import ship
 from namd.pretrain.unet import latents, train_unet
 from namd.pretrain.vae import reconstruction, train_vae
+from namd.ship.folder import SHIPPED, write_model
 
-SHIPPED = REPO / "outputs" / "reference" / "models"
 COMMAND = "make pretrained"
 OF_IMAGES = ("pretrain_", "phantom_eps", "phantom_gmax", "phantom_null", "image_size", "window_", "seed")
 OF_VAE = (*OF_IMAGES, "vae_", "lambda_kl", "grad_clip")
@@ -61,8 +60,8 @@ def _gemma(root, p, out):
     told = REPORTS_TOLD.format(n=p.pretrain_reports)
     facts = dict(trained_on=told, parameters=settings(p, OF_LLM),
                  measured={f"R2 of {name} from the state at <eos>": value for name, value in measured.items()})
-    ship(out, "small-gemma", lambda folder: shutil.copytree(root / "llm", folder, dirs_exist_ok=True), facts,
-         dict(about=ABOUT_GEMMA, command=COMMAND, seconds=time.time() - began))
+    write_model(out, "small-gemma", lambda folder: shutil.copytree(root / "llm", folder, dirs_exist_ok=True), facts,
+                dict(about=ABOUT_GEMMA, command=COMMAND, seconds=time.time() - began))
 
 
 def _stable_diffusion(root, p, out, log):
@@ -82,4 +81,5 @@ def _stable_diffusion(root, p, out, log):
     measured = reconstruction(vae, images.val) | {"loss of the U-Net on the same": loss}
     told = IMAGES_TOLD.format(n=p.pretrain_subjects, seed=p.pretrain_seed)
     facts = dict(trained_on=told, parameters=settings(p, OF_UNET), phantom_seed=p.pretrain_seed, measured=measured)
-    ship(out, "small-sd", write, facts, dict(about=ABOUT_SD, command=COMMAND, seconds=time.time() - began))
+    write_model(out, "small-sd", write, facts,
+                dict(about=ABOUT_SD, command=COMMAND, seconds=time.time() - began))

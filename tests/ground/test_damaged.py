@@ -22,7 +22,7 @@ from namd.ground.reading import read_json, read_table
 from namd.models.judge import load_judge
 from namd.models.pipeline import NAMDPipeline
 from namd.models.vae import load_latents, load_vae
-from namd.predict import open_run
+from namd.ship.finished import open_run
 from namd.study.notebook import Run
 from namd.training import checkpoint
 
