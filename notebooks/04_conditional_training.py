@@ -48,7 +48,7 @@ window_low: int = -1000                 # HU shown as -1
 window_high: int = 400                  # HU shown as +1
 llm_path: str = ""                      # empty: the small one of notebook 01
 llm_dtype: str = "float32"              # number format of the language model
-text_report: str = "record"             # none: the empty report for everybody (an ablation)
+text_report: str = "record"             # none: the empty report; numbers: no language model (ablations)
 text_n_sets: int = 4                    # m of Eq. 7
 text_n_tokens: int = 4                  # n of Eq. 7
 text_standardise: bool = True           # C to unit spread; the paper feeds it raw
@@ -84,10 +84,12 @@ from namd.ground import seeding
 from namd.ground.files import replacing
 from namd.ground.paper import PAPER
 from namd.models import diffusion, hub, unet
+from namd.models.context import ContextBank, RecordBank
 from namd.models.llm import eos_states, load_llm, probe_score
 from namd.models.pipeline import NAMDPipeline
 from namd.models.prefix import states_at
-from namd.models.prompts import ContextBank, SoftPrompts, encode, encode_all
+from namd.models.prompts import SoftPrompts, encode
+from namd.models.record_numbers import RecordContext
 from namd.models.vae import load_latents, load_vae
 from namd.study.notebook import check, show, start
 from namd.training import loop, parallel
@@ -109,8 +111,7 @@ val.ehr.head(3).T.loc[EHR]
 
 # %%
 three = report_texts(val.ehr.head(3))
-for text in three:
-    print(text, end="\n\n")
+print(*three, sep="\n\n")
 
 # %% [markdown]
 # Read the first report against the first column of the table. The perpendicular diameter is gone,
@@ -210,7 +211,8 @@ print(f"{n_prompt:,} numbers learn, {n_lm:,} stay")
 # folds). 1 is perfect, 0 is no better than the mean. The models are untouched by it.
 
 # %%
-ctx_train = encode_all(lm, tokenizer, prompts, reports["train"])  # (N, m, D)
+banks = {name: ContextBank(lm, tokenizer, prompts, texts, p.text_prompt_steps) for name, texts in reports.items()}
+ctx_train = banks["train"].all()  # (N, m, D)
 probes = pd.DataFrame({
     "one set": probe_score(ctx_train[:, :1], train.ehr),
     f"all {p.text_n_sets} sets": probe_score(ctx_train, train.ehr),
@@ -322,21 +324,34 @@ def cond_loss(z1, z2, eps, t, ctx):
 # %% [markdown]
 # The context is the dear part: in the paper's setting the language model takes nine tenths of a
 # step. Eq. 10 trains the prompts in every step (`text_prompt_steps: -1`). The quick profile lets
-# them learn for the first steps, then encodes every report once and reads a table. The
-# `ContextBank` does both; the objective need not know. AdamW moves a number by about its learning
-# rate in a step, however large the gradient. The U-Net's rate would leave the prompts where they
-# are, so they have one of their own, `text_prompt_lr`, with a schedule over the steps in which they
-# learn, and no weight decay.
+# them learn for the first steps; from there on the states of a report are known. The `ContextBank`
+# asks the model only where the prompts have moved; the objective need not know. AdamW moves a number
+# by about its learning rate in a step, however large the gradient. The U-Net's rate would leave the
+# prompts where they are, so they have one of their own, `text_prompt_lr`, with a schedule over the
+# steps in which they learn, and no weight decay.
 
 # %%
-show(ContextBank.context)
+show(ContextBank)
+
+# %% [markdown]
+# Is text the right form? The arm `no_llm` (`text_report: numbers`) asks no language model: a small
+# network reads the 13 features as numbers and learns with the U-Net, at its rate,
+#
+# $$\mathbf C = \mathrm{norm}\big(\mathbf W_2\, \mathrm{silu}(\mathbf W_1 \mathbf x(\mathbf e)
+# + \mathbf b_1) + \mathbf b_2\big) \in \mathbb R^{m \times D},$$
+#
+# with $\mathbf x(\mathbf e)$ the 39 numbers of the record: log diameters and age as z-scores of the
+# training split, codes one-hot, and a flag for each missing value.
 
 # %%
 prompts.requires_grad_(p.text_prompt_steps != 0)
 begun = prompts.vectors().detach().clone()
-bank = ContextBank(lm, tokenizer, prompts, reports["train"], p.text_prompt_steps)
+trained = {"unet": net, "prompts": prompts}
+if p.text_report == "numbers":
+    trained["record"] = RecordContext.begin(train.ehr, p.text_n_sets, ctx.shape[-1], p.seed).to(run.device)
+    banks = {name: RecordBank(trained["record"], part.ehr) for name, part in (("train", train), ("val", val))}
 
-
+# %%
 def step(idx, g, step_no):
     k = torch.randint(n_aug, idx.shape, generator=g)
     z1, z2 = (mu[idx, k] + sd[idx, k] * torch.randn(mu[idx, k].shape, generator=g)
@@ -345,7 +360,7 @@ def step(idx, g, step_no):
     t = torch.randint(p.n_timesteps, idx.shape, generator=g)
     z1, z2, eps, t, idx = parallel.mine(z1, z2, eps, t, idx)
     moved = (prompts.vectors().detach() - begun).norm() / begun.norm()
-    return {"loss": cond_loss(z1, z2, eps, t, bank.context(idx, step_no)), "prompts_moved": moved}
+    return {"loss": cond_loss(z1, z2, eps, t, banks["train"].context(idx, step_no)), "prompts_moved": moved}
 
 # %% [markdown]
 # Validation uses the same pairs, the same noise and evenly spread steps every time, with the
@@ -360,7 +375,7 @@ t_val = torch.arange(len(rows)) * p.n_timesteps // len(rows)
 
 @torch.no_grad()
 def validate(ctx=None):
-    ctx = encode_all(lm, tokenizer, prompts, reports["val"])[rows] if ctx is None else ctx
+    ctx = banks["val"].all()[rows] if ctx is None else ctx
     batches = zip(*(part.split(64) for part in (z1_val, z2_val, eps_val, t_val, ctx)), strict=True)
     return sum(cond_loss(*batch).item() * len(batch[0]) for batch in batches) / len(rows)
 
@@ -369,7 +384,7 @@ before = validate()
 schedule = loop.SCHEDULES[p.cond_lr_schedule]
 prompt_steps = p.cond_steps if p.text_prompt_steps < 0 else p.text_prompt_steps
 history = loop.fit(
-    step, {"unet": net, "prompts": prompts}, n_steps=p.cond_steps, n_items=n_items,
+    step, trained, n_steps=p.cond_steps, n_items=n_items,
     batch_size=p.cond_batch, lr=schedule(p.cond_lr, p.cond_steps), stage="cond", seed=p.seed,
     own_lr={"prompts": schedule(p.text_prompt_lr, prompt_steps)},
     folder=run.dir / "checkpoints" / "cond", key=run.training_key(), validate=validate,
@@ -392,7 +407,7 @@ run.figure(fig, "cond_loss")
 
 # %%
 after, moved = validate(), float(history.prompts_moved.iloc[-1])
-ctx_val = encode_all(lm, tokenizer, prompts, reports["val"])
+ctx_val = banks["val"].all()
 swapped = validate(ctx_val.roll(1, dims=0)[rows])
 if p.cond_steps >= 200:
     check("training lowered the validation loss", after < before, (round(before, 3), round(after, 3)))
@@ -407,14 +422,18 @@ pd.Series({"before": before, "after": after, "record of another patient": swappe
 # $$\hat{\mathbf X}^{(2)} = D\big(\mathrm{DDIM}(\mathbf z_T, \mathbf z^{(1)}, \mathbf C)\big),
 # \quad \mathbf z_T \sim \mathcal N(\mathbf 0, \mathbf I)$$
 #
-# We save the models as a *pipeline*: one folder with VAE, U-Net, schedule and prompts, which
-# `NAMDPipeline.from_pretrained` opens in one line and `python -m namd predict` uses on a CT. The
-# language model is named in `model_index.json` and not copied: gated weights may not be passed on.
+# We save the models as a *pipeline*: one folder with VAE, U-Net, schedule and prompts (or what reads
+# the numbers), which `NAMDPipeline.from_pretrained` opens in one line and `python -m namd predict`
+# uses on a CT. The language model is named in `model_index.json` and not copied: gated weights may
+# not be passed on.
 
 # %%
-llm_path = p.llm_path or run.need("llm")
 vae = load_vae(run.need(run.dir / "vae", made_by="02")).vae
-pipeline = NAMDPipeline(vae, net, scheduler, prompts, llm_path, p.llm_dtype, p.ddim_steps, p.text_report)
+record = trained.get("record")
+llm_path = "" if record else p.llm_path or run.need("llm")
+reader = {"record_context": record} if record else {"soft_prompts": prompts}
+pipeline = NAMDPipeline(vae, net, scheduler, **reader, llm_path=llm_path, llm_dtype=p.llm_dtype,
+                        ddim_steps=p.ddim_steps, text_report=p.text_report)
 with replacing(run.dir / "namd") as folder:
     pipeline.save_pretrained(folder)
 run.made("namd")
@@ -422,13 +441,13 @@ sorted(path.name for path in (run.dir / "namd").iterdir())
 
 # %% [markdown]
 # We open it the way notebook 05 does. `NAMD` is one of the forecasters that share an interface; the
-# noise of a draw depends on its seed and the pair alone. Our own copies go first: one language
-# model in memory is enough.
+# noise of a draw depends on its seed and the pair alone. Our own U-Net goes first, and we lend the
+# language model: one of each in memory is enough.
 
 # %%
-bank = lm = net = prompts = pipeline = None
-namd = NAMD(run.dir, p)
-lm, net, prompts = namd.lm, namd.unet, namd.prompts
+net = trained = pipeline = None
+namd = NAMD(run.dir, p, llm=(lm, tokenizer))
+net = namd.unet
 show(NAMDPipeline.__call__)
 
 # %%
@@ -438,7 +457,6 @@ x1, x2 = (x[six] for x in val.images(p.image_size, p.window_low, p.window_high))
 ehr = val.ehr.iloc[six]
 seeds = [1, 2, 3]
 x2_hat = namd.sample(x1, ehr, seeds)  # (K, 6, 1, S, S)
-tuple(x2_hat.shape)
 
 # %%
 x2_mean = x2_hat.mean(dim=0)
@@ -466,7 +484,7 @@ check("the same seed gives the same image", torch.allclose(again, x2_hat[0], ato
 other = ehr.iloc[::-1].set_index(ehr.index)  # the noise follows pair_id, so only e changes
 x2_other = namd.sample(x1, other, seeds)
 change = (x2_other - x2_hat).abs().mean().item()
-check("another record changes the image, where records are read", (change > 0) == (p.text_report == "record"),
+check("another record changes the image, where records are read", (change > 0) == (p.text_report != "none"),
       f"{change:.4f}")
 
 # %% [markdown]
@@ -497,7 +515,7 @@ paper = PAPER["training"]
 run.panel([
     dict(quantity="prompt sets m x tokens n", paper="not given (authors' code: 2 x 8)",
          here=f"{p.text_n_sets} x {p.text_n_tokens}"),
-    dict(quantity="width of the context", paper="2,560", here=f"{lm.config.hidden_size:,}"),
+    dict(quantity="width of the context", paper="2,560", here=f"{ctx_val.shape[-1]:,}"),
     dict(quantity="epochs: each pair in each turn once", paper=paper["cond_epochs"],
          here=round(p.cond_steps * p.cond_batch / n_items / n_aug, 1), n=n_items),
     dict(quantity="learning rate", paper=paper["cond_lr"], here=p.cond_lr),
@@ -555,7 +573,7 @@ check("the end of the report has", not torch.allclose(states[0][-1], states[1][-
 patient = val.ehr.iloc[:1]
 aged = patient.assign(age=patient.age + (-20 if (patient.age > 65).any() else 20))
 lungs = patient.assign(diagemph=1 - patient.diagemph)
-versions = encode_all(lm, tokenizer, prompts, report_texts(pd.concat([patient, aged, lungs])))
+versions = namd.context(pd.concat([patient, aged, lungs]))
 far = (versions[1:] - versions[0]).flatten(1).norm(dim=1) / (ctx_val - ctx_val.mean(0)).flatten(1).norm(dim=1).mean()
 {name: round(value, 2) for name, value in zip(("age", "emphysema"), far.tolist(), strict=True)}
 
@@ -588,7 +606,8 @@ far = (versions[1:] - versions[0]).flatten(1).norm(dim=1) / (ctx_val - ctx_val.m
 # - **Departures of the quick profile.** Prompts learn for the first steps only, C is standardised,
 #   v instead of epsilon, averaged weights, another learning rate.
 # - **Are learnt prompts worth it?** The arms `frozen_prompts` and `prompts_every_step` train the same
-#   U-Net with prompts that never learn and that always do; notebook 07 settles it by AUROC.
+#   U-Net with prompts that never learn and that always do, `no_llm` one that reads numbers instead;
+#   notebook 07 settles it by AUROC.
 # - **Test patients.** This notebook opens the training and validation splits. Whoever looks at test
 #   images while choosing a learning rate has no test images left.
 
@@ -610,4 +629,4 @@ far = (versions[1:] - versions[0]).flatten(1).norm(dim=1) / (ctx_val - ctx_val.m
 # %%
 run.finish(val_loss_before=before, val_loss=after, val_loss_swapped=swapped, probes=probes.to_dict(),
            prompts_moved=moved, errors=errors, loudness=loudness,
-           weights={"llm": hub.provenance(llm_path)})
+           weights={"llm": hub.provenance(llm_path)} if llm_path else {})

@@ -245,8 +245,9 @@ def share(ceiling):
 
 
 # %% [markdown]
-# Is it the alignment? Four arms have each of the two losses on or off. The *main effect* of
-# alignment averages over the prediction loss:
+# Some questions set arms against one another. Do soft prompts adapt the language model? The purest
+# answer is `prompts_every_step` (Eq. 10) minus `frozen_prompts`. Is it the alignment? Four arms have
+# each of the two losses on or off. The *main effect* of alignment averages over the prediction loss:
 #
 # $$\Delta_\text{align} = \tfrac12 \big[ \mathrm{AUROC}_\text{both} + \mathrm{AUROC}_\text{align}
 # - \mathrm{AUROC}_\text{pred} - \mathrm{AUROC}_\text{none} \big]$$
@@ -254,8 +255,8 @@ def share(ceiling):
 # Two arms count as 2K runs of one row, so the function above needs no change.
 
 # %%
-def alignment(row, with_it, without):
-    """Main effect of the alignment loss; nothing where an arm is missing."""
+def contrast(row, with_it, without):
+    """AUROC of the arms `with_it` minus that of those `without`; nothing where an arm is missing."""
     sides = [[probabilities.training_seeds(evaluated, arm) for arm in side] for side in (with_it, without)]
     n_train = min(map(len, sides[0] + sides[1]))
     if n_train == 0:
@@ -273,14 +274,15 @@ controls = ["real baseline", "direct", "Brock", "permuted records", "permuted pa
 found = [line for row in [*others, *controls] for line in diagnosis(row)]
 found += [line for row in [*others, "copy-baseline"] for line in image_quality(row)]
 found += [share(ceiling) for ceiling in ("real follow-up", "oracle") if ceiling in evaluated]
-found += alignment("alignment", [reference, "no_pred"], ["no_align", "no_align_no_pred"])
-found += alignment("alignment, epsilon", ["epsilon", "no_pred-epsilon"],
-                   ["no_align-epsilon", "no_align_no_pred-epsilon"])
+found += contrast("soft prompts", ["prompts_every_step"], ["frozen_prompts"])
+found += contrast("alignment", [reference, "no_pred"], ["no_align", "no_align_no_pred"])
+found += contrast("alignment, epsilon", ["epsilon", "no_pred-epsilon"],
+                  ["no_align-epsilon", "no_align_no_pred-epsilon"])
 effects = pd.DataFrame(found).assign(n=len(label), k=k_runs)
 run.table(effects, "effects").round(4)
 
 # %%
-compared = [*parts, *controls, "alignment", "alignment, epsilon"]
+compared = [*parts, *controls, "soft prompts", "alignment", "alignment, epsilon"]
 shown = effects[effects["row"].isin(compared) & (effects["quantity"] == "AUROC")]
 n_malignant = int(label.sum())
 title = f"AUROC, {reference} - row, 95 %; n = {len(label)} test nodules, {n_malignant} malignant, K = {k_runs}"
@@ -290,7 +292,9 @@ run.figure(plots.forest(shown, "difference in AUROC", title, reference=0, synthe
 # **What to see.** A dot right of the dashed line favours NAMD. If the bar crosses the line, this
 # run cannot tell the two apart, whatever the dot says. In the table, a positive difference is good
 # for AUROC and AUPRC, and bad for LPIPS and FID, where smaller is better. *Alignment* is the main
-# effect, not a row: right of the line it helps.
+# effect, not a row: right of the line it helps; so it is with *soft prompts*. Three rows ask what the
+# paper takes for granted: `frozen_prompts` (must prompts learn?), `no_llm` (is text better than a
+# learned vector of the same 13 features?), `scratch` (are pretrained weights worth a download?).
 #
 # ## 3 · Put a number on order
 # Figure 2 colours a map of the latents by diameter and speaks of "structure". Is a colour gradient
@@ -357,8 +361,8 @@ check("trustworthiness by hand and by scikit-learn agree", np.isclose(T, library
 
 # %% [markdown]
 # ## 4 · Measure the order of the test latents
-# An arm that changes the VAE has latents of its own; one that changes text, noise or pretraining
-# shares NAMD's, and no order can differ. Which have their own?
+# An arm that changes the VAE has latents of its own; one that changes text, noise or the U-Net's
+# pretraining shares NAMD's, and no order can differ. Which have their own?
 
 # %%
 trained_02 = {arm: {name: v for name, v in stamp(arm, ["02"]).items() if name != "arm"} for arm in compare_arms}

@@ -112,11 +112,12 @@ def turned(visit):
 
 def test_a_conditional_step_turns_both_visits_alike_and_asks_for_the_report_of_its_pair():
     seen = []
-    prompts = SimpleNamespace(requires_grad_=lambda learns: None, vectors=lambda: torch.ones(1, 1, 2))
-    p = SimpleNamespace(n_timesteps=1000, text_prompt_steps=-1)
-    made = run_cells("04", "step", prompts=prompts, p=p, n_aug=8, lm=None, tokenizer=None, reports={"train": []},
-                     mean=[turned(1), turned(2)], std=[torch.zeros(30, 8, 4, 2, 2)] * 2)
-    made |= dict(cond_loss=lambda *given: seen.append(given), bank=SimpleNamespace(context=lambda idx, no: (idx, no)))
+    prompts = SimpleNamespace(vectors=lambda: torch.ones(1, 1, 2))
+    bank = SimpleNamespace(context=lambda idx, no: (idx, no))
+    made = run_cells("04", "step", prompts=prompts, begun=torch.ones(1, 1, 2), p=SimpleNamespace(n_timesteps=1000),
+                     n_aug=8, banks={"train": bank}, mean=[turned(1), turned(2)],
+                     std=[torch.zeros(30, 8, 4, 2, 2)] * 2)
+    made |= dict(cond_loss=lambda *given: seen.append(given))
     idx = torch.arange(30).flip(0)
     made["step"](idx, seeding.generator("step"), 7)
     z1, z2, eps, t, (told, step_no) = seen[0]

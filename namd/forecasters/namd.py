@@ -16,6 +16,7 @@ class NAMD(Forecaster):
     Args:
         folder: outputs/<run_name>/arms/<arm>, whose namd/ notebook 04 wrote.
         p: device, precision, llm_path (empty: the pipeline's own), llm_dtype, ddim_steps, eval_batch.
+        llm: (lm, tokenizer) already in memory; None opens the referenced one, where the arm reads reports.
 
     Raises:
         UserError: notebook 04 of the arm has not been run.
@@ -23,22 +24,23 @@ class NAMD(Forecaster):
     Source: Sec. 3.3.2.
     """
 
-    def __init__(self, folder, p):
+    def __init__(self, folder, p, llm=None):
         path = Path(folder) / "namd"
         if not (path / "model_index.json").is_file():
             raise UserError(f"{Path(folder).name}/namd holds no pipeline: run `python -m namd run 04` for this run and "
                             "arm first.")
         other = {"llm_path": p.llm_path} if p.llm_path else {}
-        pipe = NAMDPipeline.from_pretrained(path, precision=p.precision, llm_dtype=p.llm_dtype, **other)
+        pipe = NAMDPipeline.from_pretrained(path, llm, precision=p.precision, llm_dtype=p.llm_dtype, **other)
         self.pipe = pipe.to(process.device(p.device))
         self.ddim_steps = p.ddim_steps
         self.batch = p.eval_batch
         self.known = {}                 # C of the records that were asked for
         self.vae = self.pipe.nodule_vae
         self.unet = self.pipe.unet
-        self.prompts = self.pipe.soft_prompts
         self.scheduler = self.pipe.scheduler
-        self.lm, self.tokenizer = self.pipe.llm
+        self.numbers_alone = self.pipe.record_context is not None
+        readers = [self.pipe.record_context] if self.numbers_alone else [self.pipe.soft_prompts, self.pipe.llm[0]]
+        self.used = [self.pipe.vae, self.unet, *readers]        # the modules that draw
 
     def fit(self, pairs) -> None:
         """Nothing: notebooks 02-04 train an arm, and opening it has checked that they did."""
@@ -48,6 +50,8 @@ class NAMD(Forecaster):
 
         Source: ours; remembered by the whole list, so that the same call gives the same bytes whatever came before.
         """
+        if self.numbers_alone:
+            return self.pipe.context(ehr)       # cheap
         reports = self.pipe.reports(ehr)
         if reports not in self.known:
             self.known[reports] = self.pipe.encode_prompt(reports)

@@ -138,7 +138,7 @@ def costs(makers, x1, ehr):
 
 
 def costs_of_namd(make, root, arm, x1, ehr):
-    """The same line for NAMD, its language model included; the seconds are those of notebooks 02 to 04.
+    """The same line for NAMD, its language model included if it has one; the seconds are those of notebooks 02 to 04.
 
     Args:
         make: () -> NAMD; root: of the run; arm: whose models those are; x1, ehr: as in `costs`.
@@ -148,7 +148,7 @@ def costs_of_namd(make, root, arm, x1, ehr):
     for stage in NAMD_STAGES:
         file = Path(root) / "arms" / arm / "runs" / f"{stage.number}.json"
         seconds += read_json(file, stage.number, "seconds")["seconds"]
-    line = _cost(one, [one.pipe.vae, one.unet, one.prompts, one.lm], seconds, x1, ehr)
+    line = _cost(one, one.used, seconds, x1, ehr)
     return pd.DataFrame([line], index=pd.Index([arm], name="row"))
 
 

@@ -1,4 +1,4 @@
-"""NAMD as one Hugging Face directory: VAE, U-Net, schedule and soft prompts; the language model stays where it is."""
+"""NAMD as one Hugging Face directory: VAE, U-Net, schedule and what reads the record; the LLM stays where it is."""
 
 import os
 from itertools import product
@@ -16,6 +16,7 @@ from namd.models import hub
 from namd.models.diffusion import ddim_sample
 from namd.models.llm import load_llm
 from namd.models.prompts import SoftPrompts, encode_all
+from namd.models.record_numbers import RecordContext
 from namd.models.unet import load_unet
 from namd.models.vae import NoduleVAE, load_vae
 
@@ -24,23 +25,27 @@ class NAMDPipeline(DiffusionPipeline):
     """Follow-ups of a nodule from its baseline image and its record.
 
     Args:
-        vae, unet, scheduler, soft_prompts: what notebooks 02-04 trained; saved with the pipeline.
+        vae, unet, scheduler: what notebooks 02-04 trained; saved with the pipeline, like what reads the record:
+        soft_prompts: in front of its report; or, in their place, record_context: of its numbers, without an LLM.
         llm_path: folder or hub id of the frozen language model; saved as a reference, never as weights. In
             model_index.json a folder is written relative to the pipeline's own.
         llm_dtype: its number format, float32 or bfloat16.
         ddim_steps: steps of the sampler unless a call asks for others.
-        text_report: record, or none where the models were trained with the empty report for everybody.
+        text_report: what the models were trained with: record, none (the empty report for everybody) or numbers.
 
     `NAMDPipeline.from_pretrained(folder)` opens what `save_pretrained(folder)` wrote.
 
     Source: Sec. 3.3.2; the language model's licence forbids copies, and it is the largest part by far.
     """
 
+    _optional_components = ["soft_prompts", "record_context"]
+
     def __init__(self, vae: AutoencoderKL, unet: UNet2DConditionModel, scheduler: DDIMScheduler,
-                 soft_prompts: SoftPrompts, llm_path: str = "", llm_dtype: str = "float32", ddim_steps: int = 50,
-                 text_report: str = "record"):
+                 soft_prompts: SoftPrompts = None, llm_path: str = "", llm_dtype: str = "float32",
+                 ddim_steps: int = 50, text_report: str = "record", record_context: RecordContext = None):
         super().__init__()
-        self.register_modules(vae=vae, unet=unet, scheduler=scheduler, soft_prompts=soft_prompts)
+        self.register_modules(vae=vae, unet=unet, scheduler=scheduler, soft_prompts=soft_prompts,
+                              record_context=record_context)
         self.register_to_config(llm_path=str(llm_path), llm_dtype=llm_dtype, ddim_steps=ddim_steps,
                                 text_report=text_report)
         self.opened_llm = None
@@ -63,10 +68,10 @@ class NAMDPipeline(DiffusionPipeline):
             raise UserError(f"{path} holds no NAMD pipeline: run notebook 04 for this run and arm.")
         with reading(folder, "04"):
             llm_path = cls.load_config(folder)["llm_path"]
-            if (folder / llm_path).is_dir():
+            if llm_path and (folder / llm_path).is_dir():
                 llm_path = os.path.normpath(folder / llm_path)
-            models = {"vae": load_vae(folder, precision=precision).vae, "unet": load_unet(folder, precision),
-                      "soft_prompts": hub.load(SoftPrompts, folder, "soft_prompts", "soft prompts")}
+            models = {"vae": load_vae(folder, precision=precision).vae, "unet": load_unet(folder, precision)}
+            models |= cls._record_reader(folder)
             logging.disable_progress_bar()
             models = {name: model.eval().requires_grad_(False) for name, model in models.items()}
             pipe = super().from_pretrained(folder, **models, **{"llm_path": llm_path, **kwargs})
@@ -74,8 +79,15 @@ class NAMDPipeline(DiffusionPipeline):
         pipe.opened_llm = llm
         return pipe
 
+    @classmethod
+    def _record_reader(cls, folder):
+        """{name: model} of what reads the record in a saved pipeline."""
+        if cls.load_config(folder).get("text_report") == "numbers":
+            return {"record_context": hub.load(RecordContext, folder, "record_context", "record context")}
+        return {"soft_prompts": hub.load(SoftPrompts, folder, "soft_prompts", "soft prompts")}
+
     def save_pretrained(self, path, **kwargs) -> None:
-        """Write the folder vae/, unet/, scheduler/, soft_prompts/ and model_index.json; no weight of the LLM."""
+        """Write vae/, unet/, scheduler/, soft_prompts/ or record_context/, model_index.json; no weight of the LLM."""
         llm_path = self.config.llm_path
         if os.path.isdir(llm_path):
             self.register_to_config(llm_path=os.path.relpath(llm_path, path))
@@ -104,6 +116,13 @@ class NAMDPipeline(DiffusionPipeline):
         """Context C of N radiology reports (Eq. 7-8): (N, m, D)."""
         return encode_all(*self.llm, self.soft_prompts, reports, batch_size)
 
+    @torch.no_grad()
+    def context(self, ehr) -> torch.Tensor:
+        """Context C of N records, by their reports or by their numbers, as the models were trained: (N, m, D)."""
+        if self.record_context is not None:
+            return self.record_context(self.record_context.numbers(ehr))
+        return self.encode_prompt(self.reports(ehr))
+
     def reports(self, ehr) -> tuple[str, ...]:
         """What the language model reads of N records: their reports, or the empty one for everybody."""
         return tuple(report_texts(ehr, self.config.text_report))
@@ -116,7 +135,7 @@ class NAMDPipeline(DiffusionPipeline):
             x1: (N, 1, S, S) float32 in [-1, 1], baseline images, the window of the training on 0.6 mm pixels.
             ehr: N records (DataFrame) in the order of x1; its index names the pairs.
             seeds: K integers.
-            prompt_embeds: (N, m, D) what `encode_prompt` says of the records; None calls it.
+            prompt_embeds: (N, m, D) what `context` says of the records; None calls it.
             num_inference_steps: DDIM steps; None takes ddim_steps.
             batch_size: images per batch; changes memory and rounding only.
 
@@ -125,7 +144,7 @@ class NAMDPipeline(DiffusionPipeline):
 
         Source: Sec. 3.3.2; all K runs of all subjects share batches, because small latents leave a device idle.
         """
-        ctx = self.encode_prompt(self.reports(ehr)) if prompt_embeds is None else prompt_embeds
+        ctx = self.context(ehr) if prompt_embeds is None else prompt_embeds
         steps = num_inference_steps or self.config.ddim_steps
         z1 = torch.cat([self.nodule_vae.encode(part.to(self.device)) for part in x1.split(batch_size)])
         jobs = list(product(seeds, range(len(x1))))

@@ -117,39 +117,17 @@ def encode(lm, tokenizer, prompts, texts):
     return prompts.standardise(eos_states(lm, tokenizer, texts, prompts.vectors()))
 
 
-@torch.no_grad()
 def encode_all(lm, tokenizer, prompts, texts, batch_size: int = 64):
     """`encode` without gradients for any number of reports; equal reports are encoded once; (N, m, D)."""
+    return prompts.standardise(states_of_all(lm, tokenizer, prompts, texts, batch_size))
+
+
+@torch.no_grad()
+def states_of_all(lm, tokenizer, prompts, texts, batch_size: int = 64):
+    """What `encode_all` standardises: (N, m, D) states at <eos> behind the prompts."""
     unique = sorted(set(texts), key=lambda text: (len(text), text))
+    vectors = prompts.vectors()
     starts = range(0, len(unique), batch_size)
-    chunks = [encode(lm, tokenizer, prompts, unique[i:i + batch_size]) for i in starts]
+    chunks = [eos_states(lm, tokenizer, unique[i:i + batch_size], vectors) for i in starts]
     row = {text: i for i, text in enumerate(unique)}
     return torch.cat(chunks)[[row[text] for text in texts]]
-
-
-class ContextBank:
-    """C of the training reports: through the LLM while the prompts learn, from a table afterwards.
-
-    Args:
-        texts: N reports; `context(idx, ...)` speaks of them by position.
-        prompt_steps: steps in which the prompts learn; -1 is all of them (Eq. 10).
-
-    The table is made at the first step after `prompt_steps`. From there on the prompts get no gradient and AdamW
-    leaves them alone, so a resumed run makes the same table.
-
-    Source: Eq. 10 trains the prompts throughout; the table is ours, because the LLM is the dearest part of a step.
-    """
-
-    def __init__(self, lm, tokenizer, prompts, texts, prompt_steps: int):
-        self.encoder = (lm, tokenizer, prompts)
-        self.texts = list(texts)
-        self.prompt_steps = prompt_steps
-        self.table = None
-
-    def context(self, idx, step_no: int):
-        """(B, m, D) for the reports `idx` (B,) int64; with gradient while the prompts learn."""
-        if self.prompt_steps < 0 or step_no < self.prompt_steps:
-            return encode(*self.encoder, [self.texts[i] for i in idx.tolist()])
-        if self.table is None:
-            self.table = encode_all(*self.encoder, self.texts)
-        return self.table[idx.to(self.table.device)]

@@ -32,7 +32,7 @@ class Prediction:
 
     @property
     def report(self) -> str:
-        """The text that the language model reads."""
+        """The record in words, as the language model reads it where the arm has one."""
         return report_text(self.record)
 
     @property

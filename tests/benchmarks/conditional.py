@@ -12,7 +12,7 @@ from stand_ins import encode_set_by_set, images, imaging, language, peft_sets, r
 
 from namd.ground import seeding
 from namd.models import diffusion
-from namd.models.prompts import ContextBank
+from namd.models.context import ContextBank
 from namd.models.vae import moments
 from namd.study.benchmark import Pair
 from namd.training import loop

@@ -15,6 +15,7 @@ def records(n, seed=0):
     table["sct_pre_att"], table["sct_margins"] = rng.integers(1, 4, n), rng.integers(1, 4, n)
     table["sct_epi_loc"], table["gender"] = rng.integers(1, 7, n), rng.integers(1, 3, n)
     table["age"], table["sct_long_dia"] = rng.integers(55, 77, n), rng.integers(4, 31, n)
+    table["sct_perp_dia"] = table["sct_long_dia"] - 1
     return table.astype("Int16")
 
 

@@ -8,12 +8,14 @@ from small_llm import records
 from tiny_run import P, write_arm
 
 from namd.data.report import report_texts
+from namd.forecasters.controls import PermutedRecords
 from namd.forecasters.namd import NAMD
 from namd.ground import seeding
 from namd.ground.errors import UserError
 from namd.models.llm import load_llm
 from namd.models.pipeline import NAMDPipeline
 from namd.models.prompts import SoftPrompts
+from namd.models.record_numbers import RecordContext
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,47 @@ def test_a_pipeline_trained_without_reports_reads_none(arm, pipe, baseline, tmp_
     assert torch.equal(deaf.sample(x1, ehr, [1]), deaf.sample(x1, other, [1]))
     assert torch.equal(deaf.pipe(x1, other, [1], batch_size=P.eval_batch), deaf.sample(x1, ehr, [1]))
     assert not torch.equal(pipe(x1, ehr, [1]), pipe(x1, other, [1]))
+
+
+@pytest.fixture(scope="module")
+def vector_arm(pipe, tmp_path_factory):
+    """The same VAE and U-Net with a learned vector in the place of the language model."""
+    folder = tmp_path_factory.mktemp("vector")
+    vector = RecordContext.begin(records(40), 2, 32, seed=23)
+    NAMDPipeline(pipe.vae, pipe.unet, pipe.scheduler, record_context=vector, ddim_steps=P.ddim_steps,
+                 text_report="numbers").save_pretrained(folder / "namd")
+    return folder
+
+
+def test_a_pipeline_of_numbers_needs_no_language_model(vector_arm, baseline):
+    assert sorted(f.name for f in (vector_arm / "namd").iterdir() if f.is_dir()) == [
+        "record_context", "scheduler", "unet", "vae"]
+    pipe = NAMDPipeline.from_pretrained(vector_arm / "namd")
+    assert pipe.soft_prompts is None and pipe.config.llm_path == ""
+    assert not any(w.requires_grad for w in pipe.record_context.parameters())
+    namd = NAMD(vector_arm, P)
+    assert torch.equal(pipe(*baseline, [1, 2], batch_size=P.eval_batch), namd.sample(*baseline, [1, 2]))
+    assert [type(module).__name__ for module in namd.used] == ["AutoencoderKL", "UNet2DConditionModel", "RecordContext"]
+    pipe.save_pretrained(vector_arm / "again")
+    assert kept(vector_arm / "again") == kept(vector_arm / "namd")
+
+
+def test_a_pipeline_of_numbers_hears_what_the_report_does_not_say(vector_arm, baseline):
+    x1, ehr = baseline
+    namd = NAMD(vector_arm, P)
+    thinner = ehr.assign(sct_perp_dia=ehr["sct_long_dia"] - 2)      # Figure 4 does not say it
+    assert report_texts(thinner) == report_texts(ehr)
+    assert not torch.equal(namd.sample(x1, thinner, [1]), namd.sample(x1, ehr, [1]))
+    permuted = PermutedRecords(namd, ehr, 23)
+    assert not torch.equal(permuted.sample(x1, ehr, [1]), namd.sample(x1, ehr, [1]))
+    assert torch.equal(permuted.sample(x1, ehr, [1]), namd.sample(x1, permuted.exchanged, [1]))
+
+
+def test_a_vector_without_its_weights_ends_in_one_sentence(vector_arm, pipe):
+    NAMDPipeline.from_pretrained(vector_arm / "namd").save_pretrained(vector_arm / "torn")
+    (vector_arm / "torn" / "record_context" / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(UserError, match="record context"):
+        NAMDPipeline.from_pretrained(vector_arm / "torn")
 
 
 def test_the_schedule_is_the_trained_one(pipe):

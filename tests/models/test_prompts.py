@@ -10,7 +10,8 @@ from namd.ground import seeding
 from namd.ground.errors import UserError
 from namd.models import llm
 from namd.models import unet as unets
-from namd.models.prompts import ContextBank, SoftPrompts, encode, encode_all
+from namd.models.context import ContextBank
+from namd.models.prompts import SoftPrompts, encode, encode_all
 from namd.training import loop
 
 
@@ -141,18 +142,6 @@ def test_a_bfloat16_language_model_takes_float32_prompts(frozen, prompts):
     assert ctx.dtype == torch.float32 and 0 < (ctx - exact).norm() / exact.norm() < 0.05
     ctx[0, 0, 0].backward()
     assert prompts.carrier.embedding.weight.grad.dtype == torch.float32
-
-
-def test_bank_trains_the_prompts_first_and_reads_a_table_afterwards(frozen, prompts):
-    texts, idx = report_texts(records(6)), torch.tensor([4, 1])
-    bank = ContextBank(*frozen, prompts, texts, prompt_steps=2)
-    live = bank.context(idx, 1)
-    late = bank.context(idx, 2)
-    assert live.requires_grad and not late.requires_grad
-    assert torch.allclose(live, late, atol=1e-5)
-    resumed = ContextBank(*frozen, prompts, texts, prompt_steps=2).context(idx, 5)
-    assert torch.equal(resumed, late)
-    assert ContextBank(*frozen, prompts, texts, prompt_steps=-1).context(idx, 10**6).requires_grad
 
 
 def fitted(frozen, folder, prompt_steps, own_lr=None, killed_at=None):

@@ -7,10 +7,10 @@ from sklearn.linear_model import LinearRegression
 
 from namd.data.report import DIAMETERS
 from namd.forecasters.latent import LatentSystem
-from namd.forecasters.record_numbers import N_NUMBERS, RecordNumbers
 from namd.forecasters.trained import Description, TrainingStage
 from namd.ground.precision import adopt
 from namd.models import diffusion, unet
+from namd.models.record_numbers import N_NUMBERS, RecordNumbers
 
 INTERVAL = 1.0          # years between the visits: the rounds of the screening
 M = 2                   # latents averaged in one follow-up: ours; 4 cost twice as much and gain little on validation

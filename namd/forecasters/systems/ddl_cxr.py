@@ -9,10 +9,10 @@ from torch import nn
 
 from namd.data.report import DIAMETERS, EHR, KNOWN, PATIENT
 from namd.forecasters.latent import LatentSystem
-from namd.forecasters.record_numbers import RecordNumbers
 from namd.forecasters.trained import Description, TrainingStage
 from namd.ground.precision import adopt
 from namd.models import diffusion, unet
+from namd.models.record_numbers import RecordNumbers
 
 WIDTH = 128                                                             # DDL-CXR's record transformer
 HEADS = 8

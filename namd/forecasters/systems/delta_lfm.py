@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 
 from namd.forecasters import flow
-from namd.forecasters.record_numbers import RecordEmbedding
 from namd.forecasters.trained import ComparedSystem, Description, TrainingStage
+from namd.models.record_numbers import RecordEmbedding
 
 CHANNELS = 4            # the matrix of the SVD is 4 x 64
 LAMBDA_ARC = 0.005      # peers

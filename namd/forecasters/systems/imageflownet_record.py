@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from namd.forecasters.record_numbers import RecordEmbedding
 from namd.forecasters.systems import imageflownet
+from namd.models.record_numbers import RecordEmbedding
 
 WIDTH = 64              # ours: of the record's embedding
 

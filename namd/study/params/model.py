@@ -92,8 +92,8 @@ class Parameters(BaseModel):
     llm_hidden: int = Field(ge=8, le=16384, description="width of a small language model")
     llm_layers: int = Field(ge=1, le=128, description="layers of a small language model")
     llm_dtype: Literal["float32", "bfloat16"] = Field(description="number format of the language model")
-    text_report: Literal["record", "none"] = Field(
-        description="what the language model reads: the record's report, or the empty one")
+    text_report: Literal["record", "none", "numbers"] = Field(
+        description="what makes C: the record's report, the empty one, or its numbers without a language model")
     text_n_sets: int = Field(ge=1, le=64, description="m of Eq. 7: sets of soft prompts")
     text_n_tokens: int = Field(ge=1, le=256, description="n of Eq. 7: tokens per set")
     text_standardise: bool = Field(description="whether C has zero mean and unit spread over the training reports")

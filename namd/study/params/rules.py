@@ -126,6 +126,8 @@ RULES = (
     Rule("zero_terminal_snr prediction_type", lambda zero, kind: not (zero and kind == "epsilon"),
          "zero_terminal_snr is true and prediction_type is {prediction_type}: at t = T the input holds no image, so the"
          " noise says nothing about it; set prediction_type: v_prediction or zero_terminal_snr: false"),
+    Rule("text_report text_prompt_steps", lambda report, steps: report != "numbers" or steps == 0,
+         "text_report: numbers uses no prompts, and text_prompt_steps is {text_prompt_steps}: set it to 0"),
     _not_above("uncond_lr_start", "uncond_lr"),
     _not_above("uncond_lr_end", "uncond_lr"),
     _not_above("uncond_warmup", "uncond_steps"),

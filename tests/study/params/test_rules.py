@@ -57,6 +57,7 @@ BROKEN = [
     (["llm_hidden=60"], "four heads of even width"),
     (["align_perplexity=30"], "below vae_batch - 1 (16 - 1)"),
     (["align_perplexity=1"], "above 1"),
+    (["text_report=numbers", "text_prompt_steps=40"], "uses no prompts"),
     (["beta_start=0.02"], "larger than beta_end"),
     (["beta_end=0.5"], "leave nothing of the image"),
     (["beta_schedule=linear", "beta_end=0.2"], "leave nothing of the image"),

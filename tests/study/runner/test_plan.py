@@ -118,10 +118,11 @@ def test_an_ablation_says_why_and_leaves_run_and_arm_alone(file):
         assert {key for key in base if base[key] != arm[key]} <= set(layer)
 
 
-@pytest.mark.parametrize("layer, arms", [("ablations", 17), ("seeds", 12), ("alignment", 24)])
+# without a vae_path and a unet_path of its own a profile is scratch already
+@pytest.mark.parametrize("layer, arms", [("ablations", {18, 19}), ("seeds", {12}), ("alignment", {24})])
 def test_the_arms_of_a_layer_can_be_planned_under_every_profile(layer, arms):
     file = SMOKE.with_stem(layer)
-    assert {len(Plan([SMOKE.with_stem(name), file]).by_arm) for name in ("smoke", "quick", "full")} == {arms}
+    assert {len(Plan([SMOKE.with_stem(name), file]).by_arm) for name in ("smoke", "quick", "full")} <= arms
     listed = params.read_layer(file)["compare_arms"]
     assert listed == [listed[0], *sorted(listed[1:])] and "no_align_no_pred" in Plan([BASE, file]).by_arm
 
@@ -129,7 +130,7 @@ def test_the_arms_of_a_layer_can_be_planned_under_every_profile(layer, arms):
 def test_an_arm_waits_for_the_first_one_that_does_the_same_work():
     plan = Plan([SMOKE.with_stem("quick"), SMOKE.with_stem("ablations")])
     shared = {(job.number, job.arm): plan.twin(job).arm for job in plan.jobs() if plan.twin(job) != job}
-    prompts = ("frozen_prompts", "no_text", "prompts_every_step")
+    prompts = ("frozen_prompts", "no_llm", "no_text", "prompts_every_step")
     assert shared == {("02", arm): "namd" for arm in ("epsilon", "linear_schedule", "no_pretraining", *prompts)} | {
         ("03", arm): "namd" for arm in prompts}
     assert Job("02", "namd") in plan.waits_for(Job("02", "epsilon"))
