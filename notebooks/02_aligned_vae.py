@@ -57,8 +57,8 @@ lambda_kl: float = 1.2e-5              # weight of the KL term (Eq. 6)
 lambda_lpips: float = 0.1              # weight of the perceptual term (Eq. 6)
 lambda_align: float = 0.05             # weight of the alignment term (Eq. 6)
 lambda_pred: float = 0.02              # weight of the prediction term (Eq. 6)
-lpips_net: str = "alex"                # perceptual backbone: vgg, alex or squeeze
-lpips_weights: str = "random"          # imagenet, or random: no download
+lpips_net: str = "efficientnet_lite0"  # perceptual network: vgg, alex, squeeze too
+lpips_weights: str = "imagenet"        # or random: seeded filters that saw no picture
 lpips_share: float = 0.25              # part of the batch that the perceptual term sees
 align_latent: str = "flat"             # what Eq. 2 compares: flat (256 numbers) or pooled (4)
 align_features: str = "standardised"   # standardised, or raw: integer codes beside millimetres
@@ -84,10 +84,11 @@ from namd.data.cohort import Cohort
 from namd.data.images import AUGMENTATIONS
 from namd.data.report import nodule_features
 from namd.evaluation.figures import plots
-from namd.evaluation.stats import latent
+from namd.evaluation.stats import image_quality, latent
 from namd.ground.seeding import generator, noise
 from namd.models import hub, losses
 from namd.models import vae as vaes
+from namd.models.perceptual import load_perceptual
 from namd.study.notebook import check, show, start
 from namd.training import loop, parallel
 
@@ -289,8 +290,7 @@ check("with sigma_z = sqrt(256) / 4 it keeps its neighbours", wide > 10, f"{wide
 pick = torch.randperm(len(f_train), generator=generator(seed, "vae", "width"))[:vae_batch]
 width_f = (losses.sigma_for_perplexity(f_train[pick], align_perplexity, align_temperature)
            if align_perplexity else sigma_f)
-rows_f = losses.neighbour_rows(f_train[pick], width_f, align_temperature)
-perplexity_f = losses.perplexity(rows_f).median().item()
+perplexity_f = losses.perplexity(losses.neighbour_rows(f_train[pick], width_f, align_temperature)).median().item()
 print(f"sigma_f {width_f:.3f}: a nodule has {perplexity_f:.1f} neighbours among {len(pick) - 1}")
 
 
@@ -334,17 +334,25 @@ check("slow and fast agree on L_KL", torch.allclose(kl_by_hand.sum(), fast), f"{
 
 # %% [markdown]
 # The image terms are the mean absolute difference $\mathcal L_{\text{rec}}$ and LPIPS, which
-# compares the two images as a frozen classifier's filters see them. Filters that know pictures hold
-# blur against an image that L1 forgives. A laptop run takes random filters, which need no download,
-# under the published linear heads: they forgive blur, and their values are not published LPIPS. The
-# next line blurs three images and prints what that costs in this run's Eq. 6.
+# compares the two images as a frozen classifier's filters see them. A laptop run takes
+# EfficientNet-Lite0, whose ImageNet filters come with the installation. Nobody published LPIPS heads
+# for it, so its stem and first three stages count alike, and its values are no LPIPS:
+# $\frac14 \sum_s \lVert \mathbf u_s - \hat{\mathbf u}_s \rVert^2$ with unit features
+# $\mathbf u_s$, averaged over space.
+#
+# What do trained filters buy? Blur images, or brighten them by as much L1. How many times dearer is
+# the blur, for trained filters and for random ones of the same net?
 
 # %%
-perceptual = losses.perceptual(lpips_net, lpips_weights, seed).to(run.device)
-x_3 = x_val[:3].to(run.device)
-blurred = torch.nn.functional.avg_pool2d(x_3, 3, stride=1, padding=1, count_include_pad=False)
-print(f"blur costs {losses.reconstruction_loss(x_3, blurred):.4f} by L1 and "
-      f"{lambda_lpips * perceptual(x_3, blurred).mean():.4f} by LPIPS, with its weight")
+perceptual = load_perceptual(lpips_net, lpips_weights, seed).to(run.device)
+x_32 = x_val[:32].to(run.device)
+blurred = torch.nn.functional.avg_pool2d(x_32, 3, stride=1, padding=1, count_include_pad=False)
+brighter = x_32 + (x_32 - blurred).abs().mean((1, 2, 3), keepdim=True)
+nets = {kind: load_perceptual("efficientnet_lite0", kind, seed).to(run.device) for kind in ("imagenet", "random")}
+dearer = {kind: (net(x_32, blurred).mean() / net(x_32, brighter).mean()).item() for kind, net in nets.items()}
+check("trained filters hold blur against an image more than random ones do",
+      dearer["imagenet"] > dearer["random"], {kind: round(times, 1) for kind, times in dearer.items()})
+print(f"with its weight in Eq. 6, blur costs {lambda_lpips * perceptual(x_32, blurred).mean():.4f} by LPIPS")
 
 # %% [markdown]
 # ## 5 · Compose Eq. 6 and train
@@ -410,11 +418,10 @@ def validate():
 
 # %% tags=["training"]
 # papermill_description=train the VAE
-rate = loop.SCHEDULES[vae_lr_schedule](vae_lr, vae_steps)
 history = loop.fit(
-    step, vae, n_steps=vae_steps, n_items=len(f_train), batch_size=vae_batch, lr=rate, stage="vae",
-    seed=seed, folder=run.dir / "checkpoints/vae", key=run.training_key(), validate=validate,
-    grad_clip=grad_clip, save_every=save_every)
+    step, vae, n_steps=vae_steps, n_items=len(f_train), batch_size=vae_batch,
+    lr=loop.SCHEDULES[vae_lr_schedule](vae_lr, vae_steps), stage="vae", seed=seed, folder=run.dir / "checkpoints/vae",
+    key=run.training_key(), validate=validate, grad_clip=grad_clip, save_every=save_every)
 
 # %%
 columns = ["loss", "val_loss", "rec", "align", "pred"]
@@ -428,21 +435,35 @@ run.figure(plots.training_curves(history, columns, f"VAE, arm {arm}", run.synthe
 
 # %% [markdown]
 # ## 6 · Read the latent space
-# First the images: six validation nodules that the VAE never trained on, each decoded from the
-# mean of its posterior.
+# First the images: follow-ups of validation nodules that the VAE never trained on, each decoded from
+# the mean of its posterior. Six of them:
 
 # %%
-six = torch.linspace(0, len(x_val) - 1, 6).long()
-with torch.no_grad():
-    x_six = x_val[six].to(run.device)
-    x_hat = vae.decode(vae.posterior(x_six).mean)
-pictures = [[image[0].cpu() for image in row] for row in (x_six, x_hat)]
+x2_val = x_val[len(val):]                                       # (N, 1, S, S)
+x2_decoded = vaes.decoded(vae, x2_val)
+six = torch.linspace(0, len(val) - 1, 6).long()
+pictures = [[image[0] for image in row[six]] for row in (x2_val, x2_decoded)]
 run.figure(plots.image_grid(pictures, row_titles=("image", "decoded"), synthetic=run.synthetic,
                               title=f"Six validation nodules, arm {arm}"), "vae_reconstructions")
 
 # %% [markdown]
 # **What to see.** Position, size and density of the nodule survive; fine texture and thin vessels
 # blur. No forecast of notebook 05 can be sharper than the second row.
+#
+# How much is lost, by frequency? The latent has 256 numbers, one for each 4 x 4 pixels. A grid of
+# that spacing holds waves of 8 pixels and longer: 1/8 cycles a pixel is the cut-off (grey). PSNR is
+# $10 \log_{10} (2^2 / \text{mean squared error})$ in dB, for a window 2 wide.
+
+# %%
+quality = run.table(pd.DataFrame(image_quality.decoded_rows(x2_decoded, x2_val, val.patient)), "image_quality")
+ratio = image_quality.spectrum_ratio(x2_decoded, x2_val)
+run.figure(plots.spectrum(*ratio, image_quality.CUT_OFF, f"{len(val)} validation follow-ups, arm {arm}",
+                          run.synthetic), "vae_spectrum")
+quality.round(3)
+
+# %% [markdown]
+# **What to see.** In the grey the line should lie near 1; beyond, the decoder has to guess. A spike
+# at the right end would be a checkerboard of period 2, which the table's last line looks for.
 #
 # ### Is the space ordered by diameter?
 # Figure 2 of the paper answers with a t-SNE picture of the test set. A picture has no scale, so we
@@ -507,7 +528,7 @@ sample = vae.scale * (mean_train + std_train * torch.randn(std_train.shape, gene
 back = vaes.load_vae(run.dir / "vae", precision=precision).to(run.device)
 check("scaled latents have standard deviation 1", latent_scale or abs(sample.std() - 1) < 0.03,
       f"{sample.std():.3f}")
-check("the VAE on disk encodes as the one in memory", torch.equal(back.encode(x_3), vae.encode(x_3)))
+check("the VAE on disk encodes as the one in memory", torch.equal(back.encode(x_32), vae.encode(x_32)))
 
 # %% [markdown]
 # The encoder is frozen from here on, so one pass over all augmentations is enough. We store the
@@ -528,15 +549,14 @@ check("augmentation 0 is the image itself", gap < 1e-3, f"{gap:.1e}")
 # ## Paper and this run
 
 # %%
-l1 = (x_hat - x_six).abs().mean().item()
 run.panel([
     dict(quantity="Figure 2: order by diameter", paper="seen by eye, no number",
          here=f"kNN R² {knn[align_latent]:.2f} ({align_latent})", n=int(known.sum()), k="",
          comparable=False, why="validation patients; the paper shows its test set"),
     dict(quantity="latent (App. B)", paper="4 channels, factor 8", here=str(tuple(z_raw.shape[1:])),
          n="", k="", comparable=True),
-    dict(quantity="reconstruction, mean |difference|", paper="not reported", here=f"{l1:.3f}", n=6, k="",
-         comparable=False, why="window units of [-1, 1]"),
+    dict(quantity="follow-ups after the VAE, PSNR in dB", paper="not reported", here=f"{quality['value'][0]:.1f}",
+         n=len(val), k="", comparable=False, why="the authors' code logs it, the paper does not print it"),
 ])
 
 # %% [markdown]
@@ -599,24 +619,7 @@ with_self = (-(f_3[:, None] - f_3[None]).square().sum(-1) / 2).softmax(1)
 print("perplexity", losses.perplexity(with_self), "share spent on itself", with_self.diagonal())
 
 # %% [markdown]
-# ### 4 · Extend
-# Which attribute decides who is whose neighbour? Compute each column's share of the mean squared
-# distance between two nodules (twice its variance), once for the raw table.
-
-# %%
-# your turn
-
-# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
-# #### Solution
-
-# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
-raw = train.attributes(1).astype("Float64").var()
-standardised = torch.from_numpy(nodule_features(train.attributes(1), "standardised")[0]).var(0)
-print((raw / raw.sum()).astype(float).round(2).to_dict())
-print(f"standardised: both diameters {standardised[:2].sum() / standardised.sum():.2f}")
-
-# %% [markdown]
-# ### 5 · Change a parameter
+# ### 4 · Change a parameter
 # The feasibility run divided the KL sum by its 256 values and weighted it with 3e-3. Which
 # `lambda_kl` is the same objective here?
 

@@ -64,8 +64,8 @@ k_runs: int = 4                          # K (App. D: 20)
 oracle_runs: int = 2                     # K of the oracle
 eval_batch: int = 200                    # images per forward pass
 eval_workers: int = 0                    # processes; 0 is one per core
-eval_lpips_net: str = "alex"             # LPIPS backbone
-lpips_weights: str = "random"            # its weights: imagenet, or random and seeded
+eval_lpips_net: str = "efficientnet_lite0"  # network of the LPIPS column: vgg, alex, squeeze too
+lpips_weights: str = "imagenet"          # its weights: imagenet, or random and seeded
 eval_inception: str = ""                 # Inception weights for the paper's FID; empty: judge's only
 n_boot: int = 1000                       # bootstrap resamples of the patients
 arm: str = "namd"                        # the row that is NAMD; the others are compared with it
@@ -89,7 +89,7 @@ from namd.data.cohort import Cohort
 from namd.data.phantom import oracle
 from namd.data.report import PATIENT, record_vector
 from namd.evaluation.figures import curves, forests, plots
-from namd.evaluation.stats import bootstrap, calibration, growth, intervals, metrics
+from namd.evaluation.stats import bootstrap, calibration, growth, image_quality, intervals, metrics
 from namd.evaluation.stats.inception import load as load_inception
 from namd.evaluation.tables import beside_paper, cells, differences, probabilities, table1
 from namd.evaluation.tables.table1_layout import paper_table
@@ -97,7 +97,8 @@ from namd.forecasters import controls, drawing
 from namd.forecasters.namd import NAMD
 from namd.ground.paper import PAPER
 from namd.models import judge as judging
-from namd.models.losses import perceptual
+from namd.models import vae as vaes
+from namd.models.perceptual import load_perceptual
 from namd.study.notebook import check, show, start
 
 run = start("05_evaluation", globals())
@@ -341,14 +342,15 @@ check("FID of one feature by hand and by torchmetrics agree", np.isclose(fid_slo
 
 # %% [markdown]
 # The paper's FID lives in 2,048 Inception features, which 450 images cannot fill: most of it is
-# bias. Ours lives in the judge's class token, on another scale; with `eval_inception` the paper's is
-# computed beside it. KID asks the same without bias. Both need a *floor*: two halves of the real
-# follow-ups, which a perfect generator cannot beat. Halves have N/2 images, so the FID floor is a
-# little high.
+# bias. Ours lives in the judge's class token, on another scale. Beside it stand one in the 112 mean
+# features of EfficientNet-Lite0, which sees texture, and with `eval_inception` the paper's. KID asks
+# the same without bias. Both need a *floor*: two halves of the real follow-ups, which a perfect
+# generator cannot beat. Halves have N/2 images, so the FID floor is a little high.
 
 # %%
 inception_net = load_inception(eval_inception).to(run.device) if eval_inception else None
-clouds_x1, clouds_x2 = (table1.clouds(x, judge, inception_net) for x in (x1, x2))
+net = load_perceptual(eval_lpips_net, lpips_weights, seed).to(run.device)
+clouds_x1, clouds_x2 = (table1.clouds(x, judge, inception_net, net) for x in (x1, x2))
 features_x1, features_x2 = clouds_x1[""], clouds_x2[""]                      # (N, dim)
 floors = pd.DataFrame({name + end: [metrics.floor(d, of_x2, seed, patient=patient), d(of_x2, clouds_x1[end])]
                        for end, of_x2 in clouds_x2.items() for name, d in (("FID", metrics.fid), ("KID", metrics.kid))},
@@ -372,7 +374,6 @@ trials = {"perfect": zero + 0.2, "half the change": zero + 0.1, "copied baseline
 # A copy reaches 2, the worst value.
 
 # %%
-net = perceptual(eval_lpips_net, lpips_weights, seed).to(run.device)
 sampled, values = table1.score_rows(run.root / "samples", list(makers), x1, x2, judge, net,
                                     threads, eval_workers, inception_net)
 prob |= sampled
@@ -406,6 +407,20 @@ if known_law:
 # %% [markdown]
 # Coverage below *honest* is false confidence. The oracle is what any generator could reach. A copy is
 # right about every stable nodule and misses all growth (`vdt_error_growing`).
+#
+# Are these pictures of CT? A decoder that blurs limits every row (notebook 02), a nodule with a hole
+# is seldom real, and a sample should look more like its follow-up than the copied baseline does:
+
+# %%
+vae = vaes.load_vae(run.need(f"arms/{arm}/vae", made_by="02"), precision=precision).to(run.device)
+x2_decoded = vaes.decoded(vae, x2)
+clouds_decoded = table1.clouds(x2_decoded, judge, inception_net, net)
+quality = [*image_quality.decoded_rows(x2_decoded, x2, patient, clouds_decoded, clouds_x2),
+           *image_quality.generated_rows(x2_hat, x2, *(values[row]["lpips"] for row in (arm, "copy-baseline")), counts)]
+run.table(pd.DataFrame(quality), "image_quality").round(4)
+
+# %% [markdown]
+# The last two lines subtract nodule by nodule; below 0 is better.
 #
 # ## 6 · Fill Table 1
 # Some rows need no generated image, only a logistic regression fitted on train and val. *Direct x1*
@@ -459,8 +474,8 @@ prob = {row: prob[row] for row in order if row in prob}
 table = pd.DataFrame({row: table1.diagnosis_columns(label, p, patient) for row, p in prob.items()}).T.rename_axis("row")
 table = images.reindex(table.index).join(table)
 table = table.assign(n=len(label), malignant=int(label.sum()), k=[len(p) for p in prob.values()])
-known_as = beside_paper.paper_rows(arm)
-table = beside_paper.beside_the_paper(table, run.synthetic, lpips_weights, known_as)
+known_as, ruler = beside_paper.paper_rows(arm), (eval_lpips_net, lpips_weights)
+table = beside_paper.beside_the_paper(table, run.synthetic, ruler, known_as)
 shown = [row for row in prob if "-seed" not in row]        # other training seeds: notebook 07
 
 # %%
@@ -576,7 +591,7 @@ share = gaps[(gaps["row"] == arm) & (gaps["ceiling"] == "real follow-up")].iloc[
 gap_row = dict(quantity=f"gap closed, {arm}", paper=PAPER["gap_closed_auroc"], n=len(label), k=k_runs,
                here=f"{share['value']:.2f} [{share['low']:.2f}, {share['high']:.2f}]",
                comparable=not run.synthetic, why="phantom data" if run.synthetic else "")
-run.panel([beside_paper.panel_row(table, *pair, run.synthetic, lpips_weights, known_as) for pair in wanted] + [gap_row])
+run.panel([beside_paper.panel_row(table, *pair, run.synthetic, ruler, known_as) for pair in wanted] + [gap_row])
 
 # %% [markdown]
 # On phantom data the cohort's law decides what can be found: only the share of the oracle's gap is

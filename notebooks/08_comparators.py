@@ -83,8 +83,8 @@ flux_rank: int = 64                      # of its LoRA
 k_runs: int = 4                          # K (App. D: 20)
 eval_batch: int = 200                    # images per forward pass
 eval_workers: int = 0                    # processes; 0 is one per core
-eval_lpips_net: str = "alex"             # LPIPS backbone
-lpips_weights: str = "random"            # its weights: imagenet, or random and seeded
+eval_lpips_net: str = "efficientnet_lite0"  # network of the LPIPS column: vgg, alex, squeeze too
+lpips_weights: str = "imagenet"          # its weights: imagenet, or random and seeded
 eval_inception: str = ""                 # Inception weights for the paper's FID; empty: judge's only
 n_boot: int = 1000                       # bootstrap resamples of the patients
 arm: str = "namd"                        # the row that is NAMD
@@ -117,7 +117,7 @@ from namd.forecasters.namd import NAMD
 from namd.forecasters.systems import brlp, ddl_cxr, mcwgan
 from namd.forecasters.trained import ComparedSystem
 from namd.models.judge import load_judge
-from namd.models.losses import perceptual
+from namd.models.perceptual import load_perceptual
 from namd.study.notebook import check, show, start
 
 run = start("08_comparators", globals())
@@ -361,7 +361,7 @@ run.figure(fig, "comparator_grid")
 
 # %%
 judge = load_judge(run.need("judge", made_by="05")).to(run.device)
-net = perceptual(eval_lpips_net, lpips_weights, seed).to(run.device)
+net = load_perceptual(eval_lpips_net, lpips_weights, seed).to(run.device)
 inception_net = load_inception(eval_inception).to(run.device) if eval_inception else None
 prob, values = table1.score_rows(run.root / "samples", [arm, *makers], x1, x2, judge, net, threads, eval_workers,
                                  inception_net)
@@ -375,7 +375,7 @@ check("the judge reads every image of NAMD as in notebook 05", apart < 0.01, flo
 new = pd.DataFrame({row: table1.diagnosis_columns(label, prob[row], patient) for row in makers}).T.rename_axis("row")
 new = table1.image_columns({row: values[row] for row in makers}).join(new)
 new = new.assign(n=len(label), malignant=int(label.sum()), k=[len(prob[row]) for row in new.index])
-new = beside_paper.beside_the_paper(new, run.synthetic, lpips_weights, paper_names)
+new = beside_paper.beside_the_paper(new, run.synthetic, (eval_lpips_net, lpips_weights), paper_names)
 run.table(new.assign(**beside), "comparators")
 by_row = {row: prob[row] for row in makers}
 probabilities.save_probabilities(run.root / "metrics" / "comparator_probabilities.parquet", by_row, pair_id, patient)
@@ -441,7 +441,7 @@ claims.loc[ids, shown].style.set_properties(**WIDE)
 
 # %%
 known_as = paper_names | {arm: "NAMD"}
-run.panel([beside_paper.panel_row(whole, row, "auroc", run.synthetic, lpips_weights, known_as)
+run.panel([beside_paper.panel_row(whole, row, "auroc", run.synthetic, (eval_lpips_net, lpips_weights), known_as)
            for row in [arm, *makers] if known_as[row]])
 
 # %% [markdown]

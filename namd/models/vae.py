@@ -183,6 +183,19 @@ def moments(vae: NoduleVAE, x: torch.Tensor, batch: int = 64) -> tuple[torch.Ten
     return mean.cpu(), std.cpu()
 
 
+@torch.inference_mode()
+def decoded(vae: NoduleVAE, x: torch.Tensor, batch: int = 50) -> torch.Tensor:
+    """What the VAE gives back of images: (N, 1, S, S) float32 on the CPU, decoded from the posterior's mean.
+
+    Args:
+        x: (N, 1, S, S) in [-1, 1], on any device; in pieces of `batch`.
+
+    Source: ours, because no generated image can be sharper than this.
+    """
+    device = vae.probe.weight.device
+    return torch.cat([vae.decode(vae.posterior(piece.to(device)).mean).float().cpu() for piece in x.split(batch)])
+
+
 def latent_scale(mean: torch.Tensor, std: torch.Tensor) -> float:
     """1 / std of posterior samples over a data set, from their moments (N, 4, h, w); dimensionless.
 

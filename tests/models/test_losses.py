@@ -124,27 +124,3 @@ def test_sigma_for_perplexity_reaches_it_with_and_without_temperature():
 def test_sigma_for_perplexity_names_the_range():
     with pytest.raises(UserError, match="align_perplexity = 30 .* between"):
         losses.sigma_for_perplexity(torch.randn(8, 2), 30.0)
-
-
-def test_perceptual_random_is_seeded_frozen_and_passes_gradients_to_the_image():
-    one, same, other = (losses.perceptual("squeeze", "random", s) for s in (23, 23, 24))
-    x = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    x_hat = (x * 0.5).requires_grad_()
-    distance = one(x, x_hat)
-    assert distance.shape == (2, 1, 1, 1) and (distance > 0).all() and one(x, x).abs().max() == 0
-    assert torch.equal(distance, same(x, x_hat)) and not torch.equal(distance, other(x, x_hat))
-    distance.sum().backward()
-    assert x_hat.grad.abs().sum() > 0 and all(w.grad is None for w in one.parameters())
-    assert not one.training and not any(w.requires_grad for w in one.parameters())
-
-
-def test_perceptual_refuses_an_unknown_backbone():
-    with pytest.raises(UserError, match="resnet"):
-        losses.perceptual("resnet", "random", 23)
-
-
-def test_perceptual_says_how_to_mend_absent_imagenet_weights(tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    with pytest.raises(UserError, match="lpips_weights: random"):
-        losses.perceptual("squeeze", "imagenet", 23)

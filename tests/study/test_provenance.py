@@ -76,4 +76,5 @@ def test_every_library_that_decides_a_number_is_in_the_keys():
                 elif isinstance(node, ast.Import):
                     names |= {alias.name.split(".")[0] for alias in node.names}
     libraries = names - set(sys.stdlib_module_names) - NO_NUMBER - {"namd"}
-    assert {"scikit-learn" if name == "sklearn" else name for name in libraries} <= set(provenance.PACKAGES)
+    packages = {"scikit-learn" if name == "sklearn" else name.replace("_", "-") for name in libraries}
+    assert packages <= set(provenance.PACKAGES)

@@ -121,3 +121,19 @@ def latent_maps(maps, diameter_mm, names, scores=None, title="", synthetic=False
     bar.set_ticks(ticks, labels=[str(t) for t in ticks])
     bar.minorticks_off()
     return finish(fig, f"{title} (n = {len(diameter_mm)})", synthetic)
+
+
+@look()
+def spectrum(frequency, ratio, cut_off, title="", synthetic=False):
+    """Power of decoded images over that of real ones by frequency, log scale; the latent holds what is left of cut_off.
+
+    Args:
+        frequency: (n,) cycles a pixel; ratio: (n,); cut_off: cycles a pixel.
+    """
+    fig, ax = plt.subplots(figsize=(5, 3), layout="constrained")
+    ax.axvspan(0, cut_off, color="0.92", lw=0)
+    ax.axhline(1, color="0.5", ls="--", lw=1)
+    ax.semilogy(frequency, ratio, color=COLOURS[0])
+    ax.set(xlabel="frequency (cycles a pixel)", ylabel="power, decoded / real", xlim=(0, frequency[-1]))
+    sns.despine(ax=ax)
+    return finish(fig, title, synthetic)

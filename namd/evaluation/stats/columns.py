@@ -26,9 +26,11 @@ COLUMNS = (
     Column("kid_inception", "KID ↓, Inception", -1),
     Column("fid", "FID ↓, judge's features", -1, "fid", 2),
     Column("kid", "KID ↓, judge's features", -1),
+    Column("fid_lite0", "FID ↓, EfficientNet-Lite0", -1, page_digits=2),
     Column("auroc", "AUROC ↑", 1, "auroc", 3),
     Column("auprc", "AUPRC ↑", 1, "auprc", 3),
     Column("delta_rmae", "Δ-RMAE ↓", -1, in_table1=False),
 )
+LPIPS_LIKE = {"efficientnet_lite0": "LPIPS-like ↓, EfficientNet-Lite0"}    # title of "lpips" by a net without heads
 TITLES = {column.name: column.title for column in COLUMNS}
 BETTER = {column.name: column.better for column in COLUMNS}

@@ -2,7 +2,6 @@
 
 import warnings
 
-import lpips
 import numpy as np
 import torch
 from scipy import ndimage
@@ -57,38 +56,6 @@ def over_runs(metric, label, prob_runs) -> tuple[float, float]:
     """
     values = [metric(label, prob) for prob in np.atleast_2d(prob_runs)]
     return float(np.mean(values)), float(np.std(values))
-
-
-@torch.no_grad()
-def lpips_distance(net, x2_hat, x2, batch=200):
-    """LPIPS between each generated image and its real follow-up; 0 means equal, dimensionless.
-
-    The numbers of `net(x2_hat, x2)`, which would compute the follow-up's features anew for each of the K runs.
-
-    Args:
-        net: frozen lpips.LPIPS of namd.models.losses.perceptual; name its backbone and weights beside the number,
-            because backbones do not compare and the paper does not say which it used.
-        x2_hat: (K, N, 1, S, S), x2: (N, 1, S, S), in [-1, 1].
-
-    Returns:
-        (K, N) float32 numpy array.
-
-    Source: Sec. 4.1.2 [Zhang et al., 2018].
-    """
-    device = next(net.parameters()).device
-
-    def features(x):
-        return [lpips.normalize_tensor(f) for f in net.net(net.scaling_layer(x.to(device, torch.float32)))]
-
-    def distance(real, run):
-        layers = zip(net.lins, real, features(run), strict=True)
-        return sum(lpips.spatial_average(lin((a - b) ** 2)) for lin, a, b in layers).reshape(-1).cpu()
-
-    found = []
-    for runs, real in zip(x2_hat.split(batch, dim=1), x2.split(batch), strict=True):
-        real = features(real)
-        found.append(torch.stack([distance(real, run) for run in runs]))
-    return torch.cat(found, dim=1).numpy()
 
 
 class _Features(nn.Module):
@@ -222,28 +189,41 @@ def ssim(x2_hat, x2, batch=20):
     return torch.cat(found).numpy()
 
 
-def diameter_mm(x, mm_per_px=0.6):
-    """Diameter of the disc with the area of the nodule in the middle of each image, mm.
+def nodule_masks(x):
+    """The nodule in the middle of each image: (N, S, S) bool, empty where the centre is no brighter than its surround.
 
-    The nodule is the connected region around the centre that is brighter than halfway between the mean of the
-    central 3 x 3 pixels and the median outside the central disc; 0 where the centre is no brighter.
+    It is the connected region around the centre that is brighter than halfway between the mean of the central 3 x 3
+    pixels and the median outside the central disc; pixels touch by their sides.
 
     Args:
-        x: (N, 1, S, S) array or tensor, any brightness unit; mm_per_px: pixel side, mm.
+        x: (N, 1, S, S) array or tensor, any brightness unit.
 
-    Returns:
-        (N,) float64 numpy array, mm.
-
-    Source: ours, because growth in millimetres is what a reader of CT looks at.
+    Source: ours, because neither a record nor a generated image holds an outline.
     """
     x = np.asarray(x, dtype=np.float64)[:, 0]
     outside = ~disc(x.shape[-1])
     c = x.shape[-1] // 2
     centre = x[:, c - 1:c + 2, c - 1:c + 2].mean((1, 2))
     around = np.median(x[:, outside], axis=1)
-    areas = []
-    for image, high, low in zip(x, centre, around, strict=True):
+    masks = np.zeros(x.shape, dtype=bool)
+    for mask, image, high, low in zip(masks, x, centre, around, strict=True):
         region, _ = ndimage.label(image > (high + low) / 2)
         here = region[c - 1:c + 2, c - 1:c + 2].max()
-        areas.append((region == here).sum() if high > low and here else 0)
-    return 2 * np.sqrt(np.array(areas) / np.pi) * mm_per_px
+        if high > low and here:
+            mask[:] = region == here
+    return masks
+
+
+def diameter_mm(x, mm_per_px=0.6):
+    """Diameter of the disc with the area of the nodule in the middle of each image (`nodule_masks`), mm.
+
+    Args:
+        x: (N, 1, S, S) array or tensor, any brightness unit; mm_per_px: pixel side, mm.
+
+    Returns:
+        (N,) float64 numpy array, mm; 0 where there is no nodule.
+
+    Source: ours, because growth in millimetres is what a reader of CT looks at.
+    """
+    areas = nodule_masks(x).sum((1, 2))
+    return 2 * np.sqrt(areas / np.pi) * mm_per_px

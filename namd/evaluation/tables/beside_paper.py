@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from namd.evaluation.stats.columns import LPIPS_LIKE
 from namd.ground.paper import PAPER, ours
 
 
@@ -14,8 +15,8 @@ def paper_rows(main):
             "no_align_no_pred": "NAMD (w/o L_align)"}
 
 
-def why_not(metric, table, synthetic, lpips_weights):
-    """Why a number of ours in `table` may not be set beside the paper's; empty where it may."""
+def why_not(metric, table, synthetic, lpips):
+    """Why a number of ours in `table` may not be set beside the paper's; empty where it may; lpips: (net, weights)."""
     if synthetic:
         return "phantom data"
     if metric == "fid":
@@ -24,19 +25,26 @@ def why_not(metric, table, synthetic, lpips_weights):
         n = int(table["n"].max())
         n_paper = PAPER["cohort"]["test_pairs"]
         return "" if n == n_paper else f"it grows as N falls: {n} here, {n_paper} there"
-    return "random LPIPS weights" if metric == "lpips" and lpips_weights == "random" else ""
+    return why_no_lpips(*lpips) if metric == "lpips" else ""
 
 
-def beside_the_paper(table, synthetic, lpips_weights, known_as):
+def why_no_lpips(net, weights):
+    """Why a perceptual distance may not be set beside a published LPIPS; empty where it may."""
+    if weights == "random":
+        return "random LPIPS weights"
+    return "no LPIPS: a net without published heads" if net in LPIPS_LIKE else ""
+
+
+def beside_the_paper(table, synthetic, lpips, known_as):
     """`table` with the paper's means and a word on whether the two may be compared.
 
     Args:
-        table: DataFrame indexed by row, with n; lpips_weights: imagenet or random; known_as: {row: the paper's name},
-            e.g. `paper_rows`.
+        table: DataFrame indexed by row, with n; lpips: (net, weights) of the column LPIPS; known_as: {row: the paper's
+            name}, e.g. `paper_rows`.
 
     Returns:
-        The same with paper_row, paper_auroc, paper_auprc, paper_lpips, paper_fid (NaN where the paper has none) and
-        comparable (empty where the paper has no such row).
+        The same with lpips_net, paper_row, paper_auroc, paper_auprc, paper_lpips, paper_fid (NaN where the paper has
+        none) and comparable (empty where the paper has no such row).
 
     Source: Table 1, by namd.ground.paper.
     """
@@ -44,11 +52,11 @@ def beside_the_paper(table, synthetic, lpips_weights, known_as):
     means = {}
     for name in ("auroc", "auprc", "lpips", "fid"):
         means[f"paper_{name}"] = [known.get(name, (np.nan, None))[0] for known in paper]
-    return table.assign(paper_row=[known_as.get(row, "") for row in table.index], **means,
-                        comparable=[_comparable(known, table, synthetic, lpips_weights) for known in paper])
+    return table.assign(lpips_net=lpips[0], paper_row=[known_as.get(row, "") for row in table.index], **means,
+                        comparable=[_comparable(known, table, synthetic, lpips) for known in paper])
 
 
-def _comparable(known, table, synthetic, lpips_weights):
+def _comparable(known, table, synthetic, lpips):
     """The word on one row; known: what the paper reports of it."""
     if not known:
         return ""
@@ -56,13 +64,13 @@ def _comparable(known, table, synthetic, lpips_weights):
         return "not comparable: phantom data"
     but = []
     for name in [name for name in known if name != "group"]:
-        why = why_not(name, table, synthetic, lpips_weights)
+        why = why_not(name, table, synthetic, lpips)
         if why:
             but.append(f"{name.upper()} ({why})")
     return f"all but {', '.join(but)}" if but else "yes"
 
 
-def panel_row(table, row, name, synthetic, lpips_weights, known_as):
+def panel_row(table, row, name, synthetic, lpips, known_as):
     """One line of the panel "Paper and this run": mean ± sd of one metric of one row, theirs and ours.
 
     Args:
@@ -79,6 +87,6 @@ def panel_row(table, row, name, synthetic, lpips_weights, known_as):
     if sd is not None:
         paper = f"{mean} ± {sd}"
         here = f"{here} ± {line[f'{column}_sd']:.3f}"
-    why = why_not(name, table, synthetic, lpips_weights)
+    why = why_not(name, table, synthetic, lpips)
     return dict(quantity=f"{name.upper()}, {row}", paper=paper, here=here, n=int(line["n"]), k=int(line["k"]),
                 comparable=not why, why=why)

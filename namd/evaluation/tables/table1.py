@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from namd.evaluation.stats import inception, intervals, metrics
+from namd.evaluation.stats import inception, intervals, likeness, metrics
 from namd.forecasters.drawing import load_row
 from namd.ground.workers import count, side_by_side
 
@@ -34,36 +34,43 @@ def diagnosis_columns(label, prob_runs, patient):
                 brier=metrics.brier(label, np.clip(prob, 0, 1)))
 
 
-def clouds(x, judge, inception_net=None):
+def clouds(x, judge, inception_net=None, net=None):
     """The features that FID and KID compare, of one set of images, each computed once.
 
     Args:
-        x: (N, 1, S, S) in [-1, 1]; judge: Judge; inception_net: module of inception.load, or None.
+        x: (N, 1, S, S) in [-1, 1]; judge: Judge; inception_net: module of inception.load, or None; net: module of
+            perceptual.load_perceptual, or None.
 
     Returns:
-        {"": (N, dim) of the judge, "_inception": (N, 2048)}; a key is what the names fid and kid end in.
+        {"": (N, dim) of the judge, "_inception": (N, 2048), "_lite0": (N, 112) where net is trained
+        EfficientNet-Lite0}; a key is what the names fid and kid end in.
 
-    Source: ours; Inception's FID is the paper's, the judge's can be read at small N.
+    Source: ours; Inception's FID is the paper's, the judge's and EfficientNet-Lite0's can be read at small N.
     """
     found = {"": judge.features(x)}
-    return found if inception_net is None else found | {"_inception": inception.features(inception_net, x)}
+    if inception_net is not None:
+        found["_inception"] = inception.features(inception_net, x)
+    if net is not None and net.pools:
+        found["_lite0"] = likeness.pooled_features(net, x)
+    return found
 
 
-def image_values(x1, x2, x2_hat, clouds_x2, clouds_hat, net):
+def image_values(x1, x2, x2_hat, clouds_x2, clouds_hat, lpips):
     """What the image columns of one row are made of, run by run and patient by patient.
 
     Args:
         x1, x2: (N, 1, S, S) in [-1, 1]; x2_hat: (K, N, 1, S, S); clouds_x2: `clouds` of x2; clouds_hat: those of each
-            run; net: LPIPS network of losses.perceptual.
+            run; lpips: (K, N) of likeness.compare_runs.
 
     Returns:
-        dict: fid, kid and, where the clouds have them, fid_inception, kid_inception (K,); lpips, delta_rmae, psnr (dB),
-        ssim, diameter (mm, of x2_hat) and diameter_error (mm, against the diameter measured in x2), each (K, N).
+        dict: fid, kid and the same of other clouds where there are some, fid_lite0, kid_inception, ... (K,); lpips,
+        delta_rmae, psnr (dB), ssim, diameter (mm, of x2_hat) and diameter_error (mm, against the diameter measured in
+        x2), each (K, N).
 
     Source: Sec. 4.1.2 for LPIPS and FID; the others are ours.
     """
     runs = [_one_run(x1, x2, run, clouds_x2, found) for run, found in zip(x2_hat, clouds_hat, strict=True)]
-    values = {"lpips": metrics.lpips_distance(net, x2_hat, x2)}
+    values = {"lpips": lpips}
     for name in runs[0]:
         values[name] = np.stack([run[name] for run in runs])
     values["diameter_error"] = np.abs(values["diameter"] - metrics.diameter_mm(x2))
@@ -87,8 +94,8 @@ def score_row(folder, row, x1, x2, clouds_x2, judge, net, threads=0, inception_n
     """Everything one row's images are asked: the judge's probabilities and the image values.
 
     Args:
-        folder, row: the images are folder/<row>.npy; x1, x2: (N, 1, S, S); clouds_x2, net: as in
-            `image_values`; judge, inception_net: as in `clouds`; threads: torch threads, 0 leaves them alone.
+        folder, row: the images are folder/<row>.npy; x1, x2: (N, 1, S, S); clouds_x2: as in `image_values`; judge,
+            net, inception_net: as in `clouds`; threads: torch threads, 0 leaves them alone.
 
     Returns:
         (prob (K, N) float64, dict of `image_values`).
@@ -97,8 +104,11 @@ def score_row(folder, row, x1, x2, clouds_x2, judge, net, threads=0, inception_n
         torch.set_num_threads(threads)
     x2_hat = load_row(folder, row)
     clouds_hat = [clouds(run, judge, inception_net) for run in x2_hat]
+    lpips, pooled = likeness.compare_runs(net, x2_hat, x2)
+    if pooled is not None:
+        clouds_hat = [found | {"_lite0": of_run} for found, of_run in zip(clouds_hat, pooled, strict=True)]
     prob = torch.stack([judge.logit(found[""]).sigmoid() for found in clouds_hat]).double().numpy()
-    return prob, image_values(x1, x2, x2_hat, clouds_x2, clouds_hat, net)
+    return prob, image_values(x1, x2, x2_hat, clouds_x2, clouds_hat, lpips)
 
 
 def score_rows(folder, rows, x1, x2, judge, net, threads=0, workers=1, inception_net=None):
@@ -109,7 +119,7 @@ def score_rows(folder, rows, x1, x2, judge, net, threads=0, workers=1, inception
 
     Source: ours; the numbers are those of one process.
     """
-    clouds_x2 = clouds(x2, judge, inception_net)
+    clouds_x2 = clouds(x2, judge, inception_net, net)
     jobs = [(folder, row, x1, x2, clouds_x2, judge, net, threads, inception_net) for row in rows]
     scored = side_by_side(score_row, jobs, count(workers, len(rows)))
     prob = {row: found[0] for row, found in zip(rows, scored, strict=True)}
@@ -124,9 +134,9 @@ def image_columns(values):
         values: {row: dict of `image_values`}.
 
     Returns:
-        DataFrame indexed by row: lpips, fid, kid, fid_inception and kid_inception where they were computed,
-        delta_rmae, psnr, ssim, diameter_error, each with _mean and _sd (population standard deviation over runs of the
-        mean over patients).
+        DataFrame indexed by row: lpips, fid, kid, those of other clouds where they were computed, delta_rmae, psnr,
+        ssim, diameter_error, each with _mean and _sd (population standard deviation over runs of the mean over
+        patients).
 
     Source: Sec. 4.1.2 for LPIPS and FID; KID and the change controls are ours.
     """

@@ -1,11 +1,11 @@
 """Table 1 in the paper's layout, laid out once: notebooks 05 and 08 show it as `paper_table`, the page as `lines`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from namd.evaluation.stats.columns import COLUMNS, Column
+from namd.evaluation.stats.columns import COLUMNS, LPIPS_LIKE, Column
 from namd.evaluation.tables.cells import MarkedTable
 from namd.ground.paper import PAPER, ours
 
@@ -102,6 +102,8 @@ def page_columns(table):
 
 def _beside(column, table):
     """A column with the paper's metric; its FID stands beside Inception's where the run has that one."""
+    if column.name == "lpips" and "lpips_net" in table:
+        column = replace(column, title=LPIPS_LIKE.get(table["lpips_net"].iloc[0], column.title))
     theirs = column.paper and ours(column.paper, table) == column.name
     return Beside(column, column.paper if theirs else None)
 

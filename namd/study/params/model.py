@@ -18,6 +18,7 @@ Rate = Annotated[float, Field(ge=1e-8, le=1, description="learning rate")]
 Weight = Annotated[float, Field(ge=0, le=1e3)]
 Positive = Annotated[float, Field(ge=1e-6, le=1e6)]
 Label = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_.-]{0,99}$")]     # names a folder
+Perceptual = Literal["vgg", "alex", "squeeze", "efficientnet_lite0"]
 Place = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", json_schema_extra={"format": "path"})]
 
 
@@ -73,8 +74,8 @@ class Parameters(BaseModel):
     lambda_lpips: Weight = Field(description="weight of the perceptual term, Eq. 6")
     lambda_align: Weight = Field(description="weight of the alignment loss, Eq. 4")
     lambda_pred: Weight = Field(description="weight of the prediction loss, Eq. 5")
-    lpips_net: Literal["vgg", "alex", "squeeze"] = Field(description="backbone of the perceptual term")
-    lpips_weights: Literal["imagenet", "random"] = Field(description="weights of that backbone")
+    lpips_net: Perceptual = Field(description="network of the perceptual term")
+    lpips_weights: Literal["imagenet", "random"] = Field(description="weights of that network")
     lpips_share: float = Field(ge=0, le=1, description="share of the batch the perceptual term sees")
     align_latent: Literal["pooled", "flat"] = Field(description="what of z is compared in Eq. 2")
     align_features: Literal["standardised", "raw"] = Field(description="how attributes become numbers")
@@ -147,7 +148,7 @@ class Parameters(BaseModel):
     oracle_runs: int = Field(ge=2, le=1000, description="draws of the oracle per subject")
     eval_batch: Size = Field(description="images per forward pass")
     eval_workers: Cores = Field(description="processes that sample and score rows; 0 is one per core")
-    eval_lpips_net: Literal["vgg", "alex", "squeeze"] = Field(description="backbone of the LPIPS column")
+    eval_lpips_net: Perceptual = Field(description="network of the LPIPS column")
     eval_inception: Place = Field(
         description="torch-fidelity's Inception weights for FID and KID; empty uses the judge's features only")
     n_boot: int = Field(ge=10, le=MILLION, description="bootstrap resamples")

@@ -12,7 +12,7 @@ from namd.data.report import DIAMETERS, KNOWN
 from namd.ground.errors import UserError
 from namd.models import hub, llm, unet, vae
 from namd.models.judge import Judge
-from namd.models.losses import perceptual
+from namd.models.perceptual import load_perceptual
 from namd.models.prompts import SoftPrompts
 
 SMALL_VOCABULARY = 73   # words of the small tokenizer on the quick run's reports
@@ -88,7 +88,7 @@ def build(p) -> Shells:
     with torch.device("meta"):
         return Shells(
             vae=vae.NoduleVAE(AutoencoderKL.from_config(eye), nn.Linear(n_latent, 1)),
-            perceptual=perceptual(p.lpips_net, "random", p.seed).to("meta"),
+            perceptual=load_perceptual(p.lpips_net, "random", p.seed).to("meta"),
             unet=UNet2DConditionModel.from_config(net),
             unet_cond=UNet2DConditionModel.from_config(widened),
             lm=Gemma3TextModel(text).to(getattr(torch, p.llm_dtype)).requires_grad_(False).eval(),

@@ -9,6 +9,7 @@ from torchvision import models
 from namd.evaluation.stats import inception
 from namd.ground.errors import UserError
 from namd.models import hub
+from namd.models.perceptual import LITE0
 from namd.study.preflight.missing import Missing
 
 BACKBONES = {"vgg": ("vgg16", models.VGG16_Weights), "alex": ("alexnet", models.AlexNet_Weights),
@@ -115,7 +116,7 @@ def backbones(p) -> list[Missing]:
         return []
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     lacking = []
-    for net in dict.fromkeys((p.lpips_net, p.eval_lpips_net)):
+    for net in sorted({p.lpips_net, p.eval_lpips_net} - {LITE0}):           # its package brings them
         name, weights = BACKBONES[net]
         if not (folder / Path(weights.IMAGENET1K_V1.url).name).is_file():
             lacking.append(Missing(f"ImageNet weights of {name} for LPIPS",

@@ -46,7 +46,7 @@ def folder(tmp_path):
     (tmp_path / "metrics").mkdir()
     (tmp_path / "runs").mkdir()
     (tmp_path / "arms" / "namd" / "runs").mkdir(parents=True)
-    record = dict(run_name="quick", synthetic=True, parameters=dict(lpips_weights="random"))
+    record = dict(run_name="quick", synthetic=True, parameters=dict(eval_lpips_net="alex", lpips_weights="random"))
     (tmp_path / "runs" / "05.json").write_text(json.dumps(record))
     (tmp_path / "runs" / "01.json").write_text('{"parameters": {"phantom_null": "none"}}')
     (tmp_path / "arms" / "namd" / "runs" / "02.json").write_text('{"parameters": {"align_latent": "flat"}}')
@@ -76,7 +76,7 @@ def test_no_claim_vanishes(folder):
     ("direct", "fails", "the interval lies below 0; likely cause: the record alone reaches 0.800"),
     ("nearness", "undecided", "the interval contains 0.5: to settle this effect takes about 2.3 times the patients"),
     ("oracle", "not comparable", "the number does not exist here"),
-    ("copy", "not comparable", "LPIPS with random weights is another ruler; by the rule it fails"),
+    ("copy", "not comparable", "another ruler: random LPIPS weights; by the rule it fails"),
     ("lpips_best", "not comparable", "only no_align_no_pred, no compared system"),
     ("both_labels", "holds", "counted; one training seed"),
     ("plateau", "undecided", "the interval contains 0"),

@@ -10,7 +10,7 @@ from namd.evaluation.tables import table1
 from namd.forecasters import drawing
 from namd.forecasters.controls import CopyBaseline
 from namd.models.judge import Judge
-from namd.models.losses import perceptual
+from namd.models.perceptual import load_perceptual
 
 
 class Coarse(torch.nn.Module):
@@ -43,7 +43,7 @@ def test_rows_on_disk_are_scored_alike_by_one_and_by_two_processes(tmp_path):
     x1 = torch.rand(6, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     x2, ehr = x1.flip(0), pd.DataFrame({"age": range(6)}, index=[f"pair{i}" for i in range(6)])
     torch.manual_seed(0)
-    judge, net = Judge(64, 16, 8, 1, 1, 8, 8, 0.0), perceptual("squeeze", "random", 0)
+    judge, net = Judge(64, 16, 8, 1, 1, 8, 8, 0.0), load_perceptual("squeeze", "random", 0)
     drawing.draw_rows({"copy-baseline": CopyBaseline}, x1, ehr, {"copy-baseline": [1]}, tmp_path, 4)
     np.save(drawing.row_file(tmp_path, "perfect twice"), np.stack([x2[:, 0], x2[:, 0]]))
     rows = ["copy-baseline", "perfect twice"]
@@ -75,7 +75,7 @@ def test_a_number_more_of_the_images_is_a_column_more_of_the_table():
 def test_inceptions_distances_stand_beside_the_judges(tmp_path):
     x = torch.rand(6, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     torch.manual_seed(0)
-    judge, net = Judge(64, 16, 8, 1, 1, 8, 8, 0.0), perceptual("squeeze", "random", 0)
+    judge, net = Judge(64, 16, 8, 1, 1, 8, 8, 0.0), load_perceptual("squeeze", "random", 0)
     np.save(drawing.row_file(tmp_path, "namd"), x.flip(2)[None, :, 0])
     scored = {}
     for name, extra in (("judge", {}), ("both", dict(inception_net=Coarse()))):
