@@ -18,6 +18,8 @@ def test_the_paper_stands_beside_its_own_rows_only():
     assert phantom["comparable"]["namd"] == "not comparable: phantom data" and phantom["comparable"]["direct"] == ""
     assert "FID" in real["comparable"]["namd"] and "LPIPS" not in real["comparable"]["namd"]
     assert "LPIPS" in random["comparable"]["namd"] and random["comparable"]["real baseline"] == "yes"
+    lite0 = beside_paper.beside_the_paper(table, False, ("efficientnet_lite0", "imagenet"), KNOWN_AS)
+    assert "LPIPS (no LPIPS" in lite0["comparable"]["namd"] and set(lite0["lpips_net"]) == {"efficientnet_lite0"}
 
 
 def test_inceptions_fid_is_comparable_on_as_many_real_images():

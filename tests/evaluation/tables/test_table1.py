@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from namd.evaluation.stats import inception, metrics
+from namd.evaluation.stats import inception, likeness, metrics
 from namd.evaluation.tables import table1
 from namd.forecasters import drawing
 from namd.forecasters.controls import CopyBaseline
@@ -86,6 +86,22 @@ def test_inceptions_distances_stand_beside_the_judges(tmp_path):
     assert scored["both"]["kid_inception"] == [pytest.approx(metrics.kid(*coarse))]
     columns = table1.image_columns({"namd": scored["both"]})
     assert columns.loc["namd", "fid_inception_mean"] > 1 and columns.loc["namd", "kid_inception_sd"] == 0
+
+
+def test_lite0_compares_clouds_with_the_features_it_read_for_its_distance(tmp_path, monkeypatch):
+    x = torch.rand(6, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    x2_hat = torch.stack([x.flip(2), x.flip(3)])
+    judge, net = Judge(64, 16, 8, 1, 1, 8, 8, 0.0), load_perceptual("efficientnet_lite0", "imagenet", 0)
+    np.save(drawing.row_file(tmp_path, "namd"), x2_hat[:, :, 0])
+    read = []
+    whole = net.features
+    monkeypatch.setattr(net, "features", lambda images: read.append(len(images)) or whole(images))
+    values = table1.score_rows(tmp_path, ["namd"], x, x, judge, net)[1]["namd"]
+    assert read == [6, 6, 6, 6]                         # x2 for the clouds, x2 for the distance, each run once
+    by_hand = [metrics.fid(likeness.pooled_features(net, x), likeness.pooled_features(net, run)) for run in x2_hat]
+    assert values["fid_lite0"] == pytest.approx(by_hand)
+    random = load_perceptual("efficientnet_lite0", "random", 0)
+    assert "fid_lite0" not in table1.score_rows(tmp_path, ["namd"], x, x, judge, random)[1]["namd"]
 
 
 def test_several_judges_read_the_same_images():

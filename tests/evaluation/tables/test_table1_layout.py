@@ -14,7 +14,8 @@ def table():
     lpips, auroc = [np.nan, 0.2204, 0.2196, 0.1, np.nan], [0.7, 0.75, 0.72, 0.7, 0.9]
     for name, mean in (("lpips", lpips), ("fid", lpips), ("kid", lpips), ("auroc", auroc), ("auprc", auroc)):
         rows[f"{name}_mean"], rows[f"{name}_sd"] = mean, 0.01
-    return beside_paper.beside_the_paper(rows.set_index("row"), True, "random", beside_paper.paper_rows("namd"))
+    known_as = beside_paper.paper_rows("namd")
+    return beside_paper.beside_the_paper(rows.set_index("row"), True, ("alex", "random"), known_as)
 
 
 def test_equal_printed_values_share_a_mark():
@@ -95,6 +96,15 @@ def test_the_page_shows_the_papers_columns_run_here_or_not_and_ours_that_ask_for
     assert table1_layout.page_columns(table())[-1] == table1_layout.Beside(own, None)
     inception = table1_layout.page_columns(table().assign(fid_inception_mean=84.0))
     assert [one.column.name for one in inception if one.paper == "fid"] == ["fid_inception"]
+
+
+def test_a_net_without_heads_gives_no_lpips_and_its_frechet_distance_bears_its_name():
+    lite0 = table().assign(lpips_net="efficientnet_lite0", fid_lite0_mean=1.5, fid_lite0_sd=0.25)
+    cells = shown(lite0).cells
+    assert "LPIPS ↓" not in cells.columns and "0.100" in cells["LPIPS-like ↓, EfficientNet-Lite0", "here"].to_list()
+    assert cells["FID ↓, EfficientNet-Lite0", "here"]["NAMD"] == "1.500\u00a0±\u00a00.250"
+    titles = [one.column.title for one in table1_layout.page_columns(lite0)]
+    assert "LPIPS-like ↓, EfficientNet-Lite0" in titles and "FID ↓, EfficientNet-Lite0" in titles
 
 
 def test_a_value_is_a_dash_where_there_is_none_and_has_no_spread_where_it_is_one():

@@ -70,6 +70,7 @@ def test_backbones_are_looked_for_where_torchvision_puts_them(tmp_path):
     (tmp_path / "torch" / "hub" / "checkpoints" / "vgg16-397923af.pth").touch()
     assert whats(weights.backbones(paper())) == "ImageNet weights of alexnet for LPIPS"
     assert weights.backbones(paper(lpips_weights="random")) == []
+    assert weights.backbones(paper(lpips_net="efficientnet_lite0", eval_lpips_net="efficientnet_lite0")) == []
 
 
 def test_inception_is_looked_for_when_it_is_asked_for(tmp_path, monkeypatch):
