@@ -79,9 +79,11 @@ def load_unet(path, precision: str = "float32") -> UNet2DConditionModel:
     Raises:
         UserError: nothing loadable there, or weights missing from the file.
 
-    Source: App. B (Stable Diffusion v1.5: CreativeML OpenRAIL-M).
+    Source: App. B (Stable Diffusion v1.5: CreativeML OpenRAIL-M). Convolutions in channels_last order are ours: on one
+        core widths 48, 96 take .9 of the time, equal up to rounding; on a GPU not measured.
     """
-    return adopt(hub.load(UNet2DConditionModel, path, "unet", "unet_path"), precision)
+    unet = hub.load(UNet2DConditionModel, path, "unet", "unet_path").to(memory_format=torch.channels_last)
+    return adopt(unet, precision)
 
 
 def widen_context(unet: UNet2DConditionModel, dim: int, seed: int) -> list[str]:
@@ -144,7 +146,7 @@ def widen_input(unet: UNet2DConditionModel) -> list[str]:
         conv.weight.zero_()
         conv.weight[:, :LATENT_CHANNELS].copy_(old.weight)
         conv.bias.copy_(old.bias)
-    unet.conv_in = conv
+    unet.conv_in = conv.to(memory_format=torch.channels_last)       # as `load_unet` lays out the others
     unet.register_to_config(in_channels=2 * LATENT_CHANNELS)
     _assert_real(unet)
     return ["conv_in.weight"]

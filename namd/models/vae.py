@@ -143,9 +143,10 @@ def load_vae(path, image_size: int = 64, seed: int = 23, precision: str = "float
     Raises:
         UserError: nothing readable there, or weights that do not fill the model.
 
-    Source: App. B (Stable Diffusion v1.5: CreativeML OpenRAIL-M).
+    Source: App. B (Stable Diffusion v1.5: CreativeML OpenRAIL-M). Convolutions in channels_last order are ours: on one
+        core widths 32, 64, 96 decode in .7 of the time and train in .8, equal up to rounding; on a GPU not measured.
     """
-    vae = hub.load(AutoencoderKL, path, "vae", "vae_path")
+    vae = hub.load(AutoencoderKL, path, "vae", "vae_path").to(memory_format=torch.channels_last)
     adopt(vae.encoder, precision)
     adopt(vae.decoder, precision)
     stored = Path(path) / PROBE_FILE

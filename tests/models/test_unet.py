@@ -52,6 +52,19 @@ def test_building_twice_writes_the_same_bytes_and_leaves_the_global_generator(fo
     assert torch.equal(before, torch.get_rng_state())
 
 
+def test_a_loaded_and_widened_unet_is_in_channels_last_order_and_answers_as_in_the_other(unet, tmp_path):
+    widen_input(unet)
+    layouts = [p.is_contiguous(memory_format=torch.channels_last) for p in unet.parameters() if p.ndim == 4]
+    assert layouts and all(layouts)
+    z, c = torch.cat([Z, Z], 1), context(CONTEXT_WIDTH)
+    with torch.no_grad():
+        said = unet(z, T, c).sample
+        unet.save_pretrained(tmp_path)
+        assert torch.equal(load_unet(tmp_path)(z, T, c).sample, said)
+        other = unet.to(memory_format=torch.contiguous_format)
+        torch.testing.assert_close(other(z, T, c).sample, said)
+
+
 def test_another_seed_is_another_unet(folder, tmp_path):
     build_unet(tmp_path / "other", SimpleNamespace(**{**vars(P), "seed": 24}))
     assert not torch.equal(load_unet(tmp_path / "other").conv_in.weight, load_unet(folder).conv_in.weight)

@@ -1,5 +1,6 @@
 """The VAE's two image layouts, its files on disk, and the latent cache."""
 
+import copy
 from types import SimpleNamespace
 
 import pandas as pd
@@ -64,6 +65,20 @@ def test_save_and_load_keep_weights_probe_and_scale(built, tmp_path):
         assert torch.equal(back.encode(images()), vae.encode(images()))
 
 
+def test_a_loaded_vae_is_in_channels_last_order_and_answers_and_saves_as_in_the_other(built, tmp_path):
+    vae = vaes.load_vae(built)
+    assert vae.vae.decoder.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+    other = vaes.NoduleVAE(copy.deepcopy(vae.vae).to(memory_format=torch.contiguous_format), vae.probe)
+    assert other.vae.decoder.conv_in.weight.is_contiguous()
+    with torch.no_grad():
+        z = vae.encode(images())
+        torch.testing.assert_close(z, other.encode(images()))
+        torch.testing.assert_close(vae.decode(z), other.decode(z))
+    vae.save(tmp_path)
+    name = "diffusion_pytorch_model.safetensors"
+    assert (tmp_path / name).read_bytes() == (built / name).read_bytes()
+
+
 def test_the_saved_configuration_names_no_folder_of_this_machine(tmp_path):
     vaes.load_vae(vaes.build_vae(tmp_path / "first", SMALL)).save(tmp_path / "second")
     assert str(tmp_path) not in (tmp_path / "second" / "config.json").read_text()
@@ -102,7 +117,7 @@ def test_the_attention_names_of_sd15s_file_are_understood(tmp_path):
     for name, value in written.items():
         for ours, theirs in published.items():
             name = name.replace(f".attentions.0.{ours}.", f".attentions.0.{theirs}.")
-        old[name] = value
+        old[name] = value.contiguous()
     assert "encoder.mid_block.attentions.0.query.weight" in old and len(old) == len(written)
     save_file(old, tmp_path / "diffusion_pytorch_model.safetensors", {"format": "pt"})
     read = vaes.load_vae(tmp_path).vae.state_dict()
