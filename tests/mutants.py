@@ -201,6 +201,11 @@ MUTANTS = [
            "evaluation/stats/test_calibration.py"),
     Mutant("a third beside the best is near", "namd/evaluation/tables/claims.py", '"05", "below", 0.1, "runs"',
            '"05", "below", 0.3, "runs"', "evaluation/tables/test_ledger.py"),
+    Mutant("jumps at the border in a spectrum", "namd/evaluation/stats/image_quality.py",
+           " * fade[:, None] * fade[None, :]", "", "evaluation/stats/test_image_quality.py"),
+    Mutant("EfficientNet-Lite0 padded at the start", "namd/models/efficientnet.py",
+           "(kernel - stride) // 2, (kernel - stride + 1)", "(kernel - stride + 1) // 2, (kernel - stride)",
+           "models/test_efficientnet.py"),
 ]
 
 

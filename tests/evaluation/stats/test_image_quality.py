@@ -18,6 +18,12 @@ def test_the_spectrum_of_a_wave_stands_at_its_frequency():
     assert np.abs(ratio[np.abs(frequency - 1 / 8) > 2 / SIDE] - 1).max() < 0.1
 
 
+def test_the_jump_between_opposite_borders_has_no_power():
+    ramp = np.linspace(-1, 1, SIDE) * np.ones((1, 1, SIDE, 1))
+    found = image_quality.power(ramp)
+    assert found[0, SIDE // 2] < 1e-6 * found[0, 1]
+
+
 def test_half_the_amplitude_is_a_quarter_of_the_power_at_every_frequency():
     assert image_quality.spectrum_ratio(0.5 * NOISE + 3, NOISE)[1] == pytest.approx(0.25)
 
