@@ -54,7 +54,7 @@ phantom_seed: int = 23               # seed of the synthetic delivery
 phantom_eps: float = 0.45            # unpredictable part of a nodule's fate (the dial)
 phantom_gmax: float = 0.8            # largest growth of the log diameter in a year
 phantom_null: str = "none"           # a law without the effect: growth_given_label, no_record_effect
-llm_path: str = ""                   # language model; empty builds a small Gemma 3 (Sec. 3.3.1)
+llm_path: str = "outputs/reference/models/small-gemma"  # language model; empty builds a small Gemma 3 (Sec. 3.3.1)
 llm_steps: int = 250                 # pretraining steps of the small model
 llm_hidden: int = 64                 # width of the small model (MedGemma: 2560)
 llm_layers: int = 2                  # layers of the small model (MedGemma: 34)
@@ -438,9 +438,11 @@ distance.round(2)
 
 # %% [markdown]
 # ## 7 · Prepare the language model
-# With `llm_path` set, notebook 04 loads MedGemma. Without it a small stand-in is made here: a
-# Gemma 3 of `llm_layers` layers, pretrained on the reports of training patients. It sees no label
-# and no image. Notebook 04 explains what it must be able to do.
+# The paper takes a language model that others have trained, MedGemma, and so does every profile:
+# `llm_path` names it. On a laptop it is `small-gemma`, a Gemma 3 of two layers that `make pretrained`
+# trained on reports of records that nobody has: no patient, no label, no image. Where `llm_path` is
+# empty, such a model of `llm_layers` layers is trained here, on the reports of the training
+# patients. Notebook 04 explains what it must be able to do.
 
 # %%
 # papermill_description=prepare the language model

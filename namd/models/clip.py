@@ -14,6 +14,14 @@ LAYERS = 2              # of a small text encoder; Stable Diffusion's has 12,
 HEADS = 4               # and 12 of these
 
 
+def beside(path) -> bool:
+    """Whether the U-Net that `path` names, if any, was published with a text encoder of its own.
+
+    Source: ours, because the small U-Net that stands for Stable Diffusion's never read a prompt.
+    """
+    return bool(path) and not hub.leaves_out(path, "text_encoder")
+
+
 def load_encoder(path) -> CLIPTextModel:
     """The frozen text encoder in the folder text_encoder/ of a directory or hub repository.
 

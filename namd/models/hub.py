@@ -10,6 +10,8 @@ from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError
 
 from namd.ground.errors import UserError
+from namd.ground.paths import REPO
+from namd.ground.text import read_json, read_text
 
 # what the libraries raise on absent, damaged or odd files
 UNREADABLE = (OSError, ValueError, RuntimeError, SafetensorError, TypeError, LookupError, AttributeError)
@@ -29,13 +31,35 @@ SOURCES = {
 }
 
 
+def directory(path) -> Path | None:
+    """The directory that `path` names, from the checkout where it is relative; None where it names none.
+
+    Source: ours, because a notebook and a command are started in different folders.
+    """
+    place = REPO / path
+    return place if str(path) and place.is_dir() else None
+
+
 def split(path) -> tuple[str, str | None]:
-    """("org/name", "revision") of "org/name@revision"; (path, None) of a directory or of an id without revision.
+    """("org/name", "revision") of "org/name@revision"; (its place, None) of a directory, (id, None) of a bare id.
 
     Source: ours, written as in hf:// paths, because `main` of a repository may change between two runs.
     """
+    local = directory(path)
+    if local:
+        return str(local), None
     name, _, revision = str(path).partition("@")
-    return (str(path), None) if Path(path).is_dir() or not revision else (name, revision)
+    return (name, revision) if revision else (str(path), None)
+
+
+def leaves_out(path, part: str) -> bool:
+    """Whether model_index.json of a directory says that the pipeline has no `part`, as diffusers writes it.
+
+    Args:
+        path, part: as in `config_file`.
+    """
+    index = file_of(path, "model_index.json") if directory(path) else None
+    return index is not None and read_json(read_text(index, str(index)), str(index)).get(part) == [None, None]
 
 
 def advice(path, part: str = "") -> str:
@@ -67,7 +91,7 @@ def config_file(path, part: str = "") -> Path | None:
         part: folder inside (vae, unet), where the repository has one for each model.
     """
     found = file_of(path, f"{part}/config.json".lstrip("/"))
-    return found or (file_of(path, "config.json") if Path(split(path)[0]).is_dir() else None)
+    return found or (file_of(path, "config.json") if directory(path) else None)
 
 
 def file_of(path, file: str) -> Path | None:
@@ -76,9 +100,10 @@ def file_of(path, file: str) -> Path | None:
     Args:
         path: as in `config_file`; file: its name inside, e.g. "tokenizer/vocab.json".
     """
+    local = directory(path)
+    if local:
+        return local / file if (local / file).is_file() else None
     name, revision = split(path)
-    if Path(name).is_dir():
-        return Path(name) / file if (Path(name) / file).is_file() else None
     try:
         cached = try_to_load_from_cache(name, file, revision=revision)
     except ValueError:  # neither a directory nor the form of a hub id
@@ -99,12 +124,12 @@ def provenance(path, part: str = "") -> dict:
     Source: ours, because gated weights are never copied into a run: the stamp must say which they were.
     """
     name, revision = split(path)
-    local = Path(name).is_dir()
+    local = directory(path)
     config = config_file(path, part)
     if config and not local:
         revision = config.parts[config.parts.index("snapshots") + 1]
     return dict(
-        id=Path(name).resolve().name if local else name, revision=revision,
+        id=local.resolve().name if local else name, revision=revision,
         licence=SOURCES[name].licence if name in SOURCES else None,
         config_sha256=hashlib.sha256(config.read_bytes()).hexdigest() if config else None,
     )
@@ -127,8 +152,8 @@ def load(kind, path, part: str, what: str, dtype=torch.float32):
     keeps the number format of the file.
     """
     name, revision = split(path)
-    local = Path(name).is_dir()
-    inside = part if not local or (Path(name) / part).is_dir() else ""
+    local = directory(path)
+    inside = part if not local or (local / part).is_dir() else ""
     try:
         model, info = kind.from_pretrained(
             name, revision=revision, subfolder=inside, dtype=dtype, use_safetensors=True, output_loading_info=True)
@@ -140,7 +165,7 @@ def load(kind, path, part: str, what: str, dtype=torch.float32):
         raise UserError(f"{what}: '{path}' lacks {len(missing)} weights, the first is {missing[0]}; the file is "
                         "incomplete or belongs to another architecture, so fetch or write it again.")
     if local:
-        _name_alone(model, Path(name).name)
+        _name_alone(model, local.name)
     return model
 
 

@@ -69,7 +69,7 @@ class NAMDPipeline(DiffusionPipeline):
         with reading(folder, "04"):
             llm_path = cls.load_config(folder)["llm_path"]
             if llm_path and (folder / llm_path).is_dir():
-                llm_path = os.path.normpath(folder / llm_path)
+                llm_path = str((folder / llm_path).resolve())
             models = {"vae": load_vae(folder, precision=precision).vae, "unet": load_unet(folder, precision)}
             models |= cls._record_reader(folder)
             logging.disable_progress_bar()
@@ -89,8 +89,8 @@ class NAMDPipeline(DiffusionPipeline):
     def save_pretrained(self, path, **kwargs) -> None:
         """Write vae/, unet/, scheduler/, soft_prompts/ or record_context/, model_index.json; no weight of the LLM."""
         llm_path = self.config.llm_path
-        if os.path.isdir(llm_path):
-            self.register_to_config(llm_path=os.path.relpath(llm_path, path))
+        if hub.directory(llm_path):
+            self.register_to_config(llm_path=os.path.relpath(hub.directory(llm_path), path))
         super().save_pretrained(path, **kwargs)
         self.register_to_config(llm_path=llm_path)
 

@@ -1,5 +1,6 @@
 """`make pretrained`: images, VAE, U-Net and language model in order; each goes on from its last checkpoint."""
 
+import json
 import shutil
 import time
 from pathlib import Path
@@ -28,6 +29,10 @@ ABOUT_SD = ("Stands for Stable Diffusion v1.5 where nothing is downloaded: a VAE
             "anything yet.")
 ABOUT_GEMMA = ("Stands for MedGemma where nothing is downloaded: a multimodal Gemma 3 with toy widths. Its language "
                "model learnt to write reports and to say them again in codes; its image encoder is random.")
+
+INDEX = {"_class_name": "StableDiffusionPipeline", "scheduler": ["diffusers", "DDIMScheduler"],
+         "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"],
+         **dict.fromkeys(("text_encoder", "tokenizer", "safety_checker", "feature_extractor"), [None, None])}
 
 
 def settings(p, prefixes) -> dict:
@@ -77,6 +82,7 @@ def _stable_diffusion(root, p, out, log):
         vae.vae.save_pretrained(folder / "vae")
         net.save_pretrained(folder / "unet")
         scheduler.save_pretrained(folder / "scheduler")
+        (folder / "model_index.json").write_text(json.dumps(INDEX, indent=1) + "\n", encoding="utf-8")
 
     measured = reconstruction(vae, images.val) | {"loss of the U-Net on the same": loss}
     told = IMAGES_TOLD.format(n=p.pretrain_subjects, seed=p.pretrain_seed)

@@ -33,7 +33,8 @@ class System(LatentSystem):
         Source: zeros are ours, because a small U-Net was never trained with prompts and has no CLIP beside it.
         """
         path = self.p.unet_path
-        self.empty = (clip.empty_prompt(path) if path else torch.zeros(1, 1, unet.CONTEXT_WIDTH)).to(self.device)
+        empty = clip.empty_prompt(path) if clip.beside(path) else torch.zeros(1, 1, unet.CONTEXT_WIDTH)
+        self.empty = empty.to(self.device)
         return {}
 
     def tokens(self, ehr):

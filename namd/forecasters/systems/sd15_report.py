@@ -26,7 +26,7 @@ class System(sd15.System):
         left_open="how it is fine-tuned: as sd15; a small text encoder starts from scratch, for there is no small CLIP")
 
     def build_text(self, net):
-        if self.p.unet_path:
+        if clip.beside(self.p.unet_path):
             self.text = clip.load_encoder(self.p.unet_path).to(self.device)
             self.tokenizer = clip.load_tokenizer(self.p.unet_path)
             return {}

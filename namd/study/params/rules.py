@@ -82,6 +82,9 @@ RULES = (
     Rule("augment image_size", lambda kind, side: kind != "rotations" or side * math.sqrt(2) <= CROP,
          f"augment: {{augment}} turns a crop of {CROP} px by 45 degrees, which leaves empty corners in image_size"
          " {image_size}: use 88 or less, or augment: square"),
+    Rule("phantom_seed pretrain_seed", lambda cohort, prior: cohort != prior,
+         "phantom_seed ({phantom_seed}) is pretrain_seed, that of the subjects whose images trained the small models: a"
+         " test subject would be among them, so choose another"),
     Rule("image_size judge_patch", lambda side, patch: side % patch == 0,
          "image_size ({image_size}) is no multiple of judge_patch ({judge_patch}): use 8"),
     Rule("vae_channels", lambda widths: len(widths) in (3, 4),      # corrflownet's too, where there is a vae_path

@@ -51,7 +51,7 @@ def _whole(path, part, files) -> bool:
 def _weights(what, path, part, files) -> Missing:
     """One pretrained model that is not here."""
     name, _ = hub.split(path)
-    if Path(name).is_dir():
+    if hub.directory(path):
         return Missing(f"{what}: {name} lacks config.json or {' or '.join(files)}",
                        "write it, or name another directory")
     licence, gated = hub.SOURCES.get(name, (UNKNOWN, False))
@@ -73,14 +73,20 @@ def _download(path, picks) -> str:
 def compared(p) -> list[Missing]:
     """What notebook 08 alone reads: CLIP's text encoder and tokenizer beside the U-Net, and FLUX.1."""
     lacking = []
-    if p.unet_path and not _whole(p.unet_path, "text_encoder", CLIP):
-        clip = _weights("text encoder (08)", p.unet_path, "text_encoder", CLIP)
-        lacking.append(Missing(clip.what, clip.how, optional=True))
-    if p.unet_path:
+    if p.unet_path and not hub.leaves_out(p.unet_path, "text_encoder"):
+        lacking += _text_encoder(p.unet_path)
         lacking += _tokenizer(p.unet_path)
     if p.flux_path:
         lacking += _flux(p.flux_path)
     return lacking
+
+
+def _text_encoder(path) -> list[Missing]:
+    """CLIP's text encoder, where it is not here as a whole."""
+    if _whole(path, "text_encoder", CLIP):
+        return []
+    clip = _weights("text encoder (08)", path, "text_encoder", CLIP)
+    return [Missing(clip.what, clip.how, optional=True)]
 
 
 def _tokenizer(path) -> list[Missing]:
@@ -89,7 +95,7 @@ def _tokenizer(path) -> list[Missing]:
     if not absent:
         return []
     name, _ = hub.split(path)
-    how = "write it, or name another directory" if Path(name).is_dir() else _download(path, ["tokenizer/*"])
+    how = "write it, or name another directory" if hub.directory(path) else _download(path, ["tokenizer/*"])
     return [Missing(f"tokenizer of {name} (08): {', '.join(absent)}", how, optional=True)]
 
 
@@ -100,7 +106,7 @@ def _flux(path) -> list[Missing]:
         return []
     name, _ = hub.split(path)
     otherwise = "or train a small transformer instead: -p flux_path="
-    if Path(name).is_dir():
+    if hub.directory(path):
         return [Missing(f"Flux (08): {name} lacks {' and '.join(absent)}", f"name another directory, {otherwise}",
                         optional=True)]
     licence, _ = hub.SOURCES.get(name, (UNKNOWN, True))

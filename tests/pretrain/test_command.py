@@ -1,0 +1,66 @@
+"""`namd pretrain`: killed and started again it ends in the same manifest; what it writes loads by the usual keys."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from namd.ground.paths import REPO
+from namd.models import clip
+from namd.models.llm import load_llm
+from namd.models.unet import load_unet
+from namd.models.vae import load_vae
+
+SMALL = ["pretrain_subjects=100", "pretrain_reports=100", "vae_channels=[8,8,16]", "vae_steps=12",
+         "unet_channels=[16,32]", "unet_heads=2", "uncond_steps=12", "uncond_warmup=2", "llm_hidden=16", "llm_steps=4",
+         "save_every=2", "data_workers=1"]
+
+
+def start(place):
+    pairs = [word for pair in SMALL for word in ("-p", pair)]
+    words = [sys.executable, "-m", "namd", "pretrain", "--params", str(REPO / "params/pretrain.yaml"), *pairs]
+    return subprocess.Popen([*words, "--out", str(place / "models")], cwd=REPO, stdout=subprocess.DEVNULL,
+                            env={**os.environ, "NAMD_OUTPUTS": str(place / "outputs")})
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    place = tmp_path_factory.mktemp("whole")
+    assert start(place).wait() == 0
+    return place / "models"
+
+
+def test_a_killed_one_ends_in_the_same_manifests(whole, tmp_path):
+    for stage in ("vae", "unet"):
+        process = start(tmp_path)
+        while process.poll() is None and not [*tmp_path.glob(f"outputs/pretrained/checkpoints/{stage}/*/step-*6")]:
+            time.sleep(.01)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    assert start(tmp_path).wait() == 0
+    for file in ("small-sd/MANIFEST.json", "small-gemma/MANIFEST.json"):
+        assert (tmp_path / "models" / file).read_bytes() == (whole / file).read_bytes()
+
+
+def test_what_it_writes_is_half_precision_and_loads_by_the_usual_keys(whole):
+    stored = load_file(whole / "small-sd" / "vae" / "diffusion_pytorch_model.safetensors")
+    assert {weight.dtype for weight in stored.values()} == {torch.float16}
+    vae = load_vae(whole / "small-sd")
+    assert vae.vae.dtype == torch.float32 and vae.folded and vae.scale != 0.18215
+    assert load_unet(whole / "small-sd").config.cross_attention_dim == 768
+    assert not clip.beside(whole / "small-sd")
+    lm, tokenizer = load_llm(whole / "small-gemma")
+    assert lm.dtype == torch.float32 and tokenizer("nodule 12").input_ids
+
+
+def test_card_and_manifest_say_what_it_is(whole):
+    manifest = json.loads((whole / "small-sd" / "MANIFEST.json").read_text())
+    card = (whole / "small-sd" / "README.md").read_text()
+    assert manifest["phantom_seed"] == 7001 and manifest["parameters"]["vae_steps"] == 12
+    assert "100 single phantom images" in card and manifest["sha256"]["vae/diffusion_pytorch_model.safetensors"] in card
