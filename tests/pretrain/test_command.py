@@ -19,7 +19,7 @@ from namd.models.vae import load_vae
 
 SMALL = ["pretrain_subjects=100", "pretrain_reports=100", "vae_channels=[8,8,16]", "vae_steps=12",
          "unet_channels=[16,32]", "unet_heads=2", "uncond_steps=12", "uncond_warmup=2", "llm_hidden=16", "llm_steps=4",
-         "save_every=2", "data_workers=1"]
+         "system_channels=[8,16]", "system_steps=4", "save_every=2", "data_workers=1"]
 
 
 def start(place):
@@ -44,7 +44,7 @@ def test_a_killed_one_ends_in_the_same_manifests(whole, tmp_path):
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
     assert start(tmp_path).wait() == 0
-    for file in ("small-sd/MANIFEST.json", "small-gemma/MANIFEST.json"):
+    for file in ("small-sd/MANIFEST.json", "small-flux/MANIFEST.json", "small-gemma/MANIFEST.json"):
         assert (tmp_path / "models" / file).read_bytes() == (whole / file).read_bytes()
 
 

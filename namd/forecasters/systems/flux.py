@@ -62,22 +62,39 @@ def widen_input(net) -> None:
     net.register_to_config(in_channels=2 * old.in_features, out_channels=net.out_channels)
 
 
+def small_transformer(p) -> FluxTransformer2DModel:
+    """One of FLUX.1's form and a width of 2 system_channels[-1], for latents of 4 channels."""
+    return FluxTransformer2DModel(
+        in_channels=16, num_layers=BLOCKS, num_single_layers=BLOCKS, attention_head_dim=sum(ROPE),
+        num_attention_heads=2 * p.system_channels[-1] // sum(ROPE), joint_attention_dim=1, pooled_projection_dim=1,
+        axes_dims_rope=ROPE)
+
+
 def transformer(p) -> FluxTransformer2DModel:
-    """FLUX.1-dev that learns by LoRA, or a small one that learns as a whole; both with a wide input.
+    """A published one that learns by LoRA, or a small one from scratch that learns as a whole; with a wide input.
 
     Source: flux-control. It casts the frozen weights to bfloat16; here they keep the file's float32.
     """
     if p.flux_path:
         net = hub.load(FluxTransformer2DModel, p.flux_path, "transformer", "flux_path")
     else:
-        net = FluxTransformer2DModel(
-            in_channels=16, num_layers=BLOCKS, num_single_layers=BLOCKS, attention_head_dim=sum(ROPE),
-            num_attention_heads=2 * p.system_channels[-1] // sum(ROPE), joint_attention_dim=1,
-            pooled_projection_dim=1, axes_dims_rope=ROPE)
+        net = small_transformer(p)
     widen_input(net)
     if p.flux_path:
         net.add_adapter(LoraConfig(r=p.flux_rank, lora_alpha=p.flux_rank, target_modules=LORA))     # freezes the rest
     return adopt(net, p.precision)
+
+
+def velocity(net, tokens, sigma, shape) -> torch.Tensor:
+    """The transformer's d z_t / d sigma, of `shape` (B, C, h, w), for packed tokens and sigma (B,); without text."""
+    n, _, h, w = shape
+    place = torch.cartesian_prod(torch.zeros(1), torch.arange(h / 2), torch.arange(w / 2)).to(tokens)
+    answer = net(
+        tokens, timestep=sigma, img_ids=place, txt_ids=place.new_zeros(1, 3),
+        encoder_hidden_states=tokens.new_zeros(n, 1, net.config.joint_attention_dim),
+        pooled_projections=tokens.new_zeros(n, net.config.pooled_projection_dim),
+        guidance=tokens.new_full((n,), GUIDANCE) if net.config.guidance_embeds else None)
+    return unpack(answer.sample, shape)
 
 
 class FluxVAE(vae.NoduleVAE):
@@ -132,15 +149,8 @@ class System(LatentSystem):
 
     def velocity(self, z1, z2_t, sigma):
         """The transformer's d z2_t / d sigma, (B, C, h, w)."""
-        net = self.nets["transformer"]
-        n, _, h, w = z1.shape
-        place = torch.cartesian_prod(torch.zeros(1), torch.arange(h / 2), torch.arange(w / 2)).to(z1)
-        answer = net(
-            torch.cat([pack(z2_t), pack(z1)], 2), timestep=sigma, img_ids=place, txt_ids=place.new_zeros(1, 3),
-            encoder_hidden_states=z1.new_zeros(n, 1, net.config.joint_attention_dim),
-            pooled_projections=z1.new_zeros(n, net.config.pooled_projection_dim),
-            guidance=z1.new_full((n,), GUIDANCE) if net.config.guidance_embeds else None)
-        return unpack(answer.sample, z1.shape)
+        tokens = torch.cat([pack(z2_t), pack(z1)], 2)
+        return velocity(self.nets["transformer"], tokens, sigma, z1.shape)
 
     def loss(self, z1, z2, eps, sigma):
         """Mean squared error of the velocity at z2_t = (1 - sigma) z2 + sigma eps: ()."""
