@@ -29,8 +29,8 @@ REPORTS_TOLD = ("{n:,} reports of records drawn over the ranges of the paper's T
 ABOUT_SD = ("Stands for Stable Diffusion v1.5 where nothing is downloaded: a VAE (folded 2 x 2; 4 x 8 x 8 numbers for "
             "a 64 px image) and a U-Net with a context of 768 numbers and 4 input channels, not conditioned on "
             "anything yet.")
-ABOUT_FLUX = ("Stands for FLUX.1 where nothing is downloaded: a transformer of its form for rectified flow, beside a copy "
-              "of the VAE of small-sd, on whose latents it was trained.")
+ABOUT_FLUX = ("Stands for FLUX.1 where nothing is downloaded: a transformer of its form for rectified flow, beside a "
+              "copy of the VAE of small-sd, on whose latents it was trained.")
 ABOUT_GEMMA = ("Stands for MedGemma where nothing is downloaded: a multimodal Gemma 3 with toy widths. Its language "
                "model learnt to write reports and to say them again in codes; its image encoder is random.")
 
