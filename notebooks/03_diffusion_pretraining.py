@@ -303,8 +303,9 @@ yardstick = alpha_bar.mean().item() if p.prediction_type == "epsilon" else 1.0
 # Stage 3 speaks to the U-Net through cross-attention: each place of the latent asks (queries), the
 # tokens of the context answer (keys and values). Stable Diffusion's keys and values read vectors
 # of 768 numbers, the language model speaks in vectors of 2,560 (Appendix B). Nothing of the old
-# projections fits, so we replace them, explicitly and with a seed. The small U-Net has a context
-# width of its own, so it goes through the same door.
+# projections fits, so we replace them, explicitly and with a seed. The small U-Net that `unet_path`
+# names has Stable Diffusion's 768 too and goes through the same door. It was trained without any
+# condition on single images of nobody; Eq. 9 makes it know *this* arm's latents.
 
 # %%
 key = run.part_key(["namd.models.unet"], [])

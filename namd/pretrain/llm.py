@@ -22,8 +22,8 @@ def draw_records(n: int, *keys) -> pd.DataFrame:
     """
     rng = numpy_rng(*keys)
     columns = {name: rng.choice(codes, n) for name, codes in KNOWN.items()}
-    columns["sct_long_dia"] = np.exp(rng.uniform(*np.log(DIAMETERS_MM), n)).round(1)
-    columns["sct_perp_dia"] = (columns["sct_long_dia"] * rng.uniform(.5, 1, n)).round(1)
+    columns["sct_long_dia"] = np.exp(rng.uniform(*np.log(DIAMETERS_MM), n)).round()     # whole mm, as in NLST
+    columns["sct_perp_dia"] = (columns["sct_long_dia"] * rng.uniform(.5, 1, n)).round()
     columns["age"] = rng.integers(AGES[0], AGES[1] + 1, n)
     columns["gender"] = rng.choice(list(GENDER), n)
     columns["diagemph"] = rng.integers(2, size=n)
