@@ -111,13 +111,17 @@ def build_llm(path, texts, p, device="cpu") -> None:
 
 
 def pretrain(lm, tokenizer, texts, p, folder, key):
-    """Next-token training of `lm` on `texts`, the part after <eos> once more by itself; the history of `loop.fit`."""
+    """Next-token training of `lm` on `texts`, the part after <eos> once more by itself; the history of `loop.fit`.
+
+    Source: ours. The restatement sees nothing before <eos> (`_blinded`), or it would copy the report word by word and
+    leave the state at <eos>, which is all that the U-Net will see, empty.
+    """
     rows = [torch.tensor(tokenizer(text).input_ids + [EOS_ID]) for text in texts]
     ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)  # (N, L), <pad> is 0
 
     def step(idx, g, step_no):
         batch = ids[idx].to(lm.device)
-        logits = lm(input_ids=batch[:, :-1]).last_hidden_state @ lm.embed_tokens.weight.T
+        logits = lm(batch[:, :-1], attention_mask=_blinded(batch[:, :-1])).last_hidden_state @ lm.embed_tokens.weight.T
         word = batch[:, 1:].flatten()                                           # (B * (L-1),), the next ones
         restated = ((batch == EOS_ID).cumsum(1)[:, :-1] > 0).flatten()          # those after the first <eos>
         loss = cross_entropy(logits.flatten(0, 1), word, ignore_index=0, reduction="none")
@@ -127,6 +131,14 @@ def pretrain(lm, tokenizer, texts, p, folder, key):
         step, lm, n_steps=p.llm_steps, n_items=len(texts), batch_size=32, lr=loop.one_cycle(4e-3, p.llm_steps),
         stage="llm", seed=p.seed, folder=folder, key=key, save_every=p.llm_steps,
     )
+
+
+def _blinded(ids):
+    """Attention masks (B, 1, L, L) by Gemma's kinds of layers: causal, and what follows <eos> sees nothing before it."""
+    place = torch.arange(ids.shape[1], device=ids.device)
+    eos = (ids == EOS_ID).int().argmax(1)[:, None, None]            # place of the first <eos>
+    seen = (place[None, None] <= place[None, :, None]) & ~((place[:, None] > eos) & (place[None] < eos))
+    return dict.fromkeys(("full_attention", "sliding_attention"), seen[:, None])
 
 
 def load_llm(path, dtype="float32"):
