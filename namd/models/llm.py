@@ -134,7 +134,7 @@ def pretrain(lm, tokenizer, texts, p, folder, key):
 
 
 def _blinded(ids):
-    """Attention masks (B, 1, L, L) by Gemma's kinds of layers: causal, and what follows <eos> sees nothing before it."""
+    """Masks (B, 1, L, L) by Gemma's kinds of layers: causal, and what follows <eos> sees nothing before it."""
     place = torch.arange(ids.shape[1], device=ids.device)
     eos = (ids == EOS_ID).int().argmax(1)[:, None, None]            # place of the first <eos>
     seen = (place[None, None] <= place[None, :, None]) & ~((place[:, None] > eos) & (place[None] < eos))
