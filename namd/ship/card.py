@@ -17,11 +17,12 @@ OF_PATIENTS = dict(tags="lung-nodule", use="no medical device, and no opinion on
 def facts(root, finished: FinishedArm) -> dict:
     """What the manifest says: trained_on, measured, language_model."""
     about = finished.about
+    llm = finished.pipe.config.llm_path
     source = PHANTOM if about["synthetic_training"] else _cohort(root)["source"]
     return dict(trained_on=f"the {about['training_pairs']:,} training pairs of run {about['run']}, arm {about['arm']}"
                            f" ({source}; {about['training_malignant_share']:.0%} malignant), parameters "
                            f"{about['digest']}, by the code of commit {about['commit']}.",
-                measured=_measured(root, about["arm"]), language_model=hub.provenance(finished.pipe.config.llm_path))
+                measured=_measured(root, about["arm"]), language_model=hub.provenance(llm) if llm else None)
 
 
 def _cohort(root) -> dict:

@@ -124,7 +124,7 @@ def test_notes_compare_with_the_training_of_the_run(shipped, run, tmp_path):
     assert all(any(word in note for note in notes) for word in ("thickness is 9", "age is 99", "kernel 'BONE9'"))
 
 
-def test_a_language_model_beside_the_models_is_referenced_and_not_copied(elsewhere, series, tmp_path, monkeypatch):
+def test_a_language_model_beside_the_models_is_referenced(elsewhere, series, tmp_path, monkeypatch, capsys):
     root, llm = elsewhere
     assert ship(root, llm.parent) == 0
     folder = llm.parent / "namd-small"
@@ -134,6 +134,9 @@ def test_a_language_model_beside_the_models_is_referenced_and_not_copied(elsewhe
     shutil.rmtree(root)
     monkeypatch.chdir(series)
     assert NAMDPipeline.from_pretrained(f"{moved}/namd-small").encode_prompt(["A report."]).shape == (1, 2, 32)
+    shutil.rmtree(f"{moved}/small-gemma")
+    assert predict(f"{moved}/namd-small", series, tmp_path / "out") == 1
+    assert "reads its language model from ../small-gemma" in capsys.readouterr().err
 
 
 def test_it_opens_from_any_folder_by_the_path_seen_from_the_checkout(shipped, tmp_path):
