@@ -8,7 +8,7 @@ from namd.models import hub
 from namd.ship.finished import FinishedArm
 
 ABOUT = ("A trained `NAMDPipeline`: nodule-aligned VAE, U-Net beside the baseline's latent, scheduler and what reads "
-         "the record, with the judge of its drawings in `judge/`. The language model is {llm}. "
+         "the record, with the judge of its drawings in `judge/`. Language model: {llm}. "
          "`NAMDPipeline.from_pretrained` opens this folder, `python -m namd predict --run` draws with it.")
 PHANTOM = "synthetic phantom data, no patients"
 OF_PATIENTS = dict(tags="lung-nodule", use="no medical device, and no opinion on any patient")
@@ -46,7 +46,7 @@ def told(root, finished: FinishedArm, llm: str) -> dict:
     """What the card alone says: about, command, and licence, tags and use where the usual ones do not hold.
 
     Args:
-        llm: where the language model is, as the end of a sentence.
+        llm: where the language model is, in words.
     """
     about = finished.about
     said = dict(about=ABOUT.format(llm=llm),

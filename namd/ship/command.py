@@ -82,7 +82,7 @@ def _whereabouts(pipe: NAMDPipeline, llm: Path | None, target: Path) -> str:
     path = pipe.config.llm_path
     if not path:
         return "none, for the record is read as numbers"
-    return f"not in it but read from `{os.path.relpath(path, target) if os.path.isdir(path) else path}`"
+    return f"not in it, read from `{os.path.relpath(path, target) if os.path.isdir(path) else path}`"
 
 
 def _write(folder: Path, name: str, finished: FinishedArm, llm: Path | None) -> None:
