@@ -8,7 +8,7 @@ from namd.models import hub
 from namd.ship.finished import FinishedArm
 
 ABOUT = ("A trained `NAMDPipeline`: nodule-aligned VAE, U-Net beside the baseline's latent, scheduler and what reads "
-         "the record, with the judge of its drawings in `judge/`. The language model is {llm}. "
+         "the record, with the judge of its drawings in `judge/`. Language model: {llm}. "
          "`NAMDPipeline.from_pretrained` opens this folder, `python -m namd predict --run` draws with it.")
 PHANTOM = "synthetic phantom data, no patients"
 OF_PATIENTS = dict(tags="lung-nodule", use="no medical device, and no opinion on any patient")
@@ -17,11 +17,12 @@ OF_PATIENTS = dict(tags="lung-nodule", use="no medical device, and no opinion on
 def facts(root, finished: FinishedArm) -> dict:
     """What the manifest says: trained_on, measured, language_model."""
     about = finished.about
+    llm = finished.pipe.config.llm_path
     source = PHANTOM if about["synthetic_training"] else _cohort(root)["source"]
     return dict(trained_on=f"the {about['training_pairs']:,} training pairs of run {about['run']}, arm {about['arm']}"
                            f" ({source}; {about['training_malignant_share']:.0%} malignant), parameters "
                            f"{about['digest']}, by the code of commit {about['commit']}.",
-                measured=_measured(root, about["arm"]), language_model=hub.provenance(finished.pipe.config.llm_path))
+                measured=_measured(root, about["arm"]), language_model=hub.provenance(llm) if llm else None)
 
 
 def _cohort(root) -> dict:
@@ -45,7 +46,7 @@ def told(root, finished: FinishedArm, llm: str) -> dict:
     """What the card alone says: about, command, and licence, tags and use where the usual ones do not hold.
 
     Args:
-        llm: where the language model is, as the end of a sentence.
+        llm: where the language model is, in words.
     """
     about = finished.about
     said = dict(about=ABOUT.format(llm=llm),

@@ -64,6 +64,8 @@ def _target(out: Path, name: str) -> Path:
 
 def _language_model(pipe: NAMDPipeline, root: Path) -> Path | None:
     """The folder of the language model that must be copied, the run's own; None for one that is referenced."""
+    if not pipe.config.llm_path:
+        return None                         # the arm reads the record as numbers
     path = Path(pipe.config.llm_path)
     if path.is_dir() and path.resolve() == (root / LLM).resolve():
         return path
@@ -78,7 +80,9 @@ def _whereabouts(pipe: NAMDPipeline, llm: Path | None, target: Path) -> str:
     if llm:
         return f"in `{LLM}/`"
     path = pipe.config.llm_path
-    return f"not in it but read from `{os.path.relpath(path, target) if os.path.isdir(path) else path}`"
+    if not path:
+        return "none, for the record is read as numbers"
+    return f"not in it, read from `{os.path.relpath(path, target) if os.path.isdir(path) else path}`"
 
 
 def _write(folder: Path, name: str, finished: FinishedArm, llm: Path | None) -> None:

@@ -75,9 +75,9 @@ def open_run(run, arm=None) -> FinishedArm:
     about = {"run": root.resolve().name, **{name: stamp[name] for name in ("arm", "digest", "key", "commit")},
              "judge_key": judged_by["key"], "synthetic_training": cohort.manifest["synthetic"],
              "training_pairs": len(train), "training_malignant_share": float((train["label"] == 1).mean())}
+    pipe, judge = _models(root / "arms" / arm / "namd", root / "judge", stamp["parameters"]["precision"])
     return FinishedArm(about, Parameters.part(stamp["parameters"]), _ranges(train),
-                       sorted(train["t0_kernel"].dropna().unique()),
-                       *_models(root / "arms" / arm / "namd", root / "judge", stamp["parameters"]["precision"]))
+                       sorted(train["t0_kernel"].dropna().unique()), pipe, judge)
 
 
 def _open_shipped(root: Path, arm) -> FinishedArm:
@@ -89,8 +89,13 @@ def _open_shipped(root: Path, arm) -> FinishedArm:
     about = said["about"]
     if arm not in (None, about["arm"]):
         raise UserError(f"{root.name} has no arm {arm}: it was shipped with {about['arm']} alone.")
+    pipe, judge = _models(root, root / "judge", said["parameters"]["precision"])
+    llm = Path(pipe.config.llm_path)
+    if ".." in llm.parts and not llm.is_dir():
+        raise UserError(f"{root} reads its language model from {llm}, seen from there, where nothing is: put that"
+                        " folder back, or ship the run again.")
     return FinishedArm({**about, "shipped_as": said["name"]}, Parameters.part(said["parameters"]), said["ranges"],
-                       said["kernels"], *_models(root, root / "judge", said["parameters"]["precision"]))
+                       said["kernels"], pipe, judge)
 
 
 def _models(pipeline: Path, judge: Path, arithmetic: str) -> tuple[NAMDPipeline, Judge]:

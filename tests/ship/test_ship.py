@@ -23,6 +23,7 @@ from namd.ground import marks
 from namd.ground.paths import REPO
 from namd.models.judge import load_judge
 from namd.models.pipeline import NAMDPipeline
+from namd.models.record_numbers import RecordContext
 from namd.ship.folder import MANIFEST, first_changed
 
 POINT = (-40 + CENTRE[0] * SPACING, -30 + CENTRE[1] * SPACING, 0.0)
@@ -124,16 +125,33 @@ def test_notes_compare_with_the_training_of_the_run(shipped, run, tmp_path):
     assert all(any(word in note for note in notes) for word in ("thickness is 9", "age is 99", "kernel 'BONE9'"))
 
 
-def test_a_language_model_beside_the_models_is_referenced_and_not_copied(elsewhere, series, tmp_path, monkeypatch):
+def test_a_language_model_beside_the_models_is_referenced(elsewhere, series, tmp_path, monkeypatch, capsys):
     root, llm = elsewhere
     assert ship(root, llm.parent) == 0
     folder = llm.parent / "namd-small"
     assert json.loads((folder / "model_index.json").read_text())["llm_path"] == "../small-gemma"
-    assert not (folder / "llm").exists() and "read from `../small-gemma`" in (folder / "README.md").read_text()
+    assert "not in it, read from `../small-gemma`" in (folder / "README.md").read_text()
+    assert not (folder / "llm").exists()
     moved = shutil.move(llm.parent, tmp_path / "moved")
     shutil.rmtree(root)
     monkeypatch.chdir(series)
     assert NAMDPipeline.from_pretrained(f"{moved}/namd-small").encode_prompt(["A report."]).shape == (1, 2, 32)
+    shutil.rmtree(f"{moved}/small-gemma")
+    assert predict(f"{moved}/namd-small", series, tmp_path / "out") == 1
+    assert "reads its language model from ../small-gemma" in capsys.readouterr().err
+
+
+def test_an_arm_that_reads_the_record_as_numbers_has_no_language_model(run, series, tmp_path):
+    root = shutil.copytree(run, tmp_path / "toy", ignore=shutil.ignore_patterns("delivery", marks.LIST))
+    pipe = NAMDPipeline.from_pretrained(root / "arms" / "namd" / "namd")
+    shutil.rmtree(root / "arms" / "namd" / "namd")
+    NAMDPipeline(pipe.vae, pipe.unet, pipe.scheduler, record_context=RecordContext.begin(records(40), 2, 32, seed=23),
+                 ddim_steps=2, text_report="numbers").save_pretrained(root / "arms" / "namd" / "namd")
+    assert ship(root, tmp_path / "out") == 0
+    folder = tmp_path / "out" / "namd-small"
+    assert json.loads((folder / MANIFEST).read_text())["language_model"] is None and not (folder / "llm").exists()
+    assert "Language model: none" in (folder / "README.md").read_text()
+    assert predict(folder, series, tmp_path / "drawn") == 0
 
 
 def test_it_opens_from_any_folder_by_the_path_seen_from_the_checkout(shipped, tmp_path):
@@ -156,7 +174,7 @@ def test_the_card_tells_what_was_measured_and_whose_it_is(run, tmp_path, capsys)
     assert manifest["measured"] == dict(zip(titles, (.7452, .094), strict=True))
     for words in ("license: apache-2.0", "synthetic, phantom", "run toy, arm namd", "commit 4ab113f", "| 0.7452 |",
                   "python -m namd ship --run outputs/toy --arm namd", "nothing of patients",
-                  "language model is in `llm/`"):
+                  "Language model: in `llm/`"):
         assert words in card, words
     cohort = root / "cohort" / "manifest.json"
     of_patients = {"synthetic": False, "source": "nlst", "licence": "as agreed with NCI"}
