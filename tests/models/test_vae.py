@@ -179,3 +179,18 @@ def test_cached_latents_are_the_scaled_moments_of_every_augmentation(tmp_path):
             q = vae.posterior(x)
         torch.testing.assert_close(latents[f"z{visit}_mean"][:, 3], 3.0 * q.mean)
         torch.testing.assert_close(latents[f"z{visit}_std"][:, 3], 3.0 * q.std)
+
+
+def test_smoothing_takes_out_every_second_pixel_and_keeps_what_is_wide():
+    place = torch.arange(32.)
+    wave = {period: torch.cos(2 * torch.pi * place / period).expand(1, 1, 32, 32) for period in (2, 4, 8)}
+    left = {period: (vaes.smooth(x) * x)[..., 8:24].sum() / x.square()[..., 8:24].sum() for period, x in wave.items()}
+    assert left[2].abs() < 1e-6 and left[4] == pytest.approx(.75) and left[8] == pytest.approx(.979, abs=.001)
+    assert torch.allclose(vaes.smooth(torch.full((2, 1, 16, 16), .3)), torch.tensor(.3))
+
+
+def test_a_folded_vae_draws_no_checkerboard(tmp_path):
+    small = vaes.load_vae(vaes.build_vae(tmp_path / "vae", SMALL))
+    with torch.no_grad():
+        x_hat = small.decode(torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1)))
+    assert torch.fft.fft2(x_hat)[..., 32, 32].abs().max() < .01 * torch.fft.fft2(x_hat)[..., 0, 0].abs().max()
