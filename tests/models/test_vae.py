@@ -179,3 +179,6 @@ def test_cached_latents_are_the_scaled_moments_of_every_augmentation(tmp_path):
             q = vae.posterior(x)
         torch.testing.assert_close(latents[f"z{visit}_mean"][:, 3], 3.0 * q.mean)
         torch.testing.assert_close(latents[f"z{visit}_std"][:, 3], 3.0 * q.std)
+    vaes.cache_latents(vae, pairs, p, tmp_path / "latents" / "val.safetensors", turns=1)
+    themselves = vaes.load_latents(tmp_path / "latents" / "val.safetensors")
+    assert all(torch.equal(themselves[name], value[:, :1]) for name, value in latents.items())
