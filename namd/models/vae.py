@@ -220,18 +220,19 @@ def latent_scale(mean: torch.Tensor, std: torch.Tensor) -> float:
     return 1 / variance.sqrt().item()
 
 
-def cache_latents(vae: NoduleVAE, pairs, p, path) -> None:
-    """Write the scaled moments of all augmentations of both visits.
+def cache_latents(vae: NoduleVAE, pairs, p, path, turns: int | None = None) -> None:
+    """Write the scaled moments of the augmentations of both visits.
 
     Args:
         pairs: Pairs of the cohort.
         p: augment, image_size, window_low, window_high.
         path: safetensors file with z1_mean, z1_std, z2_mean, z2_std, each (N, A, 4, S/8, S/8) float32.
+        turns: A, how many augmentations; the first is the image itself, None takes all.
 
     Source: ours, because the frozen encoder (Sec. 3.3.2) need not run in every diffusion step.
     """
     stacks = {name: [] for name in ("z1_mean", "z1_std", "z2_mean", "z2_std")}
-    for k in range(AUGMENTATIONS[p.augment]):
+    for k in range(turns or AUGMENTATIONS[p.augment]):
         images = pairs.augmented(k, p.augment, p.image_size, p.window_low, p.window_high)
         for visit, x in enumerate(images, start=1):
             mean, std = moments(vae, x)

@@ -1,6 +1,8 @@
 """DICOM files of one series, byte for byte the same whenever the keys are."""
 
+from bisect import bisect_left
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,9 @@ from namd.data.codes import FIRST_STUDY_YEAR
 from namd.data.phantom.scanner import KVP, Acquisition, Protocol
 
 STUDY_DATE = {year: f"{FIRST_STUDY_YEAR + year}0102" for year in (0, 1)}
-SHARED = (0x00080000, 0x00080018), (0x00080018, 0x00200013), (0x00200033, 0x7FE00010)    # tags around a slice's own
-WHERE = (0x00200013, 0x00200033)
+NAME = 0x00080018       # tag of SOPInstanceUID: a slice's own stands between what slices share
+WHERE = 0x00200013      # of InstanceNumber, which ImagePositionPatient follows
+PIXELS = 0x7FE00010     # of PixelData, the last
 
 
 def uid(*keys) -> str:
@@ -70,10 +73,12 @@ def _element(keyword: str, value) -> tuple[int, bytes]:
     return tag, encode(ds)
 
 
-def _encoded(header: dict, low: int, high: int) -> bytes:
-    """The attributes of `header` with tags from `low` to below `high`, in the order of tags."""
-    elements = (_element(keyword, value) for keyword, value in header.items())
-    return b"".join(content for tag, content in sorted(elements) if low <= tag < high)
+def _encoded(header: dict, *cuts) -> list[bytes]:
+    """The attributes of `header` in the order of tags, in pieces: from one tag of `cuts` to below the next."""
+    elements = sorted(_element(keyword, value) for keyword, value in header.items())
+    tags = [tag for tag, _ in elements]
+    edges = [bisect_left(tags, cut) for cut in cuts]
+    return [b"".join(content for _, content in elements[start:end]) for start, end in pairwise(edges)]
 
 
 @lru_cache
@@ -91,14 +96,14 @@ def _named(n_characters: int) -> tuple[str, bytes, bytes]:
     return some_uid, buffer.getvalue(), name
 
 
-def _slice_bytes(shared: tuple, sop_uid: str, number: int, position, pixels) -> bytes:
+def _slice_bytes(shared: list, sop_uid: str, number: int, position, pixels) -> bytes:
     """One DICOM file: preamble, meta, and the slice's own elements between the encoded `shared` ones (tag order)."""
     some_uid, meta, name = _named(len(sop_uid))
     meta = meta.replace(some_uid.encode(), sop_uid.encode())
     name = name.replace(some_uid.encode(), sop_uid.encode())
-    place = dict(InstanceNumber=number, ImagePositionPatient=tuple(f"{v:.4f}" for v in position))
+    place, = _encoded(dict(InstanceNumber=number, ImagePositionPatient=tuple(f"{v:.4f}" for v in position)), 0, PIXELS)
     pixel_data = b"\xe0\x7f\x10\x00OW\0\0" + len(pixels).to_bytes(4, "little") + pixels
-    return b"".join([meta, shared[0], name, shared[1], _encoded(place, *WHERE), shared[2], pixel_data])
+    return b"".join([meta, shared[0], name, shared[1], place, shared[2], pixel_data])
 
 
 def write_series(folder: Path, scan: Acquisition, protocol: Protocol, patient_id: str, year: int, keys) -> str:
@@ -111,7 +116,7 @@ def write_series(folder: Path, scan: Acquisition, protocol: Protocol, patient_id
     """
     folder.mkdir(parents=True)
     header = _series_header(protocol, scan.hu.shape[1], patient_id, year, keys)
-    shared = tuple(_encoded(header, low, high) for low, high in SHARED)
+    shared = _encoded(header, 0, NAME, WHERE, PIXELS)
     low, high = (-32768, 32767) if protocol.signed else (0, 4095)
     stored = np.clip(np.rint(scan.hu) - protocol.intercept, low, high).astype("<i2" if protocol.signed else "<u2")
     corner = [mm - px * protocol.spacing for mm, px in zip(scan.place.centre_mm, scan.centre_px, strict=False)]
