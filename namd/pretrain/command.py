@@ -21,6 +21,7 @@ OF_VAE = (*OF_IMAGES, "vae_", "lambda_kl", "grad_clip")
 OF_UNET = (*OF_VAE, "unet_", "uncond_", "n_timesteps", "beta_", "prediction_type", "zero_terminal_snr",
            "timestep_spacing", "ema_decay")
 OF_FLUX = (*OF_VAE, "system_channels", "system_steps", "system_batch", "uncond_lr")
+OF_SD = tuple(dict.fromkeys((*OF_UNET, *OF_FLUX)))
 OF_LLM = ("pretrain_reports", "llm_", "seed")
 IMAGES_TOLD = ("{n:,} single phantom images, one of each subject of phantom seed {seed}, which no cohort may have: "
                "scanners in equal shares, no label, no record, no pair.")
@@ -28,9 +29,7 @@ REPORTS_TOLD = ("{n:,} reports of records drawn over the ranges of the paper's T
                 "no patient, no label, no image.")
 ABOUT_SD = ("Stands for Stable Diffusion v1.5 where nothing is downloaded: a VAE (folded 2 x 2; 4 x 8 x 8 numbers for "
             "a 64 px image) and a U-Net with a context of 768 numbers and 4 input channels, not conditioned on "
-            "anything yet.")
-ABOUT_FLUX = ("Stands for FLUX.1 where nothing is downloaded: a transformer of its form for rectified flow, beside a "
-              "copy of the VAE of small-sd, on whose latents it was trained.")
+            "anything yet. Beside them, and on the same latents, a transformer of FLUX.1's form for the row Flux.")
 ABOUT_GEMMA = ("Stands for MedGemma where nothing is downloaded: a multimodal Gemma 3 with toy widths. Its language "
                "model learnt to write reports and to say them again in codes; its image encoder is random.")
 
@@ -60,8 +59,7 @@ def pretrain(p, out=None, log=print) -> None:
     set_arithmetic(p.precision)
     out = Path(out or SHIPPED)
     _gemma(root, p, out)
-    vae, z, vae_key = _stable_diffusion(root, p, out, log)
-    _flux(root, p, out, vae, z, vae_key, log)
+    _stable_diffusion(root, p, out, log)
 
 
 def _gemma(root, p, out):
@@ -76,41 +74,32 @@ def _gemma(root, p, out):
 
 def _stable_diffusion(root, p, out, log):
     began = time.time()
+    checkpoints = root / "checkpoints"
     image_key = keys.key(settings(p, OF_IMAGES), keys.code("namd.pretrain.images"), {})
     images = Images(draw_images(root / "images.npy", image_key, p, log), p)
     vae_key = keys.key(settings(p, OF_VAE), keys.code("namd.pretrain.vae"), {"images": image_key})
-    vae = train_vae(root / "checkpoints" / "vae", vae_key, images, p, log)
-    unet_key = keys.key(settings(p, OF_UNET), keys.code("namd.pretrain.unet"), {"vae": vae_key})
+    vae = train_vae(checkpoints / "vae", vae_key, images, p, log)
     z = latents(vae, images)
-    net, scheduler, loss = train_unet(root / "checkpoints" / "unet", unet_key, z, p, log)
+    unet_key = keys.key(settings(p, OF_UNET), keys.code("namd.pretrain.unet"), {"vae": vae_key})
+    net, scheduler, unet_loss = train_unet(checkpoints / "unet", unet_key, z, p, log)
+    flux_key = keys.key(settings(p, OF_FLUX), keys.code("namd.pretrain.flux"), {"vae": vae_key})
+    transformer, flux_loss = train_flux(checkpoints / "flux", flux_key, z, p, log)
 
     def write(folder):
         vae.vae.save_pretrained(folder / "vae")
         net.save_pretrained(folder / "unet")
         scheduler.save_pretrained(folder / "scheduler")
+        transformer.save_pretrained(folder / "transformer")
         (folder / "model_index.json").write_text(json.dumps(INDEX, indent=1) + "\n", encoding="utf-8")
 
-    measured = reconstruction(vae, images.val) | {"loss of the U-Net on the same": loss}
-    write_model(out, "small-sd", write, _of_images(p, OF_UNET, measured),
+    measured = reconstruction(vae, images.val)
+    measured["loss of the U-Net on the same"] = unet_loss
+    measured["loss of the transformer on the same"] = flux_loss
+    write_model(out, "small-sd", write, _of_images(p, measured),
                 dict(about=ABOUT_SD, command=COMMAND, seconds=time.time() - began))
-    return vae, z, vae_key
 
 
-def _flux(root, p, out, vae, z, vae_key, log):
-    began = time.time()
-    key = keys.key(settings(p, OF_FLUX), keys.code("namd.pretrain.flux"), {"vae": vae_key})
-    net, loss = train_flux(root / "checkpoints" / "flux", key, z, p, log)
-
-    def write(folder):
-        net.save_pretrained(folder / "transformer")
-        vae.vae.register_to_config(shift_factor=0.0)        # FLUX.1's shifts its latents, this one does not
-        vae.vae.save_pretrained(folder / "vae")
-
-    write_model(out, "small-flux", write, _of_images(p, OF_FLUX, {"loss of validation latents": loss}),
-                dict(about=ABOUT_FLUX, command=COMMAND, seconds=time.time() - began))
-
-
-def _of_images(p, prefixes, measured) -> dict:
-    """What the manifest says of a model that was trained on the single images."""
+def _of_images(p, measured) -> dict:
+    """What the manifest says of models that were trained on the single images."""
     told = IMAGES_TOLD.format(n=p.pretrain_subjects, seed=p.pretrain_seed)
-    return dict(trained_on=told, parameters=settings(p, prefixes), phantom_seed=p.pretrain_seed, measured=measured)
+    return dict(trained_on=told, parameters=settings(p, OF_SD), phantom_seed=p.pretrain_seed, measured=measured)

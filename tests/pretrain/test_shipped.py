@@ -12,7 +12,7 @@ from namd.pretrain.ship import MANIFEST
 from namd.study import params
 
 SHIPPED = sorted(path.parent for path in command.SHIPPED.glob(f"*/{MANIFEST}"))
-STAND_INS = {"small-sd": command.OF_UNET, "small-flux": command.OF_FLUX, "small-gemma": command.OF_LLM}
+STAND_INS = {"small-sd": command.OF_SD, "small-gemma": command.OF_LLM}
 MEGABYTE = 2**20
 
 

@@ -98,11 +98,11 @@ def velocity(net, tokens, sigma, shape) -> torch.Tensor:
 
 
 class FluxVAE(vae.NoduleVAE):
-    """The VAE of FLUX.1-dev: 16 channels, factor 8; its scaled latents are shifted first."""
+    """The VAE of FLUX.1-dev: 16 channels, factor 8; its scaled latents are shifted first, those of others are not."""
 
     @property
     def offset(self):
-        return self.vae.config.shift_factor * self.scale
+        return (self.vae.config.shift_factor or 0) * self.scale
 
     def encode(self, x):
         return super().encode(x) - self.offset
