@@ -537,9 +537,9 @@ check("scaled latents have standard deviation 1", latent_scale or abs(sample.std
 check("the VAE on disk encodes as the one in memory", torch.equal(back.encode(x_32), vae.encode(x_32)))
 
 # %% [markdown]
-# The encoder is frozen from here on, so one pass over all augmentations is enough; validation sees the
-# images as they are. We store the mean and the standard deviation, not a sample: later steps draw
-# fresh samples from them.
+# The encoder is frozen from here on, so one pass over all augmentations is enough; validation
+# sees the images as they are. We store the mean and the standard deviation, not a sample: later
+# steps draw fresh samples from them.
 
 # %%
 vaes.cache_latents(vae, train, run.p, run.dir / "latents/train.safetensors")
