@@ -7,8 +7,9 @@ import torch
 from safetensors import safe_open
 
 from namd.ground.marks import sha256
+from namd.ground.paths import REPO
 from namd.pretrain import command
-from namd.pretrain.ship import MANIFEST
+from namd.ship.folder import MANIFEST
 from namd.study import params
 
 SHIPPED = sorted(path.parent for path in command.SHIPPED.glob(f"*/{MANIFEST}"))
@@ -46,13 +47,13 @@ def test_weights_are_half_precision_and_finite(folder):
 @pytest.mark.parametrize("name", STAND_INS)
 def test_the_settings_of_today_made_it(name):
     manifest = json.loads((command.SHIPPED / name / MANIFEST).read_text())
-    p = params.Parameters.part(params.load([command.REPO / "params/pretrain.yaml"]))
+    p = params.Parameters.part(params.load([REPO / "params/pretrain.yaml"]))
     assert manifest["parameters"] == json.loads(json.dumps(command.settings(p, STAND_INS[name])))
     assert manifest["trained_on"] and (command.SHIPPED / name / "README.md").is_file()
 
 
 def test_no_parameter_file_draws_a_cohort_of_their_subjects():
     seen = json.loads((command.SHIPPED / "small-sd" / MANIFEST).read_text())["phantom_seed"]
-    for file in (command.REPO / "params").rglob("*.yaml"):
+    for file in (REPO / "params").rglob("*.yaml"):
         values = params.load([file])
         assert values["pretrain_seed"] == seen != values["phantom_seed"], file

@@ -45,7 +45,7 @@ BROKEN = [
     (["image_size=16"], "outside 32"),
     (["image_size=40", "unet_channels=[48]", "system_channels=[64]"], "halve the image four times"),
     (["image_size=56", "systems=[flux]", "unet_channels=[48]", "system_channels=[64]"], "halve the image four times"),
-    (["system_channels=[16, 8]"], "a small flux needs a last width of 16"),
+    (["flux_path=", "system_channels=[16, 8]"], "a small flux needs a last width of 16"),
     (["vae_path=elsewhere", "vae_channels=[6, 6]"], "has 3 or 4 widths"),
     (["phantom_seed=7001"], "choose another"),
     (["ddl_cxr_channels=[48, 98]"], "multiples of it"),
