@@ -14,6 +14,8 @@ from namd.study import params
 from namd.study.preflight import shapes
 
 B, M, N, L = 8, 4, 20, 70       # batch, sets, tokens a set, tokens a report
+LAYERS = 12
+OWED = 1 / 9                    # of a small layer's products, those of keys and values: D^2 of 9 D^2
 CPU = torch.device("cpu")
 
 
@@ -45,17 +47,17 @@ def test_the_parts_of_a_conditional_step_at_full_size(teraflops):
 
 def test_a_conditional_step_at_full_size_takes_a_quarter_less(teraflops):
     common, ours = teraflops.vae + teraflops.unet + teraflops.naive, teraflops.unet + teraflops.shared
-    assert common / ours == pytest.approx(1.34, rel=0.02)
+    assert common / ours == pytest.approx(1.37, rel=0.02)
 
 
 def test_cached_latents_spare_an_unconditional_step_a_third(teraflops):
     assert (teraflops.vae / 2 + teraflops.unet) / teraflops.unet == pytest.approx(1.51, rel=0.02)
 
 
-@pytest.mark.parametrize(("n", "length", "ratio"), [(8, 64, 1.13), (20, 64, 1.29), (50, 64, 1.66), (20, 32, 1.54)])
-def test_prompts_are_read_once_and_not_once_a_report(n, length, ratio):
-    p = SimpleNamespace(llm_path="", llm_hidden=32, llm_layers=12, llm_dtype="float32", text_n_sets=M, text_n_tokens=n,
-                        seed=23)
+@pytest.mark.parametrize(("n", "length", "ratio"), [(8, 64, 1.19), (20, 64, 1.36), (50, 64, 1.74), (20, 32, 1.62)])
+def test_prompts_are_read_once_and_not_once_a_report_and_the_last_layer_at_eos_alone(n, length, ratio):
+    p = SimpleNamespace(llm_path="", llm_hidden=32, llm_layers=LAYERS, llm_dtype="float32", text_n_sets=M,
+                        text_n_tokens=n, seed=23)
     text = stand_ins.language(p, stand_ins.records(B), CPU)
     texts = [" ".join(["nodule"] * (length - 2))] * B                      # <bos> and <eos> are the other two
 
@@ -66,5 +68,7 @@ def test_prompts_are_read_once_and_not_once_a_report(n, length, ratio):
         naive_states(text.lm, *tokens(text, texts), text.prompts.vectors()).sum().backward()
 
     measured = flops(naive) / flops(ours)
-    assert measured == pytest.approx(M * B * (n + length) / (M * n + M * B * length), rel=0.02)
+    plain = LAYERS * M * B * (n + length)
+    spared = LAYERS * M * n + (LAYERS - 1 + OWED) * M * B * length
+    assert measured == pytest.approx(plain / spared, rel=0.02)
     assert measured == pytest.approx(ratio, rel=0.03)

@@ -12,10 +12,11 @@ from namd.models.prefix import PrefixLayer, states_at
 IDS, LAST = seeding.integers(60, (3, 9), "prefix", "ids"), torch.tensor([8, 3, 6])
 
 
-def small_lm(window=1024, dtype=torch.float32):
-    """Two layers, one of them with a sliding window."""
+def small_lm(window=1024, dtype=torch.float32, kinds=("sliding_attention", "full_attention")):
+    """Two layers, the first of them with a sliding window, unless told otherwise."""
     config = small_config(32, 2, 60).text_config
     config.sliding_window = window
+    config.layer_types = list(kinds)
     with seeding.fresh_weights("prefix"):
         return Gemma3TextModel(config).to(dtype).eval().requires_grad_(False)
 
@@ -52,6 +53,22 @@ def test_sets_read_once_equal_the_plain_way_in_value_and_gradient(m, n, window):
     shared, plain = (value_and_gradient(way, lm, soft_prompt) for way in (states_at, naive))
     assert shared[0].shape == (3, m, 32)
     assert apart(shared[0], plain[0]) < 1e-5 and apart(shared[1], plain[1]) < 1e-5
+
+
+@pytest.mark.parametrize("window", [1024, 6])
+def test_a_last_layer_with_a_window_sees_no_further_than_it(window):
+    lm, soft_prompt = small_lm(window, kinds=("full_attention", "sliding_attention")), sets()
+    shared, plain = (value_and_gradient(way, lm, soft_prompt) for way in (states_at, naive))
+    assert apart(shared[0], plain[0]) < 1e-5 and apart(shared[1], plain[1]) < 1e-5
+
+
+def test_the_last_layer_works_for_one_token_of_each_row_and_is_left_as_it_was():
+    lm, worked = small_lm(), []
+    for layer in lm.layers:
+        layer.mlp.register_forward_hook(lambda mlp, given, out: worked.append(out.shape[1]))
+    states_at(lm, IDS, LAST, sets())
+    assert worked == [5, 5, 9, 1]           # both layers on the prompts, then on the reports
+    assert not any(layer._forward_pre_hooks for layer in lm.layers)
 
 
 @pytest.mark.parametrize("how", ["weights", "autocast"])
