@@ -144,13 +144,8 @@ x_train.shape, x_val.shape
 # %% [markdown]
 # The VAE is an `AutoencoderKL` of diffusers at every size. Stable Diffusion's sees the crop three
 # times, as red, green and blue. The small one sees it folded: each 2 x 2 square of pixels becomes
-# four channels, and three levels then give the factor 8 of Appendix B. Both make the same latent.
-#
-# The paper does not begin with random numbers but with the weights of Stable Diffusion 1.5, which has
-# seen millions of pictures and no nodule list; Eq. 6 then *fine-tunes* it. So does this run: `vae_path`
-# names a small VAE that has seen 24,000 single phantom images, without a label or a second visit.
-# `make pretrained` makes it, its card in `outputs/reference/models/small-sd/` says how. Here it
-# learns what the radiologist wrote, in a few hundred steps.
+# four channels, and three levels give the factor 8. Both make the same latent. Eq. 6 *fine-tunes*:
+# the paper starts from Stable Diffusion, this run from `vae_path`, which has seen phantoms alone.
 
 # %%
 show(vaes.NoduleVAE)

@@ -48,7 +48,7 @@ def test_every_notebook_leaves_its_record_html_and_done_file(outputs, job):
 
 
 @pytest.mark.parametrize("path", [
-    "cohort/manifest.json", "cohort/pairs.parquet", "llm/config.json", "params.yaml", "index.html",
+    "cohort/manifest.json", "cohort/pairs.parquet", "params.yaml", "index.html",
     "arms/namd/vae/config.json", "arms/namd/latents/train.safetensors", "arms/namd/unet_uncond/config.json",
     "arms/namd/namd/unet/config.json", "arms/no_align_no_pred/namd/unet/config.json", "samples/namd.npy",
     "samples/no_align_no_pred.npy", "metrics/table1.csv", "metrics/panel_07.csv", "metrics/claims.csv",
@@ -83,7 +83,7 @@ def test_a_second_run_finds_nothing_to_do(outputs):
 def test_the_same_seed_gives_the_same_bytes_on_one_core_as_on_two(outputs, tmp_path):
     snakemake(tmp_path, "--until", "run_05", "--cores", "1")
     names = ["cohort/pairs.parquet", "cohort/crops.npy", "cohort/refused.csv", "metrics/table1.csv",
-             "metrics/probabilities.parquet", "judge/model.safetensors", "llm/model.safetensors"]
+             "metrics/probabilities.parquet", "judge/model.safetensors"]
     files = [Path("smoke", name) for name in names]
     files += [file.relative_to(outputs) for file in outputs.glob("smoke/arms/*/*/**/*.safetensors")
               if "checkpoints" not in file.parts]

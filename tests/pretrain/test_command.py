@@ -19,7 +19,7 @@ from namd.models.vae import load_vae
 
 SMALL = ["pretrain_subjects=100", "pretrain_reports=100", "vae_channels=[8,8,16]", "vae_steps=12",
          "unet_channels=[16,32]", "unet_heads=2", "uncond_steps=12", "uncond_warmup=2", "llm_hidden=16", "llm_steps=4",
-         "system_channels=[8,16]", "system_steps=4", "save_every=2", "data_workers=1"]
+         "system_channels=[8,16]", "system_steps=4", "system_tune_steps=1", "save_every=2", "data_workers=1"]
 
 
 def start(place):

@@ -16,11 +16,12 @@ from namd.models.llm import build_llm, pretraining_texts
 from namd.study.runner.plan import Plan
 
 SMOKE = paths.REPO / "params" / "smoke.yaml"
+SCRATCH = ["vae_path=", "unet_path=", "llm_path="]      # nets small enough for many steps
 
 
 def parameters(number, **changed):
     """The declared parameters of a notebook in the smoke profile, with changes."""
-    return Plan([SMOKE]).parameters(Job(number, "namd")) | changed
+    return Plan([SMOKE], SCRATCH).parameters(Job(number, "namd")) | changed
 
 
 def write_cohort(folder, n=32):
