@@ -1,3 +1,3 @@
 """`python -m namd pretrain`: the small models that stand for what others download, trained once and shipped.
 
-`images` draws what they see, `vae`, `unet` and `llm` train one each, `command` does all of it in order."""
+`images` draws what they see, `vae`, `unet`, `flux` and `llm` train one each, `command` does all of it in order."""
