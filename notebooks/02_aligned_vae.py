@@ -631,7 +631,7 @@ print("perplexity", losses.perplexity(with_self), "share spent on itself", with_
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# 3e-3 / 256 = 1.2e-5, the quick value. With SD1.5 at 512 px a latent has 16,384 values, and the
+# 3e-3 / 256 = 1.2e-5, as in `scratch`. With SD1.5 at 512 px a latent has 16,384 values, and the
 # same number would weigh 64 times more: a weight belongs to its sum.
 # </details>
 

@@ -30,7 +30,7 @@ def train_unet(folder, key: str, z, p, log=print):
 
     Source: Eq. 1. The context is one token of zeros, because no text belongs to a single image.
     """
-    net = load_unet(build_unet(folder / "start", p)).to(memory_format=torch.channels_last)
+    net = load_unet(build_unet(folder / "start", p))
     scheduler = diffusion.schedule(p)
     alpha_bar = diffusion.alpha_bar(scheduler)
     mean, std = z["train"]
