@@ -58,6 +58,7 @@ judge_dropout: float = 0.0               # share dropped in training
 judge_steps: int = 300                   # optimiser steps
 judge_batch: int = 64                    # images per step
 judge_lr: float = 1.0e-3                 # peak learning rate
+judge_blur: float = 0.5                  # share of training images without noise
 judge_attributes: float = 1.0            # weight of the attribute loss; 0 is none
 judge_seeds: int = 2                     # judges trained with other seeds, to see their spread
 k_runs: int = 4                          # K (App. D: 20)
@@ -169,7 +170,9 @@ check("judge loss by hand and by the module agree", torch.isclose(slow, fast), r
 show(judging.judge_loss)
 
 # %% [markdown]
-# Training turns and mirrors each image into one of the 8 symmetries of the square.
+# Training turns and mirrors each image into one of the 8 symmetries of the square. A decoded image
+# has no scanner noise, and a judge that never met such an image takes its smoothness for a sign. So
+# half of the images of a step (`judge_blur`) lose their noise to a mean over 3 x 3 pixels.
 
 # %%
 key = run.part_key(["namd.models.judge"], ["cohort"])                                       # not the rows to come

@@ -16,7 +16,7 @@ from namd.ground import keys, order
 from namd.ground.errors import UserError
 from namd.ground.precision import set_arithmetic
 from namd.models import judge as judging
-from namd.models.judge import Attention, Judge, judge_loss, load_judge, train_judge, train_judges
+from namd.models.judge import Attention, Judge, judge_loss, load_judge, softened, train_judge, train_judges
 
 
 def small_judge(n_attributes=0, dropout=0.0):
@@ -123,7 +123,7 @@ def discs(n, seed):
 
 SMALL = dict(image_size=64, window_low=-1000, window_high=400, judge_patch=16, judge_dim=16, judge_depth=1,
              judge_heads=2, judge_head_dim=8, judge_mlp=16, judge_dropout=0.1, judge_steps=60, judge_batch=16,
-             judge_lr=3e-3, judge_attributes=1.0, seed=0)
+             judge_lr=3e-3, judge_blur=0.0, judge_attributes=1.0, seed=0)
 
 
 def test_the_judge_learns_and_reads_in_strict_float32_whatever_was_set(tmp_path, monkeypatch):
@@ -164,6 +164,22 @@ def test_a_step_sees_a_turn_of_each_follow_up_with_its_own_label_and_attributes(
         turns |= {k for k, turned in enumerate(square) if torch.equal(turned, x)}
         assert any(torch.equal(turned, x) for turned in square) and label == train.label[i]
     assert len(turns) > 5
+
+
+def test_the_share_of_a_step_that_loses_its_noise_is_that_of_the_parameters():
+    x, g = torch.rand(400, 1, 16, 16), torch.Generator().manual_seed(0)
+    seen = softened(x, 0.5, g)
+    kept = (seen == x).flatten(1).all(1)
+    assert 150 < kept.sum() < 250
+    assert seen[~kept].var((2, 3)).max() < x[~kept].var((2, 3)).min() / 3          # of independent pixels 1/9 stays
+    assert torch.equal(softened(x, 0.0, g), x) and torch.allclose(softened(0 * x + .3, 1.0, g), 0 * x + .3)
+
+
+def test_training_asks_for_softened_images(tmp_path, monkeypatch):
+    shares = []
+    monkeypatch.setattr(judging, "softened", lambda x, share, g: shares.append(share) or x)
+    train_judge(discs(16, 0), discs(8, 1), SimpleNamespace(**SMALL | dict(judge_steps=3, judge_blur=0.25)), tmp_path)
+    assert shares == [0.25] * 3
 
 
 def test_the_key_of_the_judge_holds_every_parameter_that_trains_it_and_no_other_rooms(tmp_path):

@@ -142,6 +142,7 @@ class Parameters(BaseModel):
     judge_steps: Steps = Field(description="optimiser steps")
     judge_batch: int = Field(ge=2, le=4096, description="images per step")
     judge_lr: Rate = Field(description="largest learning rate")
+    judge_blur: float = Field(ge=0, le=1, description="share of a step's images that lose their noise; 0 is none")
     judge_attributes: Weight = Field(description="weight of the attribute head; 0 is none")
     judge_seeds: int = Field(ge=1, le=100, description="judges trained; the first one fills Table 1")
     k_runs: int = Field(ge=2, le=1000, description="K, the follow-ups drawn per subject")
