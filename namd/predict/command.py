@@ -71,7 +71,7 @@ def _say(found, written) -> None:
         ("namd predict", found["use"].upper()),
         ("series", f"{nodule['n_slices']} slices, {nodule['spacing_mm']:.3f} mm pixels, kernel {nodule['kernel']}"),
         ("nodule", f"x {x:g}, y {y:g}, z {z:g} mm: slice {nodule['slice_instance']}, {nodule['core_hu']:.0f} HU"),
-        ("report", found["report"]),
+        ("report", found["report"] or "none: this arm reads no report"),
         ("missing", ", ".join(found["missing"]) or "nothing"),
         ("model", f"{shipped}run {model['run']}, arm {model['arm']}, digest {model['digest']}, "
                   f"{model['training_pairs']} pairs, {model['training_malignant_share']:.0%} malignant"),

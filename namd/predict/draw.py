@@ -9,7 +9,6 @@ import torch
 
 from namd.data.dicom.nodule import Nodule
 from namd.data.images import MM_PER_PX, centre_crop, window
-from namd.data.report import report_text
 from namd.ship.finished import COMPARED, FinishedArm
 
 AIR_HU = -700
@@ -29,11 +28,7 @@ class Prediction:
     x2_hat: np.ndarray      # (K, S, S)
     prob: np.ndarray        # (K,) of malignancy, each draw
     prob_x1: float          # of the baseline image
-
-    @property
-    def report(self) -> str:
-        """The record in words, as the language model reads it where the arm has one."""
-        return report_text(self.record)
+    report: str | None      # as the language model read it, empty for no_text; None where none reads
 
     @property
     def sd(self) -> float | None:
@@ -54,9 +49,10 @@ def draw(arm: FinishedArm, nodule: Nodule, record, missing, seeds) -> Prediction
     place = " ".join(f"{value:.2f}" for value in nodule.point)
     ehr = pd.DataFrame([record], index=[f"{nodule.series.uid} {place}"])        # the name keys the noise
     x2_hat = arm.pipe(x1, ehr, seeds, batch_size=arm.p.eval_batch)[:, 0]
+    report = arm.pipe.reports(ehr)[0] if arm.pipe.record_context is None else None
     return Prediction(nodule=nodule, record=record, missing=missing, notes=_notes(arm, nodule, record), seeds=seeds,
                       x1=image, x2_hat=x2_hat[:, 0].numpy(), prob=arm.judge.prob(x2_hat).numpy(),
-                      prob_x1=float(arm.judge.prob(x1)))
+                      prob_x1=float(arm.judge.prob(x1)), report=report)
 
 
 def _notes(arm: FinishedArm, nodule: Nodule, record) -> list[str]:

@@ -55,8 +55,8 @@ def write(out: Path, arm: FinishedArm, found: Prediction, said: dict) -> None:
     _save(grid, out / "follow_up.png", about)
     maps = spread_maps(found.nodule.crop, x1_hu, x2_hu, arm.window, heading)
     _save(maps, out / "variance.png", about)
-    entropy = [found.nodule.series.uid, json.dumps(list(found.nodule.point)), arm.about["key"], found.report,
-               str(len(x2_hu))]
+    entropy = [found.nodule.series.uid, json.dumps(list(found.nodule.point)), arm.about["key"],
+               json.dumps(found.record), str(len(x2_hu))]
     with replacing(out / "follow_up") as aside:
         write_secondary(aside, x2_hu, arm.window, entropy)
     write_json(out / "prediction.json", said)

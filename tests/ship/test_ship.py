@@ -152,6 +152,7 @@ def test_an_arm_that_reads_the_record_as_numbers_has_no_language_model(run, seri
     assert json.loads((folder / MANIFEST).read_text())["language_model"] is None and not (folder / "llm").exists()
     assert "Language model: none" in (folder / "README.md").read_text()
     assert predict(folder, series, tmp_path / "drawn") == 0
+    assert json.loads((tmp_path / "drawn" / "prediction.json").read_text())["report"] is None
 
 
 def test_it_opens_from_any_folder_by_the_path_seen_from_the_checkout(shipped, tmp_path):
