@@ -59,7 +59,7 @@ def report_text(row) -> str:
     gender = _word(GENDER, row["gender"], "person of unknown gender")
     person = f"{gender} of unknown age" if pd.isna(row["age"]) else f"{row['age']:g} years old {gender}"
     emphysema = _history(row["diagemph"], "prior diagnosis of emphysema")
-    family = _history(_family(row), "family history of cancer")
+    family = _history(family_history(row), "family history of cancer")
     attenuation = _word(ATTENUATION, row["sct_pre_att"], "unknown attenuation")
     article = "An" if attenuation[0] in "aeiou" else "A"
     margin = _word(MARGIN, row["sct_margins"], "unknown")
@@ -81,8 +81,8 @@ def _history(flag, what: str) -> str:
     return what if flag == 1 else f"no {what}"
 
 
-def _family(row):
-    """1 where one relative had lung cancer, 0 where none of five had, else missing."""
+def family_history(row) -> int | None:
+    """1 where one relative had lung cancer, 0 where none of five had, None where that is not known."""
     flags = [row[name] for name in FAMILY]
     known = [flag for flag in flags if not pd.isna(flag)]
     if 1 in known:

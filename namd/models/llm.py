@@ -20,7 +20,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from namd.data.report import EMPTY_REPORT, report_texts
+from namd.data.report import EMPTY_REPORT, family_history, report_texts
 from namd.ground import keys, seeding
 from namd.ground.errors import UserError
 from namd.ground.files import replacing
@@ -42,6 +42,8 @@ def restatement(record) -> str:
     """
     known = {name: record[name] for name in RESTATED if record[name] == record[name] and record[name] is not None}
     words = [f"{name} {known[name]:.0f}" if name in known else f"{name} unknown" for name in RESTATED]
+    family = family_history(record)
+    words.append("family unknown" if family is None else f"family {family}")
     if "sct_long_dia" in known:
         words.append(f"size {4 * math.log2(known['sct_long_dia']):.0f}")
     return " ".join(words)
@@ -111,34 +113,39 @@ def build_llm(path, texts, p, device="cpu") -> None:
 
 
 def pretrain(lm, tokenizer, texts, p, folder, key):
-    """Next-token training of `lm` on `texts`, the part after <eos> once more by itself; the history of `loop.fit`.
+    """Next-token training of `lm` on `texts`; what follows <eos> is told from the state at <eos> alone.
 
-    Source: ours. The restatement sees nothing before <eos> (`_blinded`), or it would copy the report word by word and
-    leave the state at <eos>, which is all that the U-Net will see, empty.
+    A step has two passes: over the report, up to <eos>, and over the restatement, in which the last layer's state at
+    <eos> stands where <bos> would. Their losses add.
+
+    Returns:
+        the history of `loop.fit`.
+
+    Source: ours, after AutoCompressors (Chevalier et al. 2023, summary vectors as soft prompts). The U-Net will see
+    nothing but the state at <eos>; a model that may look back at the report leaves that state empty.
     """
-    rows = [torch.tensor(tokenizer(text).input_ids + [EOS_ID]) for text in texts]
-    ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)  # (N, L), <pad> is 0
+    halves = [text.split("<eos>") for text in texts]
+    reports = [torch.tensor([*tokenizer(report).input_ids, EOS_ID]) for report, _ in halves]
+    restated = [torch.tensor([*tokenizer(told, add_special_tokens=False).input_ids, EOS_ID]) for _, told in halves]
+    last = torch.tensor([len(row) - 1 for row in reports])                      # place of <eos>
+    first, second = (torch.nn.utils.rnn.pad_sequence(rows, batch_first=True) for rows in (reports, restated))
+
+    def surprise(states, ids):
+        logits = states @ lm.embed_tokens.weight.T
+        return cross_entropy(logits.flatten(0, 1), ids.flatten(), ignore_index=0)           # <pad> is 0
 
     def step(idx, g, step_no):
-        batch = ids[idx].to(lm.device)
-        logits = lm(batch[:, :-1], attention_mask=_blinded(batch[:, :-1])).last_hidden_state @ lm.embed_tokens.weight.T
-        word = batch[:, 1:].flatten()                                           # (B * (L-1),), the next ones
-        restated = ((batch == EOS_ID).cumsum(1)[:, :-1] > 0).flatten()          # those after the first <eos>
-        loss = cross_entropy(logits.flatten(0, 1), word, ignore_index=0, reduction="none")
-        return {"loss": loss[word != 0].mean() + loss[restated & (word != 0)].mean()}
+        report, told = first[idx].to(lm.device), second[idx].to(lm.device)
+        states = lm(report).last_hidden_state                                   # (B, L, D)
+        at_eos = states[torch.arange(len(idx)), last[idx]].unsqueeze(1)         # (B, 1, D)
+        memory = torch.cat([at_eos, lm.embed_tokens(told[:, :-1])], dim=1)
+        again = lm(inputs_embeds=memory).last_hidden_state
+        return {"loss": surprise(states[:, :-1], report[:, 1:]) + surprise(again, told)}
 
     return loop.fit(
         step, lm, n_steps=p.llm_steps, n_items=len(texts), batch_size=32, lr=loop.one_cycle(4e-3, p.llm_steps),
         stage="llm", seed=p.seed, folder=folder, key=key, save_every=p.llm_steps,
     )
-
-
-def _blinded(ids):
-    """Masks (B, 1, L, L) by Gemma's kinds of layers: causal, and what follows <eos> sees nothing before it."""
-    place = torch.arange(ids.shape[1], device=ids.device)
-    eos = (ids == EOS_ID).int().argmax(1)[:, None, None]            # place of the first <eos>
-    seen = (place[None, None] <= place[None, :, None]) & ~((place[:, None] > eos) & (place[None] < eos))
-    return dict.fromkeys(("full_attention", "sliding_attention"), seen[:, None])
 
 
 def load_llm(path, dtype="float32"):

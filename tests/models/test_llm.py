@@ -24,7 +24,7 @@ def test_restatement_names_codes_and_says_unknown():
     row = records(1).astype(object).iloc[0].to_dict() | {"age": 68, "sct_long_dia": 8, "sct_margins": None}
     text = llm.restatement(row)
     assert text.startswith("age 68 ") and "sct_margins unknown" in text
-    assert text.endswith("sct_long_dia 8 size 12")  # 4 log2 8
+    assert text.endswith("family 1 size 12")  # 4 log2 8
 
 
 def test_tokenizer_has_gemmas_ids_and_splits_digits(small):
