@@ -70,7 +70,7 @@ cond_lr_schedule: str = "one_cycle"     # App. B: constant
 ema_decay: float = 0.995                # the paper averages no weights
 grad_clip: float = 1.0                  # App. B
 save_every: int = 200                   # steps between checkpoints
-eval_batch: int = 200                   # images per sampling batch; changes memory only
+eval_batch: int = 64                    # images per sampling batch; changes memory only
 
 # %%
 import pandas as pd
