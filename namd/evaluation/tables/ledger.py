@@ -165,6 +165,6 @@ def _reading(claim, found, line):
     half = (line["high"] - line["low"]) / 2
     times = (half / max(abs(line["effect"] - claim.limit), 1e-12)) ** 2
     need = "the effect lies on it"
-    if times < 100:
+    if 0 < times < 100:
         need = f"to settle this effect takes about {times:.1f} times the {line['over']}"
     return f"the interval contains {claim.limit:g}: {need}"

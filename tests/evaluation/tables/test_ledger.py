@@ -96,6 +96,13 @@ def test_verdict_and_reason(lines, id, verdict, why):
     assert why in lines.loc[id, "why"]
 
 
+def test_equal_rows_need_no_more_patients(folder):
+    same = [row | dict(value=0, low=0, high=0) if row["row"] == "no_llm" else row for row in EFFECTS]
+    pd.DataFrame(same).to_csv(folder / "metrics" / "effects.csv", index=False)
+    text = ledger(folder, "namd", ["no_text"]).set_index("id").loc["text"]
+    assert text["verdict"] == "undecided" and "the interval contains 0: the effect lies on it" in text["why"]
+
+
 def test_a_line_says_what_its_interval_rests_on(lines):
     gain, plateau = lines.loc["gain"], lines.loc["plateau"]
     assert (gain["effect"], gain["low"], gain["high"]) == (0.04, 0.02, 0.06)
