@@ -125,26 +125,26 @@ def decoded_rows(x_hat, x, patient=None, clouds_hat=None, clouds=None):
     return rows
 
 
-def generated_rows(x2_hat, x2, lpips, lpips_copy, counts):
+def generated_rows(x2_hat, x2, lpips, beside, counts):
     """Whether generated follow-ups look like real ones: rows of image_quality.csv.
 
     Args:
-        x2_hat: (K, N, 1, S, S), x2: (N, 1, S, S), in [-1, 1]; lpips: (K, N) of them; lpips_copy: (1, N) of the copied
-            baseline; counts: (n_boot, N) of `bootstrap.resample_counts`.
+        x2_hat: (K, N, 1, S, S), x2: (N, 1, S, S), in [-1, 1]; lpips: (K, N) of them; beside: {what: (K', N)} of other
+            rows; counts: (n_boot, N) of `bootstrap.resample_counts`.
 
     Returns:
         list of dict as `decoded_rows`: share of real and of generated nodules with a hole, generated - real, and the
-        perceptual distance of the row minus that of the copy, each nodule a pair.
+        perceptual distance of the row minus that of each of `beside`, each nodule a pair.
 
     Source: ours.
     """
     real = holes(x2) > 0
     drawn = np.mean([holes(run) > 0 for run in x2_hat], axis=0)
-    nearer = np.mean(lpips, axis=0) - lpips_copy[0]
     named = {"share of real follow-ups whose nodule has a hole": real,
              "share of generated follow-ups whose nodule has a hole": drawn,
-             "holes, generated - real": drawn - real,
-             "perceptual distance, generated - copied baseline": nearer}
+             "holes, generated - real": drawn - real}
+    for what, others in beside.items():
+        named[f"perceptual distance, generated - {what}"] = np.mean(lpips, axis=0) - np.mean(others, axis=0)
     return [quality_row(name, mean_interval(values, counts), len(x2)) for name, values in named.items()]
 
 

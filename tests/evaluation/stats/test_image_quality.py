@@ -87,10 +87,11 @@ def test_generated_rows_are_paired_by_nodule():
     x2_hat = np.stack([[holed, holed, whole, whole], [holed, whole, whole, whole]])[:, :, None]
     counts = bootstrap.resample_counts([1, 1, 0, 0], 200, "holes")
     lpips = np.array([[0.1, 0.2, 0.3, 0.4], [0.3, 0.2, 0.1, 0.2]])
-    rows = image_quality.generated_rows(x2_hat, x2, lpips, np.full((1, 4), 0.3), counts)
-    real, drawn, more, nearer = (row["value"] for row in rows)
+    rows = image_quality.generated_rows(x2_hat, x2, lpips, {"copy": np.full((1, 4), 0.3), "oracle": lpips}, counts)
+    real, drawn, more, nearer, same = (row["value"] for row in rows)
     assert (real, drawn, more) == (0.25, 1.5 / 4, 1.5 / 4 - 0.25)
-    assert nearer == pytest.approx(np.mean([0.2, 0.2, 0.2, 0.3]) - 0.3)
+    assert nearer == pytest.approx(np.mean([0.2, 0.2, 0.2, 0.3]) - 0.3) and same == 0
+    assert rows[-1]["quantity"] == "perceptual distance, generated - oracle"
     assert all(row["low"] <= row["value"] <= row["high"] for row in rows)
-    alike = image_quality.generated_rows(x2[None], x2, lpips, lpips[:1], counts)[2]
+    alike = image_quality.generated_rows(x2[None], x2, lpips, {}, counts)[2]
     assert alike["value"] == alike["low"] == alike["high"] == 0              # pairs, not two groups
