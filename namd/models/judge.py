@@ -167,10 +167,7 @@ def judge_loss(judge, x, label, f, weight):
 
 
 def softened(x, share, g):
-    """Images (B, 1, S, S), about `share` of them, chosen by `g`, as the means of 3 x 3 pixels.
-
-    Source: ours, because a decoded image has no scanner noise: a judge that saw noise in every image reads its absence.
-    """
+    """Images (B, 1, S, S), about `share` of them as means of 3 x 3 pixels; ours, because decoded ones have no noise."""
     chosen = torch.rand(len(x), generator=g).to(x.device) < share
     soft = F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
     return torch.where(chosen[:, None, None, None], soft, x)
