@@ -179,6 +179,8 @@ MUTANTS = [
            'val = pairs.with_table(pairs.table[pairs.table.split == "val"])',
            'val = pairs.with_table(pairs.table[pairs.table.split == "train"])',
            "forecasters/test_fit.py"),
+    Mutant("a restatement that is told from nothing", "namd/models/llm.py",
+           "torch.cat([at_eos, ", "torch.cat([0 * at_eos, ", "models/test_llm.py"),
     Mutant("the judge's labels out of order", JUDGE, "label[idx], f[idx], p.judge_attributes",
            "label[:len(idx)], f[idx], p.judge_attributes",
            "models/test_judge.py"),

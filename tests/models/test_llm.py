@@ -100,6 +100,21 @@ def test_pretraining_lowers_the_loss(small, tmp_path):
     assert history.loss.iloc[-1] < 0.8 * history.loss.iloc[0]
 
 
+def test_the_restatement_begins_with_the_state_at_eos_and_sees_no_report(small, tmp_path):
+    path, _, tokenizer = small
+    lm, calls = llm.load_llm(path)[0].requires_grad_(True), []
+    lm.register_forward_hook(lambda module, given, named, out: calls.append((given, named, out.last_hidden_state)),
+                             with_kwargs=True)
+    llm.pretrain(lm, tokenizer, llm.pretraining_texts(records(40)), parameters(llm_steps=1), tmp_path, "")
+    ((report,), _, states), (_, named, _) = calls
+    eos = (report == llm.EOS_ID).int().argmax(1)
+    memory = named["inputs_embeds"]
+    assert torch.equal(memory[:, 0], states[torch.arange(len(report)), eos]) and len(set(eos.tolist())) > 1
+    restated = tokenizer(llm.restatement(records(40).to_dict("records")[0]), add_special_tokens=False).input_ids
+    assert memory.shape[1] <= len(restated) + 4                     # numbers differ in their digits
+    assert ((report == llm.EOS_ID).sum(1) == 1).all()               # nothing follows in the first pass
+
+
 def test_eos_states_are_those_of_unpadded_reports(small):
     _, lm, tokenizer = small
     texts = [*report_texts(records(3)), ""]
