@@ -79,7 +79,7 @@ def _add_predict(commands):
     predict = commands.add_parser("predict", help="follow-ups of one nodule of a CT series; research only")
     predict.set_defaults(go=_predict)
     predict.add_argument("--run", required=True, metavar="DIR", help="a finished run, e.g. outputs/quick, or a shipped"
-                         " model, e.g. models/mine")
+                         " model, e.g. outputs/reference/models/namd-small")
     predict.add_argument("--arm", help="which trained arm of it; the main one when none is named")
     predict.add_argument("--series", required=True, metavar="DIR", help="folder of one CT series (DICOM)")
     predict.add_argument("--center", required=True, nargs=3, type=_millimetres, metavar=("X", "Y", "Z"),

@@ -27,6 +27,7 @@ from namd.models.record_numbers import RecordContext
 from namd.ship.folder import MANIFEST, first_changed
 
 POINT = (-40 + CENTRE[0] * SPACING, -30 + CENTRE[1] * SPACING, 0.0)
+OWN = REPO / "outputs" / "reference" / "models" / "namd-small"
 PIXEL, PROBABILITY = 8e-3, 2e-4         # of an image in [-1, 1] and of a probability; measured .0039 and .00008
 
 
@@ -247,15 +248,24 @@ def test_another_arm_than_the_shipped_one_is_refused(shipped, series, tmp_path, 
     assert "has no arm no_align: it was shipped with namd alone" in capsys.readouterr().err
 
 
+def test_the_repositorys_own_model_draws_without_a_run(series, tmp_path):
+    assert predict(OWN, series, tmp_path / "out") == 0
+    found = told(tmp_path / "out")
+    assert found["model"]["shipped_as"] == "namd-small" and found["model"]["synthetic_training"]
+    assert 0 < min(found["probability_of_malignancy"]["values"])
+
+
 @needs_real
-def test_a_shipped_model_reads_a_real_ct(shipped, tmp_path):
+@pytest.mark.parametrize("which", ["one", "namd-small"])
+def test_a_shipped_model_reads_a_real_ct(which, shipped, tmp_path):
+    folder = shipped if which == "one" else OWN
     series = read_series(REAL / "chest_ct_philips")
     item, file = next((item, file) for item in series.slices
                       if (file := REAL / "chest_ct_boxes" / f"{item.sop_uid}.xml").is_file())
     box = ElementTree.parse(file).find("object/bndbox")
     x0, y0, x1, y1 = (float(box.find(name).text) for name in ("xmin", "ymin", "xmax", "ymax"))
     point = item.origin + item.spacing * np.array([(x0 + x1) / 2, (y0 + y1) / 2]) @ item.axes
-    assert predict(shipped, REAL / "chest_ct_philips", tmp_path / "out", point) == 0
+    assert predict(folder, REAL / "chest_ct_philips", tmp_path / "out", point) == 0
     found = told(tmp_path / "out")
-    assert found["nodule"]["slice_instance"] == item.instance and found["model"]["shipped_as"] == "one"
+    assert found["nodule"]["slice_instance"] == item.instance and found["model"]["shipped_as"] == which
     assert any("slice thickness is 5 mm" in note for note in found["notes"])
