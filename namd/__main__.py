@@ -71,7 +71,8 @@ def _add_parameters(command):
 def _add_pretrain(commands):
     pretrain = commands.add_parser("pretrain", help="train the small models that stand for downloads (make pretrained)")
     pretrain.set_defaults(go=_pretrain)
-    pretrain.add_argument("--out", metavar="DIR", help="where they go; outputs/reference/models when not given")
+    pretrain.add_argument("--out", metavar="DIR", help="where they go; outputs/reference/models when neither this nor"
+                          " any parameter is given, and then params/pretrain.yaml is read")
     return pretrain
 
 
@@ -169,8 +170,13 @@ def _predict(asked):
 
 
 def _pretrain(asked):
+    if (asked.params or asked.pairs) and not asked.out:
+        raise UserError("pretrain with parameters of your own needs `--out DIR`: without it the models that the"
+                        " repository ships would be replaced by others.")
+    from namd.ground.paths import REPO
     from namd.pretrain.command import pretrain
     from namd.study.params import Parameters
+    asked.params = asked.params or [REPO / "params" / "pretrain.yaml"]
     pretrain(Parameters.part(_plan(asked).values), asked.out)
 
 

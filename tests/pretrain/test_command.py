@@ -11,11 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from namd.__main__ import main
 from namd.ground.paths import REPO
 from namd.models import clip
 from namd.models.llm import load_llm
 from namd.models.unet import load_unet
 from namd.models.vae import load_vae
+from namd.pretrain import command
 
 SMALL = ["pretrain_subjects=100", "pretrain_reports=100", "vae_channels=[8,8,16]", "vae_steps=12",
          "unet_channels=[16,32]", "unet_heads=2", "uncond_steps=12", "uncond_warmup=2", "llm_hidden=16", "llm_steps=4",
@@ -64,3 +66,16 @@ def test_card_and_manifest_say_what_it_is(whole):
     card = (whole / "small-sd" / "README.md").read_text()
     assert manifest["phantom_seed"] == 7001 and manifest["parameters"]["vae_steps"] == 12
     assert "100 single phantom images" in card and manifest["sha256"]["vae/diffusion_pytorch_model.safetensors"] in card
+
+
+@pytest.mark.parametrize("given", [["--params", "params/quick.yaml"], ["-p", "vae_steps=1"]])
+def test_parameters_of_ones_own_never_replace_the_shipped_models(given, monkeypatch, capsys):
+    monkeypatch.setattr(command, "pretrain", lambda *given: pytest.fail("it began"))
+    assert main(["pretrain", *given]) == 1
+    assert "needs `--out DIR`" in capsys.readouterr().err
+
+
+def test_without_parameters_it_takes_those_of_pretrain_yaml(monkeypatch):
+    seen = []
+    monkeypatch.setattr(command, "pretrain", lambda p, out: seen.append((p.llm_steps, p.vae_channels, out)))
+    assert main(["pretrain"]) == 0 and seen == [(2000, [32, 64, 96], None)]

@@ -123,6 +123,7 @@ def test_an_ablation_says_why_and_leaves_run_and_arm_alone(file):
 def test_the_arms_of_a_layer_can_be_planned_under_every_profile(layer, arms):
     file = SMOKE.with_stem(layer)
     assert {len(Plan([SMOKE.with_stem(name), file]).by_arm) for name in ("smoke", "quick", "full")} <= arms
+    assert "flat_latent" not in Plan([SMOKE.with_stem("quick"), file]).by_arm
     listed = params.read_layer(file)["compare_arms"]
     assert listed == [listed[0], *sorted(listed[1:])] and "no_align_no_pred" in Plan([BASE, file]).by_arm
 
