@@ -35,9 +35,9 @@ def predict(run, series, center, ehr, k_runs, out, arm) -> int:
     if k_runs < 1:
         raise UserError(f"-k is {k_runs}: draw at least one follow-up (the paper draws 20).")
     record, missing = read_record(ehr)
-    out = _folder(out, series)
     nodule = read_nodule_at(series, center)
     finished = open_arm(run, arm)
+    out = _folder(out, series)                          # last, so that a wrong --run leaves no empty folder
     found = draw(finished, nodule, record, missing, run_seeds(k_runs))
     said = as_json(finished, found)
     write(out, finished, found, said)

@@ -170,6 +170,7 @@ def test_a_wrong_argument_gets_one_sentence(asked, changes, words, tmp_path, cap
     assert main(asked(**changes)) == 1
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and re.search(words, said), said
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("absent, number", [
