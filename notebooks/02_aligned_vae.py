@@ -430,8 +430,8 @@ run.table(history, "vae_history")
 run.figure(plots.training_curves(history, columns, f"VAE, arm {arm}", run.synthetic), "vae_history")
 
 # %% [markdown]
-# **What to see.** A pretrained VAE has nothing left to learn of `rec`, which pays a little for the
-# order: `align` falls. In an ablation it stays near its start, since nothing asks for it. The lowest
+# **What to see.** A pretrained VAE pays a little `rec` for order: `align` falls. In an ablation it
+# stays near its start, since nothing asks for it. The lowest
 # `val_loss` chooses the weights: a late rise of `val_loss` is not in the model we keep.
 
 # %% [markdown]
