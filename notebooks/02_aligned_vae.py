@@ -431,8 +431,8 @@ run.figure(plots.training_curves(history, columns, f"VAE, arm {arm}", run.synthe
 
 # %% [markdown]
 # **What to see.** A pretrained VAE pays a little `rec` for order: `align` falls. In an ablation it
-# stays near its start, since nothing asks for it. The lowest
-# `val_loss` chooses the weights: a late rise of `val_loss` is not in the model we keep.
+# stays near its start, since nothing asks for it. The lowest `val_loss` chooses the weights: a late
+# rise of `val_loss` is not in the model we keep.
 
 # %% [markdown]
 # ## 6 · Read the latent space
