@@ -424,8 +424,8 @@ quality = [*image_quality.decoded_rows(x2_decoded, x2, patient, clouds_decoded, 
 run.table(pd.DataFrame(quality), "image_quality").round(4)
 
 # %% [markdown]
-# The last lines subtract nodule by nodule; below 0 is better. On the phantom they have two rulers: the
-# copy, and the oracle, a draw from the law that made the follow-up.
+# The last lines subtract nodule by nodule; below 0 is better. The phantom has two rulers: the copy,
+# and the oracle, a draw from the law that made the follow-up.
 #
 # ## 6 · Fill Table 1
 # Some rows need no generated image, only a logistic regression fitted on train and val. *Direct x1*
