@@ -6,6 +6,7 @@ from namd.evaluation.stats.columns import COLUMNS
 from namd.ground.reading import read_json, read_table
 from namd.models import hub
 from namd.ship.finished import FinishedArm
+from namd.ship.folder import sums_of
 
 ABOUT = ("A trained `NAMDPipeline`: nodule-aligned VAE, U-Net beside the baseline's latent, scheduler and what reads "
          "the record, with the judge of its drawings in `judge/`. Language model: {llm}. "
@@ -14,15 +15,27 @@ PHANTOM = "synthetic phantom data, no patients"
 OF_PATIENTS = dict(tags="lung-nodule", use="no medical device, and no opinion on any patient")
 
 
-def facts(root, finished: FinishedArm) -> dict:
-    """What the manifest says: trained_on, measured, language_model."""
+def facts(root, finished: FinishedArm, referenced: bool) -> dict:
+    """What the manifest says: trained_on, measured, language_model.
+
+    Args:
+        referenced: whether the language model stays where it is; then the sums of its files are known.
+    """
     about = finished.about
     llm = finished.pipe.config.llm_path
     source = PHANTOM if about["synthetic_training"] else _cohort(root)["source"]
     return dict(trained_on=f"the {about['training_pairs']:,} training pairs of run {about['run']}, arm {about['arm']}"
                            f" ({source}; {about['training_malignant_share']:.0%} malignant), parameters "
                            f"{about['digest']}, by the code of commit {about['commit']}.",
-                measured=_measured(root, about["arm"]), language_model=hub.provenance(llm) if llm else None)
+                measured=_measured(root, about["arm"]), language_model=_language_model(llm, referenced))
+
+
+def _language_model(path, referenced) -> dict | None:
+    """Which one the prompts were trained for; no other fits."""
+    if not path:
+        return None
+    folder = hub.directory(path)
+    return hub.provenance(path) | (dict(sha256=sums_of(folder)) if referenced and folder else {})
 
 
 def _cohort(root) -> dict:

@@ -37,7 +37,8 @@ def ship(run, arm=None, out=None, name="namd-small") -> int:
     target = _target(Path(out or SHIPPED), name)
     finished = open_run(root, arm)
     llm = _language_model(finished.pipe, root)
-    write_model(target.parent, name, lambda folder: _write(folder, name, finished, llm), facts(root, finished),
+    write_model(target.parent, name, lambda folder: _write(folder, name, finished, llm),
+                facts(root, finished, referenced=llm is None),
                 told(root, finished, _whereabouts(finished.pipe, llm, target)))
     print(f"The shipped model: {short(target.absolute())}")
     return 0

@@ -12,7 +12,7 @@ from namd.ground.paths import located
 from namd.ground.reading import read_json
 from namd.models.judge import Judge, load_judge
 from namd.models.pipeline import NAMDPipeline
-from namd.ship.folder import MANIFEST, first_changed
+from namd.ship.folder import MANIFEST, first_changed, first_unlike
 from namd.study.params import Parameters
 
 NEEDED = {"cohort/manifest.json": "01", "arms/{arm}/namd/model_index.json": "04", "arms/{arm}/runs/04.json": "04",
@@ -90,12 +90,21 @@ def _open_shipped(root: Path, arm) -> FinishedArm:
     if arm not in (None, about["arm"]):
         raise UserError(f"{root.name} has no arm {arm}: it was shipped with {about['arm']} alone.")
     pipe, judge = _models(root, root / "judge", said["parameters"]["precision"])
-    llm = Path(pipe.config.llm_path)
+    _refuse_another_llm(root, Path(pipe.config.llm_path))
+    return FinishedArm({**about, "shipped_as": said["name"]}, Parameters.part(said["parameters"]), said["ranges"],
+                       said["kernels"], pipe, judge)
+
+
+def _refuse_another_llm(root: Path, llm: Path) -> None:
+    """UserError where the language model beside a shipped one is gone, or not the one it was trained with."""
     if ".." in llm.parts and not llm.is_dir():
         raise UserError(f"{root} reads its language model from {llm}, seen from there, where nothing is: put that"
                         " folder back, or ship the run again.")
-    return FinishedArm({**about, "shipped_as": said["name"]}, Parameters.part(said["parameters"]), said["ranges"],
-                       said["kernels"], pipe, judge)
+    known = (read_json(root / MANIFEST, "05")["language_model"] or {}).get("sha256", {})
+    changed = first_unlike(llm, known)
+    if changed:
+        raise UserError(f"{root} was trained with another {llm.name}: {changed} in it is not as it was then. Take that"
+                        " folder from the repository again, or train and ship anew.")
 
 
 def _models(pipeline: Path, judge: Path, arithmetic: str) -> tuple[NAMDPipeline, Judge]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from namd.pretrain import command
 
 SMALL = ["pretrain_subjects=100", "pretrain_reports=100", "vae_channels=[8,8,16]", "vae_steps=12",
          "unet_channels=[16,32]", "unet_heads=2", "uncond_steps=12", "uncond_warmup=2", "llm_hidden=16", "llm_steps=4",
-         "system_channels=[8,16]", "system_steps=4", "system_tune_steps=1", "save_every=2", "data_workers=1"]
+         "system_channels=[8,16]", "system_steps=12", "system_tune_steps=1", "save_every=2", "data_workers=1"]
 
 
 def start(place):
@@ -39,7 +40,7 @@ def whole(tmp_path_factory):
 
 
 def test_a_killed_one_ends_in_the_same_manifests(whole, tmp_path):
-    for stage in ("vae", "unet"):
+    for stage in ("vae", "unet", "flux"):
         process = start(tmp_path)
         while process.poll() is None and not [*tmp_path.glob(f"outputs/pretrained/checkpoints/{stage}/*/step-*6")]:
             time.sleep(.01)
@@ -65,7 +66,18 @@ def test_card_and_manifest_say_what_it_is(whole):
     manifest = json.loads((whole / "small-sd" / "MANIFEST.json").read_text())
     card = (whole / "small-sd" / "README.md").read_text()
     assert manifest["phantom_seed"] == 7001 and manifest["parameters"]["vae_steps"] == 12
-    assert "100 single phantom images" in card and manifest["sha256"]["vae/diffusion_pytorch_model.safetensors"] in card
+    assert "80 single phantom images" in card and "(20 more validate)" in card
+    assert manifest["sha256"]["vae/diffusion_pytorch_model.safetensors"] in card
+
+
+def test_what_could_not_be_written_in_the_end_is_said_before_anything_is_trained(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "train_llm", lambda *given: pytest.fail("it began"))
+    (tmp_path / "models" / "small-sd").mkdir(parents=True)
+    (tmp_path / "models" / "small-sd" / "notes.txt").write_text("a user's")
+    (tmp_path / "file").touch()
+    for out, said in (("models", "notes.txt was not written by this program"), ("file", "choose another --out")):
+        assert main(["pretrain", "-p", "llm_steps=1", "--out", str(tmp_path / out)]) == 1
+        assert re.fullmatch(f"[^\n]*{said}[^\n]*\n", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("given", [["--params", "params/quick.yaml"], ["-p", "vae_steps=1"]])

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from small_delivery import CENTRE, REAL, SPACING, needs_real, write_series
 from small_llm import records
 from tiny_run import write_run
@@ -140,6 +140,24 @@ def test_a_language_model_beside_the_models_is_referenced(elsewhere, series, tmp
     shutil.rmtree(f"{moved}/small-gemma")
     assert predict(f"{moved}/namd-small", series, tmp_path / "out") == 1
     assert "reads its language model from ../small-gemma" in capsys.readouterr().err
+
+
+def test_a_retrained_language_model_beside_it_is_one_sentence(elsewhere, series, tmp_path, capsys):
+    root, llm = elsewhere
+    assert ship(root, llm.parent) == 0
+    folder = llm.parent / "namd-small"
+    weights = load_file(llm / "model.safetensors")
+    save_file({name: weight * 1.01 for name, weight in weights.items()}, llm / "model.safetensors", {"format": "pt"})
+    assert predict(folder, series, tmp_path / "out") == 1
+    said = capsys.readouterr().err
+    assert re.fullmatch("[^\n]*another small-gemma: model.safetensors in it[^\n]*\n", said), said
+
+
+def test_a_manifest_that_names_no_file_vouches_for_none(shipped, tmp_path):
+    folder = shutil.copytree(shipped, tmp_path / "one")
+    said = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps({**said, "sha256": {}}))
+    assert first_changed(folder) == MANIFEST
 
 
 def test_an_arm_that_reads_the_record_as_numbers_has_no_language_model(run, series, tmp_path):

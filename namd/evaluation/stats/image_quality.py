@@ -82,7 +82,7 @@ def _around(side, row, column):
 
 
 def holes(x):
-    """Holes in the nodule of each image, 1 - Euler number of `metrics.nodule_masks`: (N,) int; 0 without a nodule.
+    """Holes in the nodule of each image, 1 - Euler number of `metrics.nodule_masks`: (N,) int; -1 where there is none.
 
     Args:
         x: (N, 1, S, S) array or tensor, any brightness unit.
@@ -93,7 +93,7 @@ def holes(x):
     found = []
     for mask in nodule_masks(x):
         outer = np.pad(~mask, 1, constant_values=True)
-        found.append(ndimage.label(outer, BY_CORNERS)[1] - 1)
+        found.append(ndimage.label(outer, BY_CORNERS)[1] - 1 if mask.any() else -1)
     return np.array(found)
 
 
@@ -133,14 +133,19 @@ def generated_rows(x2_hat, x2, lpips, beside, counts):
             rows; counts: (n_boot, N) of `bootstrap.resample_counts`.
 
     Returns:
-        list of dict as `decoded_rows`: share of real and of generated nodules with a hole, generated - real, and the
-        perceptual distance of the row minus that of each of `beside`, each nodule a pair.
+        list of dict as `decoded_rows`: share of real and of generated follow-ups without a nodule and with a hole in
+        it, holes generated - real, and the perceptual distance of the row minus that of each of `beside`, each nodule
+        a pair.
 
     Source: ours.
     """
-    real = holes(x2) > 0
-    drawn = np.mean([holes(run) > 0 for run in x2_hat], axis=0)
-    named = {"share of real follow-ups whose nodule has a hole": real,
+    found = holes(x2)
+    found_hat = np.stack([holes(run) for run in x2_hat])
+    real = found > 0
+    drawn = np.mean(found_hat > 0, axis=0)
+    named = {"share of real follow-ups without a nodule": found < 0,
+             "share of generated follow-ups without a nodule": np.mean(found_hat < 0, axis=0),
+             "share of real follow-ups whose nodule has a hole": real,
              "share of generated follow-ups whose nodule has a hole": drawn,
              "holes, generated - real": drawn - real}
     for what, others in beside.items():

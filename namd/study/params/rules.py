@@ -1,5 +1,6 @@
 """What parameters must be together: each rule with its keys, checked before anything runs."""
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import numpy as np
 from namd.forecasters import system_names
 from namd.ground.arms import Arm
 from namd.ground.errors import UserError
+from namd.ground.paths import REPO
 
 CROP = 128                                  # pixels of a stored crop
 SMALLEST = math.log(np.finfo(np.float32).tiny)
@@ -71,6 +73,14 @@ def _has_one_name(main, name):
         return True
 
 
+def _seen(path):
+    """The phantom seed whose images trained the models at `path`, by their MANIFEST.json; None where none says so."""
+    try:
+        return json.loads((REPO / path / "MANIFEST.json").read_text(encoding="utf-8"))["phantom_seed"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
 RULES = (
     Rule("run_name", lambda name: name not in RESERVED,
          "run_name: outputs/{run_name} is no folder of a run: choose another name"),
@@ -85,6 +95,10 @@ RULES = (
     Rule("phantom_seed pretrain_seed", lambda cohort, prior: cohort != prior,
          "phantom_seed ({phantom_seed}) is pretrain_seed, that of the subjects whose images trained the small models: a"
          " test subject would be among them, so choose another"),
+    Rule("phantom_seed vae_path unet_path flux_path",
+         lambda seed, *paths: seed not in [_seen(path) for path in paths if path],
+         "phantom_seed ({phantom_seed}) is that of the subjects whose images trained vae_path ({vae_path}), unet_path"
+         " or flux_path, as their MANIFEST.json says: a test subject would be among them, so choose another"),
     Rule("image_size judge_patch", lambda side, patch: side % patch == 0,
          "image_size ({image_size}) is no multiple of judge_patch ({judge_patch}): use 8"),
     Rule("vae_channels", lambda widths: len(widths) in (3, 4),      # corrflownet's too, where there is a vae_path

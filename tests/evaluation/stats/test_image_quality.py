@@ -56,7 +56,7 @@ def test_holes_are_backgrounds_that_the_nodule_encloses():
     diagonal[[24, 23, 22, 21, 20], [33, 34, 35, 36, 37]] = -1       # leaves by corners alone
     nothing = np.full((SIDE, SIDE), -1.0)
     x = np.stack([whole, ring, two, open_ring, diagonal, nothing])[:, None]
-    assert image_quality.holes(x).tolist() == [0, 1, 2, 0, 0, 0]
+    assert image_quality.holes(x).tolist() == [0, 1, 2, 0, 0, -1]
 
 
 def test_decoded_rows_tell_psnr_by_hand_and_the_extremes_below_the_cut_off():
@@ -83,15 +83,17 @@ def test_decoded_rows_have_a_frechet_distance_for_each_cloud():
 def test_generated_rows_are_paired_by_nodule():
     holed = np.where(disc(10) & ~disc(2, 31, 25), 1.0, -1.0)
     whole = np.where(disc(10), 1.0, -1.0)
+    blank = np.full_like(whole, -1.0)
     x2 = np.stack([whole, holed, whole, whole])[:, None]
-    x2_hat = np.stack([[holed, holed, whole, whole], [holed, whole, whole, whole]])[:, :, None]
+    x2_hat = np.stack([[holed, holed, whole, whole], [holed, whole, whole, blank]])[:, :, None]
     counts = bootstrap.resample_counts([1, 1, 0, 0], 200, "holes")
     lpips = np.array([[0.1, 0.2, 0.3, 0.4], [0.3, 0.2, 0.1, 0.2]])
     rows = image_quality.generated_rows(x2_hat, x2, lpips, {"copy": np.full((1, 4), 0.3), "oracle": lpips}, counts)
-    real, drawn, more, nearer, same = (row["value"] for row in rows)
+    absent, vanished, real, drawn, more, nearer, same = (row["value"] for row in rows)
+    assert (absent, vanished) == (0, 1 / 8)
     assert (real, drawn, more) == (0.25, 1.5 / 4, 1.5 / 4 - 0.25)
     assert nearer == pytest.approx(np.mean([0.2, 0.2, 0.2, 0.3]) - 0.3) and same == 0
     assert rows[-1]["quantity"] == "perceptual distance, generated - oracle"
     assert all(row["low"] <= row["value"] <= row["high"] for row in rows)
-    alike = image_quality.generated_rows(x2[None], x2, lpips, {}, counts)[2]
+    alike = image_quality.generated_rows(x2[None], x2, lpips, {}, counts)[4]
     assert alike["value"] == alike["low"] == alike["high"] == 0              # pairs, not two groups

@@ -48,6 +48,7 @@ BROKEN = [
     (["flux_path=", "system_channels=[16, 8]"], "a small flux needs a last width of 16"),
     (["vae_path=elsewhere", "vae_channels=[6, 6]"], "has 3 or 4 widths"),
     (["phantom_seed=7001"], "choose another"),
+    (["phantom_seed=7001", "pretrain_seed=7002"], "as their MANIFEST.json says"),
     (["ddl_cxr_channels=[48, 98]"], "multiples of it"),
     (["ddl_cxr_channels=[8, 8, 8, 8, 8]"], "use fewer widths"),
     (["ddl_cxr_ddim_steps=1000"], "smaller than n_timesteps"),
