@@ -71,19 +71,21 @@ def fit(
     ema_decay=0.0,              # none, as the authors' code; above 0 validates and returns the averaged weights
     grad_clip=1.0,              # largest norm of the gradient; ours, because one odd batch must not undo a run
     weight_decay=0.01,          # PyTorch's own for AdamW
-    betas=(0.9, 0.999),         # PyTorch's own; the authors' VAE has (.5, .9)
+    betas=(0.9, 0.999),         # of AdamW, PyTorch's own; the authors' VAE has (.5, .9)
     save_every=100,             # steps that a kill may cost
     own_lr=None,                # {name of a module: step number -> its rate}; no weight decay, another pull to 0
     log=print,
+    optimizer="adamw",          # or "sgd", whose weight decay is a part of the gradient (AutoRad-Lung),
+    momentum=0.9,               # and whose momentum is this
 ):
-    """Train with AdamW, resume from the newest sound checkpoint, keep the best weights by validation loss.
+    """Train with AdamW or SGD, resume from the newest sound checkpoint, keep the best weights by validation loss.
 
     Returns:
         DataFrame with step, lr, grad_norm, every scalar of `step` (means between rows) and val_loss.
         `trained` holds the best weights (the last, or averaged, ones without `validate`).
 
     Raises:
-        UserError: the disk is full, or the batch does not split over the processes.
+        UserError: the disk is full, the batch does not split over the processes, or the optimizer is another one.
         FloatingPointError: the loss is not finite.
 
     Under `accelerate launch` every process calls this. `step` is told the whole batch and keeps its own rows of it
@@ -92,7 +94,8 @@ def fit(
     Source: App. B; stateless seeding and checkpoints are ours, because a killed run must lose nothing.
     """
     _refuse_uneven(stage, min(batch_size, n_items))
-    state = TrainingState(trained, lr, own_lr or {}, ema_decay, weight_decay, betas)
+    make = _maker(stage, optimizer, betas, momentum)
+    state = TrainingState(trained, lr, own_lr or {}, ema_decay, weight_decay, make)
     place = checkpoint.place(folder, key)
     first = state.resume(place, key)
     tell = _teller(stage, first, n_steps, log if parallel.rank() == 0 else _silent)
@@ -121,6 +124,17 @@ def fit(
 def finished(folder, key) -> bool:
     """True when the newest checkpoint of `key` below `folder` is sound and that of the last step."""
     return checkpoint.is_finished(checkpoint.place(folder, key), key)
+
+
+def _maker(stage, optimizer, betas, momentum):
+    """(parameter groups, first rate) -> the optimiser of that name."""
+    makers = {
+        "adamw": lambda groups, lr: torch.optim.AdamW(groups, lr=lr, betas=betas, fused=True),
+        "sgd": lambda groups, lr: torch.optim.SGD(groups, lr=lr, momentum=momentum),
+    }
+    if optimizer not in makers:
+        raise UserError(f"{stage}: optimizer is {optimizer}; use adamw or sgd.")
+    return makers[optimizer]
 
 
 def _refuse_uneven(stage, batch_size):

@@ -1,4 +1,5 @@
-"""The state of a training: weights, AdamW moments, averaged and best weights, the history; one checkpoint holds all."""
+"""The state of a training: weights, what the optimiser remembers, averaged and best weights, the history; one
+checkpoint holds all."""
 
 import torch
 from torch import nn
@@ -6,17 +7,18 @@ from torch import nn
 from namd.ground import seeding
 from namd.training import checkpoint, parallel
 
-MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+MOMENTS = ("step", "exp_avg", "exp_avg_sq", "momentum_buffer")       # AdamW's three, SGD's one
 
 
 class TrainingState:
     """Everything a checkpoint must hold, and the acts that change it.
 
     Args:
-        trained: module, or {name: module}; lr, own_lr, ema_decay, weight_decay, betas: as of `loop.fit`.
+        trained: module, or {name: module}; lr, own_lr, ema_decay, weight_decay: as of `loop.fit`.
+        optimizer: (parameter groups, first rate) -> torch optimiser.
     """
 
-    def __init__(self, trained, lr, own_lr, ema_decay, weight_decay, betas):
+    def __init__(self, trained, lr, own_lr, ema_decay, weight_decay, optimizer):
         self.modules = trained if isinstance(trained, dict) else {"model": trained}
         self.lr = lr
         self.ema_decay = ema_decay
@@ -28,7 +30,7 @@ class TrainingState:
             if learning:
                 decay = 0.0 if m in own_lr else weight_decay
                 groups.append(dict(params=list(learning.values()), name=m, rate=own_lr.get(m, lr), weight_decay=decay))
-        self.optimizer = torch.optim.AdamW(groups, lr=lr(0), betas=betas, fused=True)
+        self.optimizer = optimizer(groups, lr(0))
         self.ema = self._copy() if ema_decay else {}
         self.best = {}
         self.history = {"rows": [], "sums": {}, "count": 0, "best_loss": None, "best_step": None}
@@ -36,7 +38,7 @@ class TrainingState:
         self.closed = False             # a finished checkpoint has put its weights in place
 
     def optimise(self, step, idx, i, keys, grad_clip):
-        """One optimiser step: rate, loss, gradients, clipping, AdamW, average, book-keeping.
+        """One optimiser step: rate, loss, gradients, clipping, the optimiser's own, average, book-keeping.
 
         Args:
             step: as of `loop.fit`; idx: (B,) items; i: its number; keys: (seed, stage); grad_clip: largest norm.
@@ -142,7 +144,7 @@ class TrainingState:
         return done
 
     def _take_up(self, tensors):
-        """AdamW's moments, the averaged and the best weights of a checkpoint."""
+        """What the optimiser remembers, the averaged and the best weights of a checkpoint."""
         moments = tensors.get("optimizer", {})
         for name, p in self.params.items():     # a weight that had no gradient yet has no moments
             stored = {moment: moments.get(f"{name}.{moment}") for moment in MOMENTS}

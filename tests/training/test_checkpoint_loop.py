@@ -12,7 +12,7 @@ from namd.ground import seeding
 from namd.training import checkpoint, loop
 
 
-def trained(folder, stop_at=-1):
+def trained(folder, stop_at=-1, **settings):
     """Weights and history of a small run with dropout, averaging and selection; step `stop_at` is interrupted."""
     with seeding.fresh_weights("toy"):
         model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.2), nn.ReLU(), nn.Linear(8, 1))
@@ -26,16 +26,25 @@ def trained(folder, stop_at=-1):
 
     history = loop.fit(step, model, n_steps=23, n_items=20, batch_size=6, lr=loop.one_cycle(0.1, 23), stage="toy",
                        seed=1, folder=folder, save_every=5, ema_decay=0.9, val_every=7, log=lambda line: None,
-                       validate=lambda: float(((model(x) - y) ** 2).mean()))
+                       validate=lambda: float(((model(x) - y) ** 2).mean()), **settings)
     return b"".join(p.detach().numpy().tobytes() for p in model.parameters()), history.to_csv()
 
 
-def test_an_interrupted_run_ends_with_the_same_weights_and_history(tmp_path):
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_an_interrupted_run_ends_with_the_same_weights_and_history(tmp_path, optimizer):
     with pytest.raises(KeyboardInterrupt):
-        trained(tmp_path / "stopped", stop_at=13)
+        trained(tmp_path / "stopped", stop_at=13, optimizer=optimizer)
     weights = checkpoint.complete(tmp_path / "stopped")[-1] / "weights.safetensors"
     os.truncate(weights, weights.stat().st_size // 2)
-    assert trained(tmp_path / "stopped") == trained(tmp_path / "whole")
+    assert trained(tmp_path / "stopped", optimizer=optimizer) == trained(tmp_path / "whole", optimizer=optimizer)
+
+
+def test_sgd_s_momentum_is_in_the_checkpoint_and_decides_the_weights(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "stopped", stop_at=13, optimizer="sgd")
+    _, tensors, _ = checkpoint.latest(tmp_path / "stopped")
+    assert {name.rpartition(".")[2] for name in tensors["optimizer"]} == {"momentum_buffer"}
+    assert trained(tmp_path / "other", optimizer="sgd", momentum=0.5) != trained(tmp_path / "stopped", optimizer="sgd")
 
 
 def test_a_network_in_channels_last_order_is_resumed_bit_for_bit(tmp_path):

@@ -1,10 +1,11 @@
-"""loop.fit against the same three steps written out in plain torch: rate, clipping, AdamW, average, validation."""
+"""loop.fit against the same three steps written out in plain torch: rate, clipping, optimiser, average, validation."""
 
 import pytest
 import torch
 from torch import nn
 
 from namd.ground import seeding
+from namd.ground.errors import UserError
 from namd.training import loop
 
 N_STEPS, CLIP, DECAY = 3, 0.05, 0.5
@@ -93,3 +94,48 @@ def test_the_averaged_weights_are_validated_and_returned_and_the_live_ones_go_on
     close(weights, mean[-1])
     close(fitted(tmp_path / "b", ema_decay=DECAY)[0], mean[-1])
     assert max((a - b).abs().max() for a, b in zip(live[-1], mean[-1], strict=True)) > 1e-3
+
+
+def plain(make):
+    """Weights after the three steps of a torch optimiser, gradients clipped by torch itself."""
+    net = layer()
+    optimizer = make(net.parameters())
+    for i in range(N_STEPS):
+        optimizer.param_groups[0]["lr"] = RATES[i]
+        optimizer.zero_grad()
+        objective(net, loop.batch_indices(i, 6, 3, 1, "s")).backward()
+        nn.utils.clip_grad_norm_(net.parameters(), CLIP)
+        optimizer.step()
+    return list(net.parameters())
+
+
+def stepped(folder, **settings):
+    net = layer()
+    loop.fit(lambda idx, g, i: {"loss": objective(net, idx)}, net, n_steps=N_STEPS, n_items=6, batch_size=3,
+             lr=lambda i: RATES[i], stage="s", seed=1, folder=folder, grad_clip=CLIP, log=lambda line: None, **settings)
+    return list(net.parameters())
+
+
+def test_without_a_word_the_optimiser_is_torch_s_fused_adamw_to_the_last_bit(tmp_path):
+    expected = plain(lambda params: torch.optim.AdamW(params, lr=1.0, weight_decay=0.01, fused=True))
+    for found, other in zip(stepped(tmp_path), expected, strict=True):
+        assert torch.equal(found, other)
+
+
+def test_sgd_by_hand(tmp_path):
+    """v <- m v + g + decay w, w <- w - rate v: momentum as torch's, decay inside the gradient."""
+    net = layer()
+    speed = [torch.zeros_like(p) for p in net.parameters()]
+    for i in range(N_STEPS):
+        grads = torch.autograd.grad(objective(net, loop.batch_indices(i, 6, 3, 1, "s")), list(net.parameters()))
+        norm = torch.cat([grad.flatten() for grad in grads]).norm()
+        with torch.no_grad():
+            for p, grad, v in zip(net.parameters(), grads, speed, strict=True):
+                v.mul_(0.8).add_(grad * CLIP / norm + 0.1 * p)
+                p -= RATES[i] * v
+    close(stepped(tmp_path, optimizer="sgd", momentum=0.8, weight_decay=0.1), [p.detach() for p in net.parameters()])
+
+
+def test_an_optimiser_that_nobody_wrote_is_refused(tmp_path):
+    with pytest.raises(UserError, match="s: optimizer is adam; use adamw or sgd"):
+        stepped(tmp_path, optimizer="adam")
