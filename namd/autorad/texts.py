@@ -99,9 +99,10 @@ def features(text, embeds, end, mask=None, positions=None) -> torch.Tensor:
     read are worked out, a third less of a small tower's arithmetic.
     """
     model = text.text_model
-    mask = causal(embeds.shape[1]) if mask is None else mask
-    rows = None if positions is None else positions.unsqueeze(0)
-    states = model.embeddings(inputs_embeds=embeds, position_ids=rows)
+    length = embeds.shape[1]
+    mask = causal(length) if mask is None else mask
+    positions = torch.arange(length) if positions is None else positions
+    states = embeds + model.embeddings.position_embedding(positions)
     *layers, last = model.encoder.layers
     for layer in layers:
         states = layer(states, mask[None, None])
