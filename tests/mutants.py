@@ -237,6 +237,15 @@ MUTANTS = [
            "self.tower(self.pixels(x))", "self.tower(x.expand(-1, 3, -1, -1))", "autorad/test_encoders.py"),
     Mutant("a pooling head that a file leaves open is drawn at random", "namd/autorad/encoders.py",
            'told.get("use_head", True)', 'told.get("use_head")', "autorad/test_encoders.py"),
+    Mutant("a Laplacian that fades with its sigma", "namd/autorad/extraction.py", "return sigma ** 2 * ", "return ",
+           "autorad/test_radiomics.py"),
+    Mutant("a filtered image with the first order of the original", "namd/autorad/extraction.py",
+           "yield answer, name", "yield image, name", "autorad/test_radiomics.py"),
+    Mutant("a file at every call of the radiomics", "namd/autorad/extraction.py",
+           "extractor.extract_from_preprocessed(extractor.preprocess_case(image, region))",
+           "extractor.execute(image, region)", "autorad/test_radiomics.py"),
+    Mutant("a table of radiomics that overlooks the mask", "namd/autorad/radiomics.py",
+           "digest.update(np.asarray(mask, dtype=bool).tobytes())", "digest.update(b'')", "autorad/test_radiomics.py"),
 ]
 
 

@@ -1,3 +1,5 @@
-"""AutoRad-Lung, the second system: one nodule image, radiomics and words to three classes, "unsure" among them.
+"""How does AutoRad-Lung, the second system, read a nodule? An image, radiomics and words to benign, unsure, malignant.
 
-`crops` cuts twice the diameter, `encoders` makes it numbers, `pretrain` says what its small models learn from."""
+`crops` cuts twice the diameter, `encoders` makes it numbers, `pretrain` says what its small models learn from;
+`radiomics` measures the slice, as `extraction` asks a library; `texts` is the tower of the words, `prompts` learns
+them."""
