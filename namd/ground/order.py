@@ -12,7 +12,7 @@ from namd.ground.paths import NOTEBOOKS
 
 AFTER = {"01": (), "02": ("01",), "03": ("02",), "04": ("03",), "05": ("04",), "06": ("05",), "07": ("05",),
          "08": ("05",)}
-LATER = ("08",)     # has a command of its own and is no part of `make study`
+LATER = ("08", "09")        # have commands of their own and are no part of `make study`
 PER_ARM = ("02", "03", "04")
 # what the training of a notebook may read, below the run or below {arm}
 TRAINS_ON = {"02": ("cohort",), "03": ("cohort", "llm", "{arm}/latents", "{arm}/vae"),

@@ -1,4 +1,8 @@
-"""What the paper reports (arXiv 2603.15932): each number once, with its place. A pair is (mean, sd over K runs)."""
+"""What the papers report: each number once, with its place.
+
+PAPER is NAMD's (arXiv 2603.15932), where a pair is (mean, sd over K runs); AUTORAD is AutoRad-Lung's (arXiv
+2503.20662), where a pair is (number, place).
+"""
 
 PAPER = {
     "k_runs": 20,                   # Sec. 4.1.2 and App. D
@@ -42,6 +46,17 @@ PAPER = {
         "vae_lr": 5.0e-5, "vae_batch": 64, "uncond_steps": 100_000, "uncond_batch": 16, "uncond_lr": 1.0e-4,
         "cond_lr": 2.0e-5, "cond_batch": 8, "cond_epochs": 60, "ddim_steps": 50, "n_timesteps": 1000, "seed": 23,
     },
+}
+
+# Gains are relative, over CLIP-based models. Abstract and Table 2 contradict each other in the accuracy at 50 tokens.
+AUTORAD = {
+    "accuracy": (0.646, "Abstract"),
+    "gains": {"recall_unsure": (0.16, "Abstract"), "f1_unsure": (0.24, "Abstract"), "accuracy": (0.06, "Abstract")},
+    "tokens": {                     # accuracy by number of context tokens
+        50: (0.6610, "Table 2, where the abstract says 64.6 %"),
+        70: (0.6233, "Table 2"),
+    },
+    "best_tokens": 50,              # Table 2
 }
 
 

@@ -87,3 +87,19 @@ def still_prompts(evidence):
     """Why learning prompts may be worth nothing: how little they moved."""
     moved = evidence.prompts_moved
     return f"NAMD's own prompts moved by {moved:.2%} of their length" if moved < 0.1 else ""
+
+
+def unread_pretraining(evidence):
+    """Why the encoders' pretraining may decide nothing: random weights are read as well as pretrained ones."""
+    table = evidence.tables["autorad_effects"].set_index(["quantity", "row", "beside"])
+    where = ("accuracy", "autoregressive", "random encoder")
+    if where not in table.index or table.loc[where, "low"] > 0:
+        return ""
+    return ("with random weights the encoder is read as well as with autoregressive ones, so the prompt, not the"
+            " pretraining, is compared")
+
+
+def no_published_weights(evidence):
+    """Why AIMv2 and CLIP may not be compared: their published weights are not there."""
+    table = evidence.tables["autorad_effects"].set_index(["row", "beside"])
+    return "" if pd.notna(table.loc[("AIMv2", "CLIP"), "value"]) else "it needs the published weights of both encoders"

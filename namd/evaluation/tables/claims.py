@@ -1,41 +1,12 @@
-"""Every claim of the paper, and ours beside them, declared once; tables.ledger decides them for a run."""
+"""Every claim of the papers, and ours beside them, declared once; tables.ledger decides them for a run."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from namd.evaluation.tables import causes
+from namd.evaluation.tables import autorad_claims, causes
 from namd.evaluation.tables.beside_paper import why_no_lpips
+from namd.evaluation.tables.claim import Claim
 
 PAPER_ARMS = {"no_align_no_pred": "Sec. 4.2.2 and Table 1, as its text says: both losses omitted",
               "no_align": "Table 1, last row, as its label says: w/o L_align"}
-COMMAND = "python -m namd run {number} --params params/{run}.yaml"
 ABLATIONS = "make ablations PROFILE={run}"
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One claim, and how a run decides it.
-
-    The number is `sign` x the value, low and high of the one row of metrics/<table>.csv, written by notebook `made_by`,
-    that equals `where`. The rule: the claim holds when the interval lies "above" or "below" the limit, fails when it
-    lies on the other side. `unless` says why the number is not the paper's quantity, `cause` why the claim may not
-    hold; both read the run's causes.Evidence. `absent` is the way to a missing row.
-    """
-
-    id: str
-    claim: str
-    place: str
-    statistic: str
-    unit: str
-    table: str
-    where: dict
-    made_by: str
-    rule: str = "above"
-    limit: float = 0.0
-    over: str = "patients"
-    absent: str = COMMAND
-    unless: Callable = causes.nothing
-    cause: Callable = causes.nothing
 
 
 def _other_ruler(evidence):
@@ -198,7 +169,7 @@ def _record_steps(main):
 
 
 def declared(main, arms=()):
-    """Every claim: the paper's in its order, then ours.
+    """Every claim: NAMD's paper's in its order, AutoRad-Lung's, then ours.
 
     Args:
         main: the run's main arm, which is NAMD; arms: the ablations that the run has.
@@ -206,7 +177,7 @@ def declared(main, arms=()):
     found = [*RESULTS]
     for arm in PAPER_ARMS:
         found += _of_arm(arm, arm in arms)
-    found += [*SPREAD, *OURS, *_record_steps(main), COPY, *SPREAD_OURS]
+    found += [*SPREAD, *autorad_claims.THEIRS, *OURS, *_record_steps(main), COPY, *SPREAD_OURS, *autorad_claims.OURS]
     decided = {*PAPER_ARMS, *(claim.where.get("row") for claim in (*RESULTS, *OURS))}
     for arm in arms:
         if arm not in decided:

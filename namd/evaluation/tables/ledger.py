@@ -5,7 +5,8 @@ import pandas as pd
 
 from namd.evaluation.stats.intervals import verdict
 from namd.evaluation.tables.causes import Evidence
-from namd.evaluation.tables.claims import COMMAND, declared
+from namd.evaluation.tables.claim import COMMAND
+from namd.evaluation.tables.claims import declared
 from namd.ground.order import LATER
 from namd.ground.paper import ours
 from namd.ground.reading import read_json, read_table
@@ -17,7 +18,10 @@ REAL = ("real baseline", "real follow-up")
 SYSTEMS = ("comparators", "best_system", "record_controls")     # tables of notebook 08
 BESIDE = {"table1": "05", "regimes": "06", **dict.fromkeys(SYSTEMS, "08")}  # read for a reason; which notebook's
 FILLED = {"table1": ("row", "k", "n", "digest"), "regimes": ("regime", "benign", "malignant"),
-          "comparators": ("row", "k", "table1_digest"), "best_system": ("table1_digest",)}
+          "comparators": ("row", "k", "table1_digest"), "best_system": ("table1_digest",),
+          "autorad_effects": ("quantity", "row", "beside", "over", "n", "k", "training_seeds", "data")}
+
+NO_NUMBER = "the number does not exist here: a group or a gap is empty, or what it compares was not run"
 
 
 def near_best(table1, main):
@@ -101,7 +105,8 @@ def ledger(folder, main, arms=(), notebooks=None):
 
     Returns:
         DataFrame id, claim, place, statistic, effect, low, high (95 %), unit, over (what the interval covers), n, k,
-        training_seeds, data (phantom or NLST), verdict (holds, fails, undecided, not comparable, not run here), why.
+        training_seeds, data (phantom, NLST or LIDC), verdict (holds, fails, undecided, not comparable, not run here),
+        why.
 
     Source: ours. A verdict concerns this run and its data; none says that the paper was reproduced.
     """
@@ -133,7 +138,7 @@ def _decide(claim, evidence):
     seeds = int(row.get("training_seeds", 1))
     effect, low, high = (float(row.get(name, np.nan)) for name in ("value", "low", "high"))
     line |= dict(effect=effect, low=low, high=high, over=row.get("over", claim.over), n=int(row.get("n", known["n"])),
-                 k=int(row.get("k", known["k"])), training_seeds=seeds)
+                 k=int(row.get("k", known["k"])), training_seeds=seeds, data=row.get("data", evidence.data))
     found, reasons = _verdict(claim, row, line, evidence)
     reasons.append("one training seed" if seeds == 1 else f"{seeds} training seeds")
     return line | dict(verdict=found, why="; ".join(filter(None, reasons)))
@@ -142,7 +147,7 @@ def _decide(claim, evidence):
 def _verdict(claim, row, line, evidence):
     """The verdict on a claim whose number is there, and the reasons for it."""
     if np.isnan(line["effect"]):
-        return "not comparable", ["the number does not exist here: a group or a gap is empty"]
+        return "not comparable", [claim.unless(evidence) or NO_NUMBER]
     counted = np.isfinite(line["effect"]) and np.isnan(line["low"])         # no interval: the table says what it is
     found = row["verdict"] if counted else settle(claim.rule, claim.limit, line["low"], line["high"])
     unlike = claim.unless(evidence)

@@ -27,6 +27,7 @@ FIGURES = (
 )
 STAMP = ("run_name", "digest", "key", "commit", "uncommitted_changes", "versions", "device", "threads", "dtype",
          "synthetic")
+GROUPS = {"ours": "Ours beside them", "AutoRad-Lung": "Claims of AutoRad-Lung"}      # by the claim's place
 VERDICTS = ("holds", "fails", "undecided", "not comparable", "not run here")
 FILLED = ("row", "k", "n", "malignant", "digest")       # columns of a table of rows that no line may lack
 OWN = "Systems, controls and ceilings that the paper does not have"
@@ -79,18 +80,22 @@ def _settle(root, main, stamp):
 
 
 def _claims(frame):
-    """The ledger as the page shows it: a count of the verdicts, then the claims of the paper and ours."""
+    """The ledger as the page shows it: a count of the verdicts, then the claims of the papers and ours."""
     counts = frame["verdict"].value_counts()
+    data = frame["data"].iloc[0]
     groups = {}
     for _, row in frame.iterrows():
-        title = "Ours beside them" if row["place"].startswith("ours") else "Claims of the paper"
-        groups.setdefault(title, []).append(_claim(row))
-    return dict(data=frame["data"].iloc[0], groups=groups,
+        title = next((name for start, name in GROUPS.items() if row["place"].startswith(start)), "Claims of the paper")
+        groups.setdefault(title, []).append(_claim(row, data))
+    return dict(data=data, groups=groups,
                 counts=" · ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts))
 
 
-def _claim(row):
-    """One line of the ledger: the sentence and its statistic, the number, what it rests on, the verdict, the reason."""
+def _claim(row, data):
+    """One line of the ledger: the sentence and its statistic, the number, what it rests on, the verdict, the reason.
+
+    data: what the ledger rests on; a line of other data says so.
+    """
     line = dict(row[["claim", "place", "statistic", "verdict", "why"]])
     line |= dict(effect="–", bounds="", unit="", over="", basis="")
     if pd.isna(row["effect"]):
@@ -102,6 +107,8 @@ def _claim(row):
     line["unit"] = row["unit"]
     line["over"] = row["over"]
     line["basis"] = f"n = {int(row['n'])}, K = {int(row['k'])}, {seeds} training seed{'s' * (seeds > 1)}"
+    if row["data"] != data:
+        line["basis"] += f", {row['data']} data"
     return line
 
 

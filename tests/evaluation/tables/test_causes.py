@@ -45,3 +45,19 @@ def test_brocks_advantage_is_told_as_the_phantoms_law_has_it():
     for null in ("none", "growth_given_label"):
         assert all(word in said[null] for word in ("age", "sex", "emphysema", "family"))
     assert causes.brock_shares(evidence(data="NLST")) == ""
+
+
+def effects(low, value=0.1):
+    return pd.DataFrame([dict(quantity="accuracy", row="autoregressive", beside="random encoder", value=0.1, low=low),
+                         dict(quantity="accuracy", row="AIMv2", beside="CLIP", value=value, low=low)])
+
+
+@pytest.mark.parametrize(("low", "said"), [(0.01, False), (-0.01, True), (0.0, True)])
+def test_a_pretraining_counts_only_where_it_beats_random_weights(low, said):
+    assert bool(causes.unread_pretraining(evidence(autorad_effects=effects(low)))) == said
+    assert causes.unread_pretraining(evidence(autorad_effects=effects(low)[1:])) == ""
+
+
+def test_published_weights_that_are_there_are_not_asked_for():
+    assert causes.no_published_weights(evidence(autorad_effects=effects(0.0))) == ""
+    assert "published weights" in causes.no_published_weights(evidence(autorad_effects=effects(0.0, float("nan"))))

@@ -86,6 +86,8 @@ def test_no_claim_vanishes(folder):
     ("pretraining_fid", "fails", "the interval lies above 0"),
     ("text", "undecided", "the interval contains 0: to settle this effect takes about 100.0 times the patients"),
     ("best", "not run here", "make table1"),
+    ("autorad_unsure_f1", "not run here", "make autorad PROFILE=quick"),
+    ("autorad_logistic", "not run here", "make autorad PROFILE=quick"),
     ("rise", "not run here", "python -m namd run 06 --params params/quick.yaml"),
     ("no_align_auroc", "not run here", "make ablations PROFILE=quick"),
     ("no_text_auroc", "not run here", "make ablations PROFILE=quick"),
@@ -156,11 +158,11 @@ def test_systems_change_the_lines_that_waited_for_them_alone(folder):
 def test_a_notebook_settles_what_rests_on_its_own_tables(folder):
     whole = ledger(folder, "namd", ["no_text"]).set_index("id")
     parts = [ledger(folder, "namd", ["no_text"], notebooks).set_index("id")
-             for notebooks in (("05", "07"), ("06",), ("08",))]
+             for notebooks in (("05", "07"), ("06",), ("08",), ("09",))]
     (folder / "metrics" / "claims_variance.csv").unlink()
     pd.testing.assert_frame_equal(parts[0], ledger(folder, "namd", ["no_text"], ("05", "07")).set_index("id"))
     assert "gain" in parts[0].index and "plateau" in parts[1].index
-    assert parts[2].index.tolist() == ["best", *RECORD]
+    assert parts[2].index.tolist() == ["best", *RECORD] and set(parts[3]["verdict"]) == {"not run here"}
     pd.testing.assert_frame_equal(pd.concat(parts).loc[whole.index], whole, check_dtype=False)
 
 
@@ -173,6 +175,50 @@ def test_a_main_arm_by_another_name_is_settled_alike(folder):
     readings = pd.read_parquet(folder / "metrics" / "probabilities.parquet").replace({"row": {"namd": "mine"}})
     readings.to_parquet(folder / "metrics" / "probabilities.parquet")
     pd.testing.assert_frame_equal(ledger(folder, "mine", ["no_text"]), before)
+
+
+AUTORAD = [
+    ("unsure recall, relative", "guided", "static", 0.24, 0.17, 0.31),
+    ("unsure F1, relative", "guided", "static", 0.1, -0.05, 0.25),
+    ("accuracy", "autoregressive", "contrastive", 0.084, 0.051, 0.118),
+    ("accuracy", "autoregressive", "random encoder", -0.013, -0.043, 0.018),
+    ("accuracy", "AIMv2", "CLIP", np.nan, np.nan, np.nan),
+    ("macro F1", "guided", "logistic", -0.02, -0.03, -0.01),
+    ("accuracy", "50 tokens", "best other length", np.nan, np.nan, np.nan),
+]
+
+
+def write_autorad(folder, data="phantom"):
+    """What the second system's notebook leaves."""
+    table = pd.DataFrame(AUTORAD, columns=["quantity", "row", "beside", "value", "low", "high"])
+    table.assign(over="patients", n=1100, k=1, training_seeds=1, data=data).to_csv(
+        folder / "metrics" / "autorad_effects.csv", index=False)
+
+
+def test_the_second_system_settles_its_own_claims_alone(folder):
+    before = ledger(folder, "namd", []).set_index("id")
+    write_autorad(folder, "LIDC")
+    lines = ledger(folder, "namd", []).set_index("id")
+    own = lines.index.str.startswith("autorad_")
+    pd.testing.assert_frame_equal(before[~own], lines[~own])
+    assert lines[own]["verdict"].to_dict() == dict(
+        autorad_unsure_recall="holds", autorad_unsure_f1="undecided", autorad_accuracy="not run here",
+        autorad_autoregressive="not comparable", autorad_aimv2="not comparable", autorad_tokens="not comparable",
+        autorad_logistic="fails", autorad_diameter="not run here")
+    recall = lines.loc["autorad_unsure_recall"]
+    assert (recall["effect"], recall["n"], recall["k"], recall["data"]) == (0.24, 1100, 1, "LIDC")
+    assert lines.loc["gain", "data"] == "phantom"
+
+
+@pytest.mark.parametrize(("id", "why"), [
+    ("autorad_autoregressive", "with random weights the encoder is read as well"),
+    ("autorad_autoregressive", "by the rule it holds"),
+    ("autorad_aimv2", "it needs the published weights of both encoders"),
+    ("autorad_tokens", "the number does not exist here"),
+    ("autorad_diameter", "make autorad PROFILE=quick")])
+def test_the_second_systems_claims_say_why_they_decide_nothing(folder, id, why):
+    write_autorad(folder)
+    assert why in ledger(folder, "namd", []).set_index("id").loc[id, "why"]
 
 
 def test_near_best_looks_at_trained_generators_only():

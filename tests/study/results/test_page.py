@@ -96,6 +96,17 @@ def test_the_ledger_comes_first_with_a_number_a_verdict_in_words_and_a_reason(ro
     assert "3 training seeds" in fourth and ledger.index("Ours beside them") > ledger.index("Better than all")
 
 
+def test_the_second_systems_claims_have_a_group_and_name_their_data(root, monkeypatch):
+    claims = [CLAIM | dict(claim="NAMD"), CLAIM | dict(claim="Guided", place="AutoRad-Lung, Abstract", data="LIDC"),
+              CLAIM | dict(claim="Own", place="ours")]
+    monkeypatch.setattr("namd.study.results.page.ledger", lambda *_: pd.DataFrame(claims))
+    write_page(Plan([SMOKE]))
+    html = (root / "index.html").read_text()
+    order = [html.index(words) for words in ("Claims of the paper", "Claims of AutoRad-Lung", "Ours beside them")]
+    assert order == sorted(order) and html.count("1 training seed, LIDC data<") == 1
+    assert "settled on phantom data" in html
+
+
 def test_claims_of_a_notebook_that_followed_another_05_are_left_out(root, capsys):
     record = dict(notebook="07_ablations", digest="5e6f7a8b", seconds=1, memory_gib=1, numbers={"arms": ["no_align"]},
                   upstream={"05_judge": "before"})

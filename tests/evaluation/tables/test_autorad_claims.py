@@ -1,0 +1,27 @@
+"""AutoRad-Lung's claims: each asks for a line that effects writes, and each says why it may decide nothing."""
+
+import numpy as np
+import pandas as pd
+
+from namd.evaluation.tables import autorad_claims, three_class
+from namd.evaluation.tables.autorad_claims import OURS, THEIRS
+
+ARMS = ("static", "guided", "autoregressive", "contrastive", "random encoder", "logistic", "diameter", "AIMv2", "CLIP")
+
+
+def test_every_claim_finds_its_one_line_in_the_effects_of_a_whole_run():
+    label = np.repeat([0, 1, 2], 4)
+    drawn = three_class.draw_arms(dict.fromkeys(ARMS, np.eye(3)[label]), label, np.ones((3, 12), dtype=int))
+    table = three_class.effects(drawn, {50: drawn["guided"], 70: drawn["static"]}, 12, "phantom")
+    for claim in (*THEIRS, *OURS):
+        found = (table[list(claim.where)] == pd.Series(claim.where)).all(axis=1)
+        assert found.sum() == 1 and table.loc[found, "value"].notna().all(), claim.id
+        assert claim.table == "autorad_effects" and claim.made_by == "09" and "make autorad" in claim.absent
+
+
+def test_the_papers_numbers_stand_in_its_claims():
+    told = {claim.id: f"{claim.claim} {claim.statistic}" for claim in THEIRS}
+    assert "by 16%" in told["autorad_unsure_recall"] and "by 24%" in told["autorad_unsure_f1"]
+    assert "by 6%" in told["autorad_accuracy"] and "guided / static - 1" in told["autorad_accuracy"]
+    assert told["autorad_tokens"].startswith("50 context tokens")
+    assert all(claim.place.startswith("AutoRad-Lung") for claim in autorad_claims.THEIRS)
