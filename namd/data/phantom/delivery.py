@@ -9,7 +9,7 @@ import pandas as pd
 
 from namd.data.phantom import registry
 from namd.data.phantom.anatomy import draw_anatomy
-from namd.data.phantom.dicom_writer import write_series
+from namd.data.phantom.dicom_writer import screen, write_series
 from namd.data.phantom.growth import draw_follow_up
 from namd.data.phantom.law import Law, draw_subjects, risk_without_record
 from namd.data.phantom.scanner import acquire, draw_place, draw_protocol, next_place, next_protocol, slice_offsets
@@ -76,7 +76,8 @@ def scan_subject(row: dict, seed: int, root: Path) -> dict[int, registry.Scanned
         scan = acquire(anatomy, nodule_at(row, year), year, protocol, place, z, rng)
         named = WRONG_PATIENT if flaw == "wrong_patient" else row["patient_id"]
         folder = root / row["patient_id"] / str(year)
-        uid = write_series(folder, scan, protocol, named, year, keys=(seed, row["patient_id"], year))
+        uid = write_series(folder, scan, protocol, named, screen(protocol, year),
+                           keys=(seed, row["patient_id"], year))
         if flaw == "missing_series":
             shutil.rmtree(folder)
         scans[year] = registry.Scanned(uid=uid, number=place.number, box=scan.box, protocol=protocol,
@@ -89,15 +90,15 @@ def _scan_batch(rows: list[dict], seed: int, root: Path) -> dict:
     return {row["subject"]: scan_subject(row, seed, root) for row in rows}
 
 
-def _scan_all(cohort, seed: int, root: Path, workers: int, progress) -> dict:
-    """Scans of all participants by subject, in `workers` processes."""
+def scan_all(scan_batch, cohort, seed: int, root: Path, workers: int, progress) -> dict:
+    """What `scan_batch`(rows, seed, root) -> {subject: ...} gives of all participants, in `workers` processes."""
     rows = cohort.reset_index().to_dict("records")
     size = max(1, min(50, len(rows) // (4 * workers) + 1))
     batches = [rows[i:i + size] for i in range(0, len(rows), size)]
     jobs = [(batch, seed, root) for batch in batches]
     scans = {}
     quarters_said = 0
-    for done in in_order(_scan_batch, jobs, workers):
+    for done in in_order(scan_batch, jobs, workers):
         scans |= done
         quarters = 4 * len(scans) // len(rows)
         if quarters > quarters_said:
@@ -129,9 +130,9 @@ def write_delivery(path, n_subjects: int, seed: int, eps: float, gmax: float, nu
         raise UserError(f"phantom_subjects is {n_subjects}; write at least 1.")
     cohort = draw_cohort(n_subjects, seed, eps, gmax, null)
     with replacing(path) as part:
-        scans = _scan_all(cohort, seed, part / "dicom", workers or os.cpu_count(), progress)
+        scans = scan_all(_scan_batch, cohort, seed, part / "dicom", workers or os.cpu_count(), progress)
         _write_tables(part, cohort, scans)
-        _write_truth(part / "truth", cohort, dict(n_subjects=n_subjects, seed=seed, eps=eps, gmax=gmax, null=null))
+        write_truth(part / "truth", cohort, dict(n_subjects=n_subjects, seed=seed, eps=eps, gmax=gmax, null=null))
     progress(f"phantom: {n_subjects} usable participants and {len(cohort) - n_subjects} others in {path.name}/")
     return path
 
@@ -148,7 +149,7 @@ def _write_tables(folder: Path, cohort, scans) -> None:
     (folder / "README.txt").write_text(README)
 
 
-def _write_truth(folder: Path, cohort, law: dict) -> None:
+def write_truth(folder: Path, cohort, law: dict) -> None:
     """truth.parquet (one row a participant) and law.json (how to draw it again)."""
     folder.mkdir()
     cohort.reset_index().set_index("patient_id").sort_index().to_parquet(folder / "truth.parquet")

@@ -34,19 +34,23 @@ CONSTANT = dict(
 )
 
 
-def _series_header(protocol: Protocol, matrix: int, patient_id: str, year: int, keys) -> dict:
+def _series_header(protocol: Protocol, matrix: int, patient_id: str, study: dict, keys) -> dict:
     """Attributes that all slices of a series share, by keyword."""
     bits = 16 if protocol.signed else 12
-    return CONSTANT | dict(
-        StudyDate=STUDY_DATE[year], SeriesDate=STUDY_DATE[year], Manufacturer=protocol.manufacturer,
-        ManufacturerModelName=protocol.model, ConvolutionKernel=protocol.kernel,
-        SeriesDescription=_description(protocol, year), PatientID=patient_id, ClinicalTrialTimePointID=f"T{year}",
-        SliceThickness=protocol.thickness, ReconstructionDiameter=protocol.diameter,
+    return CONSTANT | study | dict(
+        Manufacturer=protocol.manufacturer, ManufacturerModelName=protocol.model, ConvolutionKernel=protocol.kernel,
+        PatientID=patient_id, SliceThickness=protocol.thickness, ReconstructionDiameter=protocol.diameter,
         StudyInstanceUID=uid(*keys, "study"), SeriesInstanceUID=uid(*keys, "series"),
         FrameOfReferenceUID=uid(*keys, "frame"), Rows=matrix, Columns=matrix,
         PixelSpacing=(protocol.spacing, protocol.spacing), BitsStored=bits, HighBit=bits - 1,
         PixelRepresentation=protocol.signed, RescaleIntercept=protocol.intercept,
     )
+
+
+def screen(protocol: Protocol, year: int) -> dict:
+    """What names a series as one of a screen of NLST, by keyword."""
+    return dict(StudyDate=STUDY_DATE[year], SeriesDate=STUDY_DATE[year], ClinicalTrialTimePointID=f"T{year}",
+                SeriesDescription=_description(protocol, year))
 
 
 def _description(protocol: Protocol, year: int) -> str:
@@ -106,16 +110,20 @@ def _slice_bytes(shared: list, sop_uid: str, number: int, position, pixels) -> b
     return b"".join([meta, shared[0], name, shared[1], place, shared[2], pixel_data])
 
 
-def write_series(folder: Path, scan: Acquisition, protocol: Protocol, patient_id: str, year: int, keys) -> str:
+def write_series(folder: Path, scan: Acquisition, protocol: Protocol, patient_id: str, study: dict, keys) -> str:
     """Write a scan as DICOM files, one a slice; returns the SeriesInstanceUID.
 
     What slices share is encoded once, and what series share is remembered: pydicom spends more time on a header than
     this phantom on a picture.
 
+    Args:
+        study: attributes that say which study it is, by keyword, as of `screen`.
+        keys: of the UIDs, which are uid(*keys, "study"), uid(*keys, "series") and, of slice k, uid(*keys, k).
+
     Source: DICOM PS3.3 C.8.2 (CT image), PS3.5 7 (tags ascend); HU = stored value + RescaleIntercept.
     """
     folder.mkdir(parents=True)
-    header = _series_header(protocol, scan.hu.shape[1], patient_id, year, keys)
+    header = _series_header(protocol, scan.hu.shape[1], patient_id, study, keys)
     shared = _encoded(header, 0, NAME, WHERE, PIXELS)
     low, high = (-32768, 32767) if protocol.signed else (0, 4095)
     stored = np.clip(np.rint(scan.hu) - protocol.intercept, low, high).astype("<i2" if protocol.signed else "<u2")
