@@ -29,6 +29,7 @@ LOSSES, LOOP = "namd/models/losses.py", "namd/training/loop.py"
 STATE = "namd/training/state.py"
 LABELS, TURNS = "namd/data/nlst/labels.py", "test_turns.py"
 COND, JUDGE = "notebooks/04_conditional_training.ipynb", "namd/models/judge.py"
+LIDC = "namd/data/lidc/"
 OWN = "forecasters/systems/test_own_record.py"
 MUTANTS = [
     Mutant("temperature on the attribute side of Eq. 2 only", LOSSES,
@@ -54,6 +55,20 @@ MUTANTS = [
            'for name in ("train", "test"):', 'for name in ("train",):', "study/preflight/test_inputs.py"),
     Mutant("an empty split is handed out", "namd/data/cohort.py", "if rows.empty:", "if False:",
            "data/test_cohort.py"),
+    Mutant("an outline of LIDC counts as part of the nodule", LIDC + "consensus.py",
+           "mask |= inside & ~line", "mask |= inside | line", "data/lidc/test_consensus.py"),
+    Mutant("half of the readers are not enough", LIDC + "consensus.py",
+           "mask = 2 * masks.sum(axis=0) >= len(readers)", "mask = 2 * masks.sum(axis=0) > len(readers)",
+           "data/lidc/test_consensus.py"),
+    Mutant("a median of 3.5 is malignant", LIDC + "labels.py",
+           "MALIGNANT if median > 3.5", "MALIGNANT if median >= 3.5", "data/lidc/test_sessions.py"),
+    Mutant("the mask does not turn with the image", LIDC + "scans.py",
+           "turned = (np.sign(item.axes[0, 0]), np.sign(item.axes[1, 1]))", "turned = (1, 1)",
+           "data/lidc/test_build_lidc.py"),
+    Mutant("a crowd of outlines is not divided", LIDC + "clusters.py", "len(found) > READERS and", "False and",
+           "data/lidc/test_clusters.py"),
+    Mutant("masks and readers of a cohort are not verified", "namd/data/cohort.py",
+           "        _verify_optional(path, pairs, crops, masks, readers)\n", "", "data/lidc/test_contract.py"),
     Mutant("a point that begins with a minus is an option", "namd/__main__.py",
            'elif words[-1:] == ["--center"]:', "elif False:", "test_main.py"),
     Mutant("files not flushed", "namd/ground/files.py", "    for part in reversed(parts):\n        _fsync(part)",

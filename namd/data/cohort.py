@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from namd.data.images import PIXELS, augment, centre_crop, window
+from namd.data.images import MM_PER_PX, PIXELS, augment, centre_crop, window
 from namd.data.report import EHR, NODULE
 from namd.ground.errors import UserError
 from namd.ground.marks import sha256
@@ -39,6 +39,12 @@ SCHEMA = {
     "age": "Int16", "age_at_scan": "float32", "gender": "Int8", **{name: "Int8" for name in EHR[6:7] + EHR[8:]},
     "missing_reason": "string",
 }
+READERS = {"nodule_id": "string", "reader": "Int8", "subtlety": "Int8", "internalStructure": "Int8",
+           "calcification": "Int8", "sphericity": "Int8", "margin": "Int8", "lobulation": "Int8", "spiculation": "Int8",
+           "texture": "Int8", "malignancy": "Int8", "area_mm2": "float32", "diameter_mm": "float32"}
+
+
+ONLY_LIDC = "only a cohort of LIDC's readings holds what readers outlined and rated; build one with notebook 09"
 
 
 class Pairs:
@@ -47,16 +53,17 @@ class Pairs:
     Source: paper Sec. 3.1 (X1, X2, e, L).
     """
 
-    def __init__(self, table: pd.DataFrame, crops: np.ndarray):
+    def __init__(self, table: pd.DataFrame, crops: np.ndarray, masks: np.ndarray | None = None):
         self.table = table
         self._crops = crops
+        self._masks = masks
 
     def __len__(self) -> int:
         return len(self.table)
 
     def with_table(self, table: pd.DataFrame) -> "Pairs":
         """The pairs that `table` names, with its columns: rows of this one's table, or rows changed like them."""
-        return Pairs(table, self._crops)
+        return Pairs(table, self._crops, self._masks)
 
     @cached_property
     def x1_hu(self) -> np.ndarray:
@@ -66,12 +73,43 @@ class Pairs:
     @cached_property
     def x2_hu(self) -> np.ndarray:
         """(N, 128, 128) int16 HU, follow-up."""
+        if self.table.t1_index.isna().any():
+            raise UserError("no follow-up image: LIDC scanned its nodules once; take a cohort of pairs (notebook 01)")
         return self._crops[self.table.t1_index.to_numpy(dtype=int)]
+
+    @cached_property
+    def masks(self) -> np.ndarray:
+        """(N, 128, 128) bool, the nodule in `x1_hu`: what at least half of its readers outlined.
+
+        Raises:
+            UserError: the cohort has no masks.
+        """
+        if self._masks is None:
+            raise UserError(f"no masks: {ONLY_LIDC}")
+        return self._masks[self.table.t0_index.to_numpy(dtype=int)]
+
+    @property
+    def d_eq(self) -> np.ndarray:
+        """(N,) float64 mm, the equivalent diameter 2 sqrt(A / pi) of `masks`."""
+        return 2 * MM_PER_PX * np.sqrt(self.masks.sum(axis=(1, 2)) / np.pi)
 
     @property
     def label(self) -> np.ndarray:
         """(N,) int64, 1 for malignant."""
-        return self.table.label.to_numpy(dtype=np.int64)
+        return self._known("label")
+
+    @property
+    def label3(self) -> np.ndarray:
+        """(N,) int64, 0 benign, 1 unsure, 2 malignant, by the readers."""
+        return self._known("label3")
+
+    def _known(self, column) -> np.ndarray:
+        """(N,) int64 of a column that may be null, but not here."""
+        missing = int(self.table[column].isna().sum())
+        if missing:
+            raise UserError(f"{missing} of {len(self)} nodules have no {column}: `label` is known for NLST and for what"
+                            " LIDC's readers are sure of, `label3` for LIDC only; leave the others out")
+        return self.table[column].to_numpy(dtype=np.int64)
 
     @property
     def patient(self) -> np.ndarray:
@@ -105,11 +143,13 @@ class Pairs:
 class Cohort:
     """A prepared cohort on disk, verified when opened."""
 
-    def __init__(self, path: Path, manifest: dict, pairs: pd.DataFrame, crops: np.ndarray):
+    def __init__(self, path: Path, manifest: dict, pairs: pd.DataFrame, crops: np.ndarray, masks=None, readers=None):
         self.path = path
         self.manifest = manifest
         self.pairs = pairs
         self._crops = crops
+        self._masks = masks
+        self._readers = readers
 
     @classmethod
     def open(cls, path) -> "Cohort":
@@ -128,11 +168,28 @@ class Cohort:
         for name, digest in manifest["sha256"].items():
             if sha256(path / name) != digest:
                 raise _broken(path, f"{name} is absent or differs from its checksum")
+        masks = readers = None
         with reading(path, "01"):
             crops = np.load(path / "crops.npy", mmap_mode="r", allow_pickle=False)
             pairs = pd.read_parquet(path / "pairs.parquet").set_index("pair_id")
+            if "crops_mask.npy" in manifest["sha256"]:
+                masks = np.load(path / "crops_mask.npy", mmap_mode="r", allow_pickle=False)
+            if "readers.parquet" in manifest["sha256"]:
+                readers = pd.read_parquet(path / "readers.parquet")
         _verify(path, pairs, crops)
-        return cls(path, manifest, pairs, crops)
+        _verify_optional(path, pairs, crops, masks, readers)
+        return cls(path, manifest, pairs, crops, masks, readers)
+
+    @property
+    def readers(self) -> pd.DataFrame:
+        """One row a nodule and reader, the columns of `READERS`: ratings, and what he outlined in the middle slice.
+
+        Raises:
+            UserError: the cohort has no readers.
+        """
+        if self._readers is None:
+            raise UserError(f"{self.path} has no readers: {ONLY_LIDC}")
+        return self._readers
 
     def split(self, *names: str) -> Pairs:
         """Pairs of the named splits (train, val, test).
@@ -148,7 +205,7 @@ class Cohort:
             raise UserError(f"{self.path}: no patient is in the split {' or '.join(names)}, for the cohort has only"
                             f" {self.pairs.patient_id.nunique()}: take more, or other data_test_share and"
                             " data_val_share, and run notebook 01 again.")
-        return Pairs(rows, self._crops)
+        return Pairs(rows, self._crops, self._masks)
 
 
 def _verify(path, pairs, crops) -> None:
@@ -162,6 +219,18 @@ def _verify(path, pairs, crops) -> None:
         raise _broken(path, f"an index is outside the {len(crops)} crops")
     if (pairs.groupby("patient_id").split.nunique() > 1).any():
         raise _broken(path, "one patient is in two splits")
+
+
+def _verify_optional(path, pairs, crops, masks, readers) -> None:
+    """The same of the files that a cohort may have."""
+    if masks is not None and (masks.dtype != bool or masks.shape != crops.shape):
+        raise _broken(path, f"crops_mask.npy holds {masks.dtype} {masks.shape} beside {len(crops)} crops")
+    if readers is None:
+        return
+    if list(readers.columns) != list(READERS) or readers.duplicated(["nodule_id", "reader"]).any():
+        raise _broken(path, "readers.parquet has repeated readers or other columns than the schema")
+    if set(readers.nodule_id) != set(pairs.nodule_id):
+        raise _broken(path, "readers.parquet names other nodules than pairs.parquet")
 
 
 def _broken(path, what: str) -> UserError:

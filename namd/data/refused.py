@@ -1,4 +1,4 @@
-"""The twenty-five reasons for which an input is refused, and the exception that carries one of them."""
+"""The twenty-seven reasons for which an input is refused, and the exception that carries one of them."""
 
 from collections import Counter
 from contextlib import contextmanager
@@ -17,6 +17,7 @@ REASONS = {
     "E17": "series of another participant or year", "E18": "duplicate slice", "E19": "uneven slice gap",
     "E20": "tilted or not axial", "E21": "rescale to HU impossible", "E22": "pixel spacing unusable",
     "E23": "pixels cannot be decoded", "E24": "centre outside the volume", "E25": "prepared cohort broken",
+    "E26": "reading file unusable", "E27": "outline unusable",
 }
 
 
@@ -42,7 +43,7 @@ class Refused:
     """One row of refused.csv: what was left out, where on the way, and why."""
 
     source_id: str          # e.g. `100001 T0 nodule 1` or `participant: people.csv line 4`
-    stage: str              # tables, link or series
+    stage: str              # tables, link, series, reading or consensus
     code: str               # of REASONS
     message: str
 

@@ -1,9 +1,7 @@
 """A delivery (NLST tables and DICOM series) to the prepared cohort."""
 
 import json
-import time
 from collections import Counter
-from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +9,7 @@ import pandas as pd
 from namd.data.codes import MISSING
 from namd.data.cohort import SCHEMA, SCHEMA_VERSION
 from namd.data.dicom.series import index_series
-from namd.data.images import HU_HIGH, HU_LOW, MM_PER_PX, PIXELS
+from namd.data.images import HU_HIGH, HU_LOW
 from namd.data.nlst.crops import CropFile, Scan, n_workers, read_pairs
 from namd.data.nlst.csv_file import csv_files
 from namd.data.nlst.fingerprint import fingerprint, record, unchanged
@@ -20,6 +18,7 @@ from namd.data.nlst.links import Link, link_nodules
 from namd.data.nlst.tables import read_delivery
 from namd.data.refused import REASONS, Refused, causes
 from namd.data.report import EHR, NODULE
+from namd.data.writing import CROP, availability, stopwatch, write_cohort
 from namd.ground.errors import UserError
 from namd.ground.files import replacing
 from namd.ground.marks import sha256
@@ -47,7 +46,7 @@ def build_cohort(delivery, out, p, progress=print) -> Path:
     Source: paper 4.1.1 (pairs of one nodule, one year apart, split by patient).
     """
     out = Path(out)
-    say = _stopwatch(progress)
+    say = stopwatch(progress)
     with replacing(out) as partial:
         partial.mkdir()
         pairs, refused = _build(Path(delivery), partial, p, say)
@@ -77,7 +76,7 @@ def _build(delivery, partial, p, say):
         raise UserError(f"{delivery.name} gives no pair: its {n_nodules} nodules at T0 are refused: {causes(refused)}"
                         if refused else f"{delivery.name} names no nodule at T0 (code 51, study_yr 0)")
     pairs = _pairs(rows, p)
-    _write(partial, delivery, tables, pairs, refused, p)
+    write_cohort(partial, pairs, tables.refused + refused, _manifest(delivery, tables, pairs, refused, p))
     return pairs, refused
 
 
@@ -93,12 +92,6 @@ def is_current(out, delivery, p) -> bool:
 def is_synthetic(tables) -> bool:
     """A synthetic delivery says so in the dataset_version of its tables."""
     return any("synthetic" in version.lower() or "phantom" in version.lower() for version in tables.versions)
-
-
-def _stopwatch(progress):
-    """`progress`, with the seconds since the start before each line."""
-    start = time.perf_counter()
-    return lambda line: progress(f"{time.perf_counter() - start:6.1f} s  {line}")
 
 
 def _read(delivery, linked, p, path, say):
@@ -173,28 +166,15 @@ def _pairs(rows, p) -> pd.DataFrame:
     return table.assign(split=table.patient_id.map(split)).astype(SCHEMA)
 
 
-def _write(folder, delivery, tables, pairs, refused, p) -> None:
-    """All files of the contract; nothing in them depends on the clock."""
-    pairs.to_parquet(folder / "pairs.parquet", index=False)
-    pairs.to_csv(folder / "pairs.csv", index=False)
-    columns = [column.name for column in fields(Refused)]
-    pd.DataFrame(tables.refused + refused, columns=columns).to_csv(folder / "refused.csv", index=False)
-    manifest = _manifest(delivery, tables, pairs, refused, p)
-    manifest["sha256"] = {name: sha256(folder / name)
-                          for name in ("crops.npy", "pairs.csv", "pairs.parquet", "refused.csv")}
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
-
-
 def _manifest(delivery, tables, pairs, refused, p) -> dict:
     """What a cohort says of itself, without the sums of its files."""
     synthetic = is_synthetic(tables)
     return dict(
         schema_version=SCHEMA_VERSION, name=delivery.name, source="synthetic" if synthetic else "nlst",
         synthetic=synthetic, seed=p.data_split_seed, parameters=_parameters(p), inputs=_inputs(delivery),
-        crop=dict(pixels=PIXELS, mm_per_px=MM_PER_PX, plane="axial", interpolation="linear", pad_hu=HU_LOW),
-        hu_clip=[HU_LOW, HU_HIGH], counts=_counts(tables, pairs, refused), label_rule=rule_name(p.data_label_days),
-        split_rule="by patient, stratified by label",
-        feature_availability={name: _availability(pairs[name]) for name in EHR},
+        crop=CROP, hu_clip=[HU_LOW, HU_HIGH], counts=_counts(tables, pairs, refused),
+        label_rule=rule_name(p.data_label_days), split_rule="by patient, stratified by label",
+        feature_availability={name: availability(pairs[name]) for name in EHR},
         licence="none: synthetic" if synthetic else "NLST images: CC BY 4.0; CDAS tables: as agreed with NCI")
 
 
@@ -207,13 +187,6 @@ def _counts(tables, pairs, refused) -> dict:
                 nodules_refused=len(refused),
                 refused_by_code={code: by_code[code] for code in REASONS if by_code[code]},
                 patients=int(pairs.patient_id.nunique()), splits=splits)
-
-
-def _availability(column) -> str:
-    """Of how many pairs a feature is known."""
-    if column.notna().all():
-        return "full"
-    return "partial" if column.notna().any() else "absent"
 
 
 def _parameters(p) -> dict:

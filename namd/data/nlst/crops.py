@@ -61,10 +61,15 @@ def read_scan(scan: Scan) -> tuple[np.ndarray, dict]:
     i, pixel = _find(series, scan.centre)
     gap = slice_gap(series, i)
     crop, point = read_crop(series, i, pixel)
+    return crop, scan_columns(series, i, point, gap)
+
+
+def scan_columns(series: Series, i: int, point, gap: float | None) -> dict:
+    """The scan columns of the contract for a crop of slice i around a point (x, y, z), mm; `gap` as of `slice_gap`."""
     item = series.slices[i]
-    return crop, dict(series_uid=series.uid, sop_uid=item.sop_uid, instance=item.instance, center_x_mm=point[0],
-                      center_y_mm=point[1], center_z_mm=point[2], spacing_mm=item.spacing,
-                      thickness_mm=series.thickness, gap_mm=gap, kernel=series.kernel, manufacturer=series.manufacturer)
+    return dict(series_uid=series.uid, sop_uid=item.sop_uid, instance=item.instance, center_x_mm=point[0],
+                center_y_mm=point[1], center_z_mm=point[2], spacing_mm=item.spacing, thickness_mm=series.thickness,
+                gap_mm=gap, kernel=series.kernel, manufacturer=series.manufacturer)
 
 
 def _check_whose(series: Series, pid: int, year: int) -> None:
