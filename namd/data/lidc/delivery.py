@@ -8,7 +8,7 @@ from namd.data.dicom.series import index_series
 from namd.data.folders import folders, regular_files
 from namd.data.lidc.sessions import Reading, read_sessions
 from namd.data.nlst.crops import n_workers
-from namd.data.refused import Refused, RefusedError
+from namd.data.refused import Refused, RefusedError, one_line
 from namd.ground.marks import sha256
 
 
@@ -40,7 +40,7 @@ def read_delivery(delivery, workers: int) -> Delivery:
     sums = {}
     refused = []
     for path in _xml_files(delivery):
-        place = path.relative_to(delivery).as_posix()
+        place = one_line(path.relative_to(delivery).as_posix())
         try:
             reading = read_sessions(path)
         except RefusedError as error:

@@ -61,7 +61,7 @@ def read_sessions(path) -> Reading:
     """
     root = _root(Path(path))
     name = Path(path).name
-    series_uid = (root.findtext("{*}ResponseHeader/{*}SeriesInstanceUid") or "").strip()
+    series_uid = one_line(root.findtext("{*}ResponseHeader/{*}SeriesInstanceUid") or "")
     if not series_uid:
         raise RefusedError("E26", f"{name} names no SeriesInstanceUid in its ResponseHeader; copy it again")
     sessions = root.findall("{*}readingSession")
@@ -72,7 +72,7 @@ def read_sessions(path) -> Reading:
     for reader, session in enumerate(sessions, start=1):
         _take(series_uid, reader, session.findall("{*}unblindedReadNodule"), marks, refused)
     said = " ".join(root.find("{*}ResponseHeader").itertext()).lower()
-    return Reading(one_line(series_uid), any(word in said for word in MADE_UP), marks, refused)
+    return Reading(series_uid, any(word in said for word in MADE_UP), marks, refused)
 
 
 def _root(path: Path):

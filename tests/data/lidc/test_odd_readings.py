@@ -1,5 +1,6 @@
 """What is wrong with an LIDC delivery costs a mark, a nodule or a scan, and says so in one row."""
 
+import os
 import shutil
 
 import numpy as np
@@ -176,6 +177,16 @@ def test_a_copy_of_a_reading_counts_once_and_images_and_readings_may_lie_apart(t
         (tmp_path / "d" / name / "158.xml").write_text(reading(uid(1), *four(uid(1))))
     cohort, refused = build(tmp_path / "d", tmp_path / "c")
     assert len(cohort.pairs) == 1 and refused.empty and not list(series.glob("*.xml"))
+
+
+def test_names_that_are_no_text_are_written_as_escapes(tmp_path):
+    write_scan(tmp_path / "d", "P1", uid(1), reading(uid(1), *four(uid(1))))
+    place = os.fsencode(tmp_path / "d")
+    with open(place + b"/bad\xff\n.xml", "w") as file:
+        file.write("no reading")
+    cohort, refused = build(tmp_path / "d", tmp_path / "c")
+    assert len(cohort.pairs) == 1 and refused.code.tolist() == ["E26"]
+    assert refused.source_id.tolist() == ["bad\\udcff .xml"]
 
 
 def test_nothing_left_is_one_sentence(tmp_path):
