@@ -1,0 +1,58 @@
+"""Rows without words: the majority by hand, regressions that find what is there, and none that looks at a test fold."""
+
+import numpy as np
+import pytest
+from small_arms import problem
+
+from namd.autorad import controls
+
+
+@pytest.fixture(scope="module")
+def made():
+    return problem()
+
+
+def accuracy(found, label3):
+    return (found.prob.argmax(1) == label3).mean()
+
+
+def test_the_majority_is_the_shares_of_the_other_folds():
+    label3, fold = np.array([0, 1, 1, 2, 1, 1, 0, 0, 2]), np.repeat([0, 1, 2], 3)
+    prob = controls.majority(label3, fold).prob
+    assert prob[0] == pytest.approx([2 / 6, 2 / 6, 2 / 6]) and prob[3] == pytest.approx([3 / 6, 2 / 6, 1 / 6])
+
+
+def test_radiomics_and_probe_find_what_is_there(made):
+    label3, _, z, features, fold, _ = made
+    found = controls.by_logistic(features, label3, fold)
+    assert accuracy(found, label3) > 0.85 and found.prob.sum(1) == pytest.approx(np.ones(len(label3)))
+    both = controls.by_logistic(np.concatenate([z, features], 1), label3, fold)
+    assert accuracy(both, label3) > 0.8
+    assert accuracy(controls.by_logistic(features[:, 3:], label3, fold), label3) < 0.5     # columns of noise
+
+
+def test_unknown_and_constant_numbers_are_counted(made):
+    label3, _, _, features, fold, _ = made
+    holed = np.concatenate([features, np.full((len(label3), 1), 4.0)], 1)
+    holed[::7, 1] = np.nan
+    found = controls.by_logistic(holed, label3, fold)
+    assert set(found.chosen.missing) == {22} and set(found.chosen.constant) == {1}
+    assert np.isfinite(found.prob).all() and set(found.chosen.chosen) <= set(controls.C)
+
+
+def test_the_diameter_s_spline_bends():
+    """Malignant where large, benign where small or very large: no line through log d can say so."""
+    rng = np.random.default_rng(1)
+    label3 = np.arange(240) % 3
+    log_d = np.array([2.0, 3.0, 2.5])[label3] + 0.1 * rng.normal(size=240)
+    log_d[:60:3] += 1.6
+    found = controls.by_diameter(np.exp(log_d), label3, rng.permutation(240) % 4)
+    assert accuracy(found, label3) > 0.9
+
+
+def test_no_label_of_a_test_fold_is_seen(made):
+    label3, _, _, features, fold, _ = made
+    other = np.where(fold == 0, (label3 + 1) % 3, label3)
+    for row in (lambda label: controls.by_logistic(features, label, fold), lambda c: controls.majority(c, fold)):
+        one, two = row(label3).prob, row(other).prob
+        assert np.array_equal(one[fold == 0], two[fold == 0]) and not np.allclose(one[fold == 1], two[fold == 1])
