@@ -2,4 +2,4 @@
 
 `crops` cuts twice the diameter, `encoders` makes it numbers, `pretrain` says what its small models learn from;
 `radiomics` measures the slice, as `extraction` asks a library; `texts` is the tower of the words, `prompts` learns
-them."""
+them; `folds` cross-validates an arm, `controls` what needs no words, both by `tuning`'s rules."""

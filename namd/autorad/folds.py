@@ -73,7 +73,7 @@ def cross_validate(arm, z, features, label3, fold, text, p, folder, key) -> OutO
         z: (N, P) image embeddings, or (8, N, P) of a crop's symmetries: each step draws one of them, the first is read.
         features: (N, F) float, NaN or infinite where undefined; only "features" reads them, else None will do.
         label3: (N,) 0, 1, 2; fold: (N,) of `folds`.
-        text: (tower, tokenizer) of `texts.load_text`.
+        text: (tower, tokenizer) of `texts.load_text`; all is worked out on the tower's device.
         p: seed, autorad_ctx, autorad_hidden_share, autorad_scale, autorad_projection, autorad_epochs, autorad_batch,
             autorad_weight_decay, autorad_momentum, save_every.
         folder: checkpoints go below folder/<arm>; key: names parameters, code and data.
@@ -81,9 +81,11 @@ def cross_validate(arm, z, features, label3, fold, text, p, folder, key) -> OutO
     Source: the paper names SGD (momentum .9, decay 5e-7, cosine), CoOp the warm-up epoch at 1e-5 and no clipping. Last
     epoch, no early stopping, plain cross-entropy.
     """
-    z = torch.as_tensor(z, dtype=torch.float32)
+    device = text[0].device
+    z = torch.as_tensor(z, dtype=torch.float32, device=device)
     z = z if z.ndim == 3 else z.unsqueeze(0)
     label3 = np.asarray(label3, dtype=np.int64)
+    label = torch.from_numpy(label3).to(device)
 
     def fit(rate, held):
         train = ~np.isin(fold, held)
@@ -91,7 +93,7 @@ def cross_validate(arm, z, features, label3, fold, text, p, folder, key) -> OutO
         stage = f"without {' and '.join(map(str, held))}"
         place = Path(folder) / arm.name / stage / f"rate {rate:g}"
         rows = torch.from_numpy(np.flatnonzero(train))
-        prompts = _trained(stage, rate, z, guide, torch.from_numpy(label3), rows, text, p, place, key)
+        prompts = _trained(stage, rate, z, guide, label, rows, text, p, place, key)
         return _probabilities(prompts, text[0], z[0], guide), counts
 
     found = tuned(fit, arm.rates, label3, np.asarray(fold))
@@ -134,7 +136,7 @@ def _guide(what, z, features, train):
     """
     if what == "features":
         values, counts = scaled(features, train)
-        return torch.from_numpy(values).unsqueeze(0), counts
+        return torch.from_numpy(values).to(z.device).unsqueeze(0), counts
     return F.normalize(z, dim=-1) if what == "image" else None, {}
 
 
@@ -167,4 +169,4 @@ def _probabilities(prompts, tower, z, guide) -> np.ndarray:
     for at in torch.arange(len(z)).split(BATCH):
         seen = None if guide is None else guide[0, at]
         parts.append(prompts(tower, z[at], seen).softmax(1))
-    return torch.cat(parts).numpy().astype(np.float64)
+    return torch.cat(parts).cpu().numpy().astype(np.float64)

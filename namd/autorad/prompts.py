@@ -17,7 +17,7 @@ class Prompts(nn.Module):
     """p(class | image) by the cosine between an image and three prompts `[begin] context class . [end]`.
 
     Args:
-        text, tokenizer: of `texts.load_text`; the tower stays outside, frozen.
+        text, tokenizer: of `texts.load_text`; the tower stays outside, frozen, and the prompts go where it is.
         context: number of context vectors, drawn from N(0, .02^2); or words, whose embeddings they are at first.
         image_width: P of the image embeddings.
         guide_width: F of what shifts the context, through the MetaNet; 0 for prompts that are the same for all (CoOp).
@@ -36,23 +36,23 @@ class Prompts(nn.Module):
     def __init__(self, text, tokenizer, context, image_width, guide_width=0, hidden_share=16, scale=0.0,
                  projection="none"):
         super().__init__()
-        embed = text.get_input_embeddings()
+        words = text.get_input_embeddings().weight.detach()                         # (vocabulary, width)
         if isinstance(context, str):
-            start = embed(torch.tensor(texts.word_ids(tokenizer, context))).clone()
+            start = words[texts.word_ids(tokenizer, context)]
         else:
-            start = SPREAD * torch.randn(context, embed.embedding_dim)
+            start = SPREAD * torch.randn(context, words.shape[1])
         self.ctx = nn.Parameter(start)                                              # (M, width)
-        self.meta = _meta_net(guide_width, hidden_share, embed.embedding_dim) if guide_width else None
+        self.meta = _meta_net(guide_width, hidden_share, words.shape[1]) if guide_width else None
         self.project = _projection(image_width, text.config.projection_dim, projection)
         self.scale = float(scale or text.logit_scale.exp())
         rows = [[*texts.word_ids(tokenizer, f"{name}."), tokenizer.eos_token_id] for name in CLASSES]
         lengths = [len(row) for row in rows]
         _refuse_long(1 + len(start) + max(lengths), text.config.max_position_embeddings)
         mask, positions, end = tree(1 + len(start), lengths)
-        for name, value in (("begin", embed(torch.tensor([tokenizer.bos_token_id]))),
-                            ("classes", embed(torch.tensor(sum(rows, [])))),
+        for name, value in (("begin", words[[tokenizer.bos_token_id]]), ("classes", words[sum(rows, [])]),
                             ("mask", mask), ("positions", positions), ("end", end)):
             self.register_buffer(name, value, persistent=False)
+        self.to(words.device)
 
     def embeds(self, delta=None):
         """The one sequence of all classes, [begin][context + delta][class 1][class 2][class 3]: (B, L, width).

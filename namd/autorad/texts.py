@@ -100,8 +100,8 @@ def features(text, embeds, end, mask=None, positions=None) -> torch.Tensor:
     """
     model = text.text_model
     length = embeds.shape[1]
-    mask = causal(length) if mask is None else mask
-    positions = torch.arange(length) if positions is None else positions
+    mask = causal(length).to(embeds) if mask is None else mask
+    positions = torch.arange(length, device=embeds.device) if positions is None else positions
     states = embeds + model.embeddings.position_embedding(positions)
     *layers, last = model.encoder.layers
     for layer in layers:

@@ -141,3 +141,13 @@ def test_more_tokens_than_the_tower_reads_are_refused():
     assert prompts(short, context=16)(short, noise((B, P), "z")).shape == (B, 3)
     with pytest.raises(UserError, match="autorad_ctx is too large: .* 21 tokens .* reads 20; take off 1"):
         prompts(short, context=17)
+
+
+def test_everything_is_where_the_tower_is():
+    """A device without numbers refuses what lies elsewhere, as a GPU would."""
+    far = tower(projection=P).to("meta")
+    z, guide = noise((B, 48), "z").to("meta"), noise((B, N_FEAT), "guide").to("meta")
+    net = prompts(far, image_width=48, guide_width=N_FEAT, scale=5.0, projection="linear")
+    logits = net(far, z, guide)
+    assert logits.device.type == "meta" and logits.shape == (B, 3)
+    assert {x.device.type for x in [*net.parameters(), *net.buffers()]} == {"meta"}
