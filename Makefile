@@ -6,7 +6,7 @@
 # make cohorts  the study on three other cohorts that no setting was chosen on: figures/cohorts.png
 # make test     lint and tests, the smoke series included
 # make test-quick    the quick study, then: does it say what outputs/reference/quick/ says, within bounds?
-# make pretrained    train the small models of outputs/reference/models/ again (half an hour)
+# make pretrained    train the small models of outputs/reference/models/ again (an hour)
 # make lab      JupyterLab on the notebooks
 # make course   outputs/course/: the notebooks without their solutions
 # Each sets up .venv from requirements.lock first; only Python 3.11+, pip and make are needed.

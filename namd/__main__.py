@@ -73,6 +73,7 @@ def _add_pretrain(commands):
     pretrain.set_defaults(go=_pretrain)
     pretrain.add_argument("--out", metavar="DIR", help="where they go; outputs/reference/models when neither this nor"
                           " any parameter is given, and then params/pretrain.yaml is read")
+    pretrain.add_argument("names", nargs="*", help="which of them, e.g. small-aimv2; all when none is named")
     return pretrain
 
 
@@ -177,7 +178,7 @@ def _pretrain(asked):
     from namd.pretrain.command import pretrain
     from namd.study.params import Parameters
     asked.params = asked.params or [REPO / "params" / "pretrain.yaml"]
-    pretrain(Parameters.part(_plan(asked).values), asked.out)
+    pretrain(Parameters.part(_plan(asked).values), asked.out, asked.names)
 
 
 def _ship(asked):

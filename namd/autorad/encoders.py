@@ -33,9 +33,17 @@ class Aimv2(torch.nn.Module):
         """
         return ((x + 1) / 2 - self.mean) / self.std
 
+    def tokens(self, x, mask=None) -> torch.Tensor:
+        """(N, n, P), one token a patch, of images (N, 1, S, S) in [-1, 1].
+
+        Args:
+            mask: (N, 1, n, n) bool, which patch sees which; all see all when None.
+        """
+        return self.tower(self.pixels(x), attention_mask=mask).last_hidden_state
+
     def forward(self, x) -> torch.Tensor:
         """(N, P) of images (N, 1, S, S) in [-1, 1]."""
-        return self.tower(self.pixels(x)).last_hidden_state.mean(1)
+        return self.tokens(x).mean(1)
 
 
 class Encoder:
@@ -44,6 +52,11 @@ class Encoder:
     Args:
         net: (N, 1, size, size) in [-1, 1] -> (N, P); width: P; size: side of the images it sees, px.
     """
+
+    @classmethod
+    def of(cls, net: Aimv2) -> "Encoder":
+        """The encoder that AIMv2's vision tower makes."""
+        return cls(net, net.tower.config.hidden_size, net.tower.config.image_size)
 
     def __init__(self, net, width: int, size: int):
         self.net = net.eval().requires_grad_(False)
@@ -56,14 +69,14 @@ class Encoder:
 
         Source: bicubic, as AIMv2's own processor.
         """
-        return torch.cat([self.net(self._seen(part)) for part in x.split(BATCH)])
+        return torch.cat([self.net(resized(part, self.size)) for part in x.split(BATCH)])
 
-    def _seen(self, x) -> torch.Tensor:
-        """`x` at the encoder's own size."""
-        if x.shape[-1] == self.size:
-            return x
-        size = (self.size, self.size)
-        return F.interpolate(x, size, mode="bicubic", antialias=True, align_corners=False).clamp(-1, 1)
+
+def resized(x, size: int) -> torch.Tensor:
+    """Images (N, 1, S, S) in [-1, 1] with another side, smoothed before where that is fewer pixels."""
+    if x.shape[-1] == size:
+        return x
+    return F.interpolate(x, (size, size), mode="bicubic", antialias=True, align_corners=False).clamp(-1, 1)
 
 
 def load_encoder(path) -> Encoder:
@@ -82,7 +95,7 @@ def load_encoder(path) -> Encoder:
         return Encoder(efficientnet.imagenet(efficientnet.Whole), efficientnet.FEATURES, LITE0_SIZE)
     _settings(path)
     logging.disable_progress_bar()
-    return _aimv2(hub.load(Aimv2VisionModel, path, "", WHAT))
+    return Encoder.of(Aimv2(hub.load(Aimv2VisionModel, path, "", WHAT)))
 
 
 def random_encoder(path, seed: int) -> Encoder:
@@ -97,12 +110,7 @@ def random_encoder(path, seed: int) -> Encoder:
     with fresh_weights(seed, "random encoder"):
         if path == LITE0:
             return Encoder(efficientnet.random(efficientnet.Whole), efficientnet.FEATURES, LITE0_SIZE)
-        return _aimv2(Aimv2VisionModel(Aimv2VisionConfig.from_dict(_settings(path))))
-
-
-def _aimv2(tower) -> Encoder:
-    """AIMv2's vision tower as an encoder."""
-    return Encoder(Aimv2(tower), tower.config.hidden_size, tower.config.image_size)
+        return Encoder.of(Aimv2(Aimv2VisionModel(Aimv2VisionConfig.from_dict(_settings(path)))))
 
 
 def _settings(path) -> dict:

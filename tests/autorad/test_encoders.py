@@ -54,7 +54,7 @@ def test_many_images_are_read_in_parts(tmp_path):
 def test_aimv2_large_has_309_2_million_weights():
     with torch.device("meta"):
         tower = Aimv2VisionModel(Aimv2VisionConfig(use_head=False))
-    encoder = encoders.Encoder(encoders.Aimv2(tower), tower.config.hidden_size, tower.config.image_size)
+    encoder = encoders.Encoder.of(encoders.Aimv2(tower))
     assert (encoder.width, encoder.size) == (1024, 224)
     assert round(sum(weight.numel() for weight in encoder.net.parameters()) / 1e6, 1) == 309.2
 

@@ -22,7 +22,8 @@ from namd.pretrain import command
 
 SMALL = ["pretrain_subjects=100", "pretrain_reports=100", "vae_channels=[8,8,16]", "vae_steps=12",
          "unet_channels=[16,32]", "unet_heads=2", "uncond_steps=12", "uncond_warmup=2", "llm_hidden=16", "llm_steps=4",
-         "system_channels=[8,16]", "system_steps=12", "system_tune_steps=1", "save_every=2", "data_workers=1"]
+         "system_channels=[8,16]", "system_steps=12", "system_tune_steps=1", "pretrain_encoder_steps=8",
+         "pretrain_text_steps=8", "save_every=2", "data_workers=1"]
 
 
 def start(place):
@@ -40,14 +41,15 @@ def whole(tmp_path_factory):
 
 
 def test_a_killed_one_ends_in_the_same_manifests(whole, tmp_path):
-    for stage in ("vae", "unet", "flux"):
+    for stage in ("vae", "flux", "aimv2", "lite0-text"):
         process = start(tmp_path)
         while process.poll() is None and not [*tmp_path.glob(f"outputs/pretrained/checkpoints/{stage}/*/step-*6")]:
             time.sleep(.01)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
     assert start(tmp_path).wait() == 0
-    for file in ("small-sd/MANIFEST.json", "small-gemma/MANIFEST.json"):
+    for name in command.MODELS:
+        file = f"{name}/MANIFEST.json"
         assert (tmp_path / "models" / file).read_bytes() == (whole / file).read_bytes()
 
 
@@ -89,5 +91,12 @@ def test_parameters_of_ones_own_never_replace_the_shipped_models(given, monkeypa
 
 def test_without_parameters_it_takes_those_of_pretrain_yaml(monkeypatch):
     seen = []
-    monkeypatch.setattr(command, "pretrain", lambda p, out: seen.append((p.llm_steps, p.vae_channels, out)))
-    assert main(["pretrain"]) == 0 and seen == [(2000, [32, 64, 96], None)]
+    monkeypatch.setattr(command, "pretrain",
+                        lambda p, out, names: seen.append((p.llm_steps, p.vae_channels, out, names)))
+    assert main(["pretrain"]) == main(["pretrain", "small-sd"]) == 0
+    assert seen == [(2000, [32, 64, 96], None, []), (2000, [32, 64, 96], None, ["small-sd"])]
+
+
+def test_a_model_that_does_not_exist_is_refused_with_those_that_do(capsys):
+    assert main(["pretrain", "small-clap"]) == 1
+    assert re.fullmatch("[^\n]*no small model small-clap; choose among [^\n]*small-clip.\n", capsys.readouterr().err)

@@ -15,14 +15,14 @@ from namd.ground.marks import sha256
 from namd.ground.paths import REPO
 from namd.models.llm import eos_states, load_llm
 from namd.models.vae import load_vae, moments
-from namd.pretrain import command
+from namd.pretrain import command, told
 from namd.pretrain.images import draw_image
 from namd.pretrain.llm import draw_records
 from namd.ship.folder import MANIFEST
 from namd.study import params
 
 SHIPPED = sorted(path.parent for path in command.SHIPPED.glob(f"*/{MANIFEST}"))
-STAND_INS = {"small-sd": command.OF_SD, "small-gemma": command.OF_LLM}
+STAND_INS = {"small-sd": told.OF_SD, "small-gemma": told.OF_LLM}
 MEGABYTE = 2**20
 
 
@@ -57,7 +57,7 @@ def test_weights_are_half_precision_and_finite(folder):
 def test_the_settings_of_today_made_it(name):
     manifest = json.loads((command.SHIPPED / name / MANIFEST).read_text())
     p = params.Parameters.part(params.load([REPO / "params/pretrain.yaml"]))
-    assert manifest["parameters"] == json.loads(json.dumps(command.settings(p, STAND_INS[name])))
+    assert manifest["parameters"] == json.loads(json.dumps(told.settings(p, STAND_INS[name])))
     assert manifest["trained_on"] and (command.SHIPPED / name / "README.md").is_file()
 
 

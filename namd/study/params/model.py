@@ -61,6 +61,8 @@ class Parameters(BaseModel):
     pretrain_subjects: int = Field(ge=100, le=MILLION, description="subjects whose images train the small models")
     pretrain_seed: Seed = Field(description="phantom seed of these subjects")
     pretrain_reports: int = Field(ge=100, le=MILLION, description="reports that train the small language model")
+    pretrain_encoder_steps: Steps = Field(description="optimiser steps of each small image encoder")
+    pretrain_text_steps: Steps = Field(description="optimiser steps of the text tower of a locked encoder")
 
     # aligned VAE (notebook 02)
     vae_path: Place = Field(description="VAE in Hugging Face format; empty builds a small one")
