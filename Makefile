@@ -3,6 +3,7 @@
 # make alignment    for a GPU: what the alignment loss is worth, 24 arms
 # make dial     the study on easier and harder phantoms, side by side, and on both nulls: figures/dial.png
 # make table1   the compared systems after the study: every row of Table 1, then the page again
+# make autorad  the second system after the study: AutoRad-Lung, the second judge, then the page again
 # make cohorts  the study on three other cohorts that no setting was chosen on: figures/cohorts.png
 # make test     lint and tests, the smoke series included
 # make test-quick    the quick study, then: does it say what outputs/reference/quick/ says, within bounds?
@@ -23,7 +24,7 @@ LINK := $(shell readlink .venv)
 export JUPYTER_PATH :=
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: study table1 pretrained ablations seeds alignment dial cohorts test test-quick lab course moved
+.PHONY: study table1 autorad pretrained ablations seeds alignment dial cohorts test test-quick lab course moved
 .DELETE_ON_ERROR:
 
 # the flag without a value stands last, so that a target may follow
@@ -37,14 +38,16 @@ study ablations seeds alignment: .venv/.ready
 ablations: LAYER = ,params/ablations.yaml
 seeds: LAYER = ,params/seeds.yaml
 alignment: LAYER = ,params/alignment.yaml
+table1: NOTEBOOK = run_08
+autorad: NOTEBOOK = run_09
 
 dial: study
 	@$(MAKE) --no-print-directory --jobs $(CORES) $(POINTS:%=dial/%)
 	@$(PY) -m namd dial --params params/$(PROFILE).yaml
 	@$(SNAKEMAKE) page --forcerun page --cores 1 --config params=params/$(PROFILE).yaml
 
-table1: study
-	@$(SNAKEMAKE) run_08 --cores $(CORES) --config params=params/$(PROFILE).yaml
+table1 autorad: study
+	@$(SNAKEMAKE) $(NOTEBOOK) --cores $(CORES) --config params=params/$(PROFILE).yaml
 	@$(SNAKEMAKE) page --forcerun page --cores 1 --config params=params/$(PROFILE).yaml
 
 cohorts: .venv/.ready

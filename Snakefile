@@ -201,3 +201,19 @@ use rule run_05 as run_08 with:
 rule comparators:
     input: ancient("done/08.json")
     output: table="metrics/comparators.csv"
+
+
+use rule run_08 as run_09 with:
+    input:
+        marks=ancient(STEPS.follows("09")),
+        table=ancient("metrics/table1.csv"),
+    output: mark="done/09.json"
+    params: key=STEPS.key("09"), command=STEPS.call("09")
+    resources: mem_mb=32000, runtime=24 * 60, gpu=STEPS.gpu("09")
+    log: "logs/09.log"
+    benchmark: "benchmarks/09.tsv"
+
+
+rule autorad:
+    input: ancient("done/09.json")
+    output: table="metrics/autorad.csv"

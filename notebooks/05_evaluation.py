@@ -679,7 +679,8 @@ table.loc[compare_arms, ["auroc_mean", "auroc_kmean"]].round(4)
 
 # %% [markdown]
 # ## In practice
-# - This is one judge. On NLST a second reader would show how much of an AUROC is the reader's.
+# - This is one judge. Notebook 09 lets a second one read the same images, and says which verdicts
+#   survive.
 # - With 53 malignant test nodules the DeLong half-width is about 0.06. Differences of 0.02 between
 #   rows of the published table are within one standard error.
 # - All rows share one training seed. The spread over training seeds needs more runs of 02-04.

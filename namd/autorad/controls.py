@@ -62,3 +62,14 @@ def _fitted(numbers, label3, fold, *steps):
         model.fit(x[train], label3[train])
         return model.predict_proba(x), counts
     return fit
+
+
+def all_of(diameter, features, z, label3, fold) -> dict[str, OutOfFold]:
+    """Every control by its name in the table.
+
+    Args:
+        diameter: (N,) mm; features: (N, F) radiomics; z: (N, P) image embeddings; label3, fold: as of `majority`.
+    """
+    return {"majority": majority(label3, fold), "diameter": by_diameter(diameter, label3, fold),
+            "logistic": by_logistic(features, label3, fold), "probe": by_logistic(z, label3, fold),
+            "probe + radiomics": by_logistic(np.hstack([z, features]), label3, fold)}

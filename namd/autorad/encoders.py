@@ -23,8 +23,8 @@ class Aimv2(torch.nn.Module):
     def __init__(self, tower: Aimv2VisionModel):
         super().__init__()
         self.tower = tower
-        self.mean = torch.tensor(OPENAI_CLIP_MEAN).view(3, 1, 1)
-        self.std = torch.tensor(OPENAI_CLIP_STD).view(3, 1, 1)
+        self.register_buffer("mean", torch.tensor(OPENAI_CLIP_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(OPENAI_CLIP_STD).view(3, 1, 1), persistent=False)
 
     def pixels(self, x) -> torch.Tensor:
         """(N, 3, S, S) as AIMv2 was trained on them, of images (N, 1, S, S) in [-1, 1].
@@ -63,13 +63,19 @@ class Encoder:
         self.width = width
         self.size = size
 
+    def to(self, device) -> "Encoder":
+        """Itself, on `device`."""
+        self.net.to(device)
+        return self
+
     @torch.no_grad()
     def embed(self, x) -> torch.Tensor:
-        """(N, P) float32 of images (N, 1, S, S) in [-1, 1] of any side S, which are brought to `size`.
+        """(N, P) float32, on the encoder's device, of images (N, 1, S, S) in [-1, 1] of any side S, brought to `size`.
 
         Source: bicubic, as AIMv2's own processor.
         """
-        return torch.cat([self.net(resized(part, self.size)) for part in x.split(BATCH)])
+        device = next(self.net.parameters()).device
+        return torch.cat([self.net(resized(part.to(device), self.size)) for part in x.split(BATCH)])
 
 
 def resized(x, size: int) -> torch.Tensor:
@@ -114,17 +120,28 @@ def random_encoder(path, seed: int) -> Encoder:
 
 
 def _settings(path) -> dict:
-    """What config.json at `path` says, where it is that of AIMv2's vision tower without a head, or a refusal.
-
-    Source: repositories written before transformers knew AIMv2 have other names for every weight, and would be read as
-    random ones; use_head is true where a file leaves it out.
-    """
+    """What config.json at `path` says, as `accepted`."""
     name, revision = hub.split(path)
     try:
         told, _ = PreTrainedConfig.get_config_dict(name, revision=revision)
     except hub.UNREADABLE as error:
         raise UserError(f"{WHAT}: nothing can be loaded from '{path}' ({hub.first_line(error)}); {hub.advice(path)}, "
                         f"or use {LITE0}, whose weights come with the installation.") from None
+    return accepted(told, path)
+
+
+def accepted(told: dict, path) -> dict:
+    """What a config.json says, `told`, where it is that of AIMv2's vision tower without a head.
+
+    Args:
+        path: where it was read, for the sentence.
+
+    Raises:
+        UserError: it is another model's, or that of AIMv2's first layout, or it has a pooling head.
+
+    Source: repositories written before transformers knew AIMv2 have other names for every weight, and would be read as
+    random ones; use_head is true where a file leaves it out.
+    """
     kind = told.get("model_type")
     if kind == "aimv2" and "vision_config" not in told:
         raise UserError(f"{WHAT}: '{path}' is AIMv2 in its first layout (model_type aimv2), of which today's classes "

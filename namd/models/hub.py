@@ -29,7 +29,7 @@ SOURCES = {
     "google/medgemma-1.5-4b-it": Source("Health AI Developer Foundations terms of use", gated=True),
     "timm/resnet50_clip.openai": Source("MIT", gated=False),
     "black-forest-labs/FLUX.1-dev": Source("FLUX.1 [dev] Non-Commercial License", gated=True),
-    "apple/aimv2-large-patch14-224": Source("Apple Machine Learning Research Model License (research)", gated=False),
+    "apple/aimv2-large-patch14-224": Source("apple-amlr, research only", gated=False),
 }
 
 

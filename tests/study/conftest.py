@@ -15,7 +15,7 @@ def home(tmp_path, monkeypatch):
     write_notebook(tmp_path, "02_vae", ARM + "lambda_align: float = 0.05\nlambda_pred: float = 0.02\n")
     write_notebook(tmp_path, "03_prior", ARM)
     write_notebook(tmp_path, "04_follow_up", ARM)
-    for name in ("05_judge", "06_variance", "07_ablations", "08_others"):
+    for name in ("05_judge", "06_variance", "07_ablations", "08_others", "09_autorad"):
         write_notebook(tmp_path, name, CELL)
     yield tmp_path
     forget()

@@ -39,7 +39,7 @@ def read_delivery(delivery, workers: int) -> Delivery:
     found = defaultdict(dict)
     sums = {}
     refused = []
-    for path in _xml_files(delivery):
+    for path in xml_files(delivery):
         place = one_line(path.relative_to(delivery).as_posix())
         try:
             reading = read_sessions(path)
@@ -60,7 +60,7 @@ def read_delivery(delivery, workers: int) -> Delivery:
     return Delivery(sums, len(index), scans, refused)
 
 
-def _xml_files(delivery) -> list[Path]:
+def xml_files(delivery) -> list[Path]:
     """Every XML file of a delivery, in the order of folders and names."""
     paths = []
     for folder, _ in folders(delivery):

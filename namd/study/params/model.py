@@ -14,6 +14,7 @@ Steps = Annotated[int, Field(ge=1, le=10 * MILLION)]
 Cores = Annotated[int, Field(ge=0, le=256)]
 Size = Annotated[int, Field(ge=1, le=65536)]
 Channels = Annotated[int, Field(ge=1, le=65536, description="channels")]
+Tokens = Annotated[int, Field(ge=1, le=70, description="context vectors")]
 Rate = Annotated[float, Field(ge=1e-8, le=1, description="learning rate")]
 Weight = Annotated[float, Field(ge=0, le=1e3)]
 Positive = Annotated[float, Field(ge=1e-6, le=1e6)]
@@ -176,6 +177,33 @@ class Parameters(BaseModel):
     ddl_cxr_eta: float = Field(ge=0, le=1, description="share of DDPM's noise in each DDIM step of DDL-CXR")
     flux_path: Place = Field(description="FLUX.1 in Hugging Face format; empty builds a small transformer")
     flux_rank: int = Field(ge=1, le=1024, description="rank of the LoRA on a pretrained FLUX.1")
+
+    # AutoRad-Lung (notebook 09)
+    lidc_source: Literal["delivery", "phantom"] = Field(description="where the LIDC scans and readings come from")
+    lidc_delivery: Place = Field(description="folder of the delivery; empty for the phantom's own")
+    lidc_subjects: int = Field(ge=30, le=9999, description="subjects of the phantom's delivery in LIDC's layout")
+    lidc_seed: Seed = Field(description="phantom seed of these subjects")
+    lidc_readers: int = Field(ge=1, le=4, description="readers who must have marked a nodule")
+    autorad_encoder: Place = Field(description="AIMv2 in Hugging Face format, or efficientnet_lite0")
+    autorad_text: Place = Field(description="CLIP's text tower in the format of transformers or open_clip")
+    autorad_autoregressive: Place = Field(
+        description="AIMv2 that learnt by predicting patches, of the second judge too; empty: none")
+    autorad_contrastive: Place = Field(description="the same network, learnt by contrast; empty: none")
+    autorad_projection: Literal["none", "linear"] = Field(
+        description="whether a map from image to text embeddings is learnt where their widths differ")
+    autorad_images: Literal["original", "all"] = Field(description="radiomics of the image, or of its filters too")
+    autorad_symmetries: int = Field(ge=1, le=8, description="symmetries of a crop that train prompts")
+    autorad_ctx: int = Field(ge=1, le=70, description="context vectors of a prompt")
+    autorad_sweep: list[Tokens] = Field(
+        min_length=1, description="numbers of context vectors that are compared")
+    autorad_hidden_share: int = Field(ge=1, le=1024, description="a MetaNet's input by its hidden units")
+    autorad_scale: float = Field(ge=0, le=1000, description="scale of the cosines; 0 is the text tower's own")
+    autorad_rates: list[Rate] = Field(min_length=1, description="learning rates that are tried")
+    autorad_epochs: int = Field(ge=1, le=10000, description="passes over the training folds")
+    autorad_batch: int = Field(ge=2, le=4096, description="nodules per step")
+    autorad_momentum: float = Field(ge=0, le=0.999, description="momentum of SGD")
+    autorad_weight_decay: float = Field(ge=0, le=1, description="weight decay of SGD")
+    autorad_folds: int = Field(ge=3, le=20, description="folds of the cross-validation, by patient")
 
     @model_validator(mode="after")
     def agree(self) -> "Parameters":

@@ -92,6 +92,9 @@ RULES = (
     Rule("augment image_size", lambda kind, side: kind != "rotations" or side * math.sqrt(2) <= CROP,
          f"augment: {{augment}} turns a crop of {CROP} px by 45 degrees, which leaves empty corners in image_size"
          " {image_size}: use 88 or less, or augment: square"),
+    Rule("lidc_seed phantom_seed pretrain_seed", lambda own, *others: own not in others,
+         "lidc_seed ({lidc_seed}) is that of the cohort ({phantom_seed}) or of the pretraining ({pretrain_seed}), whose"
+         " subjects have the same nodules: choose another"),
     Rule("phantom_seed pretrain_seed", lambda cohort, prior: cohort != prior,
          "phantom_seed ({phantom_seed}) is pretrain_seed, that of the subjects whose images trained the small models: a"
          " test subject would be among them, so choose another"),
@@ -99,6 +102,10 @@ RULES = (
          lambda seed, *paths: seed not in [_seen(path) for path in paths if path],
          "phantom_seed ({phantom_seed}) is that of the subjects whose images trained vae_path ({vae_path}), unet_path"
          " or flux_path, as their MANIFEST.json says: a test subject would be among them, so choose another"),
+    Rule("lidc_seed autorad_encoder autorad_text autorad_autoregressive autorad_contrastive",
+         lambda seed, *paths: seed not in [_seen(path) for path in paths if path],
+         "lidc_seed ({lidc_seed}) is that of the subjects whose images trained a model of AutoRad-Lung, as its"
+         " MANIFEST.json says: a tested nodule would be among them, so choose another"),
     Rule("image_size judge_patch", lambda side, patch: side % patch == 0,
          "image_size ({image_size}) is no multiple of judge_patch ({judge_patch}): use 8"),
     Rule("vae_channels", lambda widths: len(widths) in (3, 4),      # corrflownet's too, where there is a vae_path

@@ -9,7 +9,7 @@ from diffusers.utils import logging
 from namd.ground.cost import parameters
 from namd.models.hub import split
 from namd.study.params import Parameters
-from namd.study.preflight import cards, inputs, shapes, stages
+from namd.study.preflight import autorad, cards, inputs, shapes, stages
 
 
 def check_run(plan, card: str) -> int:
@@ -28,11 +28,13 @@ def check_run(plan, card: str) -> int:
     arms = list(plan.by_arm)
     logging.set_verbosity_error()
     shells = shapes.build(p)
+    second = autorad.build(p)
     found = stages.stages(shells, p, p.phantom_subjects, len(arms))
+    beside = autorad.stages(second, p, p.phantom_subjects, len(arms))
     need = stages.disk(found, shells, p, p.phantom_subjects, len(arms))
     lacking = inputs.missing(p, need)
-    blocks = [_head(p, arms), _models(shells, p), _costs(found, p, card, len(arms)), _memory(found, card),
-              _verdict(lacking, need)]
+    blocks = [_head(p, arms), _models(shells, second, p), _costs(found, beside, p, card, len(arms)),
+              _memory([*found, *beside], card), _verdict(lacking, need)]
     print("\n\n".join("\n".join(block) for block in blocks))
     return 0 if all(item.optional for item in lacking) else 2
 
@@ -43,6 +45,7 @@ def _head(p, arms) -> list[str]:
     lines = [
         f"NAMD · run {p.run_name} · {len(arms)} arms: {', '.join(arms)}",
         f"  data       {data}; counted for {p.phantom_subjects:,} subjects",
+        _second_head(p),
         f"  images     {p.image_size} x {p.image_size}, latents {side} x {side} x 4; {p.text_n_sets} prompt sets of"
         f" {p.text_n_tokens} tokens, reports of {stages.REPORT_TOKENS}",
         f"  arithmetic {p.precision}, language model {p.llm_dtype}; device {p.device}, and torch sees"
@@ -52,37 +55,50 @@ def _head(p, arms) -> list[str]:
     return lines
 
 
-def _models(shells, p) -> list[str]:
+def _second_head(p) -> str:
+    where = f"LIDC-IDRI in {p.lidc_delivery}" if p.lidc_source == "delivery" else "phantom, written by notebook 09"
+    return f"  09         {where}; counted for {autorad.nodules(p):,} nodules in {p.autorad_folds} folds"
+
+
+def _models(shells, second, p) -> list[str]:
     nets = [("VAE", shells.vae.vae, "02", p.vae_path),
             ("U-Net, both surgeries", shells.unet_cond, "03, 04", p.unet_path),
             ("language model, text part", shells.lm, "frozen", p.llm_path),
             ("soft prompts", shells.prompts, "04", ""), ("judge", shells.judge, "05", "")]
+    nets += [(what, second.encoders[path].net, "frozen", path) for path, what in autorad.encoder_paths(p).items()]
+    nets += [("text tower", second.texts[p.autorad_text], "frozen", p.autorad_text),
+             ("guided prompts, MetaNet", second.prompts, "09", "")]
     rows = [[name, _count(parameters(net)), where, split(path)[0] if path else "built here"]
             for name, net, where, path in nets]
     return _table(["Models", "parameters", "trained in", "from"], rows, "<>><")
 
 
-def _costs(found, p, card, n_arms) -> list[str]:
-    rows = []
+def _costs(found, beside, p, card, n_arms) -> list[str]:
+    rows = [_cost(stage, card) for stage in found]
     flops = 0
     fast = 0
     slow = 0
     for stage in found:
         low, high = cards.hours(stage, card)
-        rows.append([stage.name, _flop(stage.flops / stage.steps), f"{stage.steps:,}", _flop(stage.flops),
-                     _time(low, high), cards.bound(stage, card)])
         times = n_arms if stage.per_arm else 1
         flops += times * stage.flops
         fast += times * low
         slow += times * high
     rows.append([f"all, 02-04 for {n_arms} arms", "", "", _flop(flops), _time(fast, slow), ""])
+    rows += [_cost(stage, card) for stage in beside]
     best, worst = cards.SHARE[p.precision]
     head = ["Cost", "a step", "steps", "in all", f"on one {card.title}", "held up by"]
     return [*_table(head, rows, "<>>>><"),
             f"  Times are estimates: {100 * worst:.0f}-{100 * best:.0f} % of {getattr(card, p.precision):g} TFLOP/s,"
             " unless memory or launches are slower.",
+            "  09 has a command of its own, `make autorad`, and is not in the sum.",
             f"  On top come data, validation and checkpoints of up to {_size(max(stage.saved for stage in found))}, one"
             f" every {p.save_every:,} steps."]
+
+
+def _cost(stage, card) -> list[str]:
+    return [stage.name, _flop(stage.flops / stage.steps), f"{stage.steps:,}", _flop(stage.flops),
+            _time(*cards.hours(stage, card)), cards.bound(stage, card)]
 
 
 def _memory(found, card) -> list[str]:
@@ -98,7 +114,7 @@ def _memory(found, card) -> list[str]:
              f" {card.title}."]
     if not fits:
         lines.append("  Try llm_dtype: bfloat16, precision: bfloat16, a smaller batch or another card.")
-    head = [f"Memory, {unit}", "weights", "frozen", "gradients", "AdamW", "copies", "activations", "sum"]
+    head = [f"Memory, {unit}", "weights", "frozen", "gradients", "moments", "copies", "activations", "sum"]
     return [*_table(head, rows, "<" + ">" * 7), *lines]
 
 

@@ -16,7 +16,7 @@ from namd.data.refused import causes
 from namd.data.report import FAMILY
 from namd.ground.errors import UserError
 from namd.ground.paths import REPO, outputs_root
-from namd.study.preflight import weights
+from namd.study.preflight import autorad_inputs, weights
 from namd.study.preflight.missing import Missing
 
 ASKED = ("diagemph", *FAMILY)      # not in the open tables
@@ -29,7 +29,7 @@ SPLITS = ("train", "val", "test")
 
 def missing(p, need_bytes: int) -> list[Missing]:
     """Everything that a run with the parameters `p` and `need_bytes` of disk lacks."""
-    return [*data(p), *weights.missing(p), *disk(need_bytes), *gpu(p)]
+    return [*data(p), *weights.missing(p), *autorad_inputs.missing(p), *disk(need_bytes), *gpu(p)]
 
 
 def data(p) -> list[Missing]:

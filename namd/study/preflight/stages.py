@@ -118,7 +118,8 @@ def _judge(shells, p) -> Stage:
 
     def step():
         shells.judge.head(shells.judge(x)).mean().backward()
-    return _training("05 judge", step, [shells.judge], p.judge_steps, p, averaged=False, precision=_strict(p))
+    return _training("05 judge", step, [shells.judge], p.judge_steps, p, averaged=False,
+                     precision=strict_arithmetic(p))
 
 
 @torch.no_grad()
@@ -190,13 +191,13 @@ def _narrow(taken: Cost, precision) -> Cost:
     return Cost(taken.flops, taken.kernels, round(MIXED * taken.traffic), round(MIXED * taken.peak))
 
 
-def _strict(p) -> str:
+def strict_arithmetic(p) -> str:
     """Arithmetic of float32 networks that `precision: bfloat16` leaves alone."""
     return "tf32" if p.precision == "tf32" else "float32"
 
 
 def _llm_arithmetic(p) -> str:
-    return p.llm_dtype if p.llm_dtype == "bfloat16" else _strict(p)
+    return p.llm_dtype if p.llm_dtype == "bfloat16" else strict_arithmetic(p)
 
 
 def _share(batch: int, p) -> int:

@@ -31,11 +31,11 @@ def pretrained(p) -> list[Missing]:
     """Weights named by vae_path, unet_path and llm_path that are neither in a directory nor in the hub's cache."""
     named = (("VAE", p.vae_path, "vae", DIFFUSERS), ("U-Net", p.unet_path, "unet", DIFFUSERS),
              ("language model", p.llm_path, "", TRANSFORMERS))
-    return [_weights(what, path, part, files) for what, path, part, files in named
-            if path and not _whole(path, part, files)]
+    return [to_fetch(what, path, part, files) for what, path, part, files in named
+            if path and not whole(path, part, files)]
 
 
-def _whole(path, part, files) -> bool:
+def whole(path, part, files) -> bool:
     """Whether configuration, every shard of the weights and what else `files` names are on this machine."""
     config = hub.config_file(path, part)
     if config is None:
@@ -48,19 +48,19 @@ def _whole(path, part, files) -> bool:
     return all(config.with_name(name).is_file() for name in {*shards, *others})
 
 
-def _weights(what, path, part, files) -> Missing:
-    """One pretrained model that is not here."""
+def to_fetch(what, path, part, files, picks=()) -> Missing:
+    """One pretrained model that is not here; `picks` are the files of its repository to fetch, its own when empty."""
     name, _ = hub.split(path)
     if hub.directory(path):
         return Missing(f"{what}: {name} lacks config.json or {' or '.join(files)}",
                        "write it, or name another directory")
     licence, gated = hub.SOURCES.get(name, (UNKNOWN, False))
-    picks = [f"{part}/config.json", f"{part}/{files[0]}"] if part else ["*.json", "*.safetensors"]
+    own = [f"{part}/config.json", f"{part}/{files[0]}"] if part else ["*.json", "*.safetensors"]
     visit = f"accept the licence at https://huggingface.co/{name}, `hf auth login`, then\n" if gated else ""
-    return Missing(f"{what} {name} ({licence})", visit + _download(path, picks))
+    return Missing(f"{what} {name} ({licence})", visit + download(path, picks or own))
 
 
-def _download(path, picks) -> str:
+def download(path, picks) -> str:
     """The command that fetches the files `picks` of a hub repository, in short lines."""
     name, revision = hub.split(path)
     lines = [f"hf download {name}"]
@@ -83,9 +83,9 @@ def compared(p) -> list[Missing]:
 
 def _text_encoder(path) -> list[Missing]:
     """CLIP's text encoder, where it is not here as a whole."""
-    if _whole(path, "text_encoder", CLIP):
+    if whole(path, "text_encoder", CLIP):
         return []
-    clip = _weights("text encoder (08)", path, "text_encoder", CLIP)
+    clip = to_fetch("text encoder (08)", path, "text_encoder", CLIP)
     return [Missing(clip.what, clip.how, optional=True)]
 
 
@@ -95,13 +95,13 @@ def _tokenizer(path) -> list[Missing]:
     if not absent:
         return []
     name, _ = hub.split(path)
-    how = "write it, or name another directory" if hub.directory(path) else _download(path, ["tokenizer/*"])
+    how = "write it, or name another directory" if hub.directory(path) else download(path, ["tokenizer/*"])
     return [Missing(f"tokenizer of {name} (08): {', '.join(absent)}", how, optional=True)]
 
 
 def _flux(path) -> list[Missing]:
     """FLUX.1, where a part of it is not here."""
-    absent = [part for part in FLUX if not _whole(path, part, DIFFUSERS)]
+    absent = [part for part in FLUX if not whole(path, part, DIFFUSERS)]
     if not absent:
         return []
     name, _ = hub.split(path)

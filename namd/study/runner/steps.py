@@ -15,7 +15,7 @@ from namd.study.runner.done import DoneFiles, with_trained
 from namd.study.runner.plan import Plan
 
 ARMS = ".arms.json"         # of the run: the arms that the process which plans has found; its helpers read them
-GPU = ("02", "03", "04", "05", "06", "07", "08")
+GPU = ("02", "03", "04", "05", "06", "07", "08", "09")
 
 
 class Steps:

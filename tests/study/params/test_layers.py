@@ -7,7 +7,7 @@ from namd.ground import order, paths
 from namd.ground.errors import UserError
 from namd.study import params
 
-SOURCES = ("paper", "authors' code", "ours, because", "ours, as above")
+SOURCES = ("paper", "authors' code", "ours, because", "ours, as above", "AutoRad-Lung")
 NUMBERS = sorted(f.stem[:2] for f in order.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 
 

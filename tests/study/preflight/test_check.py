@@ -1,5 +1,6 @@
 import re
 
+import pytest
 from small_delivery import tables, write_delivery
 
 from namd.__main__ import main
@@ -17,9 +18,16 @@ def test_the_papers_run_is_counted_without_weights_and_lacks_its_inputs(capsys):
     assert check(profile="paper") == 2
     out, err = capsys.readouterr()
     for counted in (r"U-Net, both surgeries +904\.3 M", r"VAE +83\.7 M", r"language model, text part +3\.88 B",
-                    r"04 conditional +1\d\.\d TFLOP +35,738", r"04 conditional +3\.4 +14\.5 ", "NLST table `cancer`",
-                    "vgg16", "hf download google/medgemma-1.5-4b-it"):
+                    r"image encoder +309\.2 M", r"text tower +63\.7 M", r"guided prompts, MetaNet +213\.0 k",
+                    r"04 conditional +1\d\.\d TFLOP +35,738", r"04 conditional +3\.4 +14\.5 ",
+                    r"09 embedding +10\.5 TFLOP", r"09 prompts +2\d\d\.\d GFLOP +192,400", r"09 embedding +0\.0 +1\.2 ",
+                    "counted for 1,391 nodules in 5 folds", "NLST table `cancer`", "vgg16",
+                    "hf download google/medgemma-1.5-4b-it", r"optional: image encoder \(09\) apple/aimv2-large"):
         assert re.search(counted, out), counted
+    all_of_it = re.search(r"all, 02-04 for 2 arms +(\S+) PFLOP", out)
+    of_each = {name: float(flop) for name, flop in re.findall(r"^  (0[2-5]\b.*?) {2,}.* (\S+) PFLOP ", out, re.M)}
+    arms = sum(flop for name, flop in of_each.items() if name < "05")
+    assert float(all_of_it[1]) == pytest.approx(sum(of_each.values()) + arms, abs=0.5)     # 09 is not among them
     assert re.search(r"✗ Inception weights data/.*\n +curl -L --create-dirs -o data/\S+ \\\n +https://\S+\.pth\n", out)
     assert not err and max(len(line) for line in out.splitlines() if "https" not in line) <= 100
 

@@ -16,10 +16,10 @@ from namd.study.runner.done import FIRST, DoneFiles
 from namd.study.runner.plan import Plan
 
 SMOKE = paths.REPO / "params" / "smoke.yaml"
-ALL = ["01", "02", "02", "03", "03", "04", "04", "05", "06", "07", "08"]
+ALL = ["01", "02", "02", "03", "03", "04", "04", "05", "06", "07", "08", "09"]
 MADE = {"01": "cohort/pairs.parquet", "02": "vae/config.json", "03": "unet_uncond/config.json",
         "04": "namd/model_index.json", "05": "metrics/table1.csv", "06": "figures/boundary.png",
-        "07": "metrics/effects.csv", "08": "metrics/comparators.csv"}
+        "07": "metrics/effects.csv", "08": "metrics/comparators.csv", "09": "metrics/autorad.csv"}
 
 
 @pytest.fixture

@@ -26,11 +26,11 @@ def changed(before, after):
     return {label for label in before if before[label] != after[label]}
 
 
-def test_a_run_is_eight_notebooks_three_of_them_once_per_arm(home):
+def test_a_run_is_nine_notebooks_three_of_them_once_per_arm(home):
     labels = [job.label for job in Plan([SMOKE]).jobs()]
     arms = ["namd", "no_align_no_pred"]
     per_arm = [f"{name} · {arm}" for name in ("02_vae", "03_prior", "04_follow_up") for arm in arms]
-    assert labels == ["01_data", *per_arm, "05_judge", "06_variance", "07_ablations", "08_others"]
+    assert labels == ["01_data", *per_arm, "05_judge", "06_variance", "07_ablations", "08_others", "09_autorad"]
 
 
 def test_an_arm_differs_from_the_main_one_only_where_its_file_says(home):
@@ -185,7 +185,7 @@ def test_finished_counts_the_marks_of_this_very_plan(home, tmp_path):
 
 @pytest.mark.parametrize("number", ["99", "5", "*", "", "00", "../01"])
 def test_a_notebook_that_is_none_is_refused_with_those_there_are(home, number):
-    with pytest.raises(UserError, match="There is no notebook .* to run; choose .* 01_data, 02_vae, .*08_others"):
+    with pytest.raises(UserError, match="There is no notebook .* to run; choose .* 01_data, .*, 09_autorad"):
         Plan([SMOKE]).asked(number)
 
 

@@ -1,0 +1,58 @@
+"""The arms of the three-class table: what moves the context, which radiomics, which image encoder."""
+
+from namd.autorad import radiomics, texts
+from namd.autorad.encoders import load_encoder, random_encoder
+from namd.autorad.folds import Arm
+
+PARTS = ("shape", "texture", "size")        # of the radiomics, each an arm of its own
+
+
+def jobs(z, features, others, label3, fold, text, p, folder, key) -> list[tuple]:
+    """One tuple an arm, as `folds.cross_validate_all` takes them.
+
+    Args:
+        z: (T, N, P) image embeddings of the main encoder; features: (N, F) radiomics.
+        others: of `others`.
+        label3, fold, text, folder, key: as of `folds.cross_validate`; p: autorad_rates.
+
+    Source: static (CoOp), CoCoOp and guided are the paper's rows; parts of the radiomics and encoders of one shape are
+    ours, because "radiomics help" may mean that size helps, and "autoregressive helps" that any encoder would do.
+    """
+    rates = tuple(p.autorad_rates)
+    found = [(Arm("static", "nothing", rates), z, None, text), (Arm("guided", "features", rates), z, features, text),
+             (Arm("CoCoOp", "image", rates), z, None, text)]
+    for part in PARTS:
+        columns = radiomics.groups()[part]
+        found.append((Arm(f"{part}-guided", "features", rates), z, features[:, columns], text))
+    for name, (own_z, own_text) in others.items():
+        found.append((Arm(name, "features", rates), own_z, features, own_text))
+    return [(arm, x, seen, label3, fold, words, folder, key) for arm, x, seen, words in found]
+
+
+def others(seen, p, text, device) -> dict[str, tuple]:
+    """Embeddings by encoders of one shape that learnt in two ways, or not, and the text tower matched to each.
+
+    Args:
+        seen: (N, 1, S, S) crops; p: autorad_autoregressive, autorad_contrastive, seed; text: where one has no tower.
+        device: where they work.
+    """
+    paths = {"autoregressive": p.autorad_autoregressive, "contrastive": p.autorad_contrastive}
+    encoders = {name: load_encoder(path) for name, path in paths.items() if path}
+    if p.autorad_autoregressive:
+        paths["random encoder"] = p.autorad_autoregressive
+        encoders["random encoder"] = random_encoder(p.autorad_autoregressive, p.seed)
+    return {name: (encoder.to(device).embed(seen).cpu(), texts.beside(paths[name], text, device))
+            for name, encoder in encoders.items()}
+
+
+def sweep(guided, p) -> list[tuple]:
+    """The guided arm with each number of context vectors of autorad_sweep, jobs called "4 tokens" and so on.
+
+    Args:
+        guided: the job of the guided arm; p: autorad_sweep, autorad_ctx.
+
+    Source: AutoRad-Lung Table 2. The number that `p` has already is not trained again.
+    """
+    arm, *given = guided
+    numbers = [n for n in p.autorad_sweep if n != p.autorad_ctx]
+    return [(arm._replace(name=f"{n} tokens", context=n), *given) for n in numbers]

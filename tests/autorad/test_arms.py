@@ -1,0 +1,37 @@
+"""The arms of the table: each says what moves its context, by which numbers, and whose eyes it has."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from namd.autorad import arms, radiomics
+
+FEATURES = np.arange(2 * 102.0).reshape(2, 102)
+Z = torch.zeros(1, 2, 4)
+OTHER = torch.ones(2, 3)
+P = SimpleNamespace(autorad_rates=[0.1, 0.3], autorad_sweep=[4, 16, 48], autorad_ctx=16)
+
+
+def made():
+    others = {"autoregressive": (OTHER, "its tower")}
+    return arms.jobs(Z, FEATURES, others, "label3", "fold", "tower", P, "folder", "key")
+
+
+def test_each_arm_has_its_guide_its_radiomics_and_its_tower():
+    found = {arm.name: (arm.guide, z, features, text) for arm, z, features, _, _, text, _, _ in made()}
+    assert list(found) == ["static", "guided", "CoCoOp", "shape-guided", "texture-guided", "size-guided",
+                           "autoregressive"]
+    assert found["static"][0] == "nothing" and found["CoCoOp"][0] == "image" and found["static"][2] is None
+    assert found["guided"][2] is FEATURES and found["guided"][3] == "tower"
+    for part in arms.PARTS:
+        assert np.array_equal(found[f"{part}-guided"][2], FEATURES[:, radiomics.groups()[part]])
+    assert found["autoregressive"][1] is OTHER and found["autoregressive"][3] == "its tower"
+
+
+def test_the_sweep_is_guided_with_every_other_number_of_vectors():
+    guided = made()[1]
+    found = arms.sweep(guided, P)
+    assert [(arm.name, arm.context, arm.guide) for arm, *_ in found] == [("4 tokens", 4, "features"),
+                                                                        ("48 tokens", 48, "features")]
+    assert all(rest == list(guided[1:]) for _, *rest in found)

