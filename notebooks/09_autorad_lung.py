@@ -266,8 +266,8 @@ print(f"{z.shape[1]} nodules in {z.shape[0]} symmetries, {z.shape[2]} numbers ea
 # | $\mathbf t$ | `class_features` | (N, 3, P) | unit length |
 # | $\tau$ | `scale` | () | 1 / temperature |
 #
-# Only the context and the MetaNet learn. The shift is the same for all classes, so it cannot name
-# one: it can only move all three sentences. Three nodules, each with three numbers:
+# Only the context and the MetaNet learn. The shift is the same for all classes: it moves three
+# sentences at once, each in its own way, for the tower is not linear. Three nodules of three numbers:
 
 # %%
 tower, tokenizer = texts.load_text(autorad_text)
@@ -608,7 +608,7 @@ sure = label3 != 1
 # ## Summary
 # - Half of the readers make a pixel, the median rating a class; ties are a decision to be stated.
 # - A crop of twice the diameter hides size, and radiomics give it back.
-# - One vector moves all words of the context; it cannot name a class.
+# - One vector moves three sentences at once, each in its own way.
 # - A method is worth what it adds to the same numbers in a plain model.
 # - A verdict that survives another judge is about images.
 #
