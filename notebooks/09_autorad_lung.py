@@ -126,7 +126,7 @@ if lidc_source == "phantom" and not written.current():
     written.set_aside()
     write_lidc_delivery(delivery, *law, workers=data_workers)
     written.sign()
-built = Keyed(run.root / "lidc", run.part_key(["namd.data.lidc.build"], [], lidc_readers))
+built = Keyed(run.root / "lidc", run.part_key(["namd.data.lidc.build"], [], lidc_source, lidc_delivery, lidc_readers))
 if not (built.current() and is_current(built.path, delivery, lidc_readers)):
     built.set_aside()
     build_lidc(delivery, built.path, lidc_readers, data_workers)
@@ -330,7 +330,8 @@ show(cross_validate)
 # %%
 fold = folds(label3, patient, autorad_folds, seed)
 check("no patient is in two folds", pd.Series(fold).groupby(patient).nunique().max() == 1)
-key = run.part_key(["namd.autorad.arms", "namd.autorad.encoders"], ["lidc"])
+key = run.part_key(["namd.autorad.arms", "namd.autorad.encoders"], ["lidc"], fold.tolist(), autorad_images,
+                   autorad_symmetries, autorad_encoder, autorad_text, autorad_autoregressive, autorad_contrastive)
 place, rates, text = run.root / "autorad" / "arms", tuple(autorad_rates), (tower.to(run.device), tokenizer)
 
 # %%
@@ -475,7 +476,7 @@ show(second_judge.judge)
 
 # %%
 # papermill_description=train the second judge
-judge_key = run.part_key(["namd.autorad.second_judge"], ["cohort"])
+judge_key = run.part_key(["namd.autorad.second_judge"], ["cohort"], key)
 second, _ = second_judge.judge(sight, of_row, {name: pairs.label for name, pairs in learns.items()},
                                texts.beside(autorad_autoregressive, text, run.device), p, place, judge_key)
 first = {row: probabilities.stack(readings, [row], pair_id)[0][:1] for row in images}
@@ -513,8 +514,7 @@ asked = held_out.read_others(Arm("whole", "features", rates), torch.cat([z[0], t
                              np.vstack([features, today.features]), label_all, train_all, val_all, text, p, place, key)
 variance = probabilities.stack(readings, [arm], pair_id)[0].var(0, ddof=1)
 doubt = two_judges.by_variance(asked.prob[len(label3):, 1], variance, by_label)
-run.table(doubt, "unsure_by_variance")
-fig = judge_pictures.unsure_by_variance(doubt, f"n = {len(label)} test nodules", run.synthetic)
+fig = judge_pictures.unsure_by_variance(run.table(doubt, "unsure_by_variance"), f"n = {len(label)}", run.synthetic)
 run.figure(fig, "unsure_by_variance")
 
 # %% [markdown]
