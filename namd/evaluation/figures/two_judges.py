@@ -1,4 +1,4 @@
-"""The second judge's doubt beside the spread of NAMD's forecasts."""
+"""AutoRad-Lung's doubt beside the spread of NAMD's forecasts."""
 
 import matplotlib.pyplot as plt
 import seaborn as sns
@@ -22,7 +22,7 @@ def unsure_by_variance(table, title="", synthetic=False):
     names = [f"{line.part}\n{line.variance:.2g}" for line in table.itertuples()]
     ax.set_xticks(table["part"], names)
     ax.set(xlabel="equal parts of the nodules by NAMD's Var(p), and its mean there",
-           ylabel="P(unsure), second judge")
+           ylabel="P(unsure), three-class model")
     ax.legend(fontsize=8)
     sns.despine(fig)
     return finish(fig, title, synthetic)

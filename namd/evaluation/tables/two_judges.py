@@ -106,7 +106,7 @@ def _survives(first, second):
 
 
 def by_variance(unsure, variance, counts, parts=6):
-    """How unsure the second judge calls nodules on which the forecasts agree, and those on which they do not.
+    """How unsure AutoRad-Lung calls nodules on which the forecasts agree, and those on which they do not.
 
     Args:
         unsure: (N,) its P(unsure); variance: (N,) Var(p) over NAMD's K runs, by the first judge; counts: (n_boot, N)
