@@ -13,16 +13,18 @@ def jobs(z, features, others, label3, fold, text, p, folder, key) -> list[tuple]
     Args:
         z: (T, N, P) image embeddings of the main encoder; features: (N, F) radiomics.
         others: of `others`.
-        label3, fold, text, folder, key: as of `folds.cross_validate`; p: autorad_rates.
+        label3, fold, text, folder, key: as of `folds.cross_validate`; p: autorad_rates, autorad_images.
 
-    Source: static (CoOp), CoCoOp and guided are the paper's rows; parts of the radiomics and encoders of one shape are
-    ours, because "radiomics help" may mean that size helps, and "autoregressive helps" that any encoder would do.
+    Source: static (CoOp), CoCoOp and guided are the paper's rows. The others are ours, because "radiomics help" may
+    mean that size helps, "autoregressive helps" that any encoder would do, and "the prompt reads the image" that the
+    moved classes answer by themselves: one image, the mean of all, for every nodule.
     """
     rates = tuple(p.autorad_rates)
     found = [(Arm("static", "nothing", rates), z, None, text), (Arm("guided", "features", rates), z, features, text),
-             (Arm("CoCoOp", "image", rates), z, None, text)]
+             (Arm("CoCoOp", "image", rates), z, None, text),
+             (Arm("guided without image", "features", rates), z.mean(1, keepdim=True).expand_as(z), features, text)]
     for part in PARTS:
-        columns = radiomics.groups()[part]
+        columns = radiomics.groups(p.autorad_images)[part]
         found.append((Arm(f"{part}-guided", "features", rates), z, features[:, columns], text))
     for name, (own_z, own_text) in others.items():
         found.append((Arm(name, "features", rates), own_z, features, own_text))

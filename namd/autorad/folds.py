@@ -95,12 +95,10 @@ def cross_validate(arm, z, features, label3, fold, text, p, folder, key) -> OutO
         stage = f"without {' and '.join(map(str, held))}"
         place = Path(folder) / arm.name / stage / f"rate {rate:g}"
         rows = torch.from_numpy(np.flatnonzero(train))
-        prompts = train_prompts(stage, rate, z, guide, label, rows, text, p, place, key, arm.context)
+        prompts, _ = train_prompts(stage, rate, z, guide, label, rows, text, p, place, key, arm.context)
         return read(prompts, text[0], z[0], guide), counts
 
-    found = tuned(fit, arm.rates, label3, np.asarray(fold))
-    print(f"{arm.name}: learning rates {', '.join(f'{rate:g}' for rate in found.chosen['chosen'])}")
-    return found
+    return tuned(fit, arm.rates, label3, np.asarray(fold))
 
 
 def cross_validate_all(jobs, p, workers: int = 1) -> dict[str, OutOfFold]:
@@ -142,8 +140,8 @@ def guide_of(what, z, features, train):
     return F.normalize(z, dim=-1) if what == "image" else None, {}
 
 
-def train_prompts(stage, rate, z, guide, label, rows, text, p, folder, key, context=0, classes=CLASSES) -> Prompts:
-    """Prompts after autorad_epochs on some nodules.
+def train_prompts(stage, rate, z, guide, label, rows, text, p, folder, key, context=0, classes=CLASSES):
+    """Prompts after autorad_epochs on some nodules, and the history of `loop.fit`: `(Prompts, DataFrame)`.
 
     Args:
         stage: names the draws; rate: of learning; z: (T, N, P) and guide: (T or 1, N, F) or None, by symmetry.
@@ -165,10 +163,11 @@ def train_prompts(stage, rate, z, guide, label, rows, text, p, folder, key, cont
         seen = None if guide is None else guide[turn % len(guide), at]
         return {"loss": F.cross_entropy(prompts(tower, z[turn, at], seen), label[at])}
 
-    loop.fit(step, prompts, n_steps=n_steps, n_items=len(rows), batch_size=batch, lr=warm_cosine(rate, epoch, n_steps),
-             stage=stage, seed=p.seed, folder=folder, key=key, grad_clip=math.inf, weight_decay=p.autorad_weight_decay,
-             optimizer="sgd", momentum=p.autorad_momentum, save_every=p.save_every, log=lambda line: None)
-    return prompts
+    history = loop.fit(
+        step, prompts, n_steps=n_steps, n_items=len(rows), batch_size=batch, lr=warm_cosine(rate, epoch, n_steps),
+        stage=stage, seed=p.seed, folder=folder, key=key, grad_clip=math.inf, weight_decay=p.autorad_weight_decay,
+        optimizer="sgd", momentum=p.autorad_momentum, save_every=p.save_every, log=lambda line: None)
+    return prompts, history
 
 
 @torch.no_grad()

@@ -18,11 +18,13 @@ class HeldOut(NamedTuple):
     Args:
         prob: (N, C) probabilities of every nodule, those that trained included.
         tried: a row a rate: rate, loss (cross-entropy of the validating nodules, nats), chosen.
+        history: of the training at the chosen rate, as `loop.fit` returns it.
         prompts: the trained `Prompts`; guide: (N, F) what moved its context, or None.
     """
 
     prob: np.ndarray
     tried: pd.DataFrame
+    history: pd.DataFrame
     prompts: Prompts
     guide: torch.Tensor | None
 
@@ -55,13 +57,14 @@ def read_others(arm, z, features, label, train, val, text, p, folder, key, class
     rows = torch.from_numpy(np.flatnonzero(train))
     losses = {}
     found = {}
+    history = {}
     for rate in arm.rates:
         place = Path(folder) / arm.name / f"rate {rate:g}"
-        found[rate] = folds.train_prompts(arm.name, rate, z, guide, labels, rows, text, p, place, key,
-                                          arm.context, classes)
+        found[rate], history[rate] = folds.train_prompts(arm.name, rate, z, guide, labels, rows, text, p, place, key,
+                                                         arm.context, classes)
         prob = folds.read(found[rate], text[0], z[0], guide)
         losses[rate] = -np.log(prob[val, label[val]].clip(1e-12)).mean()
     best = min(losses, key=losses.get)
     tried = pd.DataFrame([dict(rate=rate, loss=loss, chosen=rate == best) for rate, loss in losses.items()])
     prob = folds.read(found[best], text[0], z[0], guide)
-    return HeldOut(prob, tried, found[best], None if guide is None else guide[0])
+    return HeldOut(prob, tried, history[best], found[best], None if guide is None else guide[0])

@@ -73,9 +73,13 @@ def _of(kind):
     return [f"{kind}_{name}" for name in CLASSES[kind].split()]
 
 
-def groups() -> dict[str, np.ndarray]:
-    """Columns of the 102 features by what they say: `shape`, `firstorder`, `texture`; `size` is the area alone."""
-    kinds = np.array([name.split("_")[1] for name in names()])
+def groups(images: str = "original") -> dict[str, np.ndarray]:
+    """Columns of the features by what they say: `shape`, `firstorder`, `texture`; `size` is the area alone.
+
+    Args:
+        images: as in `names`; `firstorder` and `texture` are those of every image.
+    """
+    kinds = np.array([name.split("_")[1] for name in names(images)])
     return {"shape": np.flatnonzero(kinds == OUTLINE), "firstorder": np.flatnonzero(kinds == "firstorder"),
             "texture": np.flatnonzero((kinds != OUTLINE) & (kinds != "firstorder")),
             "size": np.array([names().index("original_shape2D_PixelSurface")])}

@@ -11,6 +11,7 @@ from namd.autorad.held_out import HeldOut, read_others
 
 CLASSES = ("benign", "malignant")
 NAME = "second judge"
+DOUBT = "doubt"
 
 
 class Sight(NamedTuple):
@@ -55,7 +56,29 @@ def judge(sight, row, labels, text, p, folder, key) -> tuple[dict[str, np.ndarra
     label = np.zeros(len(row), dtype=np.int64)
     for name, values in labels.items():
         label[row == name] = values
-    found = read_others(Arm(NAME, "features", tuple(p.autorad_rates)), sight.z, sight.features, label, row == "train",
+    found = read_others(_arm(NAME, p), sight.z, sight.features, label, row == "train",
                         row == "val", text, p, folder, key, CLASSES)
     rows = [name for name in dict.fromkeys(row) if name not in labels]
     return {name: found.prob[row == name, 1][None] for name in rows}, found
+
+
+def unsure(then, today, label3, val, text, p, folder, key) -> np.ndarray:
+    """P(unsure) of M images by a model of three classes that learnt from N others: (M,) float64.
+
+    Args:
+        then: Sight of the N; today: Sight of the M, seen in the same way.
+        label3: (N,) 0, 1, 2; val: (N,) bool, which of them choose the rate, the others train.
+        text, p, folder, key: as of `folds.cross_validate`.
+
+    Source: ours, because LIDC's readers doubted nodules whose follow-up nobody has.
+    """
+    z = torch.cat([then.z, today.z])
+    features = np.vstack([then.features, today.features])
+    label, train, chooses = (np.pad(each, (0, len(today.z))) for each in (label3, ~val, val))
+    found = read_others(_arm(DOUBT, p), z, features, label, train, chooses, text, p, folder, key)
+    return found.prob[len(then.z):, 1]
+
+
+def _arm(name, p) -> Arm:
+    """Guided prompts under this name."""
+    return Arm(name, "features", tuple(p.autorad_rates))

@@ -206,13 +206,14 @@ class Run:
         self.made(path)
         return df
 
-    def panel(self, rows):
+    def panel(self, rows, synthetic=None):
         """Show "paper reports / this run measured / comparable?" and write metrics/panel_NN.csv.
 
         Args:
-            rows: as in namd.study.panel.panel_table.
+            rows: as in namd.study.panel.panel_table; synthetic: whether they are of a phantom, where other data than
+                the run's cohort count.
         """
-        table = panel_table(rows, self.synthetic)
+        table = panel_table(rows, self.synthetic if synthetic is None else synthetic)
         self.table(table, f"panel_{self.number}")
         with pd.option_context("display.max_colwidth", None):
             display(HTML(table.to_html(index=False, border=0)))

@@ -8,9 +8,10 @@ import torch
 from namd.autorad import arms, radiomics
 
 FEATURES = np.arange(2 * 102.0).reshape(2, 102)
-Z = torch.zeros(1, 2, 4)
+Z = torch.arange(8.0).reshape(1, 2, 4)
 OTHER = torch.ones(2, 3)
-P = SimpleNamespace(autorad_rates=[0.1, 0.3], autorad_sweep=[4, 16, 48], autorad_ctx=16)
+P = SimpleNamespace(autorad_rates=[0.1, 0.3], autorad_sweep=[4, 16, 48], autorad_ctx=16,
+                    autorad_images="original")
 
 
 def made():
@@ -20,10 +21,12 @@ def made():
 
 def test_each_arm_has_its_guide_its_radiomics_and_its_tower():
     found = {arm.name: (arm.guide, z, features, text) for arm, z, features, _, _, text, _, _ in made()}
-    assert list(found) == ["static", "guided", "CoCoOp", "shape-guided", "texture-guided", "size-guided",
-                           "autoregressive"]
+    assert list(found) == ["static", "guided", "CoCoOp", "guided without image", "shape-guided",
+                           "texture-guided", "size-guided", "autoregressive"]
     assert found["static"][0] == "nothing" and found["CoCoOp"][0] == "image" and found["static"][2] is None
     assert found["guided"][2] is FEATURES and found["guided"][3] == "tower"
+    blind = found["guided without image"]
+    assert torch.equal(blind[1], torch.tensor([[[2.0, 3, 4, 5]] * 2])) and blind[2] is FEATURES
     for part in arms.PARTS:
         assert np.array_equal(found[f"{part}-guided"][2], FEATURES[:, radiomics.groups()[part]])
     assert found["autoregressive"][1] is OTHER and found["autoregressive"][3] == "its tower"

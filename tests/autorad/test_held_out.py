@@ -58,3 +58,8 @@ def test_two_classes_are_read_by_their_own_words(made, tmp_path):
                       ("benign", "malignant"))
     assert two.prob.shape == (N, 2)
     assert ((two.prob[:, 1] > 0.5) == (label3 == 2))[OTHERS].mean() > 0.8
+
+
+def test_the_history_is_that_of_the_chosen_rate(found):
+    rate = found.tried.rate[found.tried.chosen].item()
+    assert found.history.lr.max() == pytest.approx(rate, rel=0.05) and np.isfinite(found.history.loss).all()

@@ -108,6 +108,10 @@ def test_names_and_their_groups():
     together = np.concatenate([groups["shape"], groups["firstorder"], groups["texture"]])
     assert sorted(together) == list(range(102))
     assert original[groups["size"][0]] == "original_shape2D_PixelSurface"
+    filtered = radiomics.groups("all")
+    assert {name: len(columns) for name, columns in filtered.items()} == {"shape": 9, "firstorder": 16 * 18,
+                                                                          "texture": 16 * 75, "size": 1}
+    assert every[filtered["texture"][-1]].startswith("lbp-2D_")
     assert all("glcm" in original[i] or "gl" in original[i] or "ngtdm" in original[i] for i in groups["texture"])
 
 

@@ -54,3 +54,18 @@ def test_rows_are_read_by_a_judge_that_learnt_from_real_images_alone(tmp_path):
     assert {name: prob.shape for name, prob in found.items()} == {"x2": (1, 20), "namd": (1, 20)}
     assert ((found["namd"][0] > 0.5) == np.arange(20) % 2).mean() > 0.9
     assert training.tried.rate.tolist() == [0.1]
+
+
+def test_doubt_is_learnt_from_other_nodules_and_read_from_these(tmp_path):
+    rng = numpy_rng("doubt")
+    text = tower(width=32, layers=1, projection=16), tokenizer()
+    label3 = np.arange(90) % 3
+    radius = np.array([4.0, 7, 10])
+    then = second_judge.see(*discs(radius[label3] + rng.uniform(-1, 1, 90), "then"), encoder(), P, tmp_path / "r.npz")
+    today = second_judge.see(*discs(radius[[0, 1, 2, 1]], "today"), encoder(), P, tmp_path / "r.npz")
+    val = np.arange(90) >= 60
+    given = text, P, tmp_path / "arms", "k"
+    found = second_judge.unsure(then, today, label3, val, *given)
+    assert found.shape == (4,) and found[[1, 3]].min() > 1.2 * found[[0, 2]].max()
+    fewer = second_judge.Sight(today.z[:2], today.features[:2], today.masks[:2])
+    assert second_judge.unsure(then, fewer, label3, val, *given) == pytest.approx(found[:2], abs=1e-6)

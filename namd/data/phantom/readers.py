@@ -185,14 +185,27 @@ def marked_by(rows, seed: int) -> np.ndarray:
     return order < n_marks[:, None]
 
 
-def class_probabilities(score, n_readers: int = N_READERS) -> np.ndarray:
+def class_probabilities(score, n_readers=N_READERS) -> np.ndarray:
     """P(benign, unsure, malignant | `malignancy_score`), (N, 3): the ceiling of whoever reads the picture.
 
-    The class is that of the median of `n_readers` ratings: below 2.5 benign, above 3.5 malignant, unsure between.
+    The class is that of the median of the ratings: below 2.5 benign, above 3.5 malignant, unsure between.
+
+    Args:
+        score: (N,); n_readers: of every nodule, or (N,) of each.
 
     Source: ours, the model of `ratings` with all outcomes of the readers counted out.
     """
-    shared = np.sqrt(SHARE_SHARED) * np.asarray(score, float)[:, None]
+    score = np.asarray(score, float)
+    n_readers = np.broadcast_to(n_readers, score.shape)
+    prob = np.empty((len(score), 3))
+    for number in np.unique(n_readers):
+        prob[n_readers == number] = _of_median(score[n_readers == number], number)
+    return prob
+
+
+def _of_median(score, n_readers: int) -> np.ndarray:
+    """`class_probabilities` where all nodules have as many readers."""
+    shared = np.sqrt(SHARE_SHARED) * score[:, None]
     below = ndtr((calibration().thresholds - shared) / np.sqrt(1 - SHARE_SHARED))           # (N, 4)
     p = np.diff(below, axis=1, prepend=0., append=1.)                                       # (N, 5)
     total = np.zeros((len(p), 3))

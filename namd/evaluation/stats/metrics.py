@@ -214,6 +214,13 @@ def nodule_masks(x):
     return masks
 
 
+def outlined(x):
+    """As `nodule_masks`, (N, S, S) bool, but the central disc where that finds no nodule: some readers need one."""
+    found = nodule_masks(x)
+    found[~found.any((1, 2))] = disc(x.shape[-1])
+    return found
+
+
 def diameter_mm(x, mm_per_px=0.6):
     """Diameter of the disc with the area of the nodule in the middle of each image (`nodule_masks`), mm.
 

@@ -135,7 +135,7 @@ def _embedding(shells, p, n_subjects, n_test, n_arms) -> Stage:
     """Each encoder's images: crops of the cohort, and what the second judge reads."""
     n = nodules(p)
     images = dict.fromkeys(shells.encoders, 0)
-    images[p.autorad_encoder] += p.autorad_symmetries * n + n_test
+    images[p.autorad_encoder] += (p.autorad_symmetries + 1) * n + n_test        # as the window shows them, too
     for path in filter(None, (p.autorad_autoregressive, p.autorad_autoregressive, p.autorad_contrastive)):
         images[path] += n                           # autoregressive twice: once with random weights
     images[_judge_path(p)] += n_subjects - n_test + n_test * (2 + n_arms + FORECASTS)
@@ -152,7 +152,7 @@ def _embedding(shells, p, n_subjects, n_test, n_arms) -> Stage:
 
 
 def _training(shells, p, n_subjects, n_test) -> Stage:
-    """Every arm over the folds, the guided arm once more for what moves its prompt, the second judge.
+    """Every arm over the folds, the guided arm twice more (what moves its prompt, its doubt), the second judge.
 
     Arms that differ only in what moves their context are counted once: a MetaNet is a thousandth of the text tower.
     """
@@ -162,7 +162,7 @@ def _training(shells, p, n_subjects, n_test) -> Stage:
     n_rates = len(p.autorad_rates)
     n_judge = max(1, round((n_subjects - n_test) * (1 - p.data_val_share)))
     guided, *_ = rows[1]
-    rows += [(guided, CLASSES, n_rates * _steps(p, n - n // p.autorad_folds)),
+    rows += [(guided, CLASSES, 2 * n_rates * _steps(p, n - n // p.autorad_folds)),
              (_judge_job(shells, p), second_judge.CLASSES, n_rates * _steps(p, n_judge))]
     counted = {}
     parts = []

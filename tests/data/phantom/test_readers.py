@@ -123,3 +123,9 @@ def test_class_probabilities_by_hand():
     low, high = readers.calibration().thresholds[1:3]
     assert alone[0, 0] == pytest.approx(ndtr((low - np.sqrt(.5) * .3) / np.sqrt(.5)))
     assert alone[0, 2] == pytest.approx(1 - ndtr((high - np.sqrt(.5) * .3) / np.sqrt(.5)))
+
+
+def test_each_nodule_may_have_its_own_number_of_readers():
+    mixed = readers.class_probabilities([.3, .3, -.5], np.array([1, 4, 3]))
+    alone = [readers.class_probabilities([score], n)[0] for score, n in ((.3, 1), (.3, 4), (-.5, 3))]
+    assert np.array_equal(mixed, alone) and not np.allclose(mixed[0], mixed[1])

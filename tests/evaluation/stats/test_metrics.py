@@ -115,3 +115,11 @@ def test_diameter_of_a_drawn_disc(diameter):
 
 def test_diameter_is_zero_without_a_nodule():
     assert metrics.diameter_mm(np.full((1, 1, 64, 64), -0.8)) == pytest.approx([0.0])
+
+
+def test_an_image_without_a_nodule_is_outlined_by_the_central_disc():
+    x = torch.full((2, 1, 64, 64), -0.8)
+    x[0, 0, 28:36, 28:36] = 0.5
+    found = metrics.outlined(x)
+    assert np.array_equal(found[0], metrics.nodule_masks(x)[0]) and found[0].sum() == 64
+    assert np.array_equal(found[1], metrics.disc(64))

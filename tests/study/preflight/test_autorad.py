@@ -89,7 +89,7 @@ def test_a_step_costs_what_the_notebooks_step_does(small):
 
 def test_every_arm_is_trained(shells, small):
     names = [arm.name for arm, *_ in autorad.jobs(shells, paper())]
-    rows = ["static", "guided", "CoCoOp", "shape-guided", "texture-guided", "size-guided"]
+    rows = ["static", "guided", "CoCoOp", "guided without image", "shape-guided", "texture-guided", "size-guided"]
     assert names == [*rows, "autoregressive", "random encoder", "10 tokens", "30 tokens", "70 tokens"]
     small.autorad_contrastive = small.autorad_encoder
     assert [arm.name for arm, *_ in autorad.jobs(autorad.build(small), small)] == [
@@ -114,10 +114,11 @@ def test_steps_of_an_arm_are_those_of_the_cross_validation(k, rates):
 def test_stages_of_09(small):
     embedding, training = autorad.stages(autorad.build(small), small, 100, 2)
     (part,) = embedding.parts
-    images = 60 * 8 + 2 * 60 + 37 + 63 + 37 * 9     # turns; two of a small pair; baselines, follow-ups, rows of 05
+    turns = 60 * (8 + 1)                            # and what the window shows
+    images = turns + 2 * 60 + 37 + 63 + 37 * 9      # two of a small pair; baselines, follow-ups, rows of 05
     assert part.times == images / 64 and embedding.memory.frozen > 0 and not embedding.per_arm
-    own = [autorad._steps(small, 48), autorad._steps(small, 54)]        # all four folds; 85 % of 63 follow-ups
-    assert [part.times for part in training.parts] == 9 * [autorad._fold_steps(small, 60)] + own
+    own = [2 * autorad._steps(small, 48), autorad._steps(small, 54)]    # four folds, twice; 85 % of 63 follow-ups
+    assert [part.times for part in training.parts] == 10 * [autorad._fold_steps(small, 60)] + own
     assert training.steps == sum(part.times for part in training.parts)
     static, guided, cocoop, *_ = training.parts
     assert 10 * static.cost.flops < guided.cost.flops == cocoop.cost.flops       # one prompt for all, one a nodule
