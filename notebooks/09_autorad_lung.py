@@ -100,7 +100,7 @@ from namd.evaluation.figures import three_class as pictures
 from namd.evaluation.figures import two_judges as judge_pictures
 from namd.evaluation.stats import bootstrap, metrics
 from namd.evaluation.stats.three_class import confusion
-from namd.evaluation.tables import cells, probabilities, three_class, two_judges
+from namd.evaluation.tables import cells, comparators, probabilities, three_class, two_judges
 from namd.forecasters import drawing
 from namd.ground import workers
 from namd.ground.errors import UserError
@@ -337,8 +337,8 @@ show(cross_validate)
 # %%
 fold = folds(label3, patient, autorad_folds, seed)
 check("no patient is in two folds", pd.Series(fold).groupby(patient).nunique().max() == 1)
-key = run.part_key(["namd.autorad.arms", "namd.autorad.encoders"], ["lidc"], fold.tolist(), autorad_images,
-                   autorad_symmetries, autorad_encoder, autorad_text, autorad_autoregressive, autorad_contrastive)
+key = run.part_key(["namd.autorad.arms", "namd.autorad.crops", "namd.autorad.held_out"], ["lidc"], fold.tolist(),
+                   parameters=["autorad_encoder", "autorad_text", "autorad_images", "autorad_symmetries"])
 place, rates, text = run.root / "autorad" / "arms", tuple(autorad_rates), (tower.to(run.device), tokenizer)
 
 # %%
@@ -380,8 +380,8 @@ run.figure(plots.training_curves(whole.history, ["loss", "lr"], title, synthetic
 found |= controls.all_of(diameter, features, z[0].numpy(), label3, fold)
 answers = {name: one.prob for name, one in found.items()}
 prob = {name: answer for name, answer in answers.items() if "tokens" not in name}
-if synthetic:
-    truth = pd.read_parquet(delivery / "truth" / "truth.parquet").loc[patient]
+if lidc_source == "phantom":
+    truth = pd.read_parquet(run.reading(delivery / "truth" / "truth.parquet")).loc[patient]
     n_readers = opinions.groupby("nodule_id").size().loc[nodules.table.nodule_id]
     prob["ceiling"] = readers.class_probabilities(truth.score.to_numpy(), n_readers.to_numpy())
 
@@ -472,9 +472,8 @@ print(f"Dice of rule and readers: mean {dice.mean():.2f}, tenth percentile {np.q
 # %%
 main = Cohort.open(run.need("cohort", made_by="01"))
 test, label = main.split("test"), main.split("test").label
-readings = pd.read_parquet(run.need("metrics/probabilities.parquet", made_by="05"))
-beyond = run.reading("metrics/comparator_probabilities.parquet")      # of notebook 08, where it has run
-readings = pd.concat([readings, *(pd.read_parquet(file) for file in [beyond] if file.is_file())])
+of_05 = [run.need(f"metrics/{name}", made_by="05") for name in ("probabilities.parquet", "table1.csv")]
+readings = comparators.with_systems(*of_05, *map(run.reading, comparators.READINGS))       # 08's, where it has run
 pair_id, (x1, x2) = list(test.table.index), test.images(*size)
 images = {"real baseline": x1, "real follow-up": x2}
 samples = run.root / "samples"
@@ -494,7 +493,8 @@ show(second_judge.judge)
 
 # %%
 # papermill_description=train the second judge
-judge_key = run.part_key(["namd.autorad.second_judge"], ["cohort"], key)
+judge_key = run.part_key(["namd.autorad.second_judge", "namd.evaluation.stats.metrics"], ["cohort"], key,
+                         parameters=["image_size"])
 second, _ = second_judge.judge(sight, of_row, {name: pairs.label for name, pairs in learns.items()},
                                texts.beside(autorad_autoregressive, text, run.device), p, place, judge_key)
 first = {row: probabilities.stack(readings, [row], pair_id)[0][:1] for row in images}

@@ -11,6 +11,7 @@ from namd.data.images import MM_PER_PX, PIXELS, augment, centre_crop, window
 from namd.data.report import EHR, NODULE
 from namd.ground.errors import UserError
 from namd.ground.marks import sha256
+from namd.ground.provenance import COHORTS
 from namd.ground.reading import read_json, reading
 
 SCHEMA_VERSION = 1
@@ -160,16 +161,16 @@ class Cohort:
         """
         path = Path(path)
         if not (path / "manifest.json").exists():
-            raise UserError(f"{path} holds no prepared cohort; run notebook 01 first")
-        schema = read_json(path / "manifest.json", "01", "schema_version")["schema_version"]
+            raise UserError(f"{path} holds no prepared cohort; run notebook {_made_by(path)} first")
+        schema = read_json(path / "manifest.json", _made_by(path), "schema_version")["schema_version"]
         if schema != SCHEMA_VERSION:
             raise _broken(path, f"schema {schema} is newer than this reader ({SCHEMA_VERSION})")
-        manifest = read_json(path / "manifest.json", "01", "sha256", "synthetic")
+        manifest = read_json(path / "manifest.json", _made_by(path), "sha256", "synthetic")
         for name, digest in manifest["sha256"].items():
             if sha256(path / name) != digest:
                 raise _broken(path, f"{name} is absent or differs from its checksum")
         masks = readers = None
-        with reading(path, "01"):
+        with reading(path, _made_by(path)):
             crops = np.load(path / "crops.npy", mmap_mode="r", allow_pickle=False)
             pairs = pd.read_parquet(path / "pairs.parquet").set_index("pair_id")
             if "crops_mask.npy" in manifest["sha256"]:
@@ -204,7 +205,7 @@ class Cohort:
         if rows.empty:
             raise UserError(f"{self.path}: no patient is in the split {' or '.join(names)}, for the cohort has only"
                             f" {self.pairs.patient_id.nunique()}: take more, or other data_test_share and"
-                            " data_val_share, and run notebook 01 again.")
+                            f" data_val_share, and run notebook {_made_by(self.path)} again.")
         return Pairs(rows, self._crops, self._masks)
 
 
@@ -235,4 +236,11 @@ def _verify_optional(path, pairs, crops, masks, readers) -> None:
 
 def _broken(path, what: str) -> UserError:
     """E25 in one sentence."""
-    return UserError(f"E25 prepared cohort broken: {path}: {what}; delete the folder and run notebook 01 again")
+    return UserError(f"E25 prepared cohort broken: {path}: {what}; delete the folder and run notebook {_made_by(path)}"
+                     " again")
+
+
+def _made_by(path) -> str:
+    """Number of the notebook that builds the cohort in a folder of this name."""
+    made_by, _ = COHORTS.get(path.name, COHORTS["cohort"])
+    return made_by

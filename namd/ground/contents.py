@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from namd.ground.marks import LIST, sha256
-from namd.ground.provenance import READ
+from namd.ground.provenance import prepared
 from namd.ground.reading import read_json
 
 FOUND = ("parameters", "data", "numbers")   # of a notebook's stamp: what it found, not how long it took
@@ -31,10 +31,9 @@ class Contents:
         if _is_stamp(path):
             stamp = read_json(path, path.stem)
             return _sha([stamp.get(name) for name in FOUND])
-        manifest = path / "manifest.json"
-        if path.name == "cohort" and manifest.is_file():
-            sums = read_json(manifest, "01", "sha256")["sha256"]
-            return _sha([sums.get(name) for name in READ])
+        sums = prepared(path)
+        if sums is not None:
+            return _sha(sums)
         if path.is_dir():
             return _sha({file.relative_to(path).as_posix(): self._sum(file) for file in files(path)})
         return self._sum(path)

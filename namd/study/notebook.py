@@ -159,14 +159,15 @@ class Run:
         reads = [path.format(arm=arm) for path in order.TRAINS_ON[self.number]]
         return keys.key(self._values(names), code, self._digests(reads))
 
-    def part_key(self, modules, reads, *given):
+    def part_key(self, modules, reads, *given, parameters=()):
         """Names a part of this notebook's work, for parts that stay when others change.
 
         Args:
             modules: dotted names of those that do it; the parameters that they read count.
             reads: what it reads, below run.root, e.g. "cohort"; given: what else decides it.
+            parameters: those that the notebook itself hands on; one that names weights counts by their content.
         """
-        names = keys.deciding(modules, self.declared)
+        names = {*keys.deciding(modules, self.declared), *parameters}
         return keys.key(self._values(names), keys.code(*modules), self._digests(reads), *given)
 
     def _values(self, names):

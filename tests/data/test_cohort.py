@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -92,8 +93,9 @@ def test_pairs_give_images_records_and_attributes_in_one_order(built):
 
 
 def test_no_cohort_names_the_notebook(tmp_path):
-    with pytest.raises(UserError, match="run notebook 01"):
-        Cohort.open(tmp_path)
+    for folder, number in (("cohort", "01"), ("elsewhere", "01"), ("lidc", "09")):
+        with pytest.raises(UserError, match=f"run notebook {number} first"):
+            Cohort.open(tmp_path / folder)
 
 
 def spoil_pairs(folder, **values):
@@ -125,6 +127,16 @@ def test_broken_cohort_is_not_opened(copy, case):
     spoil(copy)
     with pytest.raises(UserError, match="^E25.*" + words):
         Cohort.open(copy)
+
+
+@pytest.mark.parametrize("spoil", [BREAKS["changed byte"][0], BREAKS["newer"][0],
+                                   lambda folder: (folder / "manifest.json").write_text("{")],
+                         ids=["changed byte", "newer", "no manifest"])
+def test_a_broken_cohort_of_lidc_is_mended_by_the_notebook_that_builds_it(copy, tmp_path_factory, spoil):
+    lidc = shutil.copytree(copy, tmp_path_factory.mktemp("run") / "lidc")
+    spoil(lidc)
+    with pytest.raises(UserError, match="run notebook 09 again"):
+        Cohort.open(lidc)
 
 
 def test_a_split_without_patients_is_refused_with_the_number_there_is(copy):

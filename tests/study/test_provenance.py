@@ -1,13 +1,17 @@
 """Whatever changes data, weights or libraries changes the keys; a rebuilt equal cohort does not."""
 
 import ast
+import json
 import sys
 
 import pytest
 from small_home import write_cohort
 
+from namd.data.nlst.fingerprint import record
 from namd.ground import keys, paths, provenance
+from namd.ground.contents import Contents
 from namd.ground.order import Job
+from namd.study.params.model import Parameters
 from namd.study.runner.plan import Plan
 
 SMOKE = paths.REPO / "params" / "smoke.yaml"
@@ -30,16 +34,21 @@ def test_the_cohort_is_named_by_what_the_notebooks_read(tmp_path):
 @pytest.fixture
 def models(home, write, tmp_path):
     """Folders and a file of weights, declared by notebook 05."""
-    paths = {name: tmp_path / name for name in ("vae_path", "unet_path", "llm_path", "flux_path", "eval_inception")}
+    paths = {name: tmp_path / name for name in provenance.WEIGHTS}
     for name, path in paths.items():
-        file = path / "deep" / "weights" if name.endswith("_path") else path
+        file = file_of(name, path)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"one")
     write("05_judge", parameters="".join(f'{name}: str = "{path}"\n' for name, path in paths.items()))
     return paths
 
 
-@pytest.mark.parametrize("name", ["vae_path", "unet_path", "llm_path", "flux_path", "eval_inception"])
+def file_of(name, path):
+    """The file with the weights: of Inception itself, else one in a folder of the folder."""
+    return path if name == "eval_inception" else path / "text" / "weights"
+
+
+@pytest.mark.parametrize("name", provenance.WEIGHTS)
 def test_weights_replaced_in_place_are_other_weights(models, name):
     def key():
         provenance._digest.cache_clear()
@@ -47,7 +56,7 @@ def test_weights_replaced_in_place_are_other_weights(models, name):
         values = Plan([SMOKE], pairs).parameters(Job("05", None))
         return Plan([SMOKE], pairs).components(Job("05", None)).key, keys.key(values, {}, {})
 
-    before, file = key(), models[name] / "deep" / "weights" if name.endswith("_path") else models[name]
+    before, file = key(), file_of(name, models[name])
     file.touch()
     assert key() == before
     file.write_bytes(b"two")
@@ -56,7 +65,29 @@ def test_weights_replaced_in_place_are_other_weights(models, name):
 
 
 def test_a_name_on_the_hub_and_an_empty_path_have_no_bytes_here():
-    assert provenance.weights({"llm_path": "google/medgemma-1.5-4b-it@abc", "vae_path": "", "vae_steps": 3}) == {}
+    assert provenance.weights({"llm_path": "google/medgemma-1.5-4b-it@abc", "vae_path": "", "vae_steps": 3,
+                               "autorad_encoder": "efficientnet_lite0", "autorad_contrastive": "",
+                               "autorad_text": "timm/resnet50_clip.openai@abc"}) == {}
+
+
+def test_every_parameter_that_names_a_file_or_folder_names_weights_or_a_delivery():
+    told = Parameters.model_json_schema()["properties"]
+    places = {name for name, field in told.items() if field.get("format") == "path"}
+    assert places == {*provenance.WEIGHTS, "data_delivery", "lidc_delivery"}
+
+
+def test_lidcs_cohort_is_named_by_what_notebook_09_reads(tmp_path):
+    def digest(**more):
+        sums = {name: name for name in ("crops.npy", "crops_mask.npy", "pairs.parquet", "readers.parquet", *more)}
+        (tmp_path / "lidc" / "manifest.json").write_text(json.dumps(dict(sha256=sums | more)))
+        return Contents().digest(tmp_path / "lidc")
+
+    (tmp_path / "lidc").mkdir()
+    first = digest()
+    record(tmp_path / "lidc", "a copy of the delivery")
+    assert digest(**{"refused.csv": "more"}) == first
+    others = {digest(**{name: "x"}) for name in ("crops.npy", "crops_mask.npy", "pairs.parquet", "readers.parquet")}
+    assert len(others - {first}) == 4
 
 
 def test_another_version_of_a_library_is_another_key(home, monkeypatch):

@@ -4,7 +4,10 @@ import numpy as np
 import pandas as pd
 
 from namd.evaluation.stats import bootstrap, metrics
+from namd.ground.reading import read_table
 
+# its rows of the table and its readings, below the run
+READINGS = ("metrics/comparators.csv", "metrics/comparator_probabilities.parquet")
 # a row with the record and nothing else of NAMD: the row without
 RECORD_CONTROLS = {"sd15_report": "sd15", "imageflownet_record": "imageflownet"}
 
@@ -71,6 +74,35 @@ def record_controls(label, prob, counts, main):
             steps.append(_difference(label, prob, counts, main, control))
             steps.append(_difference(label, prob, counts, control, without))
     return pd.DataFrame(steps, columns=["row", "beside", "quantity", "value", "low", "high"])
+
+
+def stands_beside(table, table1):
+    """Whether a table of notebook 08 was made beside this very Table 1: of the same patients, judge and arms.
+
+    Args:
+        table: with the column table1_digest; table1: with digest, of notebook 05.
+    """
+    return set(table["table1_digest"]) == set(table1["digest"])
+
+
+def with_systems(ours, table1, table, theirs):
+    """Readings of notebook 05, and of notebook 08 where they stand beside this Table 1; a sentence says where not.
+
+    Args:
+        ours, table1: files of notebook 05, its readings (probabilities.probability_table) and its Table 1.
+        table, theirs: files of notebook 08, those of READINGS; they may be missing.
+
+    Source: ours, because rows of other patients, or of another judge, are no rows of one table.
+    """
+    readings = read_table(ours, "05")
+    if not theirs.is_file():
+        return readings
+    told = read_table(table1, "05", "digest")
+    if table.is_file() and stands_beside(read_table(table, "08", "table1_digest"), told):
+        return pd.concat([readings, read_table(theirs, "08", *readings)])
+    print("The rows of notebook 08 are left out, because they stand beside another Table 1 than notebook 05's of now:"
+          " run 08 again to have them.")
+    return readings
 
 
 def _difference(label, prob, counts, row, beside):

@@ -7,6 +7,7 @@ from namd.evaluation.stats.intervals import verdict
 from namd.evaluation.tables.causes import Evidence
 from namd.evaluation.tables.claim import COMMAND
 from namd.evaluation.tables.claims import declared
+from namd.evaluation.tables.comparators import stands_beside
 from namd.ground.order import LATER
 from namd.ground.paper import ours
 from namd.ground.reading import read_json, read_table
@@ -80,7 +81,7 @@ def _tables(folder, main, makers):
         if file.exists():
             tables[name] = read_table(file, number, *FILLED.get(name, ()))
     for name in SYSTEMS:        # of another Table 1 than this one: other patients, judge or arms
-        if name in tables and set(tables[name]["table1_digest"]) != set(tables["table1"]["digest"]):
+        if name in tables and not stands_beside(tables[name], tables["table1"]):
             del tables[name]
     rows = pd.concat([tables[name] for name in ("table1", "comparators") if name in tables])
     return tables | {"near_best": near_best(rows, main)}

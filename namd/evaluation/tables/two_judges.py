@@ -53,7 +53,8 @@ def rank_agreement(drawn, rows=None):
 
     Args:
         drawn: `draw_judges`; rows: those to be ranked, at least two; all by default. Leave out rows that equal another
-            by construction, such as the copied baseline: they agree whatever the judges think.
+            by construction, such as the copied baseline: they agree whatever the judges think. Their order does not
+            matter, for sums of ranks are exact.
 
     Returns:
         In [-1, 1]; equal AUROCs share their mean rank; NaN where a judge reads all rows alike.

@@ -74,11 +74,26 @@ def _has_one_name(main, name):
 
 
 def _seen(path):
-    """The phantom seed whose images trained the models at `path`, by their MANIFEST.json; None where none says so."""
-    try:
-        return json.loads((REPO / path / "MANIFEST.json").read_text(encoding="utf-8"))["phantom_seed"]
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
+    """The phantom seed whose images trained the models at `path`, by their MANIFEST.json; None where none says so.
+
+    A model inside such a folder, e.g. the text/ of an image encoder, has the folder's own.
+    """
+    for folder in (REPO / path, (REPO / path).parent):
+        try:
+            return json.loads((folder / "MANIFEST.json").read_text(encoding="utf-8"))["phantom_seed"]
+        except (OSError, ValueError, LookupError, TypeError):
+            continue
+    return None
+
+
+def _unseen(seed, *paths):
+    """Whether no model at `paths`, "" for none, learnt from images of the subjects of `seed`."""
+    return seed not in [_seen(path) for path in paths if path]
+
+
+def _named(source, folder):
+    """A delivery needs a folder; "" below the checkout would be the checkout."""
+    return source == "phantom" or folder.strip()
 
 
 RULES = (
@@ -92,18 +107,23 @@ RULES = (
     Rule("augment image_size", lambda kind, side: kind != "rotations" or side * math.sqrt(2) <= CROP,
          f"augment: {{augment}} turns a crop of {CROP} px by 45 degrees, which leaves empty corners in image_size"
          " {image_size}: use 88 or less, or augment: square"),
+    Rule("data_source data_delivery", _named,
+         "data_source is {data_source} and data_delivery is empty: name its folder, or set data_source: phantom"),
+    Rule("lidc_source lidc_delivery", _named,
+         "lidc_source is {lidc_source} and lidc_delivery is empty: name its folder, or set lidc_source: phantom"),
     Rule("lidc_seed phantom_seed pretrain_seed", lambda own, *others: own not in others,
          "lidc_seed ({lidc_seed}) is that of the cohort ({phantom_seed}) or of the pretraining ({pretrain_seed}), whose"
          " subjects have the same nodules: choose another"),
     Rule("phantom_seed pretrain_seed", lambda cohort, prior: cohort != prior,
          "phantom_seed ({phantom_seed}) is pretrain_seed, that of the subjects whose images trained the small models: a"
          " test subject would be among them, so choose another"),
-    Rule("phantom_seed vae_path unet_path flux_path",
-         lambda seed, *paths: seed not in [_seen(path) for path in paths if path],
+    Rule("phantom_seed vae_path unet_path flux_path", _unseen,
          "phantom_seed ({phantom_seed}) is that of the subjects whose images trained vae_path ({vae_path}), unet_path"
          " or flux_path, as their MANIFEST.json says: a test subject would be among them, so choose another"),
-    Rule("lidc_seed autorad_encoder autorad_text autorad_autoregressive autorad_contrastive",
-         lambda seed, *paths: seed not in [_seen(path) for path in paths if path],
+    Rule("phantom_seed autorad_encoder autorad_text autorad_autoregressive autorad_contrastive", _unseen,
+         "phantom_seed ({phantom_seed}) is that of the subjects whose images trained a model of AutoRad-Lung, as its"
+         " MANIFEST.json says: the second judge would read test subjects that it has seen, so choose another"),
+    Rule("lidc_seed autorad_encoder autorad_text autorad_autoregressive autorad_contrastive", _unseen,
          "lidc_seed ({lidc_seed}) is that of the subjects whose images trained a model of AutoRad-Lung, as its"
          " MANIFEST.json says: a tested nodule would be among them, so choose another"),
     Rule("image_size judge_patch", lambda side, patch: side % patch == 0,

@@ -53,9 +53,6 @@ def lidc(p) -> list[Missing]:
     """LIDC-IDRI below lidc_delivery: CT series and readings. A phantom is written by the notebook."""
     if p.lidc_source == "phantom":
         return []
-    if not p.lidc_delivery:
-        return [Missing("LIDC-IDRI (09): lidc_delivery is empty",
-                        "-p lidc_delivery=<folder>, or -p lidc_source=phantom")]
     folder = REPO / p.lidc_delivery
     lacking = []
     if not find_series(folder):

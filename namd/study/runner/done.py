@@ -17,8 +17,11 @@ from namd.ground.paths import REPO
 from namd.ground.provenance import git_state
 from namd.ground.reading import read_json
 
-FIRST = Job("01", None)
 UNFINISHED = "it has not finished yet"
+DELIVERIES = {      # notebook: its cohort, begin of the parameters that name its delivery, folder of the phantom's own
+    "01": ("cohort", "data", "delivery"),
+    "09": ("lidc", "lidc", "lidc_delivery"),
+}
 
 
 def with_trained(plan, root):
@@ -79,7 +82,7 @@ class DoneFiles:
         for path, state in made.items():
             if not now.same(self.root / path, state):
                 lines.append(f"{path}, which it made, {self._state(path)}")
-        if job == FIRST and not self._same_delivery():
+        if job.number in DELIVERIES and not self._same_delivery(*DELIVERIES[job.number]):
             lines.append("files of the delivery were added, replaced or removed")
         return lines
 
@@ -164,15 +167,15 @@ class DoneFiles:
     def _state(self, path):
         return "changed" if (self.root / path).exists() else "is gone"
 
-    def _same_delivery(self):
+    def _same_delivery(self, cohort, begin, own):
         values = self.plan.by_arm[self.plan.main]
-        cohort = self.root / "cohort"
+        cohort = self.root / cohort
         if not (cohort / "manifest.json").is_file():
             return True
-        delivery = REPO / values["data_delivery"]
-        if values["data_source"] == "phantom":
-            delivery = self.root / "delivery"
-            if not delivery.is_dir():           # 01 made it; only a user's own may be out of reach
+        delivery = REPO / values[f"{begin}_delivery"]
+        if values[f"{begin}_source"] == "phantom":
+            delivery = self.root / own
+            if not delivery.is_dir():           # the notebook made it; only a user's own may be out of reach
                 return False
         return unchanged(cohort, delivery)
 

@@ -1,11 +1,12 @@
 """What notebook 08 adds: the change on validation data, the best system, the record's worth."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from namd.evaluation.stats import bootstrap
-from namd.evaluation.tables import comparators
+from namd.evaluation.tables import comparators, probabilities
 from namd.forecasters.controls import CopyBaseline
 
 
@@ -66,3 +67,20 @@ def test_the_way_from_a_system_to_namd_is_the_record_and_the_rest():
     whole = comparators.against_best(label, prob, ["sd15"], counts, "namd").iloc[0]
     assert rest.value + record.value == pytest.approx(whole["value"]) and 0 < record.low < record.value < record.high
     assert comparators.record_controls(label, {row: prob[row] for row in ("namd", "sd15")}, counts, "namd").empty
+
+
+def test_the_systems_readings_count_where_they_stand_beside_this_table1_alone(tmp_path, capsys):
+    def together():
+        return set(comparators.with_systems(ours, table1, table, theirs)["row"]), capsys.readouterr().out
+
+    ours, table1, table, theirs = (tmp_path / name for name in ("a.parquet", "b.csv", "c.csv", "d.parquet"))
+    probabilities.save_probabilities(ours, {"namd": np.full((2, 3), 0.5)}, "abc", "abc")
+    pd.DataFrame(dict(row=["namd"], digest="now")).to_csv(table1)
+    assert together() == ({"namd"}, "")                             # 08 has not run
+    probabilities.save_probabilities(theirs, {"sd15": np.full((1, 3), 0.5)}, "abc", "abc")
+    pd.DataFrame(dict(row=["sd15"], table1_digest="now")).to_csv(table)
+    assert together() == ({"namd", "sd15"}, "")
+    for leave in (lambda: pd.DataFrame(dict(row=["sd15"], table1_digest="then")).to_csv(table), table.unlink):
+        leave()
+        rows, said = together()
+        assert rows == {"namd"} and said.count("\n") == 1 and "run 08 again" in said

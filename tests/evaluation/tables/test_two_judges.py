@@ -44,6 +44,13 @@ def test_rank_agreement_is_spearmans_of_the_rows_in_every_resample():
     assert np.isnan(two_judges.rank_agreement(alike)[0])
 
 
+def test_rank_agreement_does_not_know_the_order_of_the_rows():
+    rows = [f"row {i}" for i in range(12)]
+    many = {judge: {row: RNG.normal(size=201).round(1) for row in rows} for judge in ("first", "second")}
+    found = {two_judges.rank_agreement(many, RNG.permutation(rows)) for _ in range(8)}
+    assert found == {two_judges.rank_agreement(many, set(rows))} and 0 < abs(found.pop()[0]) < 1
+
+
 def drawn(first, second):
     """Draws of two rows that differ by `first` for one judge and by `second` for the other, each in every resample."""
     return {"first": {"a": np.array(first), "b": np.zeros(3)}, "second": {"a": np.array(second), "b": np.zeros(3)}}

@@ -52,6 +52,10 @@ BROKEN = [
     (["lidc_seed=7001"], "have the same nodules"),
     (["lidc_seed=7001", "pretrain_seed=7002"], "trained a model of AutoRad-Lung"),
     (["phantom_seed=7001", "pretrain_seed=7002"], "as their MANIFEST.json says"),
+    (["phantom_seed=7001", "pretrain_seed=7002", "vae_path=", "unet_path=", "flux_path="], "the second judge would"),
+    (["data_source=delivery"], "data_delivery is empty: name its folder, or set data_source: phantom"),
+    (["lidc_source=delivery"], "lidc_delivery is empty: name its folder, or set lidc_source: phantom"),
+    (["lidc_source=delivery", 'lidc_delivery=" "'], "lidc_delivery is empty"),
     (["ddl_cxr_channels=[48, 98]"], "multiples of it"),
     (["ddl_cxr_channels=[8, 8, 8, 8, 8]"], "use fewer widths"),
     (["ddl_cxr_ddim_steps=1000"], "smaller than n_timesteps"),
@@ -84,6 +88,15 @@ def test_a_contradiction_is_refused_in_one_sentence_that_names_the_mend(pairs, w
     with pytest.raises(UserError, match=re.escape(words)) as caught:
         params.load([QUICK], pairs)
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_inside_a_folder_has_seen_what_the_folder_has(tmp_path):
+    (tmp_path / "text").mkdir()
+    (tmp_path / "MANIFEST.json").write_text('{"phantom_seed": 5}')
+    for path in (tmp_path, tmp_path / "text"):
+        with pytest.raises(UserError, match="lidc_seed .5. is that of the subjects whose images trained a model"):
+            params.load([QUICK], [f"autorad_text={path}", "lidc_seed=5"])
+    assert params.load([QUICK], [f"autorad_text={tmp_path}", "lidc_seed=6"])["lidc_seed"] == 6
 
 
 def test_the_runs_own_arm_may_have_another_name():

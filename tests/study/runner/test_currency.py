@@ -11,11 +11,13 @@ from namd.__main__ import main
 from namd.data.nlst.fingerprint import fingerprint, record
 from namd.ground import order, paths, provenance
 from namd.ground.contents import Contents
+from namd.ground.order import Job
 from namd.study import notebook as study
-from namd.study.runner.done import FIRST, DoneFiles
+from namd.study.runner.done import DoneFiles
 from namd.study.runner.plan import Plan
 
 SMOKE = paths.REPO / "params" / "smoke.yaml"
+FIRST = Job("01", None)
 ALL = ["01", "02", "02", "03", "03", "04", "04", "05", "06", "07", "08", "09"]
 MADE = {"01": "cohort/pairs.parquet", "02": "vae/config.json", "03": "unet_uncond/config.json",
         "04": "namd/model_index.json", "05": "metrics/table1.csv", "06": "figures/boundary.png",

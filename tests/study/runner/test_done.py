@@ -9,10 +9,11 @@ from namd.data.nlst.fingerprint import fingerprint, record
 from namd.ground import paths
 from namd.ground.contents import Contents
 from namd.ground.order import Job
-from namd.study.runner.done import FIRST, DoneFiles, with_trained
+from namd.study.runner.done import DoneFiles, with_trained
 from namd.study.runner.plan import Plan
 
 SMOKE = paths.REPO / "params" / "smoke.yaml"
+FIRST = Job("01", None)
 
 
 @pytest.fixture
@@ -56,6 +57,30 @@ def test_a_changed_delivery_asks_for_01_and_sets_aside_what_follows(run):
     assert marks.finished() == (9, 10)
     marks.settle()
     assert holding(marks) == [] and not list(root.rglob("done/0*.json"))
+
+
+def test_a_changed_delivery_of_lidc_asks_for_09_alone(run, tmp_path):
+    marks, root = run
+    own = root / "lidc_delivery"
+    own.mkdir()
+    (root / "lidc").mkdir()
+    (root / "lidc" / "manifest.json").write_text("{}")
+    record(root / "lidc", fingerprint(own))
+    assert stale(marks) == []
+    (own / "late.dcm").write_text("")
+    assert stale(marks) == ["09"]
+    assert marks.why(Job("09", None)) == ["files of the delivery were added, replaced or removed"]
+    values = marks.plan.by_arm[marks.plan.main]
+    values |= dict(lidc_source="delivery", lidc_delivery=str(tmp_path / "lidc-idri"))
+    (tmp_path / "lidc-idri").mkdir()
+    record(root / "lidc", fingerprint(tmp_path / "lidc-idri"))
+    assert "files of the delivery" not in " ".join(marks.why(Job("09", None)))
+    (tmp_path / "lidc-idri" / "late.xml").write_text("")
+    assert "files of the delivery" in " ".join(marks.why(Job("09", None)))
+
+
+def stale(marks):
+    return [job.number for job in marks.plan.jobs() if not marks.current(job)]
 
 
 @pytest.mark.parametrize("crops, back", [("c", True), ("other", False)], ids=["the same", "another"])

@@ -143,7 +143,7 @@ def test_a_parameter_changes_the_notebooks_that_declare_it(home):
     before = components()
     assert changed(before, components("lambda_align=0.3")) == {"02_vae · namd"}         # the other arm sets it itself
     assert changed(before, components("judge_steps=7")) == set()       # declared by no notebook of this home
-    assert changed(before, components("data_source=delivery")) == {"01_data"}
+    assert changed(before, components("data_source=delivery", "data_delivery=elsewhere")) == {"01_data"}
 
 
 def test_how_a_result_is_reached_decides_nothing(home, write):
