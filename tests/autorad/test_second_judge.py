@@ -67,6 +67,6 @@ def test_doubt_is_learnt_from_other_nodules_and_read_from_these(tmp_path):
     val = np.arange(150) >= 120
     given = text, P, tmp_path / "arms", "k"
     found = second_judge.unsure(then, today, label3, val, *given)
-    assert found.shape == (4,) and found[[1, 3]].min() > 2 * found[[0, 2]].max()
+    assert found.shape == (4,) and found[[1, 3]].min() > 0.6 > found[[0, 2]].max()
     fewer = second_judge.Sight(today.z[:2], today.features[:2], today.masks[:2])
     assert second_judge.unsure(then, fewer, label3, val, *given) == pytest.approx(found[:2], abs=1e-6)
