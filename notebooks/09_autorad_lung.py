@@ -59,7 +59,7 @@ lidc_readers: int = 3                    # who must have marked a nodule
 autorad_encoder: str = "efficientnet_lite0"  # or AIMv2 (Sec. 2.5), by directory or hub id
 autorad_text: str = "outputs/reference/models/small-clip"  # CLIP's text tower
 autorad_autoregressive: str = "outputs/reference/models/small-aimv2"  # a second encoder; empty: none
-autorad_contrastive: str = "outputs/reference/models/small-contrastive"  # its like, learnt by contrast
+autorad_contrastive: str = "outputs/reference/models/small-contrastive"  # its like, learnt by contrast, or CLIP
 autorad_projection: str = "none"         # linear: a learnt map where the two widths differ
 autorad_images: str = "original"         # 102 radiomics; all: 1,497 (Sec. 3.2)
 autorad_symmetries: int = 2              # turns of a crop that train (the square has 8); the first is read
@@ -86,7 +86,7 @@ import torch
 from IPython.display import display
 
 from namd.autorad import arms, controls, crops, held_out, prompts, radiomics, real_rows, second_judge, texts
-from namd.autorad.encoders import load_encoder
+from namd.autorad.encoders import load_encoder, unpublished
 from namd.autorad.folds import Arm, cross_validate, cross_validate_all, folds
 from namd.data.cohort import Cohort
 from namd.data.images import centre_crop, window
@@ -329,7 +329,7 @@ with torch.no_grad():
 # | CoCoOp | the image itself | the same |
 # | guided without image | radiomics | one image, the mean of all, for every nodule |
 # | shape-, texture-, size-guided | a part of the radiomics | the same |
-# | autoregressive, contrastive, random encoder | radiomics | one small network, learnt in two ways or not |
+# | autoregressive, contrastive, random encoder | radiomics | a small pair, or AIMv2 and CLIP; one untrained |
 
 # %%
 show(cross_validate)
@@ -419,7 +419,9 @@ run.figure(pictures.difference_forests(differences[differences["row"] == "guided
 lengths = {int(name.split()[0]): answer for name, answer in answers.items() if "tokens" in name}
 lengths = three_class.draw_arms(lengths | {autorad_ctx: prob["guided"]}, label3, counts)
 sweep = run.table(three_class.arm_rows(lengths, len(label3), "tokens"), "autorad_tokens")
-run.table(three_class.effects(drawn, lengths, len(label3), "phantom" if synthetic else "LIDC"), "autorad_effects")
+lacks = unpublished(autorad_autoregressive, autorad_contrastive)      # for the line AIMv2 against CLIP
+data = "phantom" if synthetic else "LIDC"
+run.table(three_class.effects(drawn, lengths, len(label3), data, lacks), "autorad_effects")
 fig = pictures.token_sweep(sweep, ["accuracy", "macro_f1"], None, f"Guided prompts, {n_text}", synthetic)
 run.figure(fig, "autorad_tokens")
 

@@ -1,5 +1,7 @@
 """Prompts that are learnt: context vectors, which a nodule's radiomics (or image) shift, before a class's words."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -27,8 +29,8 @@ class Prompts(nn.Module):
         projection: "linear" learns a map from P to the width of the text embeddings where they differ; else "none".
 
     Raises:
-        UserError: the prompt is longer than the tower reads, the widths differ without a projection, or the tokenizer
-            does not know a word.
+        UserError: the prompt is longer than the tower reads, the widths differ without a projection, the tokenizer does
+            not know a word, or there is no scale.
 
     Source: Zhou et al. 2022 (CoOp; CoCoOp's MetaNet Linear-ReLU-Linear on the image), which AutoRad-Lung feeds with
     radiomics, v_m(x) = v_m + delta (Sec. 2.6). At least 6 hidden units is ours, because one is no control for six.
@@ -45,7 +47,7 @@ class Prompts(nn.Module):
         self.ctx = nn.Parameter(start)                                              # (M, width)
         self.meta = _meta_net(guide_width, hidden_share, words.shape[1]) if guide_width else None
         self.project = _projection(image_width, text.config.projection_dim, projection)
-        self.scale = float(scale or text.logit_scale.exp())
+        self.scale = scale or _learnt_scale(text)
         rows = [[*texts.word_ids(tokenizer, f"{name}."), tokenizer.eos_token_id] for name in classes]
         lengths = [len(row) for row in rows]
         _refuse_long(1 + len(start) + max(lengths), text.config.max_position_embeddings)
@@ -100,6 +102,15 @@ def tree(stem, lengths):
         positions += range(stem, stem + length)
     end = torch.tensor(lengths).cumsum(0) + stem - 1
     return mask, torch.tensor(positions), end
+
+
+def _learnt_scale(text) -> float:
+    """The scale of cosines that a text tower learnt; one sentence where its file held none."""
+    learnt = float(text.logit_scale.exp())
+    if math.isnan(learnt):
+        raise UserError("autorad_scale is 0, which takes the scale that the text tower learnt, but its file holds none"
+                        " (logit_scale), as one of the text tower alone: set autorad_scale, e.g. to 100 as of CLIP.")
+    return learnt
 
 
 def _meta_net(width, share, out):

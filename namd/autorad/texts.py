@@ -1,48 +1,42 @@
 """CLIP's text tower: loaded in two layouts, and read from embeddings, which is how a prompt can be learnt."""
 
-import json
-
 import torch
 import torch.nn.functional as F
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
-from safetensors.torch import load_file
 from torch import nn
-from transformers import AutoTokenizer, CLIPTextConfig, CLIPTextModelWithProjection
+from transformers import AutoTokenizer, CLIPConfig, CLIPTextConfig, CLIPTextModelWithProjection
+from transformers import initialization as init
 from transformers.utils import logging
 
+from namd.autorad import open_clip
 from namd.ground.errors import UserError
+from namd.ground.text import read_json, read_text
 from namd.models import hub
 
-WHAT = "autorad_text"
+WHAT = open_clip.WHAT
 LOG_SCALE = 2.6592                  # CLIP's first ln(1 / temperature)
-OPEN_CONFIG = "open_clip_config.json"
-OPEN_WEIGHTS = "open_clip_model.safetensors"
-ABSENT = (OSError, ValueError, EntryNotFoundError, HfHubHTTPError)
-NAMES = {                           # of open_clip's text tower -> of transformers'
-    "token_embedding": "text_model.embeddings.token_embedding",
-    "positional_embedding": "text_model.embeddings.position_embedding.weight",
-    "transformer.resblocks.": "text_model.encoder.layers.",
-    ".ln_1.": ".layer_norm1.",
-    ".ln_2.": ".layer_norm2.",
-    ".attn.out_proj.": ".self_attn.out_proj.",
-    ".mlp.c_fc.": ".mlp.fc1.",
-    ".mlp.c_proj.": ".mlp.fc2.",
-    "ln_final": "text_model.final_layer_norm",
-}
+WHOLE = CLIPConfig.model_type
+CLIP = (WHOLE, CLIPTextConfig.model_type)
 
 
 class TextTower(CLIPTextModelWithProjection):
     """CLIP's text tower with its projection and the scale that it learnt for cosines, `logit_scale` (its logarithm).
 
-    Source: Radford et al. 2021; transformers keeps the scale in its whole CLIPModel, under this name.
+    Source: Radford et al. 2021; transformers keeps the scale in its whole CLIPModel, under this name. A file of the
+    text tower alone has none: then it is NaN.
     """
 
-    _keys_to_ignore_on_load_unexpected = [r"^vision_model\.", r"^visual_projection\."]     # of a whole CLIPModel
+    _keys_to_ignore_on_load_unexpected = [r"^vision_model\.", r"^visual_projection\."]      # of a whole CLIPModel
+    _keys_to_ignore_on_load_missing = [r"^logit_scale$"]
 
     def __init__(self, config):
         super().__init__(config)
         self.logit_scale = nn.Parameter(torch.tensor(LOG_SCALE))
+
+    def _init_weights(self, module):
+        """What a file lacks, as transformers asks for it: here the scale, which nothing may be made up for."""
+        super()._init_weights(module)
+        if module is self and "logit_scale" in self._parameters:
+            init.constant_(self.logit_scale, open_clip.UNLEARNT)
 
 
 def load_text(path):
@@ -53,37 +47,55 @@ def load_text(path):
             the image tower), or in open_clip's, e.g. "timm/resnet50_clip.openai@<revision>".
 
     Raises:
-        UserError: nothing loadable there, no tokenizer, or weights missing from the file.
+        UserError: nothing loadable there, no tokenizer, or weights missing from the file (but the scale may be).
 
     Source: the paper says "CLIP's text encoder" and names no projection: that of CLIP's ResNet-50 answers in AIMv2's
     1,024 numbers (512 wide, 8 heads, 12 layers), and only open_clip's layout has it, from revision
     b5ad1dd2714e05200953a70eb508a352fc52b803 on with its activation.
     """
     logging.disable_progress_bar()
-    in_open_clip = _file(path, "config.json") is None and _file(path, OPEN_CONFIG) is not None
-    text = _from_open_clip(path) if in_open_clip else hub.load(TextTower, path, "", WHAT)
-    return text.eval().requires_grad_(False), _tokenizer(path, text.config.vocab_size)
+    if kind(open_clip.fetched(path, "config.json")) in CLIP or open_clip.fetched(path, open_clip.CONFIG) is None:
+        text = hub.load(TextTower, path, "", WHAT)
+    else:
+        text = TextTower(open_clip.config(path))
+        open_clip.fill(text, path)
+    return text.eval().requires_grad_(False), _tokenizer(path, text.config)
+
+
+def kind(config) -> str | None:
+    """The model_type that a file config.json tells; None where it tells none, or there is no file.
+
+    Args:
+        config: Path or None.
+
+    Source: timm's repositories have a config.json of the image tower beside open_clip's files, and it tells none.
+    """
+    return read_json(read_text(config, str(config)), str(config)).get("model_type") if config else None
 
 
 def beside(path, otherwise, device="cpu"):
-    """The text tower that was matched to the image encoder at `path`, in its folder text/: as of `load_text`.
+    """The text tower that was matched to the image encoder at `path` (`own`): as of `load_text`.
 
     Args:
         otherwise: what to take where the encoder has none of its own; device: where its own one goes.
-
-    Source: ours; a small encoder and a text tower that learnt with it are shipped together.
     """
-    folder = own(path)
-    if not folder:
+    place = own(path)
+    if not place:
         return otherwise
-    text, tokenizer = load_text(folder)
+    text, tokenizer = load_text(place)
     return text.to(device), tokenizer
 
 
-def own(path):
-    """The folder text/ of the image encoder at `path`, None where it has none."""
+def own(path) -> str | None:
+    """Where the image encoder at `path` has a text tower of its own; None where it has none, or is not here yet.
+
+    Source: ours; a small encoder and a text tower that learnt with it are shipped together, the latter in text/, and a
+    whole CLIP holds both.
+    """
     folder = hub.directory(path)
-    return folder / "text" if folder and (folder / "text").is_dir() else None
+    if folder and (folder / "text").is_dir():
+        return f"{path}/text"
+    return str(path) if kind(hub.file_of(path, "config.json")) == WHOLE else None
 
 
 def word_ids(tokenizer, words: str) -> list[int]:
@@ -141,94 +153,22 @@ def _at(layer, states, end, mask):
     return states + layer.mlp(layer.layer_norm2(states))
 
 
-def _file(path, name):
-    """Path of one file of a directory or hub repository, fetched where it must be; None where there is none."""
-    found = hub.file_of(path, name)
-    if found or hub.directory(path):
-        return found
-    repository, revision = hub.split(path)
-    try:
-        return hf_hub_download(repository, name, revision=revision)
-    except ABSENT:
-        return None
-
-
-def _from_open_clip(path) -> TextTower:
-    """The text tower of a repository in open_clip's layout.
-
-    Raises:
-        UserError: the configuration or the weights cannot be read, or some are missing.
-
-    Source: open_clip's model.py (names, `text_projection` (width, P), query, key and value in one matrix) and
-    open_clip_config.json, where quick_gelu must be said: without it OpenAI's weights are another function.
-    """
-    text = TextTower(open_clip_config(path))
-    try:
-        weights = _renamed(load_file(_file(path, OPEN_WEIGHTS)))
-        missing, _ = text.load_state_dict(weights, strict=False)
-    except hub.UNREADABLE as error:
-        raise _no_open_clip(path, error) from error
-    if missing:
-        raise UserError(f"{WHAT}: '{path}' lacks {len(missing)} weights, the first is {min(missing)}; the file is "
-                        "incomplete or belongs to another architecture, so fetch it again.")
-    return text
-
-
-def open_clip_config(path) -> CLIPTextConfig:
-    """transformers' configuration of the text tower of a repository in open_clip's layout.
-
-    Raises:
-        UserError: it cannot be read, or does not say all of it.
-    """
-    try:
-        with open(_file(path, OPEN_CONFIG)) as file:
-            model = json.load(file)["model_cfg"]
-        text = model["text_cfg"]
-        return CLIPTextConfig(
-            vocab_size=text["vocab_size"], hidden_size=text["width"], intermediate_size=4 * text["width"],
-            num_hidden_layers=text["layers"], num_attention_heads=text["heads"], projection_dim=model["embed_dim"],
-            max_position_embeddings=text["context_length"], hidden_act="quick_gelu" if model["quick_gelu"] else "gelu",
-            bos_token_id=text["vocab_size"] - 2, eos_token_id=text["vocab_size"] - 1, pad_token_id=0)
-    except hub.UNREADABLE as error:
-        raise _no_open_clip(path, error) from error
-
-
-def _no_open_clip(path, error) -> UserError:
-    """The sentence about a repository in open_clip's layout that cannot be read."""
-    return UserError(f"{WHAT}: '{path}' is not readable as an open_clip repository ({OPEN_CONFIG} with quick_gelu, "
-                     f"and {OPEN_WEIGHTS}): {hub.first_line(error)}; {hub.advice(path)}.")
-
-
-def _renamed(weights) -> dict[str, torch.Tensor]:
-    """open_clip's text weights in float32 under transformers' names."""
-    named = {"text_projection.weight": weights.pop("text_projection").T.float()}
-    for name, weight in weights.items():
-        if name.startswith("visual."):
-            continue
-        for theirs, ours in NAMES.items():
-            name = name.replace(theirs, ours)
-        stem, kind = name.split(".attn.in_proj_") if ".attn.in_proj_" in name else (name, None)
-        if kind is None:
-            named[name] = weight.float()
-            continue
-        for part, piece in zip("qkv", weight.float().chunk(3), strict=True):
-            named[f"{stem}.self_attn.{part}_proj.{kind}"] = piece
-    return named
-
-
-def _tokenizer(path, vocab_size):
+def _tokenizer(path, config):
     """The tokenizer beside the weights.
+
+    Args:
+        config: of the text tower, for transformers would ask config.json, which may be timm's.
 
     Raises:
         UserError: it is not there or not readable, has no begin or end, or more tokens than the tower.
     """
     name, revision = hub.split(path)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, config=config)
     except Exception as error:              # the library behind it raises nothing narrower
         raise UserError(f"{WHAT}: the tokenizer of '{path}' cannot be opened ({hub.first_line(error)}); "
                         f"{hub.advice(path)}.") from error
-    if None in (tokenizer.bos_token_id, tokenizer.eos_token_id) or len(tokenizer) > vocab_size:
+    if None in (tokenizer.bos_token_id, tokenizer.eos_token_id) or len(tokenizer) > config.vocab_size:
         raise UserError(f"{WHAT}: the tokenizer of '{path}' does not belong to its text tower ({len(tokenizer)} tokens "
-                        f"for {vocab_size}, begin and end needed); {hub.advice(path)}.")
+                        f"for {config.vocab_size}, begin and end needed); {hub.advice(path)}.")
     return tokenizer

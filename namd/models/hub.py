@@ -30,6 +30,7 @@ SOURCES = {
     "timm/resnet50_clip.openai": Source("MIT", gated=False),
     "black-forest-labs/FLUX.1-dev": Source("FLUX.1 [dev] Non-Commercial License", gated=True),
     "apple/aimv2-large-patch14-224": Source("apple-amlr, research only", gated=False),
+    "openai/clip-vit-large-patch14": Source("MIT", gated=False),
 }
 
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import nn
-from transformers import CLIPTextConfig, PreTrainedTokenizerFast
+from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig, PreTrainedTokenizerFast
 
 from namd.autorad.texts import TextTower
 from namd.ground.seeding import fresh_weights
@@ -35,6 +35,19 @@ def tower(width=64, layers=2, heads=4, projection=32, length=77, seed=1):
             if name != "logit_scale":
                 p.add_(0.1 * torch.randn(p.shape))
     return text
+
+
+def whole_clip(side=32):
+    """A CLIPModel of two towers, each of two layers, with random biases and norms too."""
+    image = CLIPVisionConfig(hidden_size=24, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,
+                             image_size=side, patch_size=8, projection_dim=32)
+    text = tower(width=32).config
+    with fresh_weights(4, "whole"):
+        whole = CLIPModel(CLIPConfig(text_config=text.to_dict(), vision_config=image.to_dict(), projection_dim=32))
+        for name, p in whole.requires_grad_(False).named_parameters():
+            if name != "logit_scale":
+                p.add_(0.1 * torch.randn(p.shape))
+    return whole.eval()
 
 
 def write(folder, text):

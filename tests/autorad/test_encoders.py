@@ -1,12 +1,20 @@
-"""Encoders: AIMv2 as transformers reads it, what is no AIMv2 in a sentence, EfficientNet-Lite0 as in its package."""
+"""Encoders: AIMv2 and CLIP as transformers reads them, others in a sentence, EfficientNet-Lite0 as in its package."""
 
 import json
 
 import pytest
+import small_text
 import torch
-from transformers import Aimv2Config, Aimv2VisionConfig, Aimv2VisionModel
+from transformers import (
+    Aimv2Config,
+    Aimv2VisionConfig,
+    Aimv2VisionModel,
+    CLIPVisionConfig,
+    CLIPVisionModel,
+    CLIPVisionModelWithProjection,
+)
 
-from namd.autorad import encoders
+from namd.autorad import encoders, texts
 from namd.ground.errors import UserError
 from namd.ground.seeding import fresh_weights
 from namd.models import efficientnet
@@ -30,12 +38,48 @@ def told(folder, **changed):
 def test_an_embedding_is_the_mean_of_the_patch_tokens(tmp_path):
     encoder = encoders.load_encoder(write(tmp_path))
     x = torch.rand(3, 1, 32, 32) * 2 - 1
-    mean, std = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))      # of CLIP's processor
-    seen = torch.stack([((x[:, 0] + 1) / 2 - m) / s for m, s in zip(mean, std, strict=True)], dim=1)
-    tokens = Aimv2VisionModel.from_pretrained(tmp_path)(seen).last_hidden_state
+    tokens = Aimv2VisionModel.from_pretrained(tmp_path)(seen_by_clip(x)).last_hidden_state
     assert tokens.shape == (3, 16, 16) and encoder.width == 16
     torch.testing.assert_close(encoder.embed(x), tokens.mean(1))
     assert not encoder.embed(x).requires_grad
+
+
+def seen_by_clip(x):
+    """What CLIP's processor makes of x, on three channels, by hand."""
+    mean, std = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+    return torch.stack([((x[:, 0] + 1) / 2 - m) / s for m, s in zip(mean, std, strict=True)], dim=1)
+
+
+def test_a_whole_clip_gives_the_image_features_of_its_model_and_both_towers(tmp_path, caplog):
+    whole = small_text.whole_clip()
+    whole.save_pretrained(tmp_path)
+    small_text.tokenizer().save_pretrained(tmp_path)
+    encoder = encoders.load_encoder(str(tmp_path))
+    assert caplog.text == "" and (encoder.width, encoder.size) == (32, 32)
+    x = torch.rand(3, 1, 32, 32) * 2 - 1
+    expected = whole.get_image_features(pixel_values=seen_by_clip(x)).pooler_output
+    found = encoder.embed(x)
+    assert found.shape == (3, 32) and (found - expected).abs().max() < 1e-5 < 0.01 * expected.std(0).min()
+    text, words = texts.beside(str(tmp_path), None)
+    assert text.config.projection_dim == encoder.width and text.logit_scale == whole.logit_scale
+    assert texts.word_ids(words, "unsure.") == [small_text.VOCABULARY["unsure"], small_text.VOCABULARY["."]]
+
+
+def test_clip_s_image_tower_alone_is_read_with_its_projection_or_refused_without(tmp_path):
+    config = CLIPVisionConfig(hidden_size=24, intermediate_size=48, num_hidden_layers=1, num_attention_heads=2,
+                              image_size=32, patch_size=8, projection_dim=20)
+    with fresh_weights(5, "alone"):
+        tower = CLIPVisionModelWithProjection(config).eval()
+        CLIPVisionModel(config).save_pretrained(tmp_path / "unprojected")
+    tower.save_pretrained(tmp_path)
+    x = torch.rand(2, 1, 32, 32) * 2 - 1
+    torch.testing.assert_close(encoders.load_encoder(tmp_path).embed(x), tower(seen_by_clip(x)).image_embeds)
+    said = r"^autorad_encoder: [^\n]* lacks 1 weights, the first is visual_projection\.weight[^\n]*$"
+    with pytest.raises(UserError, match=said):
+        encoders.load_encoder(tmp_path / "unprojected")
+    told(tmp_path, num_hidden_layers=2)
+    with pytest.raises(UserError, match=r"^autorad_encoder: [^\n]* lacks 16 weights[^\n]*$"):
+        encoders.load_encoder(tmp_path)
 
 
 @pytest.mark.parametrize("side", [16, 32, 61, 128])
@@ -88,7 +132,8 @@ def test_other_models_and_nothing_are_refused(tmp_path):
 
 def test_random_ones_have_the_same_form_and_are_repeatable(tmp_path):
     x = torch.rand(2, 1, 32, 32)
-    for path in (write(tmp_path), encoders.LITE0):
+    small_text.whole_clip().save_pretrained(tmp_path / "clip")
+    for path in (write(tmp_path / "aimv2"), tmp_path / "clip", encoders.LITE0):
         trained = encoders.load_encoder(path)
         random = encoders.random_encoder(path, 5)
         assert random.width == trained.width and random.size == trained.size
@@ -102,3 +147,14 @@ def test_lite0_gives_the_classifiers_features():
     x = torch.rand(2, 1, 128, 128) * 2 - 1
     assert encoder.width == 1280
     torch.testing.assert_close(encoder.embed(x), efficientnet.imagenet(efficientnet.Whole)(x))
+
+
+def test_only_repositories_of_apple_and_openai_are_aimv2_and_clip_as_published(tmp_path):
+    aimv2, clip = "apple/aimv2-large-patch14-224@fcb5", "openai/clip-vit-large-patch14"
+    assert encoders.unpublished(aimv2, clip) == ""
+    (tmp_path / "small").mkdir()
+    assert encoders.unpublished(aimv2, str(tmp_path / "small")) == (
+        "autorad_contrastive is small and not openai/clip-...@<revision>")
+    both = encoders.unpublished(clip, "")
+    assert both.startswith("autorad_autoregressive is openai/clip-vit-large-patch14 and not apple/aimv2-")
+    assert both.endswith(", autorad_contrastive is empty and not openai/clip-...@<revision>")

@@ -4,12 +4,13 @@ import json
 import shutil
 
 import pytest
+import small_text
 import torch
 from safetensors.torch import load_file, save_file
 from small_text import VOCABULARY, OpenClipText, tokenizer, tower, write, write_open_clip
-from transformers import CLIPConfig, CLIPModel, CLIPTextModelWithProjection, CLIPVisionConfig
+from transformers import CLIPTextModelWithProjection
 
-from namd.autorad import texts
+from namd.autorad import prompts, texts
 from namd.ground.errors import UserError
 from namd.ground.seeding import fresh_weights
 
@@ -67,12 +68,8 @@ def test_a_tower_of_transformers_comes_back_frozen_with_its_scale(tmp_path, text
 
 
 def test_the_text_half_of_a_whole_clip_is_taken_without_a_word(tmp_path, caplog):
-    image = CLIPVisionConfig(hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1,
-                             image_size=8, patch_size=8)
-    with fresh_weights("whole"):
-        config = tower().config.to_dict() | {"projection_dim": 32}
-        whole = CLIPModel(CLIPConfig(text_config=config, vision_config=image.to_dict(), projection_dim=32)).eval()
-        whole.logit_scale.data.fill_(4.25)
+    whole = small_text.whole_clip()
+    whole.logit_scale.data.fill_(4.25)
     whole.save_pretrained(tmp_path)
     tokenizer().save_pretrained(tmp_path)
     ids = torch.tensor([ids_of(SENTENCES[0])])
@@ -96,6 +93,73 @@ def test_open_clip_s_layout_gives_its_own_function(tmp_path, quick):
     assert made.logit_scale == net.logit_scale and made.config.projection_dim == 16
 
 
+def same_words(made, expected):
+    """Whether a loaded tower says of the sentences what `expected` says of their ids."""
+    found = [texts.features(made, made.get_input_embeddings()(ids), torch.tensor([ids.shape[1] - 1]))[:, 0]
+             for ids in (torch.tensor([ids_of(sentence)]) for sentence in SENTENCES)]
+    said = [expected(torch.tensor([ids_of(sentence)])) for sentence in SENTENCES]
+    return all((one - other).abs().max() < 1e-5 < 0.01 * other.abs().max()
+               for one, other in zip(found, said, strict=True))
+
+
+def test_open_clip_s_files_are_read_beside_the_image_tower_s_config(tmp_path):
+    """As in timm's repositories: config.json and model.safetensors are of the image tower."""
+    with fresh_weights("open"):
+        net = OpenClipText().eval()
+    write_open_clip(tmp_path, net)
+    (tmp_path / "config.json").write_text(json.dumps(dict(architecture="resnet50_clip", num_classes=1024,
+                                                          pretrained_cfg=dict(tag="openai"))))
+    save_file({"conv1.weight": torch.ones(2)}, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    made, words = texts.load_text(tmp_path)
+    assert same_words(made, lambda ids: net(ids).detach()) and made.logit_scale == net.logit_scale
+    assert texts.word_ids(words, "malignant.") == [VOCABULARY["malignant"], VOCABULARY["."]]
+
+
+def test_a_clip_of_transformers_is_taken_before_open_clip_s_files(tmp_path, text):
+    """As in LAION's repositories, which hold the model in both layouts; and as in a hub's copy of either."""
+    with fresh_weights("open"):
+        write_open_clip(tmp_path, OpenClipText())
+    write(tmp_path, text)
+    made, _ = texts.load_text(tmp_path)
+    assert same_words(made, lambda ids: CLIPTextModelWithProjection.forward(text, input_ids=ids).text_embeds)
+
+
+@pytest.mark.parametrize("layout", ["transformers", "open_clip"])
+def test_a_tower_that_learnt_no_scale_is_read_without_a_word_and_asks_for_one(tmp_path, caplog, layout):
+    if layout == "transformers":
+        with fresh_weights("alone"):
+            CLIPTextModelWithProjection(tower().config).save_pretrained(tmp_path)
+        tokenizer().save_pretrained(tmp_path)
+    else:
+        with fresh_weights("open"):
+            write_open_clip(tmp_path, OpenClipText())
+        file = tmp_path / "open_clip_model.safetensors"
+        save_file({name: weight for name, weight in load_file(file).items() if name != "logit_scale"}, file)
+    made, words = texts.load_text(tmp_path)
+    assert caplog.text == "" and made.logit_scale.isnan() and made.text_projection.weight.isfinite().all()
+    width = made.config.projection_dim
+    with pytest.raises(UserError, match=r"^autorad_scale is 0, [^\n]* set autorad_scale, e\.g\. to 100") as refusal:
+        prompts.Prompts(made, words, 2, width)
+    assert "\n" not in str(refusal.value)
+    ours = prompts.Prompts(made, words, 2, width, scale=20.0)
+    assert ours.scale == 20 and ours(made, torch.ones(3, width)).isfinite().all()
+
+
+def test_a_whole_clip_is_its_own_text_tower_and_a_folder_text_goes_before(tmp_path):
+    whole = small_text.whole_clip()
+    whole.save_pretrained(tmp_path / "clip")
+    tokenizer().save_pretrained(tmp_path / "clip")
+    made, _ = texts.beside(tmp_path / "clip", None)
+    assert same_words(made, lambda ids: whole.get_text_features(input_ids=ids).pooler_output.detach())
+    other = tower(seed=9)
+    write(tmp_path / "clip" / "text", other)
+    made, _ = texts.beside(str(tmp_path / "clip"), None)
+    assert same_words(made, lambda ids: CLIPTextModelWithProjection.forward(other, input_ids=ids).text_embeds)
+    whole.vision_model.save_pretrained(tmp_path / "eye")
+    for path in (tmp_path / "eye", tmp_path / "none", "no-one/has-this", "efficientnet_lite0"):
+        assert texts.beside(path, "given") == "given" and texts.own(path) is None
+
+
 def broken(folder, what):
     """A copy of a sound repository in one of the two layouts, and what is wrong with it."""
     if what.startswith("open"):
@@ -106,7 +170,7 @@ def broken(folder, what):
     weights = folder / ("open_clip_model.safetensors" if what.startswith("open") else "model.safetensors")
     if "lacks" in what:
         left = load_file(weights)
-        del left["ln_final.bias" if what.startswith("open") else "logit_scale"]
+        del left["ln_final.bias" if what.startswith("open") else "text_model.final_layer_norm.bias"]
         save_file(left, weights, metadata={"format": "pt"})
     if what.endswith("torn"):
         weights.write_bytes(weights.read_bytes()[:1000])
@@ -128,7 +192,7 @@ def broken(folder, what):
     ("open torn", "not readable as an open_clip repository"),
     ("open quick", "quick_gelu"),
     ("open narrow", "not readable as an open_clip repository"),
-    ("lacks", "lacks 1 weights, the first is logit_scale"),
+    ("lacks", "lacks 1 weights, the first is text_model.final_layer_norm.bias"),
     ("torn", "nothing can be loaded"),
     ("tokenizer", "tokenizer"),
 ])

@@ -30,8 +30,8 @@ THEIRS = (
     _claim("autorad_autoregressive", "An encoder pretrained autoregressively reads nodules better than a contrastive"
            " one", "AutoRad-Lung, Abstract, Sec. 2.5", "accuracy", "autoregressive", "contrastive",
            unless=causes.unread_pretraining),
-    _claim("autorad_aimv2", "AIMv2 reads nodules better than CLIP's encoder", "AutoRad-Lung, Abstract, Sec. 2.5",
-           "accuracy", *PAPERS_OWN, unless=causes.no_published_weights),
+    _claim("autorad_aimv2", "AIMv2 reads nodules better than CLIP's image encoder, both under guided prompts",
+           "AutoRad-Lung, Abstract, Sec. 2.5", "accuracy", *PAPERS_OWN, unless=causes.no_published_weights),
     _claim("autorad_tokens", f"{AUTORAD['best_tokens']} context tokens are best", "AutoRad-Lung, Table 2", "accuracy",
            f"{AUTORAD['best_tokens']} tokens", OTHERS),
 )

@@ -100,6 +100,9 @@ def unread_pretraining(evidence):
 
 
 def no_published_weights(evidence):
-    """Why AIMv2 and CLIP may not be compared: their published weights are not there."""
-    table = evidence.tables["autorad_effects"].set_index(["row", "beside"])
-    return "" if pd.notna(table.loc[("AIMv2", "CLIP"), "value"]) else "it needs the published weights of both encoders"
+    """Why AIMv2 and CLIP may not be compared: an arm reads other weights than the published ones."""
+    line = evidence.tables["autorad_effects"].set_index(["row", "beside"]).loc[("AIMv2", "CLIP")]
+    if pd.notna(line["value"]):
+        return ""
+    lacks = line.get("lacks")
+    return "it needs the published weights of both encoders" + (f": {lacks}" if isinstance(lacks, str) else "")

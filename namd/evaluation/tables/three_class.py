@@ -10,12 +10,13 @@ from namd.evaluation.tables.differences import WORDS
 from namd.ground.paper import AUTORAD
 
 GUIDED, STATIC = "guided", "static"
-PAPERS_OWN = ("AIMv2", "CLIP")          # guided, on their published weights
+PRETRAINED = ("autoregressive", "contrastive")
+PAPERS_OWN = ("AIMv2", "CLIP")          # the same two arms, where their weights are the published ones
 OTHERS = "best other length"
 # what the ledger asks for: (statistic, arm, the arm beside it)
 RELATIVE = (("recall_unsure", GUIDED, STATIC), ("f1_unsure", GUIDED, STATIC), ("accuracy", GUIDED, STATIC))
-ABSOLUTE = (("accuracy", "autoregressive", "contrastive"), ("accuracy", "autoregressive", "random encoder"),
-            ("accuracy", *PAPERS_OWN), ("macro_f1", GUIDED, "logistic"), ("macro_f1", GUIDED, "diameter"))
+ABSOLUTE = (("accuracy", *PRETRAINED), ("accuracy", "autoregressive", "random encoder"),
+            ("macro_f1", GUIDED, "logistic"), ("macro_f1", GUIDED, "diameter"))
 
 
 def draw_arms(prob, label3, counts):
@@ -133,18 +134,19 @@ def against_other_lengths(lengths, tokens):
     return own - np.max(others, axis=0)
 
 
-def effects(drawn, lengths, n, data, training_seeds=1):
+def effects(drawn, lengths, n, data, unpublished, training_seeds=1):
     """metrics/autorad_effects.csv: one line a claim of the ledger (tables.autorad_claims).
 
     Args:
-        drawn: `draw_arms`; a pair of which an arm was not run is left out, but AIMv2 beside CLIP is there without a
-            number; lengths: {context tokens: statistics as in `draw_arms`}, without the paper's best there is no
-            number; n: nodules; data: "phantom" or "LIDC"; training_seeds: how many the arms' draws rest on.
+        drawn: `draw_arms`; a pair of which an arm was not run is left out; lengths: {context tokens: statistics as in
+            `draw_arms`}, without the paper's best there is no number; n: nodules; data: "phantom" or "LIDC".
+        unpublished: why the autoregressive and the contrastive arm do not read AIMv2 and CLIP as published, and so
+            are no number for AIMv2 beside CLIP; "" where they do. training_seeds: how many the arms' draws rest on.
 
     Returns:
         DataFrame quantity ("accuracy", or "accuracy, relative"), row, beside, value (row - beside; relative, row /
         beside - 1), low, high (95 %), over (what the interval covers), n, k (readings of a nodule: 1), training_seeds,
-        data.
+        data, lacks (what the line would need for a number).
     """
     rows = []
     for name, row, beside in RELATIVE:
@@ -153,15 +155,16 @@ def effects(drawn, lengths, n, data, training_seeds=1):
     for name, row, beside in ABSOLUTE:
         if {row, beside} <= drawn.keys():
             rows.append((TITLES[name], row, beside, drawn[row][name] - drawn[beside][name]))
-        elif (row, beside) == PAPERS_OWN:
-            rows.append((TITLES[name], row, beside, np.full(2, np.nan)))
+    first, second = (drawn[name]["accuracy"] for name in PRETRAINED) if not unpublished else np.full((2, 2), np.nan)
+    rows.append(("accuracy", *PAPERS_OWN, first - second))
     best = AUTORAD["best_tokens"]
     rows.append(("accuracy", f"{best} tokens", OTHERS, against_other_lengths(lengths, best)))
     table = []
     for quantity, row, beside, found in rows:
         value, low, high = interval(found)
         table.append(dict(quantity=quantity, row=row, beside=beside, value=value, low=low, high=high, over="patients",
-                          n=n, k=1, training_seeds=training_seeds, data=data))
+                          n=n, k=1, training_seeds=training_seeds, data=data,
+                          lacks=unpublished if (row, beside) == PAPERS_OWN else ""))
     return pd.DataFrame(table)
 
 

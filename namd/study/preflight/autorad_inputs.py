@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from namd.autorad import encoders, texts
+from namd.autorad import encoders, open_clip, texts
 from namd.data.dicom.series import find_series
 from namd.data.lidc import database
 from namd.data.lidc.delivery import xml_files
@@ -13,7 +13,8 @@ from namd.study.preflight import autorad, weights
 from namd.study.preflight.missing import Missing
 
 ENCODER = ("model.safetensors",)
-OPEN_CLIP = (texts.OPEN_CONFIG, texts.OPEN_WEIGHTS)
+OPEN_CLIP = (open_clip.CONFIG, open_clip.WEIGHTS)
+ALL = ["*.json", "*.txt", "*.safetensors"]
 READINGS = "https://www.cancerimagingarchive.net/wp-content/uploads/LIDC-XML-only.zip"
 TCIA = "TCIA, LIDC-IDRI: https://doi.org/10.7937/K9/TCIA.2015.LO9QL9SX"
 
@@ -25,23 +26,35 @@ def missing(p) -> list[Missing]:
 
 
 def image_encoders(p) -> list[Missing]:
-    """Image encoders that are neither in a directory nor in the hub's cache; one that has two parts is named once."""
-    return [weights.to_fetch(f"{what} (09)", path, "", ENCODER, ["config.json", "model*"])
-            for path, what in autorad.encoder_paths(p).items()
-            if path != encoders.LITE0 and not weights.whole(path, "", ENCODER)]
+    """Image encoders that are neither in a directory nor in the hub's cache; one that has two parts is named once.
+
+    A whole CLIP is its own text tower, so it is asked for with its tokenizer.
+    """
+    lacking = []
+    for path, what in autorad.encoder_paths(p).items():
+        if path == encoders.LITE0:
+            continue
+        both = autorad.text_path(path, p) == path
+        if not weights.whole(path, "", ENCODER) or both and not _tower(path):
+            lacking.append(weights.to_fetch(f"{what}, text tower and tokenizer (09)" if both else f"{what} (09)", path,
+                                            "", ENCODER, ALL if both else ["config.json", "model*"]))
+    return lacking
 
 
 def text_towers(p) -> list[Missing]:
-    """Text towers with their tokenizers, in the layout of transformers or of open_clip."""
-    paths = [p.autorad_text, *(autorad.text_path(path, p) for path in autorad.encoder_paths(p))]
-    return [weights.to_fetch("text tower with tokenizer (09)", path, "", ENCODER, ["*.json", "*.txt", "*.safetensors"])
-            for path in dict.fromkeys(paths) if not _tower(path)]
+    """Text towers with their tokenizers, in the layout of transformers or of open_clip; no whole CLIP again."""
+    eyes = autorad.encoder_paths(p)
+    paths = dict.fromkeys([p.autorad_text, *(autorad.text_path(path, p) for path in eyes)])
+    return [weights.to_fetch("text tower with tokenizer (09)", path, "", ENCODER, ALL)
+            for path in paths if path not in eyes and not _tower(path)]
 
 
 def _tower(path) -> bool:
     """Whether a text tower and its tokenizer are on this machine."""
     words = _all(path, ("tokenizer.json",)) or _all(path, weights.TOKENIZER)
-    return words and (_all(path, OPEN_CLIP) or weights.whole(path, "", ENCODER))
+    if texts.kind(hub.config_file(path)) in texts.CLIP:
+        return words and weights.whole(path, "", ENCODER)
+    return words and _all(path, OPEN_CLIP)
 
 
 def _all(path, names) -> bool:

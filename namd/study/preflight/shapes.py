@@ -19,7 +19,8 @@ SMALL_VOCABULARY = 73   # words of the small tokenizer on the quick run's report
 N_ATTRIBUTES = len(DIAMETERS) + sum(map(len, KNOWN.values()))   # of a nodule, codes one-hot
 # Architectures of the hub repositories the paper names, so that nothing need be downloaded to count them.
 # Source: unet/config.json and vae/config.json of Stable Diffusion v1.5; text_config of MedGemma 1.5 4B, which is
-# transformers' Gemma3TextConfig of the 4 B class; config.json of AIMv2; text_cfg of CLIP's ResNet-50 in open_clip.
+# transformers' Gemma3TextConfig of the 4 B class; config.json of AIMv2 and of CLIP's ViT-L/14; text_cfg of CLIP's
+# ResNet-50 in open_clip.
 ARCHITECTURES = {
     ("stable-diffusion-v1-5/stable-diffusion-v1-5", "vae"): dict(
         in_channels=3, out_channels=3, latent_channels=4, block_out_channels=[128, 256, 512, 512], layers_per_block=2,
@@ -36,6 +37,12 @@ ARCHITECTURES = {
     ("apple/aimv2-large-patch14-224", ""): dict(
         model_type="aimv2_vision_model", use_head=False, image_size=224, patch_size=14, hidden_size=1024,
         intermediate_size=2816, num_hidden_layers=24, num_attention_heads=8),
+    ("openai/clip-vit-large-patch14", ""): dict(
+        model_type="clip", projection_dim=768,
+        text_config=dict(vocab_size=49408, hidden_size=768, intermediate_size=3072, num_hidden_layers=12,
+                         num_attention_heads=12, max_position_embeddings=77, projection_dim=768),
+        vision_config=dict(image_size=224, patch_size=14, hidden_size=1024, intermediate_size=4096,
+                           num_hidden_layers=24, num_attention_heads=16, projection_dim=768)),
     ("timm/resnet50_clip.openai", ""): dict(
         vocab_size=49408, hidden_size=512, intermediate_size=2048, num_hidden_layers=12, num_attention_heads=8,
         max_position_embeddings=77, projection_dim=1024, hidden_act="quick_gelu"),

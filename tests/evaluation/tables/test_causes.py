@@ -60,4 +60,7 @@ def test_a_pretraining_counts_only_where_it_beats_random_weights(low, said):
 
 def test_published_weights_that_are_there_are_not_asked_for():
     assert causes.no_published_weights(evidence(autorad_effects=effects(0.0))) == ""
-    assert "published weights" in causes.no_published_weights(evidence(autorad_effects=effects(0.0, float("nan"))))
+    lacking = effects(0.0, float("nan"))
+    told = "it needs the published weights of both encoders"
+    assert causes.no_published_weights(evidence(autorad_effects=lacking)) == told
+    assert causes.no_published_weights(evidence(autorad_effects=lacking.assign(lacks="why"))) == f"{told}: why"

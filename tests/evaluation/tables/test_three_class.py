@@ -73,12 +73,13 @@ def test_a_length_is_set_against_the_best_other_of_each_resample():
 
 
 def test_effects_hold_one_line_a_claim_and_the_published_weights_wait_without_a_number():
-    table = three_class.effects(DRAWN, {}, 70, "phantom").set_index(["quantity", "row", "beside"])
+    table = three_class.effects(DRAWN, {}, 70, "phantom", "why").set_index(["quantity", "row", "beside"])
     assert list(table.index) == [
         ("unsure recall, relative", "guided", "static"), ("unsure F1, relative", "guided", "static"),
-        ("accuracy, relative", "guided", "static"), ("accuracy", "AIMv2", "CLIP"), ("macro F1", "guided", "logistic"),
-        ("macro F1", "guided", "diameter"), ("accuracy", "50 tokens", "best other length")]
-    assert table["value"].isna().tolist() == [False, False, False, True, False, False, True]
+        ("accuracy, relative", "guided", "static"), ("macro F1", "guided", "logistic"),
+        ("macro F1", "guided", "diameter"), ("accuracy", "AIMv2", "CLIP"),
+        ("accuracy", "50 tokens", "best other length")]
+    assert table["value"].isna().tolist() == 5 * [False] + [True, True]
     assert set(table["n"]) == {70} and set(table["data"]) == {"phantom"} and set(table["k"]) == {1}
     gain = table.loc["accuracy, relative", "guided", "static"]
     rows = three_class.arm_rows(DRAWN, 70).set_index("arm")["accuracy"]

@@ -35,24 +35,28 @@ def small(tmp_path):
     Aimv2VisionModel(Aimv2VisionConfig(**SMALL)).save_pretrained(tmp_path / "pair")
     small_text.write(tmp_path / "pair" / "text", small_text.tower(width=32, layers=1))
     small_text.write(tmp_path / "clip", small_text.tower())
-    return paper(autorad_encoder=str(tmp_path / "pair"), autorad_text=str(tmp_path / "clip"),
+    return paper(autorad_encoder=str(tmp_path / "pair"), autorad_text=str(tmp_path / "clip"), autorad_contrastive="",
                  autorad_autoregressive=str(tmp_path / "pair"), autorad_images="original", autorad_ctx=4,
                  autorad_sweep=[2, 4], autorad_batch=16, lidc_source="phantom", lidc_subjects=60)
 
 
 def test_the_papers_networks_have_the_sizes_of_the_published_ones(shells):
-    (encoder,), (tower,) = shells.encoders.values(), shells.texts.values()
+    encoder, clip = shells.encoders.values()
+    tower, own = shells.texts.values()
     assert parameters(encoder.net) / 1e6 == pytest.approx(309.2, abs=0.05)
     assert (encoder.width, encoder.size) == (1024, 224)
+    layer = 4 * (1024 + 1) * 1024 + (1024 + 1) * 4096 + (4096 + 1) * 1024 + 4 * 1024
+    assert parameters(clip.net) == 24 * layer + 3 * 14**2 * 1024 + (1 + 257) * 1024 + 4 * 1024 + 1024 * 768
+    assert (clip.width, clip.size, own.config.projection_dim) == (768, 224, 768)
     layer = 4 * (512 + 1) * 512 + (512 + 1) * 2048 + (2048 + 1) * 512 + 4 * 512
     assert parameters(tower) == (49408 + 77) * 512 + 12 * layer + 2 * 512 + 512 * 1024 + 1      # and the scale
     assert parameters(shells.prompts) == 50 * 512 + (1497 + 1) * 93 + (93 + 1) * 512
-    modules = (encoder.net, tower, shells.prompts)
+    modules = (encoder.net, clip.net, tower, own, shells.prompts)
     assert all(weight.is_meta for module in modules for weight in module.parameters())
 
 
 def test_flops_of_the_image_encoder(shells):
-    encoder, = shells.encoders.values()
+    encoder, _ = shells.encoders.values()
     x = torch.empty(1, 1, 224, 224, device="meta")
     products = 24 * (4 * 1024**2 + 3 * 1024 * 2816) + 3 * 14**2 * 1024
     by_hand = 256 * 2 * products + 24 * 4 * 256**2 * 1024
@@ -67,11 +71,22 @@ def test_small_shells_are_the_networks_that_09_loads(small, tmp_path):
     for path, shell in shells.texts.items():
         assert parameters(texts.load_text(path)[0]) == parameters(shell)
     small_text.write_open_clip(tmp_path / "open", small_text.OpenClipText(projection=32))
+    (tmp_path / "open" / "config.json").write_text(json.dumps(dict(architecture="resnet50_clip")))      # timm's
     small.autorad_text, small.autorad_encoder = str(tmp_path / "open"), encoders.LITE0
     small.autorad_projection = "linear"
     shells = autorad.build(small)
     assert parameters(texts.load_text(small.autorad_text)[0]) == parameters(shells.texts[small.autorad_text])
     assert parameters(encoders.load_encoder(encoders.LITE0).net) == parameters(shells.encoders[encoders.LITE0].net)
+
+
+def test_a_whole_clip_in_a_directory_is_an_encoder_with_its_own_text_tower(small, tmp_path):
+    small_text.whole_clip().save_pretrained(tmp_path / "whole")
+    small_text.tokenizer().save_pretrained(tmp_path / "whole")
+    small.autorad_contrastive = path = str(tmp_path / "whole")
+    shells = autorad.build(small)
+    assert autorad.text_path(path, small) == path
+    assert parameters(encoders.load_encoder(path).net) == parameters(shells.encoders[path].net)
+    assert parameters(texts.load_text(path)[0]) == parameters(shells.texts[path])
 
 
 def test_a_step_costs_what_the_notebooks_step_does(small):
@@ -88,9 +103,12 @@ def test_a_step_costs_what_the_notebooks_step_does(small):
 
 
 def test_every_arm_is_trained(shells, small):
-    names = [arm.name for arm, *_ in autorad.jobs(shells, paper())]
+    trained = autorad.jobs(shells, paper())
+    names = [arm.name for arm, *_ in trained]
+    by_name = {arm.name: (z.shape[2], tower.config.projection_dim) for arm, z, _, tower in trained}
+    assert by_name["autoregressive"] == (1024, 1024) and by_name["contrastive"] == (768, 768)
     rows = ["static", "guided", "CoCoOp", "guided without image", "shape-guided", "texture-guided", "size-guided"]
-    assert names == [*rows, "autoregressive", "random encoder", "10 tokens", "30 tokens", "70 tokens"]
+    assert names == [*rows, "autoregressive", "contrastive", "random encoder", "10 tokens", "30 tokens", "70 tokens"]
     small.autorad_contrastive = small.autorad_encoder
     assert [arm.name for arm, *_ in autorad.jobs(autorad.build(small), small)] == [
         *rows, "autoregressive", "contrastive", "random encoder", "2 tokens"]

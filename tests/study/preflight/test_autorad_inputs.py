@@ -23,11 +23,14 @@ def whats(lacking):
 
 
 def test_the_papers_weights_are_named_once_with_revision_and_licence():
-    encoder, = autorad_inputs.image_encoders(paper())
+    encoder, clip = autorad_inputs.image_encoders(paper())
     tower, = autorad_inputs.text_towers(paper())
     assert encoder.what == "image encoder (09) apple/aimv2-large-patch14-224 (apple-amlr, research only)"
     assert tower.what == "text tower with tokenizer (09) timm/resnet50_clip.openai (MIT)"
-    for item, path in ((encoder, PAPER["autorad_encoder"]), (tower, PAPER["autorad_text"])):
+    assert clip.what == "contrastive encoder, text tower and tokenizer (09) openai/clip-vit-large-patch14 (MIT)"
+    assert all(f'--include "*.{end}"' in clip.how for end in ("json", "txt", "safetensors"))
+    for item, path in ((encoder, PAPER["autorad_encoder"]), (tower, PAPER["autorad_text"]),
+                       (clip, PAPER["autorad_contrastive"])):
         name, _, revision = path.partition("@")
         assert item.how.startswith(f"hf download {name} \\\n    --revision {revision} \\\n    --include ")
         assert "login" not in item.how
@@ -36,12 +39,22 @@ def test_the_papers_weights_are_named_once_with_revision_and_licence():
 
 
 def test_small_encoders_are_here_with_all_their_weights(tmp_path):
-    p = paper(autorad_encoder="efficientnet_lite0", autorad_autoregressive=str(tmp_path))
+    p = paper(autorad_encoder="efficientnet_lite0", autorad_autoregressive=str(tmp_path), autorad_contrastive="")
     Aimv2VisionModel(Aimv2VisionConfig(**SMALL)).save_pretrained(tmp_path)
     assert autorad_inputs.image_encoders(p) == []
     (tmp_path / "model.safetensors").unlink()
     assert whats(autorad_inputs.image_encoders(p)) == f"autoregressive encoder (09): {tmp_path} lacks " \
         "config.json or model.safetensors"
+
+
+def test_a_whole_clip_is_named_once_and_only_with_its_tokenizer_whole(tmp_path):
+    small_text.whole_clip().save_pretrained(tmp_path)
+    p = paper(autorad_encoder="efficientnet_lite0", autorad_autoregressive="", autorad_contrastive=str(tmp_path))
+    encoder, = autorad_inputs.image_encoders(p)
+    assert encoder.what.startswith("contrastive encoder, text tower and tokenizer (09):")
+    assert len(autorad_inputs.text_towers(p)) == 1          # autorad_text, which is another
+    small_text.tokenizer().save_pretrained(tmp_path)
+    assert autorad_inputs.image_encoders(p) == []
 
 
 @pytest.mark.parametrize("layout", ["transformers", "open_clip"])
@@ -50,6 +63,8 @@ def test_a_text_tower_is_here_with_its_tokenizer_in_either_layout(tmp_path, layo
         small_text.write(tmp_path, small_text.tower())
     else:
         small_text.write_open_clip(tmp_path, small_text.OpenClipText())
+        (tmp_path / "config.json").write_text('{"architecture": "resnet50_clip"}')         # timm's two files
+        (tmp_path / "model.safetensors").touch()
     p = paper(autorad_text=str(tmp_path))
     assert autorad_inputs.text_towers(p) == []
     for name in ("vocab.json", "merges.txt"):               # CLIP's own two files of a tokenizer
@@ -59,7 +74,7 @@ def test_a_text_tower_is_here_with_its_tokenizer_in_either_layout(tmp_path, layo
     (tmp_path / "merges.txt").unlink()
     assert whats(autorad_inputs.text_towers(p)).startswith(f"text tower with tokenizer (09): {tmp_path} lacks")
     shutil.move(tmp_path / "tokenizer.bak", tmp_path / "tokenizer.json")
-    next(tmp_path.glob("*.safetensors")).unlink()
+    (tmp_path / ("model" if layout == "transformers" else "open_clip_model")).with_suffix(".safetensors").unlink()
     assert len(autorad_inputs.text_towers(p)) == 1
 
 
