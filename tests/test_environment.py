@@ -11,7 +11,7 @@ import yaml
 from namd.ground.paths import REPO
 
 LOCK = [line for line in (REPO / "requirements.lock").read_text().splitlines() if line]
-OPTIONAL = {"idc_index", "torch_fidelity"}
+OPTIONAL = {"torch_fidelity"}
 
 
 def canonical(name):
