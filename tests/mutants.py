@@ -363,6 +363,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "repo"
         shutil.copytree(REPO, folder, ignore=shutil.ignore_patterns(".venv", ".git", "outputs", "__pycache__"))
+        shutil.copytree(REPO / "outputs" / "reference", folder / "outputs" / "reference")
         unsound = [tests for tests in dict.fromkeys(mutant.tests for mutant in chosen) if not passes(tests, folder)]
         if unsound:
             print(f"These fail without any mutant: {', '.join(unsound)}")
