@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from namd.data.report import FAMILY
 
 FIRST_STUDY_YEAR = 1999             # NLST's shifted dates: 1999 is T0, 2000 T1, 2001 T2
+STUDY_DATES = 19990101, 20011231    # first and last day of them
 MAX_AGE = 120                       # years
 MAX_DIAMETER_MM = 200
 NODULE_CODE = 51                    # non-calcified nodule or mass of at least 4 mm
@@ -34,7 +35,7 @@ LOBES = {1: "Right Upper Lobe", 2: "Right Middle Lobe", 3: "Right Lower Lobe", 4
          6: "Left Lower Lobe", 8: "Other (Specify in comments)"}
 CANCER_SITE = {1: "locrup", 2: "locrmid", 3: "locrlow", 4: "loclup", 5: "loclin", 6: "locllow"}
 CODES = {
-    "study_yr": YEARS,
+    "study_yr": YEARS, "study_year": YEARS,
     "sct_ab_desc": ABNORMALITIES, "sct_ab_code": ABNORMALITIES, "sct_epi_loc": LOBES,
     "sct_pre_att": {1: "Soft Tissue", 2: "Ground glass", 3: "Mixed", 4: "Fluid/water", 6: "Fat", 7: "Other",
                     9: "Unable to determine"},
@@ -92,6 +93,9 @@ SHAPES = {
     "luna25": TableShape(
         marks=("coordx", "lesionid"), key=("patientid", "studydate", "lesionid"),
         numbers=("coordx", "coordy", "coordz", "label"), texts=("seriesinstanceuid",)),
+    "gmae": TableShape(
+        marks=("nodid", "cx_world"), key=("pid", "study_year", "nodid"),
+        numbers=("cx_world", "cy_world", "cz_world"), texts=("nodid", "seriesid")),
 }
 NEEDED = ("participant", "abnormalities", "comparison", "cancer")
-CENTRE_LISTS = ("nlstx", "luna25")
+CENTRE_LISTS = ("nlstx", "luna25", "gmae")

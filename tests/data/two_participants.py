@@ -4,7 +4,7 @@ from small_delivery import CENTRE, SPACING
 
 from namd.data.dicom.nodule import read_nodule_at
 from namd.data.dicom.series import index_series
-from namd.data.nlst.centres import Centre
+from namd.data.nlst.centres import Listed
 from namd.data.nlst.crops import Scan, read_pairs
 from namd.ground.errors import UserError
 
@@ -17,7 +17,7 @@ def read(root):
 
     def scan(pid, year):
         uid = f"1.2.{pid}.{year}"
-        return Scan(index.get(uid, []), pid, year, Centre("nlstx", 0, 1, uid, None, False, 20, CENTRE))
+        return Scan(index.get(uid, []), pid, year, Listed(pid, year, uid, "nlstx", "0", instance=20, pixel=CENTRE))
 
     return [pair.refusal for pair in read_pairs([(scan(pid, 0), scan(pid, 1)) for pid in (100001, 100002)])]
 

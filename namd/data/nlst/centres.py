@@ -1,6 +1,5 @@
-"""The lists that say where a nodule lies (NLSTx, LUNA25), for NLST itself recorded no x and y."""
+"""One nodule in one year, as a public list or IDC's boxes put it; for NLST itself recorded no x and y."""
 
-from collections import defaultdict
 from dataclasses import dataclass
 
 from namd.data.codes import BOX, FIRST_STUDY_YEAR
@@ -10,55 +9,57 @@ LABEL = {1: True, 0: False}                         # of LUNA25
 
 
 @dataclass(frozen=True)
-class Centre:
-    """Where one list puts one nodule in one year: a slice number and pixel, or a point in mm."""
+class Listed:
+    """Where one source puts one nodule in one year: a slice and a pixel in it, or a point in mm."""
 
-    source: str                         # nlstx or luna25
-    lesion: int                         # the list's own identity over the years
-    number: int | None                  # sct_ab_num
+    pid: int
+    year: int                           # 0, 1 or 2
     uid: str                            # SeriesInstanceUID
-    malignant: bool | None
-    repeated: bool
+    source: str                         # nlstx, luna25, gmae or sybil
+    lesion: str                         # the source's own identity over the years, within the participant
+    malignant: bool | None = None
     instance: int | None = None         # InstanceNumber
-    pixel: tuple[float, float] | None = None
-    point: tuple[float, float, float] | None = None
+    sop: str | None = None              # or the SOPInstanceUID of the slice
+    pixel: tuple[float, float] | None = None            # (column, row) in that slice
+    point: tuple[float, float, float] | None = None     # (x, y, z) mm, DICOM patient axes
+    number: int | None = None           # sct_ab_num, where the source names it
+    repeated: bool = False              # another row says something else of it
 
     @property
     def is_placed(self) -> bool:
-        """Whether the list gives the whole place."""
-        return self.point is not None or self.instance is not None
+        """Whether the source gives the whole place."""
+        return self.point is not None or self.instance is not None or self.sop is not None
 
 
-def nlstx_centre(row: dict) -> Centre:
-    """Centre of a row of NLSTx, which names one nodule of a participant in every year; its box is in stored pixels."""
+def nlstx(row: dict) -> Listed:
+    """A row of NLSTx, which names one nodule of a participant in every year; its box is in stored pixels."""
     x, y, width, height = (row[name] for name in BOX)
     has_box = None not in (x, y, width, height)
-    return Centre(source="nlstx", lesion=0, number=row["abnormality uid"], uid=row["seriesinstanceuids"].strip(),
-                  malignant=MALIGNANCY.get(row["malignancy"].strip().upper()), repeated=row["repeated"],
+    return Listed(pid=row["pid"], year=row["study_yr"], uid=row["seriesinstanceuids"].strip(), source="nlstx",
+                  lesion="0", malignant=MALIGNANCY.get(row["malignancy"].strip().upper()),
                   instance=row["slice number"] if has_box else None,
-                  pixel=(x + (width - 1) / 2, y + (height - 1) / 2) if has_box else None)
+                  pixel=(x + (width - 1) / 2, y + (height - 1) / 2) if has_box else None,
+                  number=row["abnormality uid"], repeated=row["repeated"])
 
 
-def luna25_year(row: dict) -> int:
-    """Study year of a row of LUNA25, by its date YYYYMMDD."""
-    return row["studydate"] // 10000 - FIRST_STUDY_YEAR
+def luna25(row: dict) -> Listed:
+    """A row of LUNA25, a lesion with an identity kept over the years and a point in mm; its date tells the year."""
+    return Listed(pid=row["patientid"], year=row["studydate"] // 10000 - FIRST_STUDY_YEAR,
+                  uid=row["seriesinstanceuid"].strip(), source="luna25", lesion=str(row["lesionid"]),
+                  malignant=LABEL.get(row["label"]), point=_point(row["coordx"], row["coordy"], row["coordz"]),
+                  repeated=row["repeated"])
 
 
-def luna25_centre(row: dict, number: int | None) -> Centre:
-    """Centre of a row of LUNA25, a lesion with an identity kept over the years and a point in mm.
-
-    Args:
-        number: sct_ab_num, which the list does not hold; None where it cannot be told.
-    """
-    point = (row["coordx"], row["coordy"], row["coordz"])
-    return Centre(source="luna25", lesion=row["lesionid"], number=number, uid=row["seriesinstanceuid"].strip(),
-                  malignant=LABEL.get(row["label"]), repeated=row["repeated"],
-                  point=None if None in point else point)
+def gmae(row: dict) -> Listed:
+    """A row of GM-AE's original coordinates: a nodule with an identity kept over the years and a point in mm."""
+    return Listed(pid=row["pid"], year=row["study_year"], uid=row["seriesid"].strip(), source="gmae",
+                  lesion=row["nodid"], point=_point(row["cx_world"], row["cy_world"], row["cz_world"]),
+                  repeated=row["repeated"])
 
 
-def luna25_lesions(rows: list[dict]) -> dict[tuple[int, int], set[int]]:
-    """The lesions that LUNA25 names by (participant, study year)."""
-    lesions = defaultdict(set)
-    for row in rows:
-        lesions[row["patientid"], luna25_year(row)].add(row["lesionid"])
-    return lesions
+def _point(*values) -> tuple[float, float, float] | None:
+    """A point, where every coordinate is known."""
+    return None if None in values else values
+
+
+ROWS = {"nlstx": nlstx, "luna25": luna25, "gmae": gmae}     # kind of table -> one row of it

@@ -11,7 +11,7 @@ from namd.data.dicom.geometry import find_instance, find_position, slice_gap
 from namd.data.dicom.pixels import read_crop
 from namd.data.dicom.series import Series, read_series
 from namd.data.images import PIXELS
-from namd.data.nlst.centres import Centre
+from namd.data.nlst.centres import Listed
 from namd.data.refused import RefusedError, only_refusals
 
 PAIRS_PER_WORKER = 100                  # fewer than this and another process costs more than it saves
@@ -24,7 +24,7 @@ class Scan:
     folders: list[str]                  # that hold the centre's series; one is right
     pid: int
     year: int
-    centre: Centre
+    centre: Listed
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _check_whose(series: Series, pid: int, year: int) -> None:
                                   f"{series.study_date or 'unknown'}; expected {pid} in {FIRST_STUDY_YEAR + year}")
 
 
-def _find(series: Series, centre: Centre) -> tuple[int, tuple[float, float]]:
+def _find(series: Series, centre: Listed) -> tuple[int, tuple[float, float]]:
     """Place of the centre's slice in the series, and the centre's pixel (column, row) in it."""
     if centre.point is None:
         return find_instance(series, int(centre.instance)), centre.pixel

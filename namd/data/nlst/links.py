@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from namd.data.nlst.centres import Centre
+from namd.data.nlst.centres import Listed
 from namd.data.nlst.labels import label_nodule, merged_lobe
 from namd.data.nlst.participants import Participant, participants
 from namd.data.nlst.tables import Tables
@@ -22,8 +22,8 @@ class Link:
     person: dict                        # row of the participant table
     before: dict                        # row of the abnormality table at T0
     after: dict                         # and at T1
-    start: Centre                       # where a list puts the nodule at T0
-    end: Centre                         # and at T1
+    start: Listed                       # where a list puts the nodule at T0
+    end: Listed                         # and at T1
     tier: str                           # A or B
     interval_days: int | None           # from T0 to T1
     label: int                          # 1 for malignant
@@ -97,7 +97,7 @@ def _interval_days(person: dict) -> int | None:
     return int(second - first)
 
 
-def _centres(participant: Participant, year: int, number: int) -> list[Centre]:
+def _centres(participant: Participant, year: int, number: int) -> list[Listed]:
     """The centres the lists give this code-51 row; at least one."""
     found = [centre for centre in participant.centres[year] if centre.number == number]
     if not found:
@@ -110,7 +110,7 @@ def _centres(participant: Participant, year: int, number: int) -> list[Centre]:
     return placed
 
 
-def _follow_up(participant: Participant, before: dict) -> tuple[Centre, Centre, dict, str]:
+def _follow_up(participant: Participant, before: dict) -> tuple[Listed, Listed, dict, str]:
     """Centres at T0 and T1, the row at T1, and the tier: A by a list's identity, B by one row a year and lobe."""
     starts = _centres(participant, 0, before["sct_ab_num"])
     rows = participant.nodules[1]
@@ -133,7 +133,7 @@ def _follow_up(participant: Participant, before: dict) -> tuple[Centre, Centre, 
     return starts[0], _centres(participant, 1, number)[0], after, "B"
 
 
-def _same_lesion(participant: Participant, starts: list[Centre]) -> tuple[Centre, int | None] | None:
+def _same_lesion(participant: Participant, starts: list[Listed]) -> tuple[Listed, int | None] | None:
     """The first of `starts` that its list names at T1 too, and the abnormality number it has there."""
     for start in starts:
         for end in participant.centres[1]:

@@ -1,11 +1,12 @@
 """All that the tables of a delivery say of one participant, in one place."""
 
-from collections import defaultdict
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
 
 from namd.data.codes import NODULE_CODE
-from namd.data.nlst.centres import Centre, luna25_centre, luna25_lesions, luna25_year, nlstx_centre
-from namd.data.nlst.tables import Tables
+from namd.data.nlst.centres import Listed
+from namd.data.nlst.lists import listed
+from namd.data.nlst.tables import Tables, records
 
 
 @dataclass
@@ -18,7 +19,7 @@ class Participant:
     has_cancer: bool = False                        # the cancer table does; refused rows count, so never benign
     diagnosis_day: int | None = None                # of the first cancer
     nodules: dict[int, dict[int, dict]] = field(default_factory=lambda: {0: {}, 1: {}})    # year -> sct_ab_num -> row
-    centres: dict[int, list[Centre]] = field(default_factory=lambda: defaultdict(list))    # year -> centres
+    centres: dict[int, list[Listed]] = field(default_factory=lambda: defaultdict(list))    # year -> centres
     preexist: dict[int, int | None] = field(default_factory=dict)    # sct_ab_num at T1 -> the comparison's code
 
 
@@ -33,16 +34,12 @@ def participants(tables: Tables) -> dict[int, Participant]:
     is_nodule = (rows.sct_ab_desc == NODULE_CODE).fillna(False)
     for row in records(rows[is_nodule & rows.study_yr.isin([0, 1])]):
         of(row["pid"]).nodules[row["study_yr"]][row["sct_ab_num"]] = row
-    for row in records(tables.kept.get("nlstx")):
-        of(row["pid"]).centres[row["study_yr"]].append(nlstx_centre(row))
-    luna25 = records(tables.kept.get("luna25"))
-    lesions = luna25_lesions(luna25)
-    for row in luna25:
-        pid = row["patientid"]
-        year = luna25_year(row)
-        numbers = list(of(pid).nodules.get(year, {}))
-        is_alone = len(numbers) == 1 and len(lesions[pid, year]) == 1
-        of(pid).centres[year].append(luna25_centre(row, numbers[0] if is_alone else None))
+    alone = Counter((centre.pid, centre.year, centre.source) for centre in set(listed(tables)))
+    for centre in listed(tables):
+        numbers = list(of(centre.pid).nodules.get(centre.year, {}))
+        if centre.source != "nlstx" and len(numbers) == 1 and alone[centre.pid, centre.year, centre.source] == 1:
+            centre = replace(centre, number=numbers[0])
+        of(centre.pid).centres[centre.year].append(centre)
     _add_the_rest(everybody, tables)
     return dict(sorted(everybody.items()))
 
@@ -65,10 +62,3 @@ def _add_the_rest(everybody: dict[int, Participant], tables: Tables) -> None:
 def _known(table, everybody) -> list[dict]:
     """Rows of those in `everybody`."""
     return records(table[table.pid.isin(list(everybody))])
-
-
-def records(table) -> list[dict]:
-    """Rows as dictionaries with None for missing; none of an absent table."""
-    if table is None:
-        return []
-    return table.astype(object).where(table.notna(), None).to_dict("records")

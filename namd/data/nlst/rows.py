@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 import pandera.pandas as pa
 
-from namd.data.codes import CANCER_YEARS, CODES, MAX_AGE, MAX_DIAMETER_MM, MISSING, SHAPES, TableShape
+from namd.data.codes import CANCER_YEARS, CODES, MAX_AGE, MAX_DIAMETER_MM, MISSING, SHAPES, STUDY_DATES, TableShape
 from namd.data.nlst.csv_file import RAGGED
 
 INTEGERS = {"pid", "patientid", "study_yr", "sct_ab_num", "lc_order", "studydate", "lesionid", "abnormality uid",
@@ -30,8 +30,10 @@ def read_values(raw: pd.DataFrame, shape: TableShape) -> tuple[pd.DataFrame, dic
     for name in shape.texts:
         table[name] = raw[name].mask(is_missing(raw[name]), "")
     faults = {}
+    for name in set(shape.key) & set(shape.texts):
+        faults |= {i: Fault("E04", f"{name} is missing in a key") for i in table.index[table[name] == ""]}
     if RAGGED in raw:
-        faults = {i: Fault("E02", why) for i, why in raw[RAGGED].items() if why}
+        faults |= {i: Fault("E02", why) for i, why in raw[RAGGED].items() if why}
     for name in dict.fromkeys((*shape.key, *shape.numbers, *shape.optional)):
         if name not in raw or name in shape.texts:
             continue
@@ -91,9 +93,8 @@ def rule_faults(kind: str, table: pd.DataFrame) -> dict[int, Fault]:
     """First broken rule of each row, by pandera in lazy mode (all failures of a table at once)."""
     names = [name for name in table if name + "__why" in table]
     columns = {name: pa.Column(checks=_checks(kind, name), nullable=name not in SHAPES[kind].key) for name in names}
-    of_rows = [pa.Check(_is_not_wider_than_long, error="E07|perpendicular above longest diameter")]
     try:
-        schema = pa.DataFrameSchema(columns, checks=of_rows if kind == "abnormalities" else [])
+        schema = pa.DataFrameSchema(columns, checks=OF_ROWS.get(kind))
         schema.validate(table, lazy=True)
     except pa.errors.SchemaErrors as errors:
         cases = errors.failure_cases.dropna(subset="index").drop_duplicates("index")
@@ -108,6 +109,8 @@ def _checks(kind: str, name: str) -> list[pa.Check]:
         return [pa.Check.in_range(100000, 299999, error="E09|is not six digits that begin with 1 or 2")]
     if allowed:
         return [pa.Check.isin(list(allowed), error=f"E04|is not one of {' '.join(map(str, allowed))}")]
+    if name == "studydate":
+        return [pa.Check.in_range(*STUDY_DATES, error="E04|is no day of {} to {} (T0 to T2)".format(*STUDY_DATES))]
     if name == "age":
         return [pa.Check.in_range(0, MAX_AGE, error=f"E04|is not in 0 to {MAX_AGE} years")]
     if name in ("sct_long_dia", "sct_perp_dia"):
@@ -119,6 +122,17 @@ def _checks(kind: str, name: str) -> list[pa.Check]:
 def _is_not_wider_than_long(rows: pd.DataFrame) -> pd.Series:
     """Whether the perpendicular diameter of each row is at most the longest; a missing one is no fault."""
     return (rows["sct_perp_dia"] <= rows["sct_long_dia"]).fillna(True).astype(bool)
+
+
+def _is_of_its_participant(rows: pd.DataFrame) -> pd.Series:
+    """Whether GM-AE's nodId, <pid>_<n>, names the participant of its row."""
+    return rows["nodid"].str.partition("_")[0] == rows["pid"].astype("str")
+
+
+OF_ROWS = {
+    "abnormalities": [pa.Check(_is_not_wider_than_long, error="E07|perpendicular above longest diameter")],
+    "gmae": [pa.Check(_is_of_its_participant, error="E09|nodId names another participant than pId")],
+}
 
 
 def _fault(case: dict) -> Fault:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from namd.data.codes import CENTRE_LISTS, NEEDED, SHAPES, TableShape
+from namd.data.nlst.centres import Listed
 from namd.data.nlst.csv_file import RAGGED, csv_files, guess_columns, read_table
 from namd.data.nlst.rows import Fault, read_values, rule_faults
 from namd.data.refused import REASONS, Refused, RefusedError, one_line
@@ -23,6 +24,7 @@ class Tables:
     named: dict[str, set] = field(default_factory=dict)         # participants of each kind
     versions: set[str] = field(default_factory=set)             # values of dataset_version
     unread: list[Refused] = field(default_factory=list)         # files that are no table, refused too
+    boxes: list[Listed] = field(default_factory=list)           # nodules of DICOM reports
 
 
 def recognise(columns) -> str | None:
@@ -80,6 +82,12 @@ def read_delivery(path) -> Tables:
         raise UserError(f"{path} holds no CSV table; set data_delivery to the folder with the NLST tables")
     _need(files, path)
     tables = Tables()
+    check_files(files, tables)
+    return tables
+
+
+def check_files(files: list[File], tables: Tables) -> None:
+    """Put the checked tables of `files` into `tables`, files of one kind as one table, and what is refused too."""
     tables.unread = [Refused(file.name, "tables", file.refusal.code, file.refusal.message)
                      for file in files if file.refusal]
     tables.refused += tables.unread
@@ -87,7 +95,6 @@ def read_delivery(path) -> Tables:
     for kind in dict.fromkeys(file.kind for file in readable):
         text = pd.concat([file.text for file in readable if file.kind == kind]).fillna("")
         tables.kept[kind] = check_table(kind, text.rename_axis("_row").reset_index(), tables)
-    return tables
 
 
 def _nearest(columns) -> str:
@@ -114,8 +121,8 @@ def _need(files: list[File], folder) -> None:
     if absent:
         raise UserError(f"{folder} lacks the {', '.join(absent)} table; add its CSV{unknown}")
     if not kinds & set(CENTRE_LISTS):
-        raise UserError(f"{folder} has no list of nodule centres, and NLST recorded none; add the NLSTx or LUNA25 CSV"
-                        f"{unknown}")
+        raise UserError(f"{folder} has no list of nodule centres, and NLST recorded none; add the NLSTx, "
+                        f"LUNA25 or GM-AE CSV{unknown}")
 
 
 def check_table(kind: str, raw: pd.DataFrame, tables: Tables) -> pd.DataFrame:
@@ -146,6 +153,13 @@ def check_table(kind: str, raw: pd.DataFrame, tables: Tables) -> pd.DataFrame:
                        for i, fault in sorted(faults.items())]
     tables.counts[kind] = {"rows": len(raw), "kept": len(raw) - len(faults), "refused": len(faults)}
     return table[~is_repeat].reset_index(drop=True)
+
+
+def records(table) -> list[dict]:
+    """Rows as dictionaries with None for missing; none of an absent table."""
+    if table is None:
+        return []
+    return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
 def _has_another_value(table: pd.DataFrame, shape: TableShape) -> pd.Series:
