@@ -78,11 +78,7 @@ def report_boxes(path) -> list[Listed]:
     year = int(date[:4]) - FIRST_STUDY_YEAR if date[:4].isascii() and date[:4].isdigit() else -1
     if year not in YEARS:
         raise RefusedError("E17", f"StudyDate '{date[:20]}' is in none of the three study years")
-    uids = {str(series.SeriesInstanceUID) for evidence in report.get("CurrentRequestedProcedureEvidenceSequence", [])
-            for series in evidence.get("ReferencedSeriesSequence", [])}
-    if len(uids) != 1:
-        raise RefusedError("E15", f"the report is of {len(uids)} series, not of one")
-    uid, = uids
+    uid = _series(report)
     lesions = _lesions(_boxes(report))
     if not lesions:
         raise RefusedError("E06", "the report holds no box in a slice")
@@ -90,6 +86,16 @@ def report_boxes(path) -> list[Listed]:
     return [Listed(pid=int(pid), year=year, uid=uid, source="sybil", lesion=name, malignant=True,
                    sop=sop, pixel=((x0 + x1 - 1) / 2, (y0 + y1 - 1) / 2))
             for name, (sop, (x0, y0, x1, y1)) in zip(names, lesions, strict=True)]
+
+
+def _series(report) -> str:
+    """SeriesInstanceUID of the one series that a report is of."""
+    uids = set()
+    for evidence in report.get("CurrentRequestedProcedureEvidenceSequence", []):
+        uids |= {str(series.SeriesInstanceUID) for series in evidence.get("ReferencedSeriesSequence", [])}
+    if len(uids) != 1:
+        raise RefusedError("E15", f"the report is of {len(uids)} series, not of one")
+    return uids.pop()
 
 
 def _boxes(report) -> list[tuple[str, tuple]]:

@@ -43,5 +43,7 @@ def _is_usable(nodule: Listed) -> bool:
 
 def listed(tables: Tables) -> list[Listed]:
     """The nodules of every list of a delivery, also without a place or series, each row once."""
-    rows = [ROWS[kind](row) for kind in CENTRE_LISTS for row in records(tables.kept.get(kind))]
-    return rows + tables.boxes
+    found = []
+    for kind in CENTRE_LISTS:
+        found += map(ROWS[kind], records(tables.kept.get(kind)))
+    return found + tables.boxes
