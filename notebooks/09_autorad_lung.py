@@ -351,7 +351,7 @@ show(arms.jobs)
 # %%
 # papermill_description=train the arms
 jobs = arms.jobs(z, features, others, label3, fold, text, p, place, key)
-jobs += arms.sweep(jobs[1], p)
+jobs += arms.sweep(jobs[1], autorad_sweep, autorad_ctx)
 found = cross_validate_all(jobs, p, workers.count(eval_workers, len(jobs)))
 tuned = pd.concat({name: one.chosen for name, one in found.items()}, names=["arm"]).reset_index("arm")
 run.table(tuned, "autorad_rates").pivot(index="arm", columns="fold", values="chosen")
@@ -364,8 +364,7 @@ run.table(tuned, "autorad_rates").pivot(index="arm", columns="fold", values="cho
 # %%
 val = fold == 0
 whole = held_out.read_others(Arm("whole", "features", rates), z[0], features, label3, ~val, val, text, p, place, key)
-title = f"Guided prompts, {(~val).sum()} nodules, cross-entropy"
-run.figure(plots.training_curves(whole.history, ["loss", "lr"], title, synthetic), "autorad_training")
+run.figure(plots.training_curves(whole.history, ["loss", "lr"], f"{(~val).sum()} nodules", synthetic), "autorad_loss")
 
 # %% [markdown]
 # **What to see.** The loss of a step is that of a batch, so it is rough. Static prompts want a small
@@ -583,8 +582,7 @@ print(f"{(lost.argmax(1) == label3).mean():.3f}, majority {(prob['majority'].arg
 # #### Solution
 
 # %% jupyter={"source_hidden": true} tags=["solution", "hide-cell"]
-median = opinions.groupby("nodule_id").malignancy.median().loc[nodules.table.nodule_id]
-print(median.isin([2.5, 3.5]).sum(), "of", len(median))
+opinions.groupby("nodule_id").malignancy.median().loc[nodules.table.nodule_id].isin([2.5, 3.5]).sum()
 
 # %% [markdown]
 # ### 3 · Derive

@@ -47,14 +47,13 @@ def others(seen, p, text, device) -> dict[str, tuple]:
             for name, encoder in encoders.items()}
 
 
-def sweep(guided, p) -> list[tuple]:
-    """The guided arm with each number of context vectors of autorad_sweep, jobs called "4 tokens" and so on.
+def sweep(guided, numbers, own: int) -> list[tuple]:
+    """The guided arm with each of these numbers of context vectors, jobs called "4 tokens" and so on.
 
     Args:
-        guided: the job of the guided arm; p: autorad_sweep, autorad_ctx.
+        guided: the job of the guided arm; numbers: of vectors; own: the number it has, which is not trained again.
 
-    Source: AutoRad-Lung Table 2. The number that `p` has already is not trained again.
+    Source: AutoRad-Lung Table 2.
     """
     arm, *given = guided
-    numbers = [n for n in p.autorad_sweep if n != p.autorad_ctx]
-    return [(arm._replace(name=f"{n} tokens", context=n), *given) for n in numbers]
+    return [(arm._replace(name=f"{n} tokens", context=n), *given) for n in numbers if n != own]

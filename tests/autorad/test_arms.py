@@ -10,8 +10,7 @@ from namd.autorad import arms, radiomics
 FEATURES = np.arange(2 * 102.0).reshape(2, 102)
 Z = torch.arange(8.0).reshape(1, 2, 4)
 OTHER = torch.ones(2, 3)
-P = SimpleNamespace(autorad_rates=[0.1, 0.3], autorad_sweep=[4, 16, 48], autorad_ctx=16,
-                    autorad_images="original")
+P = SimpleNamespace(autorad_rates=[0.1, 0.3], autorad_images="original")
 
 
 def made():
@@ -34,7 +33,7 @@ def test_each_arm_has_its_guide_its_radiomics_and_its_tower():
 
 def test_the_sweep_is_guided_with_every_other_number_of_vectors():
     guided = made()[1]
-    found = arms.sweep(guided, P)
+    found = arms.sweep(guided, [4, 16, 48], own=16)
     assert [(arm.name, arm.context, arm.guide) for arm, *_ in found] == [("4 tokens", 4, "features"),
                                                                         ("48 tokens", 48, "features")]
     assert all(rest == list(guided[1:]) for _, *rest in found)

@@ -109,7 +109,7 @@ def jobs(shells: Shells, p) -> list[tuple]:
     z = _meta(p.autorad_symmetries, n, shells.encoders[p.autorad_encoder].width)
     features = np.zeros((1, len(radiomics.names(p.autorad_images))))
     found = arms.jobs(z, features, others, None, None, shells.texts[p.autorad_text], p, None, None)
-    found += arms.sweep(found[1], p)
+    found += arms.sweep(found[1], p.autorad_sweep, p.autorad_ctx)
     return [(arm, own_z, seen, tower) for arm, own_z, seen, _, _, tower, _, _ in found]
 
 
