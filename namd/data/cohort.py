@@ -17,7 +17,8 @@ from namd.ground.reading import read_json, reading
 SCHEMA_VERSION = 1
 _SCAN = {"series_uid": "string", "sop_uid": "string", "instance": "Int32", "center_x_mm": "float32",
          "center_y_mm": "float32", "center_z_mm": "float32", "spacing_mm": "float32", "thickness_mm": "float32",
-         "gap_mm": "float32", "kernel": "string", "manufacturer": "string"}
+         "gap_mm": "float32", "kernel": "string", "manufacturer": "string", "body_part": "string", "lossy": "boolean",
+         "padding": "float32"}
 _NODULE = {name: "float32" if name.endswith("_dia") else "Int8" for name in NODULE}
 
 

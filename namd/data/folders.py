@@ -1,6 +1,9 @@
 """The files of a delivery, whatever stands beside them: links that loop, pipes, names that lead nowhere."""
 
 import os
+from collections import Counter
+
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".iso")
 
 
 def folders(root):
@@ -38,3 +41,26 @@ def _is_file(entry) -> bool:
         return entry.is_file()
     except OSError:
         return False
+
+
+def packed_or_lost(root, at_most=3) -> str:
+    """Archives and links that lead nowhere below `root`, in words, at most so many folders of them; empty for none.
+
+    Source: ours, because images that lie there packed, or behind a link to a disk that is not mounted, are not missing.
+    """
+    found = Counter()
+    example = {}
+    for folder, names in folders(root):
+        links = [name for name in os.listdir(folder) if _leads_nowhere(os.path.join(folder, name))]
+        packed = [name for name in names if name.lower().endswith(ARCHIVES) and name not in links]
+        for what, which in (("packed", packed), ("behind a link that leads nowhere", links)):
+            if which:
+                found[folder, what] = len(which)
+                example[folder, what] = os.path.relpath(os.path.join(folder, min(which)), root)
+    said = [f"{example[key]} ({key[1]}{f', one of {n} there' if n > 1 else ''})" for key, n in found.items()]
+    return " or ".join(said[:at_most]) + (f" or one of {len(said) - at_most} more" if len(said) > at_most else "")
+
+
+def _leads_nowhere(path) -> bool:
+    """Whether a name is a link to what is not there."""
+    return os.path.islink(path) and not os.path.exists(path)

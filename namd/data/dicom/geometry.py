@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from namd.data.dicom.header import Header
 from namd.data.dicom.series import Series
 from namd.data.refused import RefusedError
 
@@ -12,8 +11,12 @@ MAX_GAP_SPREAD_MM = 0.1
 def find_instance(series: Series, instance: int) -> int:
     """Place, in order of position, of the slice with this InstanceNumber (NLST's sct_slice_num)."""
     found = [i for i, item in enumerate(series.slices) if item.instance == instance]
+    numbers = [item.instance for item in series.slices if item.instance is not None]
+    n_unknown = len(series.slices) - len(numbers)
+    if not found and n_unknown:
+        raise RefusedError("E23", f"{n_unknown} of {len(series.slices)} slices have no whole InstanceNumber, by which "
+                                  f"slice {instance} would be found; export the series again")
     if len(found) != 1:
-        numbers = [item.instance for item in series.slices if item.instance is not None]
         raise RefusedError("E24", f"{len(found)} slices have InstanceNumber {instance}; the series holds "
                                   f"{min(numbers, default='none')} to {max(numbers, default='none')}")
     return found[0]
@@ -57,7 +60,7 @@ def extent(series: Series) -> tuple[np.ndarray, np.ndarray]:
     first = series.slices[0]
     last = series.slices[-1]
     half = 0.5 * (first.spacing * first.axes.sum(0) + _slab(series) * first.normal)
-    rows, columns = Header(first.path).shape
+    rows, columns = first.shape
     far = last.origin + first.spacing * (np.array([columns - 1, rows - 1]) @ first.axes)
     corners = np.stack([first.origin - half, far + half])
     return corners.min(0), corners.max(0)

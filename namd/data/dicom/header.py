@@ -5,22 +5,29 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+from pydicom.filereader import read_partial
 from pydicom.tag import Tag
 
+from namd.data.dicom.opening import refuse_a_bomb
 from namd.data.refused import RefusedError, one_line
 
 ATTRIBUTES = (
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesDescription", "PatientID", "StudyDate", "Modality",
     "ImageType", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness",
-    "ConvolutionKernel", "Manufacturer", "NumberOfFrames", "Rows", "Columns",
+    "ConvolutionKernel", "Manufacturer", "NumberOfFrames", "Rows", "Columns", "BodyPartExamined",
+    "LossyImageCompression", "PixelPaddingValue",
 )
-TAGS = {name: Tag(name) for name in (*ATTRIBUTES, "RescaleSlope", "RescaleIntercept")}    # looked up once, not a file
-CT_CLASSES = {"", *(f"1.2.840.10008.5.1.4.1.1.2{part}" for part in ("", ".1", ".2"))}   # CT, enhanced, converted
+OF_PIXELS = ("RescaleSlope", "RescaleIntercept", "PixelPaddingRangeLimit")
+TAGS = {name: Tag(name) for name in (*ATTRIBUTES, *OF_PIXELS)}                  # looked up once, not a file
+LAST = max(TAGS[name] for name in ATTRIBUTES)
+CT = "1.2.840.10008.5.1.4.1.1.2"                # SOP class of a CT slice
+SEVERAL_SLICES = {f"{CT}.1": "an enhanced CT", f"{CT}.2": "a CT converted to the enhanced form"}
 SEVERAL = (list, tuple, pydicom.multival.MultiValue)      # how pydicom holds an attribute of several values
-MEDIA_INDEX = b"1.2.840.10008.1.3.10"           # SOP class of a DICOMDIR, in the first bytes of the file
+LOSSY = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"}   # transfer syntaxes that are never without loss
 NLST_FIELDS = 11                                # of a SeriesDescription as NLST writes it; the second is the view
-MAX_SIDE = 8192                                 # rows or columns
+MAX_SIDE = 2048                                 # rows or columns
 MAX_INSTANCE = 2**31
+WANTED = [TAGS[name] for name in ATTRIBUTES]
 
 
 class Header:
@@ -39,9 +46,14 @@ class Header:
     def __init__(self, path, pixels=False):
         self.path = path
         self.name = Path(path).name
-        wanted = {} if pixels else {"stop_before_pixels": True, "specific_tags": [TAGS[name] for name in ATTRIBUTES]}
+        wanted = {} if pixels else {"stop_when": _is_beyond, "specific_tags": WANTED}
         try:
-            self.dataset = pydicom.dcmread(path, **wanted)
+            with open(path, "rb") as file:
+                refuse_a_bomb(file, self.name, pixels)
+                file.seek(0)
+                self.dataset = read_partial(file, force=True, **wanted)     # force: a bare data set is read too
+        except RefusedError:
+            raise
         except Exception as error:                                    # every damage raises its own kind
             raise RefusedError("E23", f"the header of {self.name} is damaged ({error}); copy it again") from error
         if not pixels and not self.stored("SOPInstanceUID"):
@@ -96,6 +108,16 @@ class Header:
                                + ("a number" if count == 1 else f"{count} numbers"))
         return np.array(values)
 
+    def padding(self, attribute: str, dtype) -> int | None:
+        """What a stored value of `dtype` is where there is no scan; None where the file declares no such whole number.
+
+        Source: ours, because programs write -2000 as 63536 and the reverse.
+        """
+        value = self.number(attribute, -MAX_INSTANCE, MAX_INSTANCE - 1)
+        if value is None or value % 1:
+            return None
+        return int(np.array(int(value) % 256**dtype.itemsize, dtype=f"u{dtype.itemsize}").astype(dtype))
+
     @property
     def instance(self) -> int | None:
         """InstanceNumber, where it is a whole number."""
@@ -115,22 +137,40 @@ class Header:
         return int(sides[0]), int(sides[1])
 
     @property
-    def is_axial_ct(self) -> bool:
-        """A CT image that is neither a localizer nor computed from other images, nor a report, a mark or a capture."""
-        is_ct = self.stored("Modality") == "CT" and self.stored("SOPClassUID") in CT_CLASSES
-        kind = self.stored("ImageType").upper()
-        is_acquired = "LOCALIZER" not in kind and "SECONDARY" not in kind
+    def other_kind(self) -> str:
+        """What the file is when it is no axial CT image, in words; empty for one.
+
+        An image computed from others is none; an ORIGINAL SECONDARY one is acquired, and NLST has 952 such series.
+        """
+        if self.stored("Modality") != "CT" or self.stored("SOPClassUID") not in ("", CT, *SEVERAL_SLICES):
+            return f"no CT image (modality {self.stored('Modality')[:16] or 'missing'})"
+        kind = self.stored("ImageType").upper().split("\\")
         fields = self.stored("SeriesDescription").split(",")
-        is_axial = len(fields) < NLST_FIELDS or fields[1].startswith("OPA")
-        return is_ct and is_acquired and is_axial
+        if "LOCALIZER" in kind or (len(fields) >= NLST_FIELDS and not fields[1].startswith("OPA")):
+            return "a localizer"
+        if "SECONDARY" in kind and kind[0] != "ORIGINAL":
+            return "computed from other images"
+        return ""
+
+    @property
+    def frames(self) -> str:
+        """Why the file holds more than one slice, in words; empty where it holds one."""
+        words = SEVERAL_SLICES.get(self.stored("SOPClassUID"), "")
+        if not words and self.number("NumberOfFrames", 1):
+            words = "an image of several frames"
+        return words and f"{self.name} is {words}, several slices in one file; export the series as one file a slice"
+
+    @property
+    def is_lossy(self) -> bool:
+        """Whether the pixels were once compressed with loss, so that HU may be tens off."""
+        return self.stored("LossyImageCompression") == "01" or self.syntax in LOSSY
+
+    @property
+    def syntax(self):
+        """Transfer syntax of the file, a pydicom UID; None where its meta group names none."""
+        return getattr(self.dataset.file_meta, "TransferSyntaxUID", None)
 
 
-def is_dicom(path) -> bool:
-    """Whether the file carries the DICM mark of DICOM part 10 and is no DICOMDIR, the index of a medium.
-
-    Raises:
-        OSError: the file cannot be opened.
-    """
-    with open(path, "rb") as file:
-        start = file.read(512)
-    return start[128:132] == b"DICM" and MEDIA_INDEX not in start
+def _is_beyond(tag, vr, length) -> bool:
+    """Whether an element comes after all those that are wanted without the pixels; elements ascend."""
+    return tag > LAST

@@ -1,13 +1,18 @@
 """One DICOM file to Hounsfield units (HU), and the crop around a nodule."""
 
 import numpy as np
+from pydicom.encaps import get_frame
 
+from namd.data.dicom import codestream
 from namd.data.dicom.header import Header
 from namd.data.dicom.series import Series
 from namd.data.images import HU_HIGH, HU_LOW, MM_PER_PX, PIXELS
 from namd.data.refused import RefusedError
 
 MAX_PADDING = 0.25
+LOWEST_HU = -4096                               # what a CT file can mean
+HIGHEST_HU = 32767
+MAX_OVERHEAD = 1 << 16                          # bytes of markers and tables around compressed pixels
 LIBJPEG = "pylibjpeg pylibjpeg-libjpeg"
 OPENJPEG = "pylibjpeg pylibjpeg-openjpeg"
 DECODERS = {".50": LIBJPEG, ".51": LIBJPEG, ".57": LIBJPEG, ".70": LIBJPEG, ".80": "pyjpegls", ".81": "pyjpegls",
@@ -30,17 +35,30 @@ def read_hu(path) -> np.ndarray:
     if slope == 0:
         raise RefusedError("E21", f"{header.name} has RescaleSlope 0")
     stored = _decode(header)
-    ends = sorted(slope * float(value) + intercept for value in (stored.min(), stored.max()))
-    if not -4096 <= ends[0] <= ends[1] <= 32767:
-        raise RefusedError("E21", f"{header.name} gives HU from {ends[0]:.4g} to {ends[1]:.4g}")
-    return stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+    hu = stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+    hu[_is_padding(header, stored) & ((hu < LOWEST_HU) | (hu > HU_LOW))] = HU_LOW     # what is lower, the crop clips
+    low, high = float(hu.min()), float(hu.max())
+    if not LOWEST_HU <= low <= high <= HIGHEST_HU:
+        raise RefusedError("E21", f"{header.name} gives HU from {low:.4g} to {high:.4g}")
+    return hu
+
+
+def _is_padding(header: Header, stored) -> np.ndarray:
+    """Where stored values are those that the header declares for pixels outside the scan."""
+    first = header.padding("PixelPaddingValue", stored.dtype)
+    if first is None:
+        return np.zeros(stored.shape, dtype=bool)
+    last = header.padding("PixelPaddingRangeLimit", stored.dtype)
+    ends = sorted((first, first if last is None else last))
+    return (ends[0] <= stored) & (stored <= ends[1])
 
 
 def _decode(header: Header) -> np.ndarray:
     """(H, W) stored values of a file; its sizes are checked first, because a decoder believes them."""
     rows, columns = header.shape
-    if header.number("NumberOfFrames", 1):
-        raise RefusedError("E23", f"{header.name} holds several frames; export the series as one file a slice")
+    if header.frames:
+        raise RefusedError("E23", header.frames)
+    _refuse_a_larger_codestream(header, rows, columns)
     try:
         stored = header.dataset.pixel_array
         missing = rows * columns * stored.itemsize - len(header.dataset.PixelData)
@@ -49,19 +67,31 @@ def _decode(header: Header) -> np.ndarray:
     if stored.shape != (rows, columns):
         raise RefusedError("E23", f"{header.name} decodes to {' x '.join(map(str, stored.shape))}, not to one grey "
                                   f"image of {rows} x {columns}")
-    if _syntax(header) and not _syntax(header).is_encapsulated and -missing >= columns * stored.itemsize:
+    if header.syntax and not header.syntax.is_encapsulated and -missing >= columns * stored.itemsize:
         raise RefusedError("E23", f"{header.name} has more PixelData than {rows} Rows and {columns} Columns hold")
     return stored
 
 
-def _syntax(header: Header):
-    """Transfer syntax of a file, a pydicom UID; None where its file meta names none."""
-    return getattr(header.dataset.file_meta, "TransferSyntaxUID", None)
+def _refuse_a_larger_codestream(header: Header, rows: int, columns: int) -> None:
+    """Refuse compressed pixels that would decode to more than the header says, before a decoder makes room for them."""
+    if header.syntax is None or not header.syntax.is_encapsulated:
+        return
+    packed = header.dataset.PixelData
+    try:
+        found = codestream.size(get_frame(packed, 0, number_of_frames=1))
+    except Exception:                                                 # no fragments; the decoder will say so
+        found = None
+    if found and found != (rows, columns):
+        raise RefusedError("E23", f"{header.name} holds a compressed image of {found[0]} x {found[1]}, not of {rows} "
+                                  f"Rows and {columns} Columns; export the series again")
+    if found is None and len(packed) > 4 * rows * columns + MAX_OVERHEAD:
+        raise RefusedError("E23", f"{header.name} holds {len(packed)} bytes of compressed pixels, more than {rows} Rows"
+                                  f" and {columns} Columns can be; export the series again")
 
 
 def _undecodable(header: Header, error) -> str:
     """One sentence that names the transfer syntax and the package that decodes it."""
-    syntax = _syntax(header)
+    syntax = header.syntax
     name = header.name
     if not syntax:
         return f"{name} does not say in which transfer syntax it is written; export or copy the series again"

@@ -1,11 +1,13 @@
 """A folder of DICOM files to one checked series, by headers alone."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from namd.data.dicom.header import Header, is_dicom
+from namd.data.dicom.header import Header
+from namd.data.dicom.opening import is_dicom, named_series
 from namd.data.folders import folders, regular_files
 from namd.data.refused import RefusedError
 from namd.ground.workers import in_order
@@ -27,6 +29,7 @@ class Slice:
     axes: np.ndarray        # (2, 3) direction of increasing column, of increasing row
     spacing: float          # mm
     along: float            # mm along the slice normal
+    shape: tuple[int, int]  # rows, columns
 
     @property
     def normal(self) -> np.ndarray:
@@ -44,6 +47,9 @@ class Series:
     kernel: str
     manufacturer: str
     thickness: float | None
+    body_part: str          # as the header names it; empty where it does not
+    lossy: bool             # a slice was once compressed with loss
+    padding: float | None   # stored value that the header declares for pixels outside the scan
     slices: list[Slice]
 
 
@@ -63,17 +69,39 @@ def _dicom_files(folder):
 
 
 def series_uid(folder) -> str:
-    """SeriesInstanceUID of the first axial CT image of a folder, else of the first DICOM file that can be read."""
-    other = ""
-    for path in _dicom_files(folder):
-        try:
-            header = Header(path)
-        except RefusedError:
-            continue
-        if header.is_axial_ct:
-            return header.stored("SeriesInstanceUID")
-        other = other or header.stored("SeriesInstanceUID")
-    return other
+    """SeriesInstanceUID of the first axial CT image of a folder, else of the first DICOM file that names one."""
+    return next(iter(series_uids(folder)), "")
+
+
+def series_uids(folder) -> list[str]:
+    """SeriesInstanceUIDs of the axial CT images of a folder: that of the first and, where the last differs, all.
+
+    Where there is no such image, the first DICOM file counts that names a series, a damaged one too; it is refused
+    when the series is read.
+    """
+    paths = regular_files(folder)
+    ends = [uid for uid in (_first_axial(paths), _first_axial(reversed(paths))) if uid is not None]
+    if len(set(ends)) == 2:
+        return sorted({uid for uid in map(_axial, paths) if uid})
+    if ends:
+        return ends[:1]
+    return [uid for uid in map(named_series, _dicom_files(folder)) if uid][:1]
+
+
+def _first_axial(paths) -> str | None:
+    """SeriesInstanceUID of the first axial CT image, which may be empty; None where there is none."""
+    return next((uid for uid in map(_axial, paths) if uid is not None), None)
+
+
+def _axial(path) -> str | None:
+    """SeriesInstanceUID of an axial CT image, which may be empty; None for another file or one that cannot be read."""
+    try:
+        if not is_dicom(path):
+            return None
+        header = Header(path)
+    except (RefusedError, OSError):
+        return None
+    return None if header.other_kind else header.stored("SeriesInstanceUID")
 
 
 def read_series(folder) -> Series:
@@ -84,38 +112,54 @@ def read_series(folder) -> Series:
 
     Source: ours, because neither file names nor InstanceNumber give the order of slices in space.
     """
-    headers = [header for header in _headers(folder) if header.is_axial_ct]
+    name = Path(folder).name
+    headers = _headers(folder)
+    others = Counter(header.other_kind for header in headers)
+    headers = [header for header in headers if not header.other_kind]
     if not headers:
-        raise RefusedError("E15", f"{Path(folder).name} holds no axial CT image (localizers are not read)")
+        held = ", ".join(f"{n} x {kind}" for kind, n in others.most_common(3))
+        raise RefusedError("E15", f"{name} holds no axial CT image, but {held or 'no DICOM file at all'}")
     uids = sorted({header.stored("SeriesInstanceUID") for header in headers})
-    if len(uids) > 1 or not uids[0]:
-        raise RefusedError("E16", f"{Path(folder).name} holds {len(uids)} SeriesInstanceUIDs ({', '.join(uids[:3])}); "
+    if not uids[0]:
+        raise RefusedError("E16", f"{name} holds files without SeriesInstanceUID; export the series again")
+    if len(uids) > 1:
+        raise RefusedError("E16", f"{name} holds {len(uids)} SeriesInstanceUIDs ({', '.join(uids[:3])}); "
                              "give each series a folder of its own")
     slices = sorted((_slice(header) for header in headers), key=lambda item: item.along)
     _check_slices(slices)
     first = headers[0]
     return Series(uid=uids[0], patient_id=first.text("PatientID"), study_date=first.text("StudyDate"),
                   kernel=first.text("ConvolutionKernel"), manufacturer=first.text("Manufacturer"),
-                  thickness=first.number("SliceThickness", 0, MAX_THICKNESS_MM), slices=slices)
+                  thickness=first.number("SliceThickness", 0, MAX_THICKNESS_MM),
+                  body_part=first.text("BodyPartExamined").upper(), lossy=any(header.is_lossy for header in headers),
+                  padding=first.number("PixelPaddingValue"), slices=slices)
 
 
-def index_series(root, workers: int) -> dict[str, list[str]]:
-    """SeriesInstanceUID -> folders below `root` (more than one folder is refused later); nameless ones are left out."""
+class SeriesIndex(dict):
+    """SeriesInstanceUID -> folders that hold it (more than one is refused later); `nameless`: those that name none."""
+
+    def __init__(self, folders_of):
+        super().__init__(folders_of)
+        self.nameless = self.pop("", [])
+
+
+def index_series(root, workers: int) -> SeriesIndex:
+    """Where the series below `root` lie."""
     found = find_series(root)
     size = max(1, -(-len(found) // (4 * workers)))
     batches = [found[i:i + size] for i in range(0, len(found), size)]
     read = in_order(_uids, [(batch,) for batch in batches], workers)
     index: dict[str, list[str]] = {}
     for batch, uids in zip(batches, read, strict=True):
-        for folder, uid in zip(batch, uids, strict=True):
-            index.setdefault(uid, []).append(folder)
-    index.pop("", None)
-    return index
+        for folder, names in zip(batch, uids, strict=True):
+            for uid in names or [""]:
+                index.setdefault(uid, []).append(folder)
+    return SeriesIndex(index)
 
 
-def _uids(folders) -> list[str]:
-    """One SeriesInstanceUID a folder."""
-    return [series_uid(folder) for folder in folders]
+def _uids(folders) -> list[list[str]]:
+    """The SeriesInstanceUIDs of each folder."""
+    return [series_uids(folder) for folder in folders]
 
 
 def _headers(folder) -> list[Header]:
@@ -129,8 +173,8 @@ def _headers(folder) -> list[Header]:
 
 def _slice(header: Header) -> Slice:
     """Geometry of one file."""
-    if header.number("NumberOfFrames", 1):
-        raise RefusedError("E23", f"{header.name} holds several frames; export the series as one file a slice")
+    if header.frames:
+        raise RefusedError("E23", header.frames)
     axes = header.numbers("ImageOrientationPatient", 6, "E20").reshape(2, 3)
     origin = header.numbers("ImagePositionPatient", 3, "E20")
     if np.abs(origin).max() > MAX_POSITION_MM or np.abs((axes**2).sum(1) - 1).max() > 0.02:
@@ -146,11 +190,11 @@ def _slice(header: Header) -> Slice:
         raise RefusedError("E22", f"{header.name} has PixelSpacing {spacing.tolist()}, not two equal numbers of "
                                   f"{low} to {high} mm")
     return Slice(path=header.path, sop_uid=header.stored("SOPInstanceUID"), instance=header.instance, origin=origin,
-                 axes=axes, spacing=float(spacing[0]), along=float(origin @ normal))
+                 axes=axes, spacing=float(spacing[0]), along=float(origin @ normal), shape=header.shape)
 
 
 def _check_slices(slices) -> None:
-    """No slice twice, one orientation, one pixel size."""
+    """No slice twice, one orientation, one pixel size, one matrix."""
     if len({item.sop_uid for item in slices}) < len(slices):
         raise RefusedError("E18", f"a SOPInstanceUID occurs twice among {len(slices)} slices")
     along = np.array([item.along for item in slices])
@@ -158,3 +202,6 @@ def _check_slices(slices) -> None:
         raise RefusedError("E18", f"two slices lie at {along[np.diff(along).argmin()]:.2f} mm along the normal")
     if np.ptp([item.spacing for item in slices]) > 1e-4 or np.ptp([item.axes for item in slices], axis=0).max() > 1e-3:
         raise RefusedError("E22", "PixelSpacing or orientation changes within the series")
+    if len({item.shape for item in slices}) > 1:
+        sizes = sorted({"{} x {}".format(*item.shape) for item in slices})
+        raise RefusedError("E22", f"Rows and Columns change within the series: {', '.join(sizes[:3])}")

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from namd.data.dicom.geometry import slice_gap
-from namd.data.dicom.header import Header
 from namd.data.dicom.pixels import read_crop
 from namd.data.dicom.series import Series, read_series
 from namd.data.images import MM_PER_PX, PIXELS
@@ -75,7 +74,7 @@ def _read_scan(reading: Reading, folder: str, min_readers: int) -> ScanRead:
 def _placed(reading: Reading, series: Series) -> tuple[list[Mark], list[Refused]]:
     """Marks whose outlines lie in slices of the series, their place now the slice's; and the other marks."""
     where = {item.sop_uid: i for i, item in enumerate(series.slices)}
-    rows, columns = Header(series.slices[0].path).shape
+    rows, columns = series.slices[0].shape
     placed = []
     refused = []
     for mark in reading.marks:

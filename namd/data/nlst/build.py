@@ -8,13 +8,14 @@ import pandas as pd
 
 from namd.data.codes import MISSING
 from namd.data.cohort import SCHEMA, SCHEMA_VERSION
-from namd.data.dicom.series import index_series
 from namd.data.images import HU_HIGH, HU_LOW
-from namd.data.nlst.crops import CropFile, Scan, n_workers, read_pairs
+from namd.data.nlst.crops import CropFile
 from namd.data.nlst.csv_file import csv_files
 from namd.data.nlst.fingerprint import fingerprint, record, unchanged
 from namd.data.nlst.labels import rule_name, split_patients
 from namd.data.nlst.links import Link, link_nodules
+from namd.data.nlst.pieces import Pieces
+from namd.data.nlst.reading import pairs_read, read_linked
 from namd.data.nlst.tables import read_delivery
 from namd.data.refused import REASONS, Refused, causes
 from namd.data.report import EHR, NODULE
@@ -23,7 +24,6 @@ from namd.ground.errors import UserError
 from namd.ground.files import replacing
 from namd.ground.marks import sha256
 from namd.ground.reading import read_json
-from namd.ground.workers import in_order
 
 PARAMETERS = ("data_label_days", "data_val_share", "data_test_share", "data_split_seed")
 
@@ -46,38 +46,58 @@ def build_cohort(delivery, out, p, progress=print) -> Path:
     Source: paper 4.1.1 (pairs of one nodule, one year apart, split by patient).
     """
     out = Path(out)
+    delivery = Path(delivery)
     say = stopwatch(progress)
-    with replacing(out) as partial:
-        partial.mkdir()
-        pairs, refused = _build(Path(delivery), partial, p, say)
+    found = fingerprint(delivery)           # before anything is read: what changes meanwhile is noticed
+    tables, linked, refused = _linked(delivery, p, say)
+    pieces = Pieces(out, str(delivery.absolute()), found, [repr((link.pid, link.start, link.end)) for link in linked])
+    read_linked(delivery, linked, pieces, p.data_workers, say)
+    try:
+        with replacing(out) as partial:
+            partial.mkdir()
+            record(partial, found)
+            pairs = _build(delivery, partial, tables, linked, refused, pieces, p)
+    except NoCohortError:
+        pieces.discard()
+        raise
+    pieces.discard()
     say(f"cohort: {len(pairs)} pairs ({(pairs.label == 1).sum()} malignant), {len(refused)} nodules refused")
     return out
 
 
-def _build(delivery, partial, p, say):
-    """Read a delivery and write the files of its cohort to the folder `partial`; the pairs and the refused nodules."""
-    record(partial, fingerprint(delivery))      # before anything is read: what changes meanwhile is noticed
+class NoCohortError(UserError):
+    """The delivery gives nothing to train on."""
+
+
+def _linked(delivery, p, say):
+    """Checked tables of a delivery, the nodules they link, and those they do not."""
     tables = read_delivery(delivery)
     for kind, count in tables.counts.items():
         say(f"{kind}: {count['kept']} rows kept, {count['refused']} refused")
     for row in tables.unread:
         say(f"{row.source_id}: passed over, {row.code}: {row.message}")
     linked, refused = link_nodules(tables, p.data_label_days)
-    n_nodules = len(linked) + len(refused)
-    say(f"links: {n_nodules} nodules at T0, {len(linked)} linked to T1, {len(refused)} refused")
+    say(f"links: {len(linked) + len(refused)} nodules at T0, {len(linked)} linked to T1, {len(refused)} refused")
+    return tables, linked, refused
+
+
+def _build(delivery, partial, tables, linked, refused, pieces, p) -> pd.DataFrame:
+    """Write the files of a cohort, all of whose pieces are read, to the folder `partial`; its pairs."""
     rows = []
-    for link, read, first_crop in _read(delivery, linked, p, partial / "crops.npy", say):
-        if read.refusal:
-            source_id = f"{link.pid} T0 nodule {link.number}"
-            refused.append(Refused(source_id, "series", read.refusal.code, read.refusal.message))
-        else:
-            rows.append(_row(link, read.scans, first_crop, is_synthetic(tables), p))
+    with CropFile(partial / "crops.npy") as crops:
+        for link, pair in pairs_read(linked, pieces):
+            if pair.refusal:
+                source_id = f"{link.pid} T0 nodule {link.number}"
+                refused.append(Refused(source_id, "series", pair.refusal.code, pair.refusal.message))
+            else:
+                rows.append(_row(link, pair.scans, crops.append(pair.crops), is_synthetic(tables), p))
     if not rows:
-        raise UserError(f"{delivery.name} gives no pair: its {n_nodules} nodules at T0 are refused: {causes(refused)}"
-                        if refused else f"{delivery.name} names no nodule at T0 (code 51, study_yr 0)")
+        raise NoCohortError(f"{delivery.name} gives no pair: its {len(refused)} nodules at T0 are refused: "
+                            f"{causes(refused)}" if refused else
+                            f"{delivery.name} names no nodule at T0 (code 51, study_yr 0)")
     pairs = _pairs(rows, p)
     write_cohort(partial, pairs, tables.refused + refused, _manifest(delivery, tables, pairs, refused, p))
-    return pairs, refused
+    return pairs
 
 
 def is_current(out, delivery, p) -> bool:
@@ -92,33 +112,6 @@ def is_current(out, delivery, p) -> bool:
 def is_synthetic(tables) -> bool:
     """A synthetic delivery says so in the dataset_version of its tables."""
     return any("synthetic" in version.lower() or "phantom" in version.lower() for version in tables.versions)
-
-
-def _read(delivery, linked, p, path, say):
-    """Stream (link, what its scans gave, row of its first crop or None) in order, writing crops as they come."""
-    workers = n_workers(p.data_workers, len(linked))
-    with CropFile(path) as crops:
-        index = index_series(delivery, workers)
-        say(f"images: {len(index)} series found, read by {workers} process(es)")
-        size = min(32, max(1, len(linked) // (4 * workers)))
-        batches = [linked[i:i + size] for i in range(0, len(linked), size)]
-        done = in_order(read_pairs, ((_scans(batch, index),) for batch in batches), workers)
-        n_read = 0
-        for batch, pairs in zip(batches, done, strict=True):
-            for link, read in zip(batch, pairs, strict=True):
-                yield link, read, None if read.refusal else crops.append(read.crops)
-            quarters = n_read * 4 // len(linked)
-            n_read += len(batch)
-            if n_read * 4 // len(linked) > quarters:
-                say(f"images: {n_read} of {len(linked)} pairs read")
-
-
-def _scans(links, index) -> list[tuple[Scan, Scan]]:
-    """The two scans of each link, with their folders by the `index` of series."""
-    def scan(link, year, centre):
-        return Scan(folders=index.get(centre.uid, []), pid=link.pid, year=year, centre=centre)
-
-    return [(scan(link, 0, link.start), scan(link, 1, link.end)) for link in links]
 
 
 def _row(link: Link, scans, first_crop: int, synthetic: bool, p) -> dict:
@@ -162,7 +155,8 @@ def _pairs(rows, p) -> pd.DataFrame:
     table = pd.DataFrame(rows).reindex(columns=list(SCHEMA))
     split = split_patients(table.patient_id, table.label, p.data_test_share, p.data_val_share, p.data_split_seed)
     if "train" not in split.values():
-        raise UserError(f"none of {len(split)} patients is left to train on; lower data_test_share or data_val_share")
+        raise NoCohortError(f"none of {len(split)} patients is left to train on; lower data_test_share or "
+                            "data_val_share")
     return table.assign(split=table.patient_id.map(split)).astype(SCHEMA)
 
 

@@ -25,6 +25,7 @@ class Scan:
     pid: int
     year: int
     centre: Listed
+    unread: str = ""                    # what lies in the delivery and may be the series, in words
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,11 @@ def n_workers(wanted: int, n_pairs: int) -> int:
     return max(1, min(wanted or os.cpu_count(), n_pairs // PAIRS_PER_WORKER))
 
 
-def read_scan(scan: Scan) -> tuple[np.ndarray, dict]:
+def read_scan(scan: Scan, open_series=read_series) -> tuple[np.ndarray, dict]:
     """Crop around the nodule of a scan, and what the series says about it.
+
+    Args:
+        open_series: `read_series`, or the same with a memory.
 
     Returns:
         (128, 128) int16 HU, and the scan columns of the contract.
@@ -52,11 +56,11 @@ def read_scan(scan: Scan) -> tuple[np.ndarray, dict]:
     """
     uid = scan.centre.uid
     if not scan.folders:
-        raise RefusedError("E15", f"series {uid} is not in the delivery, or no header of it can be read; "
-                                  "fetch it into a folder of its own")
+        perhaps = f", unless it is {scan.unread}" if scan.unread else ""
+        raise RefusedError("E15", f"series {uid} is not in the delivery{perhaps}; fetch it into a folder of its own")
     if len(scan.folders) > 1:
         raise RefusedError("E16", f"series {uid} lies in {len(scan.folders)} folders of the delivery; leave one")
-    series = read_series(scan.folders[0])
+    series = open_series(scan.folders[0])
     _check_whose(series, scan.pid, scan.year)
     i, pixel = _find(series, scan.centre)
     gap = slice_gap(series, i)
@@ -69,7 +73,8 @@ def scan_columns(series: Series, i: int, point, gap: float | None) -> dict:
     item = series.slices[i]
     return dict(series_uid=series.uid, sop_uid=item.sop_uid, instance=item.instance, center_x_mm=point[0],
                 center_y_mm=point[1], center_z_mm=point[2], spacing_mm=item.spacing, thickness_mm=series.thickness,
-                gap_mm=gap, kernel=series.kernel, manufacturer=series.manufacturer)
+                gap_mm=gap, kernel=series.kernel, manufacturer=series.manufacturer, body_part=series.body_part,
+                lossy=series.lossy, padding=series.padding)
 
 
 def _check_whose(series: Series, pid: int, year: int) -> None:
@@ -87,20 +92,15 @@ def _find(series: Series, centre: Listed) -> tuple[int, tuple[float, float]]:
     return find_position(series, centre.point)
 
 
-def read_pairs(jobs: list[tuple[Scan, Scan]]) -> list[PairRead]:
-    """What the scans of some nodules at T0 and T1 give, in the same order.
+def read_pair(first: Scan, second: Scan, open_series=read_series) -> PairRead:
+    """What the scans of one nodule at T0 and T1 give.
 
     Source: ours; whatever one file makes a library raise costs one nodule, never the cohort.
     """
-    return [_read_pair(first, second) for first, second in jobs]
-
-
-def _read_pair(first: Scan, second: Scan) -> PairRead:
-    """Both scans of one nodule."""
     try:
         with only_refusals("the series of the nodule"):
-            x1, scan1 = read_scan(first)
-            x2, scan2 = read_scan(second)
+            x1, scan1 = read_scan(first, open_series)
+            x2, scan2 = read_scan(second, open_series)
             return PairRead(crops=np.stack([x1, x2]), scans=(scan1, scan2))
     except RefusedError as error:
         return PairRead(refusal=error)

@@ -1,0 +1,109 @@
+"""What has been read of a delivery, kept beside the cohort until that is whole: a killed reading goes on from it."""
+
+import json
+import time
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from namd.data.dicom.series import SeriesIndex, index_series, read_series
+from namd.data.images import PIXELS
+from namd.data.nlst.crops import PairRead, Scan, read_pair
+from namd.data.refused import RefusedError
+from namd.ground import files, keys, marks
+from namd.ground.keys import Keyed
+
+SAVE_EVERY_S = 5                        # seconds of reading that a kill may cost each process
+SERIES_AT_HAND = 4                      # nodules of one scan follow each other
+
+
+class Pieces:
+    """A folder of pieces, each some pairs in their order, under the key of what is read and of the code that reads.
+
+    Source: ours, because an hour of reading disks is too much to lose.
+    """
+
+    def __init__(self, cohort, *given):
+        """Go on in what a killed reading for `cohort` has left; what was read under another key is removed.
+
+        Args:
+            cohort: folder that the pieces are for; given: what is read, anything JSON can write.
+        """
+        self._kept = Keyed(Path(f"{cohort}.parts"), keys.key({}, keys.code(__name__), {}, *given))
+        if self._kept.current():
+            return
+        marks.only_ours(self._kept.path)
+        files.remove(self._kept.path)
+        self._kept.path.mkdir(parents=True)
+        self._kept.sign()
+
+    def index(self, delivery, workers: int) -> SeriesIndex:
+        """`index_series`, once."""
+        file = self._kept.path / "index.json"
+        try:
+            return SeriesIndex(json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            index = index_series(delivery, workers)
+        files.write_json(file, {**index, "": index.nameless})
+        return index
+
+    def file(self, number: int) -> Path:
+        """Where a piece is."""
+        return self._kept.path / f"{number:05d}.npz"
+
+    def discard(self) -> None:
+        """Remove the pieces: the cohort is whole, or there will be none."""
+        files.discard(self._kept.path)
+        files.discard(self._kept.mark)
+
+
+def read_piece(file: Path, jobs: list[tuple[Scan, Scan]]) -> int:
+    """Read the pairs of a piece, or those that a killed reading left out, and keep them in `file`; how many it holds.
+
+    Source: ours; whatever one file makes a library raise costs one nodule, never the cohort.
+    """
+    done = load_piece(file)
+    open_series = lru_cache(SERIES_AT_HAND)(read_series)
+    saved = time.monotonic()
+    for first, second in jobs[len(done):]:
+        done.append(read_pair(first, second, open_series))
+        if time.monotonic() - saved > SAVE_EVERY_S:
+            _save(file, done)
+            saved = time.monotonic()
+    _save(file, done)
+    return len(done)
+
+
+def load_piece(file: Path) -> list[PairRead]:
+    """The pairs that a piece holds, in their order; none of a file that is absent or damaged."""
+    try:
+        with np.load(file, allow_pickle=False) as found:
+            crops = found["crops"].reshape(-1, 2, PIXELS, PIXELS)
+            said = json.loads(found["said"].tobytes())
+        images = iter(crops)
+        return [_pair(row, images) for row in said]
+    except Exception:                                                 # a torn zip raises its own kinds
+        return []
+
+
+def _pair(row, images) -> PairRead:
+    """What one pair gave, its crops the next of `images` where it gave any."""
+    if "code" in row:
+        return PairRead(refusal=RefusedError(row["code"], row["message"]))
+    return PairRead(crops=next(images), scans=tuple(row["scans"]))
+
+
+def _save(file: Path, done: list[PairRead]) -> None:
+    """Write a piece, whole or not at all."""
+    said = [dict(code=pair.refusal.code, message=pair.refusal.message) if pair.refusal else dict(scans=pair.scans)
+            for pair in done]
+    crops = [pair.crops for pair in done if not pair.refusal]
+    with files.replacing(file) as aside, open(aside, "wb") as handle:
+        np.savez(handle, crops=np.array(crops, dtype="<i2").reshape(-1, PIXELS, PIXELS),
+                 said=np.frombuffer(json.dumps(said, default=_plain).encode(), dtype=np.uint8))
+
+
+def _plain(value):
+    """A number of numpy as one of JSON."""
+    return value.item()

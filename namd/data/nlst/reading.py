@@ -1,0 +1,75 @@
+"""The scans of all linked nodules of a delivery, read once, in any number of processes."""
+
+from pathlib import Path
+
+from namd.data.folders import packed_or_lost
+from namd.data.nlst.crops import Scan, n_workers
+from namd.data.nlst.links import Link
+from namd.data.nlst.pieces import Pieces, load_piece, read_piece
+from namd.data.refused import one_line
+from namd.ground.errors import UserError
+from namd.ground.workers import in_order
+
+PAIRS_A_PIECE = 32
+
+
+def read_linked(delivery, linked: list[Link], pieces: Pieces, workers: int, say) -> None:
+    """Read the scans of all linked nodules that no piece holds yet.
+
+    Args:
+        delivery: folder; pieces: of this delivery and these nodules; workers: processes, 0 for one a core; say: called
+            with one line at a time.
+    """
+    workers = n_workers(workers, len(linked))
+    index = pieces.index(delivery, workers)
+    say(f"images: {len(index)} series found, read by {workers} process(es)")
+    unread = _unread(delivery, index, linked)
+    batches = _batches(linked)
+    n_before = sum(len(load_piece(pieces.file(i))) for i in range(len(batches)))
+    if n_before:
+        say(f"images: {n_before} of {len(linked)} pairs were read before")
+    jobs = ((pieces.file(i), _scans(batch, index, unread)) for i, batch in enumerate(batches))
+    n_read = 0
+    for n in in_order(read_piece, jobs, workers):
+        quarters = n_read * 4 // len(linked)
+        n_read += n
+        if n_read * 4 // len(linked) > quarters:
+            say(f"images: {n_read} of {len(linked)} pairs read")
+
+
+def _batches(linked) -> list[list[Link]]:
+    """The nodules of each piece; no matter how many processes there are."""
+    size = min(PAIRS_A_PIECE, max(1, len(linked) // 8))
+    return [linked[i:i + size] for i in range(0, len(linked), size)]
+
+
+def pairs_read(linked: list[Link], pieces: Pieces):
+    """Yield (link, what its scans gave) in order.
+
+    Raises:
+        UserError: a piece that was written a moment ago cannot be read.
+    """
+    for i, batch in enumerate(_batches(linked)):
+        found = load_piece(pieces.file(i))
+        if len(found) != len(batch):
+            raise UserError(f"{pieces.file(i)} was damaged or removed since it was written: start again, what is whole "
+                            "is kept.")
+        yield from zip(batch, found, strict=True)
+
+
+def _unread(delivery, index, linked) -> str:
+    """What lies in a delivery and may be a series that the `index` lacks, in words; empty where it lacks none."""
+    wanted = {link.start.uid for link in linked} | {link.end.uid for link in linked}
+    if wanted <= index.keys():
+        return ""
+    nameless = [f"{one_line(Path(folder).relative_to(delivery))} (no SeriesInstanceUID can be read in it)"
+                for folder in index.nameless]
+    return " or ".join(filter(None, [*nameless[:2], packed_or_lost(delivery)]))
+
+
+def _scans(links, index, unread) -> list[tuple[Scan, Scan]]:
+    """The two scans of each link, with their folders by the `index` of series."""
+    def scan(link, year, centre):
+        return Scan(folders=index.get(centre.uid, []), pid=link.pid, year=year, centre=centre, unread=unread)
+
+    return [(scan(link, 0, link.start), scan(link, 1, link.end)) for link in links]
