@@ -1,4 +1,4 @@
-"""python -m namd run 04 --params params/quick.yaml; why, page, dial, check, pretrain, predict, ship and others"""
+"""python -m namd run 04 --params params/quick.yaml; why, page, dial, check, fetch, pretrain, predict, ship, others"""
 
 import argparse
 import math
@@ -45,7 +45,7 @@ def _arguments(argv):
     cohorts = commands.add_parser("cohorts", help="table and figure of the run on other patients (make cohorts)")
     cohorts.set_defaults(go=_cohorts)
 
-    for command in (run, why, check, page, dial, cohorts, _add_pretrain(commands)):
+    for command in (run, why, check, page, dial, cohorts, _add_fetch(commands), _add_pretrain(commands)):
         _add_parameters(command)
     _add_predict(commands)
     _add_ship(commands)
@@ -66,6 +66,16 @@ def _add_parameters(command):
                          help="parameter file laid over params/paper.yaml; repeatable")
     command.add_argument("-p", action="append", default=[], dest="pairs", metavar="KEY=VALUE",
                          help="one parameter; repeatable")
+
+
+def _add_fetch(commands):
+    fetch = commands.add_parser("fetch", help="open NLST, as much as the public lists name: params/open.yaml")
+    fetch.set_defaults(go=_fetch)
+    fetch.add_argument("--dry-run", action="store_true", help="say how much it is, and stop")
+    fetch.add_argument("--subjects", type=_natural, default=0, metavar="N", help="a stratified sample of so many")
+    fetch.add_argument("--whole-series", action="store_true", help="every slice, not those around the nodules alone")
+    fetch.add_argument("--at-once", type=_natural, default=16, metavar="N", help="series side by side; 16")
+    return fetch
 
 
 def _add_pretrain(commands):
@@ -98,6 +108,13 @@ def _add_ship(commands):
     ship.add_argument("--arm", help="which trained arm of it; the main one when none is named")
     ship.add_argument("--out", metavar="DIR", help="where the folder goes; outputs/reference/models when not given")
     ship.add_argument("--name", default="namd-small", help="of the folder; namd-small when not given")
+
+
+def _natural(word) -> int:
+    """A whole number from 1 on."""
+    if not (word.isdecimal() and int(word)):
+        raise argparse.ArgumentTypeError(f"{word!r} is no whole number from 1 on")
+    return int(word)
 
 
 def _millimetres(word) -> float:
@@ -148,6 +165,13 @@ def _check(asked):
     plan = _plan(asked)
     from namd.study.preflight.check import check_run
     return check_run(plan, asked.card)
+
+
+def _fetch(asked):
+    from namd.data.open.fetch import fetch
+    from namd.study.params import Parameters
+    p = Parameters.part(_plan(asked).values)
+    return fetch(p, asked.dry_run, asked.subjects, asked.whole_series, asked.at_once)
 
 
 def _page(asked):

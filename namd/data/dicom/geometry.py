@@ -28,7 +28,7 @@ def find_position(series: Series, point_mm) -> tuple[int, tuple[float, float]]:
     along = np.array([item.along for item in series.slices])
     distance = np.abs(along - point @ series.slices[0].normal)
     i = int(distance.argmin())
-    if distance[i] > _slab(series) / 2 + 0.01:
+    if distance[i] > _gap_towards(series, i, point @ series.slices[0].normal) / 2 + 0.01:
         raise RefusedError("E24", f"the centre lies {distance[i]:.1f} mm from the nearest slice")
     item = series.slices[i]
     column, row = item.axes @ (point - item.origin) / item.spacing
@@ -64,6 +64,18 @@ def extent(series: Series) -> tuple[np.ndarray, np.ndarray]:
     far = last.origin + first.spacing * (np.array([columns - 1, rows - 1]) @ first.axes)
     corners = np.stack([first.origin - half, far + half])
     return corners.min(0), corners.max(0)
+
+
+def _gap_towards(series: Series, i: int, along: float) -> float:
+    """Gap in mm from slice i to its neighbour on the side of a point; at an end of the series to its only one.
+
+    Source: ours, because a series of which only parts are there has wide gaps that say nothing of its ends.
+    """
+    if len(series.slices) == 1:
+        return _slab(series)
+    side = 1 if along > series.slices[i].along else -1
+    other = i + side if 0 <= i + side < len(series.slices) else i - side
+    return abs(series.slices[other].along - series.slices[i].along)
 
 
 def _slab(series: Series) -> float:

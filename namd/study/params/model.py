@@ -42,8 +42,10 @@ class Parameters(BaseModel):
     precision: Literal["float32", "tf32", "bfloat16"] = Field(description="arithmetic of VAE and U-Net")
 
     # data (notebook 01)
-    data_source: Literal["delivery", "phantom"] = Field(description="where the NLST tables and series come from")
+    data_source: Literal["delivery", "open", "phantom"] = Field(
+        description="where the NLST tables and series come from")
     data_delivery: Place = Field(description="folder of the delivery; empty for the phantom's own")
+    open_lists: list[Literal["nlstx", "gmae", "sybil"]] = Field(description="nodule lists that `namd fetch` gets")
     data_workers: Cores = Field(description="processes that read DICOM; 0 is one per core")
     data_label_days: int = Field(ge=1, le=10000, description="days after the T0 scan within which a cancer counts")
     data_val_share: float = Field(ge=0.01, le=0.9, description="share of the subjects outside test that validate")

@@ -41,7 +41,8 @@ def check_run(plan, card: str) -> int:
 
 def _head(p, arms) -> list[str]:
     side = p.image_size // 8
-    data = "phantom, written by notebook 01" if p.data_source == "phantom" else f"NLST delivery in {p.data_delivery}"
+    kind = "open NLST" if p.data_source == "open" else "NLST delivery"
+    data = "phantom, written by notebook 01" if p.data_source == "phantom" else f"{kind} in {p.data_delivery}"
     lines = [
         f"NAMD · run {p.run_name} · {len(arms)} arms: {', '.join(arms)}",
         f"  data       {data}; counted for {p.phantom_subjects:,} subjects",

@@ -21,6 +21,7 @@ from namd.study.preflight.missing import Missing
 
 ASKED = ("diagemph", *FAMILY)      # not in the open tables
 CDAS = "free on request at https://cdas.cancer.gov/nlst/"
+FETCH = ".venv/bin/python -m namd fetch --params params/open.yaml"
 LISTS = "NLSTx: https://github.com/benVZ/NLSTx or LUNA25: https://luna25.grand-challenge.org"
 TABLES = {"participant": "one row a person: age, gender, family history", "abnormalities": "what each reading found",
           "comparison": "whether it was there the year before", "cancer": "confirmed lung cancers"}
@@ -64,21 +65,29 @@ def delivery(p) -> list[Missing]:
     files = read_files(folder)
     kinds = {file.kind: file.text for file in files}
     lacking = [_unreadable(file) for file in files if file.refusal]
-    if not folder.is_dir():
+    if not folder.is_dir() and p.data_source != "open":
         lacking.append(Missing(f"folder {p.data_delivery} (data_delivery)", "make it, for the files below"))
-    lacking += _tables(files, kinds)
+    lacking += _tables(files, kinds, p)
     images = _images(folder, p, complete=all(item.optional for item in lacking))
     return [*lacking, *images, *_asked(kinds)]
 
 
-def _tables(files, kinds) -> list[Missing]:
+def _fetch(p) -> str:
+    """The command that fetches an open delivery; "" for another one."""
+    if p.data_source != "open":
+        return ""
+    return FETCH if p.data_delivery == "data/open" else f"{FETCH} -p data_delivery={p.data_delivery}"
+
+
+def _tables(files, kinds, p) -> list[Missing]:
     """Needed tables that are not there, and a list of nodule centres where there is none."""
     perhaps = " or ".join(file.name for file in files if file.kind is None)
     if perhaps:
         perhaps = f" (if it is not {perhaps})"
-    lacking = [Missing(f"NLST table `{kind}`: {TABLES[kind]}{perhaps}", CDAS) for kind in NEEDED if kind not in kinds]
+    lacking = [Missing(f"NLST table `{kind}`: {TABLES[kind]}{perhaps}", _fetch(p) or CDAS) for kind in NEEDED
+               if kind not in kinds]
     if not kinds.keys() & set(CENTRE_LISTS):
-        lacking.append(Missing("list of nodule centres, for NLST recorded none", LISTS))
+        lacking.append(Missing("list of nodule centres, for NLST recorded none", _fetch(p) or LISTS))
     return lacking
 
 
@@ -104,7 +113,8 @@ def _unreadable(file) -> Missing:
 
 def _images(folder, p, complete) -> list[Missing]:
     """CT series; counted one by one where the tables are `complete` enough to say which are needed."""
-    fetch = f'pip install idc-index; idc download "<series UID>,..." --download-dir {p.data_delivery}'
+    fetch = _fetch(p) or ('pip install idc-index; idc download "<series UID>,..." --download-dir '
+                          f"{p.data_delivery}")
     if not complete:
         return [] if find_series(folder) else [Missing("CT series (DICOM) of the listed nodules", fetch)]
     try:

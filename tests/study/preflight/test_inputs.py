@@ -44,6 +44,16 @@ def test_an_empty_folder_lacks_each_table_the_nodule_list_and_the_images(tmp_pat
     assert "folder" in inputs.delivery(paper(data_delivery=str(tmp_path / "absent")))[0].what
 
 
+def test_what_an_open_delivery_lacks_is_fetched_by_one_command(tmp_path):
+    lacking = inputs.delivery(paper(data_source="open", data_delivery="data/absent"))
+    assert len(lacking) == 6 and {item.how for item in lacking} == {
+        ".venv/bin/python -m namd fetch --params params/open.yaml -p data_delivery=data/absent"}
+    folder = write_delivery(tmp_path / "nlst", tables())
+    shutil.rmtree(folder / "images" / "100002_1")
+    (item,) = inputs.delivery(paper(data_source="open", data_delivery=str(folder), data_workers=1))
+    assert item.what == "1 of 10 CT series, e.g. 1.2.100002.1" and item.how.startswith(inputs.FETCH)
+
+
 def test_a_whole_delivery_lacks_nothing_and_a_lost_series_is_named(tmp_path):
     folder = write_delivery(tmp_path / "nlst", tables())
     p = paper(data_delivery=str(folder), data_workers=1)

@@ -1,0 +1,86 @@
+"""Many series at once: a bounded number of threads, one bar, and an end as soon as nothing can go on."""
+
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from tqdm import tqdm
+
+from namd.data.open import series
+from namd.data.open.bucket import AbsentError, Buckets, StoppedError
+from namd.data.open.series import Job
+
+
+def fetch_all(jobs: list[Job], root: Path, at_once: int) -> dict[Job, AbsentError]:
+    """Fetch every series, `at_once` of them side by side, and show bytes and the time left.
+
+    Returns:
+        The series that cannot be had, with the reason.
+
+    Raises:
+        UserError: the server is out of reach or denies access, or the disk is full; the other threads end then.
+    """
+    stop = threading.Event()
+    absent = {}
+    with _Bar(jobs) as bar, ThreadPoolExecutor(at_once) as pool:
+        buckets = Buckets(stop, bar.read)
+        try:
+            waiting = {pool.submit(_one, job, root, buckets, bar): job for job in jobs}
+            for done in as_completed(waiting):
+                if done.result() is not None:
+                    absent[waiting[done]] = done.result()
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return absent
+
+
+def _one(job: Job, root: Path, buckets: Buckets, bar: "_Bar") -> AbsentError | None:
+    """Fetch one series; why it cannot be had."""
+    if buckets.stop.is_set():
+        return None
+    try:
+        series.fetch(job, root, buckets)
+    except AbsentError as error:
+        return error
+    except StoppedError:                                # the thread that stopped the others says why
+        return None
+    finally:
+        bar.end(job)
+    return None
+
+
+class _Bar:
+    """tqdm for several threads: bytes as they come, corrected at the end of a series to what was expected of it."""
+
+    def __init__(self, jobs: list[Job]):
+        self._bar = tqdm(total=sum(job.read for job in jobs), unit="B", unit_scale=True, dynamic_ncols=True,
+                         mininterval=0.2 if sys.stderr.isatty() else 30)
+        self._n_jobs = len(jobs)
+        self._n_done = 0
+        self._own = threading.local()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> "_Bar":
+        return self
+
+    def __exit__(self, *raised) -> None:
+        self._bar.close()
+
+    def read(self, n_bytes: int) -> None:
+        """Some bytes of this thread's series have come."""
+        self._own.n_bytes = getattr(self._own, "n_bytes", 0) + n_bytes
+        with self._lock:
+            self._bar.update(n_bytes)
+
+    def end(self, job: Job) -> None:
+        """This thread's series is at its end."""
+        over = getattr(self._own, "n_bytes", 0) - job.read
+        self._own.n_bytes = 0
+        with self._lock:
+            self._n_done += 1
+            self._bar.set_description(f"{self._n_done} of {self._n_jobs} series", refresh=False)
+            self._bar.total += max(0, over)
+            self._bar.update(max(0, -over))
