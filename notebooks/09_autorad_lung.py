@@ -248,7 +248,7 @@ run.figure(plots.image_grid(grid, heads, ["38 mm", "twice the diameter"], n_text
 
 # %%
 # papermill_description=embed every crop
-turned = crops.symmetries(seen)[:autorad_symmetries]                  # (turns, N, 1, S, S)
+turned = crops.symmetries(seen, autorad_symmetries)                   # (turns, N, 1, S, S)
 z = torch.stack([encoder.embed(x) for x in turned]).cpu()             # (turns, N, P)
 print(f"{z.shape[1]} nodules in {z.shape[0]} symmetries, {z.shape[2]} numbers each")
 
@@ -478,7 +478,7 @@ readings = comparators.with_systems(*of_05, *map(run.reading, comparators.READIN
 pair_id, (x1, x2) = list(test.table.index), test.images(*size)
 images = {"real baseline": x1, "real follow-up": x2}
 samples = run.root / "samples"
-images |= {row: drawing.load_row(samples, row)[0] for row in readings["row"].unique()
+images |= {row: drawing.load_row(samples, row)[0].clone() for row in readings["row"].unique()
            if drawing.row_file(samples, row).is_file()}
 
 # %%

@@ -75,10 +75,9 @@ def crops(hu, masks, size: int) -> torch.Tensor:
     return torch.from_numpy(np.stack([crop(*pair, size) for pair in zip(hu, masks, strict=True)])).unsqueeze(1)
 
 
-def symmetries(x) -> torch.Tensor:
-    """Images (N, 1, S, S) in each symmetry of the square, the first as they are: (8, N, 1, S, S).
+def symmetries(x, n: int = AUGMENTATIONS["square"]) -> torch.Tensor:
+    """Images (N, 1, S, S) in the first n of the square's eight symmetries, one of them as they are: (n, N, 1, S, S).
 
     Source: ours, because they need no interpolation.
     """
-    turns = range(AUGMENTATIONS["square"])
-    return torch.stack([torch.from_numpy(augment(x.numpy(), "square", k)) for k in turns])
+    return torch.stack([torch.from_numpy(augment(x.numpy(), "square", k)) for k in range(n)])

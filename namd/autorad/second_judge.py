@@ -12,6 +12,7 @@ from namd.autorad.held_out import HeldOut, read_others
 CLASSES = ("benign", "malignant")
 NAME = "second judge"
 DOUBT = "doubt"
+CHUNK = 512                     # images cut at a time; changes memory only
 
 
 class Sight(NamedTuple):
@@ -41,7 +42,9 @@ def see(x, masks, encoder, p, path) -> Sight:
     """
     hu = (x[:, 0].numpy() + 1) * (p.window_high - p.window_low) / 2 + p.window_low
     features = radiomics.table(hu, masks, p.autorad_images, path, p.data_workers)
-    return Sight(encoder.embed(crops.crops(hu, masks, encoder.size)).cpu(), features, masks)
+    parts = [slice(first, first + CHUNK) for first in range(0, len(x), CHUNK)]
+    z = [encoder.embed(crops.crops(hu[part], masks[part], encoder.size)).cpu() for part in parts]
+    return Sight(torch.cat(z), features, masks)
 
 
 def judge(sight, row, labels, text, p, folder, key) -> tuple[dict[str, np.ndarray], HeldOut]:

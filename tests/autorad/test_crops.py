@@ -39,7 +39,8 @@ def test_it_follows_the_centroid_and_turns_with_the_image():
     hu, mask = disc(8, (50, 70))
     hu[70:, :] -= 100
     turned = crops.symmetries(crops.crops(hu[None], mask[None], 64))
-    assert torch.equal(turned[0, 0, 0], torch.from_numpy(crops.crop(hu, mask, 64)))
+    assert torch.equal(turned[0, 0, 0], torch.from_numpy(crops.crop(hu, mask, 64))) and len(turned) == 8
+    assert torch.equal(crops.symmetries(turned[0], 2), turned[:2])
     for k, move in ((1, np.rot90), (4, np.fliplr)):
         assert np.abs(turned[k, 0, 0].numpy() - crops.crop(move(hu), move(mask), 64)).max() < 1e-4
 
