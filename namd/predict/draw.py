@@ -76,7 +76,7 @@ def _notes(arm: FinishedArm, nodule: Nodule, record) -> list[str]:
         notes.append(f"a nodule of {record['sct_long_dia']:g} mm does not fit into the {side_mm:.0f} mm the models see")
     if series.kernel not in arm.kernels:
         notes.append(f"the kernel '{series.kernel}' does not occur in the training")
-    return notes
+    return notes + series.doubts
 
 
 def core_hu(crop) -> float:

@@ -14,12 +14,14 @@ POINT = (-40 + CENTRE[0] * SPACING, -30 + CENTRE[1] * SPACING, 0.0)
 def read(root):
     """What `read_pair` says of both participants: None for a pair, else the refusal."""
     index = index_series(root, 1)
+    return [read_pair(scan(root, pid, 0, index), scan(root, pid, 1, index)).refusal for pid in (100001, 100002)]
 
-    def scan(pid, year):
-        uid = f"1.2.{pid}.{year}"
-        return Scan(index.get(uid, []), pid, year, Listed(pid, year, uid, "nlstx", "0", instance=20, pixel=CENTRE))
 
-    return [read_pair(scan(pid, 0), scan(pid, 1)).refusal for pid in (100001, 100002)]
+def scan(root, pid, year, index=None):
+    """The scan of a participant's year below `root`, by the index of its series."""
+    uid = f"1.2.{pid}.{year}"
+    folders = (index_series(root, 1) if index is None else index).get(uid, [])
+    return Scan(folders, pid, year, Listed(pid, year, uid, "nlstx", "0", instance=20, pixel=CENTRE))
 
 
 def sentence(folder):

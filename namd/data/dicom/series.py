@@ -16,6 +16,7 @@ MIN_AXIAL_COSINE = 0.999
 SPACING_MM = (0.01, 10)                 # what a CT scanner can mean, here and below
 MAX_THICKNESS_MM = 1000
 MAX_POSITION_MM = 100_000
+CHEST = ("CHEST", "THORA", "LUNG")      # in a BodyPartExamined
 
 
 @dataclass
@@ -51,6 +52,21 @@ class Series:
     lossy: bool             # a slice was once compressed with loss
     padding: float | None   # stored value that the header declares for pixels outside the scan
     slices: list[Slice]
+
+    @property
+    def doubts(self) -> list[str]:
+        """What the headers say that may make HU or place doubtful, one sentence each; the series is read all the same.
+
+        Source: ours, because a head or a picture saved with loss looks to a model like any other crop.
+        """
+        said = []
+        if self.lossy:
+            said.append("the scan was once compressed with loss, so its HU may be tens off")
+        if self.body_part and not any(word in self.body_part for word in CHEST):
+            said.append(f"the header names the body part {self.body_part}, not the chest")
+        if self.padding is not None:
+            said.append(f"pixels outside the scan are stored as {self.padding:g} and read as air")
+        return said
 
 
 def find_series(root) -> list[str]:

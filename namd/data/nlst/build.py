@@ -8,8 +8,9 @@ import pandas as pd
 
 from namd.data.codes import MISSING
 from namd.data.cohort import SCHEMA, SCHEMA_VERSION
+from namd.data.dicom.series import CHEST
 from namd.data.images import HU_HIGH, HU_LOW
-from namd.data.nlst.crops import CropFile
+from namd.data.nlst.crops import FETCH, CropFile
 from namd.data.nlst.csv_file import csv_files
 from namd.data.nlst.fingerprint import fingerprint, record, unchanged
 from namd.data.nlst.labels import rule_name, split_patients
@@ -173,14 +174,43 @@ def _manifest(delivery, tables, pairs, refused, p) -> dict:
 
 
 def _counts(tables, pairs, refused) -> dict:
-    """How many nodules went where."""
+    """How many nodules went where, and how many pairs a header makes doubtful."""
     by_code = Counter(row.code for row in refused)
     splits = {name: dict(pairs=len(part), patients=int(part.patient_id.nunique()),
                          malignant=int((part.label == 1).sum())) for name, part in pairs.groupby("split")}
     return dict(tables=tables.counts, nodules_at_t0=len(pairs) + len(refused), pairs=len(pairs),
                 nodules_refused=len(refused),
                 refused_by_code={code: by_code[code] for code in REASONS if by_code[code]},
-                patients=int(pairs.patient_id.nunique()), splits=splits)
+                refused_for_images=sum(row.stage == "series" and not row.message.endswith(FETCH) for row in refused),
+                doubtful=_doubtful(pairs), patients=int(pairs.patient_id.nunique()), splits=splits)
+
+
+def _doubtful(pairs) -> dict:
+    """Pairs of which one scan was compressed with loss, names another body part than the chest, or declares padding."""
+    other_part = [~pairs[name].str.contains("|".join(CHEST)) & (pairs[name] != "") for name in
+                  ("t0_body_part", "t1_body_part")]
+    return dict(lossy=int((pairs.t0_lossy | pairs.t1_lossy).sum()), other_body_part=int(sum(other_part).gt(0).sum()),
+                padding=int((pairs.t0_padding.notna() | pairs.t1_padding.notna()).sum()))
+
+
+def check_refused_share(cohort, largest: float) -> None:
+    """Refuse a cohort for which too many nodules were lost to their images; those never fetched do not count.
+
+    Args:
+        cohort: opened; largest: share of the linked nodules with both series in the delivery (data_refused_share).
+
+    Raises:
+        UserError: more were refused; the cohort stays, and refused.csv in it names each.
+
+    Source: ours, because a copy that broke off on the way should end a run with an exit status, not with a smaller n.
+    """
+    counts = cohort.manifest["counts"]
+    refused = counts["refused_for_images"]
+    share = refused / (refused + counts["pairs"])
+    if share > largest:
+        raise UserError(f"{refused} of {refused + counts['pairs']} nodules ({share:.0%}) were refused for their images,"
+                        f" over data_refused_share ({largest:.0%}): see {cohort.path / 'refused.csv'}, mend the"
+                        " series, or allow a larger share.")
 
 
 def _parameters(p) -> dict:

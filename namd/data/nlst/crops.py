@@ -14,6 +14,7 @@ from namd.data.images import PIXELS
 from namd.data.nlst.centres import Listed
 from namd.data.refused import RefusedError, only_refusals
 
+FETCH = "fetch it into a folder of its own"                 # what to do about a series that is not there
 PAIRS_PER_WORKER = 100                  # fewer than this and another process costs more than it saves
 
 
@@ -57,7 +58,7 @@ def read_scan(scan: Scan, open_series=read_series) -> tuple[np.ndarray, dict]:
     uid = scan.centre.uid
     if not scan.folders:
         perhaps = f", unless it is {scan.unread}" if scan.unread else ""
-        raise RefusedError("E15", f"series {uid} is not in the delivery{perhaps}; fetch it into a folder of its own")
+        raise RefusedError("E15", f"series {uid} is not in the delivery{perhaps}; {FETCH}")
     if len(scan.folders) > 1:
         raise RefusedError("E16", f"series {uid} lies in {len(scan.folders)} folders of the delivery; leave one")
     series = open_series(scan.folders[0])

@@ -64,14 +64,15 @@ def read_piece(file: Path, jobs: list[tuple[Scan, Scan]]) -> int:
     Source: ours; whatever one file makes a library raise costs one nodule, never the cohort.
     """
     done = load_piece(file)
+    if not done:
+        files.discard(file)                                           # what a full disk or a crash has left of it
     open_series = lru_cache(SERIES_AT_HAND)(read_series)
     saved = time.monotonic()
     for first, second in jobs[len(done):]:
         done.append(read_pair(first, second, open_series))
-        if time.monotonic() - saved > SAVE_EVERY_S:
+        if len(done) == len(jobs) or time.monotonic() - saved > SAVE_EVERY_S:
             _save(file, done)
             saved = time.monotonic()
-    _save(file, done)
     return len(done)
 
 

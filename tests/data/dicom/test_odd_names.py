@@ -1,11 +1,13 @@
 """Names that are no readable file, and DICOM objects that are no slice: passed over."""
 
+import gzip
 import os
 import shutil
 import socket
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from small_delivery import PARAMS, tables, write_delivery, write_series, write_slice
@@ -99,6 +101,58 @@ def test_an_object_that_is_no_slice_is_passed_over(two, name):
                 ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     assert read(two) == [None, None]
     assert read_nodule_at(two / "100001_0", POINT).crop[64, 64] == 40
+
+
+def test_original_secondary_axial_slices_are_read_and_computed_ones_named(tmp_path):
+    write_series(tmp_path / "a", 100001, 0, 5, ImageType=["ORIGINAL", "SECONDARY", "AXIAL"])
+    assert len(read_series(tmp_path / "a").slices) == 3
+    write_series(tmp_path / "b", 100001, 0, 5, ImageType=["DERIVED", "SECONDARY", "MPR"])
+    other_object(tmp_path / "b" / "report", *OBJECTS["SR"])
+    with pytest.raises(RefusedError, match=r"E15.*but 3 x computed from other images, 1 x no CT image \(modality SR\)"):
+        read_series(tmp_path / "b")
+
+
+def test_an_enhanced_ct_is_called_so(tmp_path):
+    write_slice(tmp_path / "a.dcm", np.zeros((8, 8), np.uint16), SOPClassUID=CLASSES + "2.1", NumberOfFrames=3,
+                ImageOrientationPatient=None, ImagePositionPatient=None, PixelSpacing=None)
+    with pytest.raises(RefusedError, match="E23.*a.dcm is an enhanced CT, several slices in one file; export the"):
+        read_series(tmp_path)
+
+
+def packed(folder):
+    shutil.make_archive(str(folder), "zip", folder)
+    shutil.rmtree(folder)
+
+
+def packed_one_by_one(folder):
+    for file in list(folder.iterdir()):
+        Path(f"{file}.gz").write_bytes(gzip.compress(file.read_bytes()))
+        file.unlink()
+
+
+def behind_links(folder):
+    for file in list(folder.iterdir()):
+        file.unlink()
+        os.symlink("/not/mounted/" + file.name, file)
+
+
+def behind_a_link(folder):
+    shutil.rmtree(folder)
+    os.symlink("/not/mounted", folder)
+
+
+@pytest.mark.parametrize("hide, words", [
+    (shutil.rmtree, "series 1.2.100001.0 is not in the delivery; fetch"),
+    (packed, "unless it is images/100001_0.zip (packed); fetch"),
+    (packed_one_by_one, "unless it is images/100001_0/0.dcm.gz (packed, one of 3 there); fetch"),
+    (behind_links, "unless it is images/100001_0/0.dcm (behind a link that leads nowhere, one of 3 there); fetch"),
+    (behind_a_link, "unless it is images/100001_0 (behind a link that leads nowhere); fetch")])
+def test_an_absent_series_is_told_from_one_that_cannot_be_reached(tmp_path, hide, words):
+    folder = write_delivery(tmp_path / "nlst", tables(n=4))
+    hide(folder / "images" / "100001_0")
+    out = build_cohort(folder, tmp_path / "cohort", PARAMS, progress=lambda line: None)
+    row, = pd.read_csv(out / "refused.csv").itertuples()
+    assert row.code == "E15" and words in row.message
 
 
 def test_the_root_of_a_cd_names_the_folders_below(two):
