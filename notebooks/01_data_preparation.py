@@ -43,6 +43,7 @@ data_source: str = "phantom"         # phantom writes a synthetic delivery, deli
 data_delivery: str = ""              # folder of a real delivery (NLST, Sec. 4.1.1)
 data_workers: int = 0                # processes that read DICOM, 0 is one per core
 data_label_days: int = 2555          # days after the T0 screen within which a cancer counts
+data_second_year: bool = True        # pairs of T1 and T2 too, where a list names the nodule in both
 data_val_share: float = 0.15         # share of the patients outside test that validate
 data_test_share: float = 0.4445      # share of all patients held out (paper: 450 of 1,226)
 data_split_seed: int = 23            # seed of the split by patient
@@ -208,7 +209,7 @@ check("a value is missing exactly where the text holds a missing code",
 # | none | anything else | refused: an ambiguous link is not guessed |
 
 # %%
-linked, refused_links = link_nodules(tables, data_label_days)
+linked, refused_links = link_nodules(tables, data_label_days, data_second_year)
 links = pd.DataFrame([dict(tier=x.tier, same_number=x.number == x.after["sct_ab_num"], label=x.label) for x in linked])
 links.groupby(["tier", "same_number"]).label.agg(nodules="size", malignant="sum")
 
@@ -503,7 +504,7 @@ print(f"x {factor:.2f}, log ratio {np.log(factor):.2f}: as much as a fast malign
 # #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
-year, left = link_nodules(tables, 365)
+year, left = link_nodules(tables, 365, data_second_year)
 print(sum(x.label for x in year), "malignant instead of", sum(x.label for x in linked))
 print(len(left) - len(refused_links), "more are refused (E14); none becomes benign")
 
@@ -520,7 +521,7 @@ print(len(left) - len(refused_links), "more are refused (E14); none becomes beni
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 right = tables.kept["comparison"]
 tables.kept["comparison"] = right.assign(sct_ab_preexist=right.sct_ab_preexist.replace({1: 2, 2: 1}))
-print(len(link_nodules(tables, data_label_days)[0]), "of", len(linked))
+print(len(link_nodules(tables, data_label_days, data_second_year)[0]), "of", len(linked))
 tables.kept["comparison"] = right
 
 # %% [markdown]

@@ -72,7 +72,7 @@ BOX = tuple(f"bounding box {what} (pixels)" for what in ("x", "y", "width", "hei
 SHAPES = {
     "participant": TableShape(
         marks=("age", "gender"), key=("pid",), numbers=("age", "gender", "scr_days0", "scr_days1"),
-        optional=("rndgroup", "candx_days", "can_scr", "diagemph", *FAMILY, *CANCER_SITE.values())),
+        optional=("scr_days2", "rndgroup", "candx_days", "can_scr", "diagemph", *FAMILY, *CANCER_SITE.values())),
     "abnormalities": TableShape(
         marks=("sct_ab_desc", "sct_epi_loc"), key=("pid", "study_yr", "sct_ab_num"),
         numbers=("sct_ab_desc", "sct_epi_loc", "sct_pre_att", "sct_margins", "sct_long_dia", "sct_perp_dia",

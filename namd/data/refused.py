@@ -1,4 +1,4 @@
-"""The twenty-seven reasons for which an input is refused, and the exception that carries one of them."""
+"""The twenty-eight reasons for which an input is refused, and the exception that carries one of them."""
 
 from collections import Counter
 from contextlib import contextmanager
@@ -18,6 +18,7 @@ REASONS = {
     "E20": "tilted or not axial", "E21": "rescale to HU impossible", "E22": "pixel spacing unusable",
     "E23": "pixels cannot be decoded", "E24": "centre outside the volume", "E25": "prepared cohort broken",
     "E26": "reading file unusable", "E27": "outline unusable",
+    "E28": "further pair of a test patient",
 }
 
 
@@ -43,7 +44,7 @@ class Refused:
     """One row of refused.csv: what was left out, where on the way, and why."""
 
     source_id: str          # e.g. `100001 T0 nodule 1` or `participant: people.csv line 4`
-    stage: str              # tables, link, series, reading or consensus
+    stage: str              # tables, link, series, split, reading or consensus
     code: str               # of REASONS
     message: str
 

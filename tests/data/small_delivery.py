@@ -13,8 +13,8 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 REPO = Path(__file__).parents[2]
 REAL = Path(os.environ.get("NAMD_REAL_DATA", REPO.parent / "shared" / "real"))
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f"no real data: {REAL} is absent (set NAMD_REAL_DATA)")
-PARAMS = SimpleNamespace(data_workers=1, data_label_days=2555, data_val_share=0.25, data_test_share=0.4,
-                         data_split_seed=23)
+PARAMS = SimpleNamespace(data_workers=1, data_label_days=2555, data_second_year=True, data_val_share=0.25,
+                         data_test_share=0.4, data_split_seed=23)
 SPACING = 0.75                            # mm, of a pixel
 SIDE = 120                                # pixels
 GAP = 2.5                                 # mm between slices

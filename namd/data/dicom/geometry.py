@@ -22,6 +22,14 @@ def find_instance(series: Series, instance: int) -> int:
     return found[0]
 
 
+def find_sop(series: Series, sop_uid: str) -> int:
+    """Place, in order of position, of the slice with this SOPInstanceUID."""
+    found = [i for i, item in enumerate(series.slices) if item.sop_uid == sop_uid]
+    if not found:
+        raise RefusedError("E24", f"no slice of series {series.uid} is {sop_uid}")
+    return found[0]
+
+
 def find_position(series: Series, point_mm) -> tuple[int, tuple[float, float]]:
     """Place of the slice nearest to a point (x, y, z) in mm, and the point's pixel (column, row) in it."""
     point = np.asarray(point_mm)

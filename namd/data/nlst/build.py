@@ -13,10 +13,11 @@ from namd.data.images import HU_HIGH, HU_LOW
 from namd.data.nlst.crops import FETCH, CropFile
 from namd.data.nlst.csv_file import csv_files
 from namd.data.nlst.fingerprint import fingerprint, record, unchanged
-from namd.data.nlst.labels import rule_name, split_patients
-from namd.data.nlst.links import Link, link_nodules
+from namd.data.nlst.labels import is_further_test_pair, rule_name, split_patients
+from namd.data.nlst.links import Link, link_nodules, row_id, rows_left
 from namd.data.nlst.pieces import Pieces
 from namd.data.nlst.reading import pairs_read, read_linked
+from namd.data.nlst.settle import settle
 from namd.data.nlst.tables import read_delivery
 from namd.data.refused import REASONS, Refused, causes
 from namd.data.report import EHR, NODULE
@@ -26,7 +27,8 @@ from namd.ground.files import replacing
 from namd.ground.marks import sha256
 from namd.ground.reading import read_json
 
-PARAMETERS = ("data_label_days", "data_val_share", "data_test_share", "data_split_seed")
+PARAMETERS = ("data_label_days", "data_second_year", "data_val_share", "data_test_share", "data_split_seed")
+NO_ROW = "no row of the tables at the listed place"
 
 
 def build_cohort(delivery, out, p, progress=print) -> Path:
@@ -35,7 +37,7 @@ def build_cohort(delivery, out, p, progress=print) -> Path:
     Args:
         delivery: folder with CSV tables and, anywhere below it, DICOM series.
         out: folder of the cohort (the contract of the data sheet, schema 1).
-        p: parameters data_workers, data_label_days, data_val_share, data_test_share, data_split_seed.
+        p: parameters data_workers, data_label_days, data_second_year, data_val_share, data_test_share, data_split_seed.
         progress: called with one line at each stage.
 
     Returns:
@@ -77,26 +79,28 @@ def _linked(delivery, p, say):
         say(f"{kind}: {count['kept']} rows kept, {count['refused']} refused")
     for row in tables.unread:
         say(f"{row.source_id}: passed over, {row.code}: {row.message}")
-    linked, refused = link_nodules(tables, p.data_label_days)
-    say(f"links: {len(linked) + len(refused)} nodules at T0, {len(linked)} linked to T1, {len(refused)} refused")
+    linked, refused = link_nodules(tables, p.data_label_days, p.data_second_year)
+    say(f"links: {len(linked) + len(refused)} nodules, {len(linked)} linked a year on, {len(refused)} refused")
     return tables, linked, refused
 
 
 def _build(delivery, partial, tables, linked, refused, pieces, p) -> pd.DataFrame:
     """Write the files of a cohort, all of whose pieces are read, to the folder `partial`; its pairs."""
     rows = []
+    found = set()                               # rows of the tables that links have, tier C's by their images
     with CropFile(partial / "crops.npy") as crops:
-        for link, pair in pairs_read(linked, pieces):
+        for link, pair in settle(pairs_read(linked, pieces), p.data_label_days):
+            found.add(row_id(link.pid, link.year, link.number))
             if pair.refusal:
-                source_id = f"{link.pid} T0 nodule {link.number}"
-                refused.append(Refused(source_id, "series", pair.refusal.code, pair.refusal.message))
+                refused.append(Refused(link.source_id, "series", pair.refusal.code, pair.refusal.message))
             else:
                 rows.append(_row(link, pair.scans, crops.append(pair.crops), is_synthetic(tables), p))
+    refused += rows_left(linked, found)
     if not rows:
-        raise NoCohortError(f"{delivery.name} gives no pair: its {len(refused)} nodules at T0 are refused: "
-                            f"{causes(refused)}" if refused else
-                            f"{delivery.name} names no nodule at T0 (code 51, study_yr 0)")
-    pairs = _pairs(rows, p)
+        raise NoCohortError(f"{delivery.name} gives no pair: its {len(refused)} nodules are refused: {causes(refused)}"
+                            if refused else f"{delivery.name} names no nodule at T0 (code 51, study_yr 0)")
+    pairs, more = _pairs(rows, p)
+    refused += more
     write_cohort(partial, pairs, tables.refused + refused, _manifest(delivery, tables, pairs, refused, p))
     return pairs
 
@@ -119,16 +123,18 @@ def _row(link: Link, scans, first_crop: int, synthetic: bool, p) -> dict:
     """One row of pairs.parquet."""
     person = link.person
     values, reasons = _record(link)
-    row = dict(pair_id=f"{link.nodule_id}-T0T1", dataset="synthetic" if synthetic else "nlst",
+    year = link.year
+    row = dict(pair_id=f"{link.nodule_id}-T{year}T{year + 1}", dataset="synthetic" if synthetic else "nlst",
                patient_id=f"{link.pid:06d}", nodule_id=link.nodule_id, t0_index=first_crop, t1_index=first_crop + 1,
-               t0_year=0, t1_year=1, interval_days=link.interval_days, link_tier=link.tier, label=link.label,
+               t0_year=year, t1_year=year + 1, interval_days=link.interval_days, link_tier=link.tier, label=link.label,
                center_source="synthetic" if synthetic else link.start.source,
                label_source="synthetic" if synthetic else "registry", label_rule=rule_name(p.data_label_days),
                missing_reason=json.dumps(reasons), **values)
-    for year, scan in enumerate(scans):
-        row |= {f"t{year}_{name}": value for name, value in scan.items()}
-    if person["age"] is not None and person["scr_days0"] is not None:
-        row["age_at_scan"] = person["age"] + person["scr_days0"] // 365
+    for time, scan in enumerate(scans):
+        row |= {f"t{time}_{name}": value for name, value in scan.items()}
+    screened = person.get(f"scr_days{year}")
+    if person["age"] is not None and screened is not None:
+        row["age_at_scan"] = person["age"] + screened // 365
     return row
 
 
@@ -138,9 +144,9 @@ def _record(link: Link) -> tuple[dict, dict]:
     reasons = {}
 
     def take(column, row, name):
-        values[column] = row.get(name)
+        values[column] = None if row is None else row.get(name)
         if values[column] is None:
-            why = row.get(name + "__why", "absent from the table")
+            why = NO_ROW if row is None else row.get(name + "__why", "absent from the table")
             reasons[column] = MISSING.get(why, why)
 
     for name in EHR:
@@ -151,14 +157,18 @@ def _record(link: Link) -> tuple[dict, dict]:
     return values, reasons
 
 
-def _pairs(rows, p) -> pd.DataFrame:
-    """Rows with their split, in the columns and types of the contract."""
+def _pairs(rows, p) -> tuple[pd.DataFrame, list[Refused]]:
+    """Rows with their split, in the columns and types of the contract, and what one pair a test patient leaves out."""
     table = pd.DataFrame(rows).reindex(columns=list(SCHEMA))
     split = split_patients(table.patient_id, table.label, p.data_test_share, p.data_val_share, p.data_split_seed)
     if "train" not in split.values():
         raise NoCohortError(f"none of {len(split)} patients is left to train on; lower data_test_share or "
                             "data_val_share")
-    return table.assign(split=table.patient_id.map(split)).astype(SCHEMA)
+    table = table.assign(split=table.patient_id.map(split)).astype(SCHEMA)
+    is_more = is_further_test_pair(table)
+    refused = [Refused(pair.pair_id, "split", "E28", f"patient {pair.patient_id} is tested on another pair")
+               for pair in table[is_more].itertuples()]
+    return table[~is_more].reset_index(drop=True), refused
 
 
 def _manifest(delivery, tables, pairs, refused, p) -> dict:

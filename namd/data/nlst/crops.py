@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from namd.data.codes import FIRST_STUDY_YEAR
-from namd.data.dicom.geometry import find_instance, find_position, slice_gap
+from namd.data.dicom.geometry import find_instance, find_position, find_sop, slice_gap
 from namd.data.dicom.pixels import read_crop
 from namd.data.dicom.series import Series, read_series
 from namd.data.images import PIXELS
@@ -88,6 +88,8 @@ def _check_whose(series: Series, pid: int, year: int) -> None:
 
 def _find(series: Series, centre: Listed) -> tuple[int, tuple[float, float]]:
     """Place of the centre's slice in the series, and the centre's pixel (column, row) in it."""
+    if centre.sop is not None:
+        return find_sop(series, centre.sop), centre.pixel
     if centre.point is None:
         return find_instance(series, int(centre.instance)), centre.pixel
     return find_position(series, centre.point)

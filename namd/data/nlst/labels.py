@@ -24,19 +24,21 @@ def merged_lobe(code) -> int | None:
     return LEFT_UPPER if code == LINGULA else int(code)
 
 
-def label_nodule(participant: Participant, nodule: dict, marks: set[bool], label_days: int) -> int:
-    """0 benign or 1 malignant for one nodule at T0, or a refusal; nothing is guessed.
+def label_nodule(participant: Participant, nodule: dict | None, marks: set[bool], label_days: int,
+                 year: int = 0) -> int:
+    """0 benign or 1 malignant for one nodule, or a refusal; nothing is guessed.
 
     Benign: no row of the cancer table names the participant, and the participant's own row names no cancer.
-    Malignant: the first cancer was found 1 to `label_days` days after the baseline screen, in the nodule's lobe, and
-    the nodule is the largest there or annotated.
+    Malignant: the first cancer was found 1 to `label_days` days after the first screen of the pair, in the nodule's
+    lobe, and the nodule is the largest there or annotated. Where no row tells its lobe, it must be annotated.
 
     Args:
-        nodule: its row of the abnormality table.
+        nodule: its row of the abnormality table in the first year; None where no row is known to be its.
         marks: what the centre lists say of this nodule (True for malignant).
+        year: of the first scan, 0 or 1.
 
     Raises:
-        RefusedError: E13 cancer before the baseline screen, E14 any nodule the rule leaves open.
+        RefusedError: E13 cancer before the first screen, E14 any nodule the rule leaves open.
 
     Source: ours; the authors' code puts the participant's label on every nodule.
     """
@@ -45,21 +47,36 @@ def label_nodule(participant: Participant, nodule: dict, marks: set[bool], label
     if not participant.has_cancer:
         _check_that_nothing_tells_of_cancer(participant.person, marks)
         return 0
-    day = participant.diagnosis_day
-    screened = participant.person["scr_days0"]
-    if day is None or screened is None:
-        raise RefusedError("E14", "the day of the diagnosis or of the baseline screen is unknown")
-    if day <= screened:
-        raise RefusedError("E13", f"diagnosed on day {day:.0f}, screened at T0 on day {screened:.0f}")
-    if day - screened > label_days:
-        raise RefusedError("E14", f"diagnosed {day - screened:.0f} days after the baseline screen, over {label_days}")
-    if not _in_cancer_lobe(participant.person, nodule):
+    _check_time_of_cancer(participant, label_days, year)
+    if nodule is None and True not in marks:
+        raise RefusedError("E14", "a cancer patient's nodule whose lobe is unknown, and no list calls it malignant")
+    if nodule is not None and not _in_cancer_lobe(participant.person, nodule):
         raise RefusedError("E14", "a cancer patient's nodule in another lobe than the cancer, or in an unknown one")
     if False in marks:
         raise RefusedError("E14", "annotated benign, but the registry finds the cancer in its lobe")
-    if True not in marks and not _largest_in_lobe(participant.nodules[0], nodule):
+    if True not in marks and not _largest_in_lobe(participant.nodules[year], nodule):
         raise RefusedError("E14", "a cancer patient's nodule that is not the largest of its lobe")
     return 1
+
+
+def early_label(participant: Participant, nodule: dict | None, marks: set[bool], label_days: int, year: int):
+    """`label_nodule` before the images are read: None where it hangs on the row that they will show to be its."""
+    if nodule is not None or marks or not participant.has_cancer:
+        return label_nodule(participant, nodule, marks, label_days, year)
+    _check_time_of_cancer(participant, label_days, year)
+    return None
+
+
+def _check_time_of_cancer(participant: Participant, label_days: int, year: int) -> None:
+    """Refuse a first cancer found before the screen of a year, too long after it, or at an unknown time."""
+    day = participant.diagnosis_day
+    screened = participant.person.get(f"scr_days{year}")
+    if day is None or screened is None:
+        raise RefusedError("E14", f"the day of the diagnosis or of the screen at T{year} is unknown")
+    if day <= screened:
+        raise RefusedError("E13", f"diagnosed on day {day:.0f}, screened at T{year} on day {screened:.0f}")
+    if day - screened > label_days:
+        raise RefusedError("E14", f"diagnosed {day - screened:.0f} days after the screen at T{year}, over {label_days}")
 
 
 def _check_that_nothing_tells_of_cancer(person: dict, marks: set[bool]) -> None:
@@ -109,3 +126,13 @@ def split_patients(patient_id, label, test_share: float, val_share: float, seed:
         split |= dict.fromkeys(names[n_test:n_test + n_val], "val")
         split |= dict.fromkeys(names[n_test + n_val:], "train")
     return split
+
+
+def is_further_test_pair(table: pd.DataFrame) -> pd.Series:
+    """Whether a row of pairs.parquet is of a test patient who keeps another: the earliest, then of the longest nodule.
+
+    Source: paper 4.1.1 (450 test pairs of 450 subjects); which one is ours.
+    """
+    in_order = table.sort_values(["t0_year", "sct_long_dia", "pair_id"], ascending=[True, False, True])
+    is_first = ~in_order.duplicated("patient_id")
+    return (table.split == "test") & ~is_first.reindex(table.index)

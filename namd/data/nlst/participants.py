@@ -3,10 +3,15 @@
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 
-from namd.data.codes import NODULE_CODE
+from namd.data.codes import NODULE_CODE, YEARS
 from namd.data.nlst.centres import Listed
 from namd.data.nlst.lists import listed
 from namd.data.nlst.tables import Tables, records
+
+
+def _a_year() -> dict[int, dict]:
+    """Nothing yet for each study year."""
+    return {year: {} for year in YEARS}
 
 
 @dataclass
@@ -18,9 +23,43 @@ class Participant:
     has_person: bool = False                        # that table names the participant, if only in a refused row
     has_cancer: bool = False                        # the cancer table does; refused rows count, so never benign
     diagnosis_day: int | None = None                # of the first cancer
-    nodules: dict[int, dict[int, dict]] = field(default_factory=lambda: {0: {}, 1: {}})    # year -> sct_ab_num -> row
+    nodules: dict[int, dict[int, dict]] = field(default_factory=_a_year)    # year -> sct_ab_num -> row
     centres: dict[int, list[Listed]] = field(default_factory=lambda: defaultdict(list))    # year -> centres
-    preexist: dict[int, int | None] = field(default_factory=dict)    # sct_ab_num at T1 -> the comparison's code
+    preexist: dict[int, dict[int, int | None]] = field(default_factory=_a_year)     # the same -> its code
+
+    def lesions(self, year: int) -> list[Listed]:
+        """What the lists name in a year, once each, in the order of the lists."""
+        found = {}
+        for centre in self.centres[year]:
+            found.setdefault((centre.source, centre.lesion), []).append(centre)
+        return [_usable(several) for several in found.values()]
+
+    def again(self, centre: Listed) -> Listed | None:
+        """The same lesion of the same list a year later."""
+        later = [other for other in self.centres[centre.year + 1]
+                 if (other.source, other.lesion) == (centre.source, centre.lesion)]
+        return _usable(later) if later else None
+
+    def row(self, centre: Listed) -> dict | None:
+        """The code-51 row whose number a list names."""
+        return self.nodules[centre.year].get(centre.number)
+
+    def is_unnamed(self, number: int) -> bool:
+        """Whether no list names this row of T0 by its number."""
+        return all(centre.number != number for centre in self.centres[0])
+
+    def name(self, centre: Listed) -> str:
+        """Name of a lesion over the years: its number at T0 where a list tells it, else the list's own name."""
+        first = [other for other in self.centres[0] if (other.source, other.lesion) == (centre.source, centre.lesion)]
+        number = first[0].number if first else None
+        if number is not None:
+            return str(number)
+        return f"{centre.source}-{centre.lesion.removeprefix(f'{self.pid}_').replace(' ', '-')}"
+
+
+def _usable(several: list[Listed]) -> Listed:
+    """The first with a place and a series, of one or more that one list gives of a lesion in a year."""
+    return next((centre for centre in several if centre.is_placed and centre.uid), several[0])
 
 
 def participants(tables: Tables) -> dict[int, Participant]:
@@ -32,16 +71,29 @@ def participants(tables: Tables) -> dict[int, Participant]:
 
     rows = tables.kept["abnormalities"]
     is_nodule = (rows.sct_ab_desc == NODULE_CODE).fillna(False)
-    for row in records(rows[is_nodule & rows.study_yr.isin([0, 1])]):
+    for row in records(rows[is_nodule]):
         of(row["pid"]).nodules[row["study_yr"]][row["sct_ab_num"]] = row
-    alone = Counter((centre.pid, centre.year, centre.source) for centre in set(listed(tables)))
     for centre in listed(tables):
-        numbers = list(of(centre.pid).nodules.get(centre.year, {}))
-        if centre.source != "nlstx" and len(numbers) == 1 and alone[centre.pid, centre.year, centre.source] == 1:
-            centre = replace(centre, number=numbers[0])
         of(centre.pid).centres[centre.year].append(centre)
+    for participant in everybody.values():
+        _number_the_lonely(participant)
     _add_the_rest(everybody, tables)
     return dict(sorted(everybody.items()))
+
+
+def _number_the_lonely(participant: Participant) -> None:
+    """Give the only row of a year to the only lesion that a list names there, where it names it in no other year."""
+    years = Counter()
+    for centres in participant.centres.values():
+        years.update((centre.source, centre.lesion) for centre in centres)
+    for year in (0, 1):
+        centres = participant.centres[year]
+        lesions = Counter(centre.source for centre in centres)
+        for i, centre in enumerate(centres):
+            is_alone = len(participant.nodules[year]) == lesions[centre.source] == 1
+            if is_alone and centre.source != "nlstx" and years[centre.source, centre.lesion] == 1:
+                number, = participant.nodules[year]
+                centres[i] = replace(centre, number=number)
 
 
 def _add_the_rest(everybody: dict[int, Participant], tables: Tables) -> None:
@@ -49,8 +101,8 @@ def _add_the_rest(everybody: dict[int, Participant], tables: Tables) -> None:
     for row in _known(tables.kept["participant"], everybody):
         everybody[row["pid"]].person = row
     comparison = tables.kept["comparison"]
-    for row in _known(comparison[comparison.study_yr == 1], everybody):
-        everybody[row["pid"]].preexist[row["sct_ab_num"]] = row["sct_ab_preexist"]
+    for row in _known(comparison, everybody):
+        everybody[row["pid"]].preexist[row["study_yr"]][row["sct_ab_num"]] = row["sct_ab_preexist"]
     cancer = tables.kept["cancer"]
     for row in _known(cancer[(cancer.first_lc == 1).fillna(False)], everybody):
         everybody[row["pid"]].diagnosis_day = row["candx_days"]

@@ -72,4 +72,4 @@ def _scans(links, index, unread) -> list[tuple[Scan, Scan]]:
     def scan(link, year, centre):
         return Scan(folders=index.get(centre.uid, []), pid=link.pid, year=year, centre=centre, unread=unread)
 
-    return [(scan(link, 0, link.start), scan(link, 1, link.end)) for link in links]
+    return [(scan(link, link.year, link.start), scan(link, link.year + 1, link.end)) for link in links]

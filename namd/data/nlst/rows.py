@@ -10,7 +10,7 @@ from namd.data.codes import CANCER_YEARS, CODES, MAX_AGE, MAX_DIAMETER_MM, MISSI
 from namd.data.nlst.csv_file import RAGGED
 
 INTEGERS = {"pid", "patientid", "study_yr", "sct_ab_num", "lc_order", "studydate", "lesionid", "abnormality uid",
-            "label", "age", "scr_days0", "scr_days1", "candx_days", "sct_slice_num", "slice number"}
+            "label", "age", "scr_days0", "scr_days1", "scr_days2", "candx_days", "sct_slice_num", "slice number"}
 MAX_NUMBER = 1e9
 NO_SLICE = 999                          # how NLST writes a missing slice number
 EXPONENT = re.compile(r"[-+]?\d+(?:\.(\d*))?E\+?(\d+)")

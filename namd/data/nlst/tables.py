@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from namd.data.codes import CENTRE_LISTS, NEEDED, SHAPES, TableShape
+from namd.data.nlst.boxes import read_boxes
 from namd.data.nlst.centres import Listed
 from namd.data.nlst.csv_file import RAGGED, csv_files, guess_columns, read_table
 from namd.data.nlst.rows import Fault, read_values, rule_faults
@@ -80,9 +81,11 @@ def read_delivery(path) -> Tables:
     files = read_files(path)
     if not files:
         raise UserError(f"{path} holds no CSV table; set data_delivery to the folder with the NLST tables")
-    _need(files, path)
     tables = Tables()
+    tables.boxes, unusable = read_boxes(path)
+    _need(files, path, bool(tables.boxes))
     check_files(files, tables)
+    tables.refused += unusable
     return tables
 
 
@@ -109,7 +112,7 @@ def _nearest(columns) -> str:
             f"'{', '.join(columns)[:60]}'")
 
 
-def _need(files: list[File], folder) -> None:
+def _need(files: list[File], folder, has_boxes: bool) -> None:
     """Stop early where a needed table is absent, or where one of its files cannot be used."""
     needed = [file for file in files if file.refusal and file.kind in (*NEEDED, *CENTRE_LISTS)]
     if needed:
@@ -120,7 +123,7 @@ def _need(files: list[File], folder) -> None:
     unknown = f" (not recognised: {unknown})" if unknown else ""
     if absent:
         raise UserError(f"{folder} lacks the {', '.join(absent)} table; add its CSV{unknown}")
-    if not kinds & set(CENTRE_LISTS):
+    if not has_boxes and not kinds & set(CENTRE_LISTS):
         raise UserError(f"{folder} has no list of nodule centres, and NLST recorded none; add the NLSTx, "
                         f"LUNA25 or GM-AE CSV{unknown}")
 

@@ -7,6 +7,7 @@ import torch
 
 from namd.data.codes import CENTRE_LISTS, NEEDED
 from namd.data.dicom.series import find_series, index_series
+from namd.data.nlst.boxes import read_boxes
 from namd.data.nlst.crops import n_workers
 from namd.data.nlst.labels import split_patients
 from namd.data.nlst.links import link_nodules
@@ -22,7 +23,8 @@ from namd.study.preflight.missing import Missing
 ASKED = ("diagemph", *FAMILY)      # not in the open tables
 CDAS = "free on request at https://cdas.cancer.gov/nlst/"
 FETCH = ".venv/bin/python -m namd fetch --params params/open.yaml"
-LISTS = "NLSTx: https://github.com/benVZ/NLSTx or LUNA25: https://luna25.grand-challenge.org"
+LISTS = ("NLSTx: https://github.com/benVZ/NLSTx, GM-AE: https://github.com/liaw05/STMixer, LUNA25: "
+         "https://luna25.grand-challenge.org, or IDC's Sybil boxes (DICOM SR)")
 TABLES = {"participant": "one row a person: age, gender, family history", "abnormalities": "what each reading found",
           "comparison": "whether it was there the year before", "cancer": "confirmed lung cancers"}
 SPLITS = ("train", "val", "test")
@@ -67,7 +69,7 @@ def delivery(p) -> list[Missing]:
     lacking = [_unreadable(file) for file in files if file.refusal]
     if not folder.is_dir() and p.data_source != "open":
         lacking.append(Missing(f"folder {p.data_delivery} (data_delivery)", "make it, for the files below"))
-    lacking += _tables(files, kinds, p)
+    lacking += _tables(folder, files, kinds, p)
     images = _images(folder, p, complete=all(item.optional for item in lacking))
     return [*lacking, *images, *_asked(kinds)]
 
@@ -79,14 +81,14 @@ def _fetch(p) -> str:
     return FETCH if p.data_delivery == "data/open" else f"{FETCH} -p data_delivery={p.data_delivery}"
 
 
-def _tables(files, kinds, p) -> list[Missing]:
+def _tables(folder, files, kinds, p) -> list[Missing]:
     """Needed tables that are not there, and a list of nodule centres where there is none."""
     perhaps = " or ".join(file.name for file in files if file.kind is None)
     if perhaps:
         perhaps = f" (if it is not {perhaps})"
     lacking = [Missing(f"NLST table `{kind}`: {TABLES[kind]}{perhaps}", _fetch(p) or CDAS) for kind in NEEDED
                if kind not in kinds]
-    if not kinds.keys() & set(CENTRE_LISTS):
+    if not kinds.keys() & set(CENTRE_LISTS) and not read_boxes(folder)[0]:
         lacking.append(Missing("list of nodule centres, for NLST recorded none", _fetch(p) or LISTS))
     return lacking
 
@@ -118,7 +120,7 @@ def _images(folder, p, complete) -> list[Missing]:
     if not complete:
         return [] if find_series(folder) else [Missing("CT series (DICOM) of the listed nodules", fetch)]
     try:
-        linked, refused = link_nodules(read_delivery(folder), p.data_label_days)
+        linked, refused = link_nodules(read_delivery(folder), p.data_label_days, p.data_second_year)
     except UserError as error:
         return [Missing(f"the tables: {error}", "mend or export them again", unreadable=True)]
     if not linked:

@@ -1,43 +1,13 @@
 """The links of a hand-made delivery: who is linked, who is refused, and for which reason."""
 
+from collections import Counter
+
 import pandas as pd
 import pytest
-from small_delivery import CENTRE, REAL, SPACING, needs_real, tables
+from small_delivery import REAL, needs_real, tables
+from small_links import at, change, first, linked, luna, second
 
-from namd.data.nlst.links import link_nodules
-from namd.data.nlst.tables import Tables, check_table, recognise
-
-
-def linked(made, label_days=2555):
-    """Links and refusals of tables given as data frames."""
-    result = Tables()
-    for table in made.values():
-        raw = table.astype(object).where(table.notna(), "").astype(str)
-        raw.columns = raw.columns.str.lower()
-        kind = recognise(raw.columns)
-        result.kept[kind] = check_table(kind, raw.assign(_row=range(len(raw))), result)
-    return link_nodules(result, label_days)
-
-
-def change(made, name, where, **values):
-    """Set values in the rows of one table for which `where` holds."""
-    table = made[name]
-    for column, value in values.items():
-        table[column] = table[column].astype(object)
-        table.loc[where(table), column] = value
-    return made
-
-
-def first(table):
-    return table.iloc[:, 0:2].isin([100001]).any(axis=1)
-
-
-def second(table):
-    return table.iloc[:, 0:2].isin([100002]).any(axis=1)
-
-
-def at(year, who=first):
-    return lambda table: who(table) & (table.study_yr == year)
+from namd.data.nlst.links import row_id, rows_left
 
 
 def test_plain_delivery_links_everyone_by_annotation():
@@ -112,23 +82,18 @@ def test_other_nodules_of_a_cancer_patient_are_dropped():
     assert "not the largest" in refused[0].message
 
 
-def luna(made, lesions=(7, 7)):
-    """The same centres as a list in the LUNA25 format, mm."""
-    x, y = -40 + CENTRE[0] * SPACING, -30 + CENTRE[1] * SPACING
-    made["centres"] = pd.DataFrame([dict(
-        PatientID=pid, SeriesInstanceUID=f"1.2.{pid}.{year}", StudyDate=19990102 + 10000 * year, CoordX=x, CoordY=y,
-        CoordZ=0.4, LesionID=lesions[year], AnnotationID=1, label=i % 2)
-        for i, pid in enumerate(made["people"].pid) for year in (0, 1)])
-    return made
-
-
 def test_luna25_list_links_by_its_lesion():
     links, refused = linked(luna(tables()))
-    assert [link.tier for link in links] == ["A"] * 5 and refused == []
+    assert [link.tier for link in links] == ["C"] * 5 and refused == []
+    assert [link.label for link in links] == [0, 1, 0, 1, 0] and {link.before for link in links} == {None}
+    assert links[0].nodule_id == "100001-luna25-7" and links[0].source_id == "100001 T0 luna25 lesion 7"
     made = luna(tables())
     extra = made["abnormalities"].iloc[[0]].assign(sct_ab_num=2)
     made["abnormalities"] = pd.concat([made["abnormalities"], extra])
-    assert [row.code for row in linked(made)[1]] == ["E06", "E06", "E11"]     # which of two is it?
+    links, refused = linked(made)
+    assert len(links) == 5 and refused == []                    # which row it is, the images must tell
+    found = {row_id(100001, 0, 2), *(row_id(pid, 0, 1) for pid in range(100002, 100006))}
+    assert [row.source_id for row in rows_left(links, found)] == ["100001 T0 nodule 1"]
 
 
 @pytest.mark.parametrize("case, values, code", [
@@ -157,8 +122,8 @@ EMPTY_CELLS = {
     "compared or not": ("comparison", "sct_ab_preexist", second, []),
     "list's mark": ("centres", "malignancy", second, []), "list's series": ("centres", "seriesinstanceuids", at(1),
                                                                            ["E06"]),
-    "list's number": ("centres", "Abnormality UID", at(0), ["E06", "E11"]),
-    "list's number at T1": ("centres", "Abnormality UID", at(1), ["E11"]),
+    "list's number": ("centres", "Abnormality UID", at(0), []),            # the list's own identity is enough
+    "list's number at T1": ("centres", "Abnormality UID", at(1), []),
     "list's box": ("centres", "Bounding box width (pixels)", at(0), ["E06"]),
 }
 
@@ -172,25 +137,48 @@ def test_an_empty_cell_is_no_value_of_its_column(case, empty):
 
 
 def test_a_luna25_row_without_a_value_costs_its_nodule_at_most():
-    for column, codes in (("CoordZ", ["E06"]), ("SeriesInstanceUID", ["E06"]), ("label", [])):
+    for column, codes in (("CoordZ", ["E06"] * 2), ("SeriesInstanceUID", ["E06"] * 2), ("label", [])):
         made = luna(tables())
         made["centres"] = made["centres"].astype(object)
         made["centres"].loc[0, column] = ""
         assert [row.code for row in linked(made)[1]] == codes
 
 
-@needs_real
-def test_real_nodule_list_is_accounted_for_to_the_last_row():
-    """The real list, comparison and cancer tables, with code-51 rows and participants made to match the list."""
+def real_tables(*lists):
+    """Real lists, comparison and cancer tables, with code-51 rows and participants made to match NLSTx."""
     made = {name: pd.read_csv(next((REAL / "nlst_tables").glob(name)), dtype=str, keep_default_na=False)
-            for name in ("nlstx*.csv", "*ctabc*.csv", "*canc*.csv")}
-    rows = made["nlstx*.csv"].rename(columns={"PID": "pid", "Abnormality UID": "sct_ab_num"})
+            for name in (*lists, "*ctabc*.csv", "*canc*.csv")}
+    rows = pd.read_csv(REAL / "nlst_tables/nlstx_dataset.csv").rename(
+        columns={"PID": "pid", "Abnormality UID": "sct_ab_num"})
     keys = rows[["pid", "study_yr", "sct_ab_num"]].drop_duplicates()
     made["abnormalities"] = keys.assign(sct_ab_desc=51, sct_epi_loc=1, sct_pre_att=1, sct_margins=2, sct_long_dia=9,
                                         sct_perp_dia=8, sct_slice_num=1)
-    made["people"] = pd.DataFrame(dict(pid=keys.pid.unique(), age=60, gender=1, scr_days0=1, scr_days1=366, locrup=1))
+    pids = {*keys.pid.astype(str), *(pid for name in lists for pid in made[name].iloc[:, :2].stack() if len(pid) == 6)}
+    made["people"] = pd.DataFrame(dict(pid=sorted(pids), age=60, gender=1, scr_days0=1, scr_days1=366, scr_days2=731,
+                                       locrup=1))
+    return made, keys
+
+
+@needs_real
+def test_real_nodule_list_is_accounted_for_to_the_last_row():
+    made, keys = real_tables("nlstx*.csv")
     links, refused = linked(made)
-    at_t0 = keys[keys.study_yr == "0"]
+    at_t0 = keys[keys.study_yr == 0]
     assert len(at_t0) == len(links) + len(refused)
-    assert 370 < len(links) + sum(row.code in ("E10", "E13", "E14") for row in refused) <= 398
+    assert len(links) == 390 and sum(row.code in ("E03", "E10") for row in refused) == 8            # of 398 pairs
     assert all(link.tier == "A" for link in links)
+    more, _ = linked(made, second_year=True)
+    assert sum(link.year for link in more) == 367 and len(more) == 390 + 367                        # of 372 pairs
+
+
+@needs_real
+def test_a_real_list_without_numbers_keeps_every_pair_that_it_names():
+    made, _ = real_tables("gmae*.csv")
+    made["abnormalities"] = made["abnormalities"].iloc[:1]
+    links, refused = linked(made, second_year=True)
+    years = Counter((link.tier, link.year) for link in links)
+    assert years == {("C", 0): 1258, ("C", 1): 1155}
+    assert Counter(row.code for row in refused if " T0 gmae " in row.source_id) == {"E11": 25}      # not at T1
+    pending = [link for link in links if link.label is None]
+    assert len({link.pid for link in links if link.year == 0}) == 1009 and {link.participant.has_cancer
+                                                                          for link in pending} == {True}

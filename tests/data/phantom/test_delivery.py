@@ -15,7 +15,8 @@ from namd.data.phantom.delivery import draw_cohort, write_delivery
 from namd.ground.errors import UserError
 
 N, SEED = 12, 5
-READER = SimpleNamespace(data_workers=1, data_label_days=2555, data_val_share=.2, data_test_share=.3, data_split_seed=1)
+READER = SimpleNamespace(data_workers=1, data_label_days=2555, data_second_year=True, data_val_share=.2,
+                         data_test_share=.3, data_split_seed=1)
 
 
 def write(path, n=N, workers=1, **other):

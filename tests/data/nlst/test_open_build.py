@@ -1,0 +1,72 @@
+"""Cohorts whose nodules only a list with its own identities, or IDC's boxes, link over the years."""
+
+import json
+from types import SimpleNamespace
+
+import pandas as pd
+from box_reports import write_report
+from small_delivery import CENTRE, PARAMS, tables, write_delivery, write_series
+from two_participants import POINT
+
+from namd.data.cohort import Cohort
+from namd.data.nlst.build import NO_ROW, build_cohort, is_current
+
+
+def open_delivery(folder):
+    """Five participants in three years, by GM-AE's coordinates: on the left, at x = 20 mm, slice 20 of each series."""
+    made = tables()
+    made["people"]["scr_days2"] = 740
+    made["people"]["loclup"] = made["people"].locrup
+    rows = made["abnormalities"].assign(sct_epi_loc=4)
+    rows.loc[rows.pid == 100003, "sct_slice_num"] = 30                       # nobody's row lies where the list points
+    made["abnormalities"] = pd.concat([rows, rows[rows.study_yr == 1].assign(study_yr=2, sct_ab_num=4)])
+    made["centres"] = pd.DataFrame([dict(
+        pId=pid, seriesId=f"1.2.{pid}.{year}", study_year=year, nodId=f"{pid}_0", id=f"{pid}_0_t{year}",
+        cx_world=20.0, cy_world=POINT[1], cz_world=0.2) for pid in made["people"].pid for year in (0, 1, 2)])
+    write_delivery(folder, made)
+    for pid in made["people"].pid:
+        write_series(folder / "images" / f"{pid}_2", pid, 2, 7)
+    return folder
+
+
+def test_a_list_alone_gives_pairs_of_three_years_with_what_the_tables_hold_at_its_place(tmp_path):
+    delivery = open_delivery(tmp_path / "delivery")
+    cohort = Cohort.open(build_cohort(delivery, tmp_path / "cohort", PARAMS, progress=str))
+    pairs = cohort.pairs
+    test = pairs[pairs.split == "test"]
+    assert set(pairs.link_tier) == {"C"} and set(pairs.center_source) == {"gmae"}
+    assert test.patient_id.is_unique and set(test.t0_year) == {0} and len(test) == 2
+    others = pairs[pairs.split != "test"]
+    assert list(others.groupby("patient_id").t0_year.apply(list)) == [[0, 1]] * 3
+    assert set(pairs.index) >= {"100003-gmae-0-T0T1"} and set(pairs.t1_year - pairs.t0_year) == {1}
+    assert (pairs.age_at_scan - pairs.t0_year == 60).all()
+    known = pairs.patient_id != "100003"
+    assert (pairs.sct_long_dia[known] == 10 + 2 * pairs.t0_year[known].clip(upper=1)).all()
+    assert pairs.t1_sct_long_dia[known].eq(12).all()
+    of_third = pairs[~known].iloc[0]
+    assert pd.isna(of_third.sct_margins) and json.loads(of_third.missing_reason)["sct_margins"] == NO_ROW
+    refused = pd.read_csv(tmp_path / "cohort/refused.csv")
+    assert sorted(refused.code) == ["E06", "E28", "E28"]
+    assert refused.source_id[refused.code == "E06"].tolist() == ["100003 T0 nodule 1"]
+    assert cohort.manifest["counts"]["nodules_at_t0"] == len(pairs) + 3
+    assert is_current(tmp_path / "cohort", delivery, PARAMS)
+    one_year = SimpleNamespace(**{**vars(PARAMS), "data_second_year": False})
+    assert not is_current(tmp_path / "cohort", delivery, one_year)
+    pairs = Cohort.open(build_cohort(delivery, tmp_path / "cohort", one_year, progress=str)).pairs
+    assert len(pairs) == 5 and set(pairs.t0_year) == {0}
+
+
+def test_boxes_of_reports_place_a_nodule_by_its_slice(tmp_path):
+    made = tables()
+    del made["centres"]
+    delivery = write_delivery(tmp_path / "delivery", made)
+    for pid in (100002, 100004):
+        for year in (0, 1):
+            x, y = CENTRE[0] + .5, CENTRE[1] + .5               # a report counts from the corner of the first pixel
+            write_report(delivery / "reports" / f"{pid}_{year}.dcm", pid, year, f"1.2.{pid}.{year}",
+                         [(f"1.2.{pid}.{year}.20", (x - 9, y - 7, x + 9, y + 7))])
+    pairs = Cohort.open(build_cohort(delivery, tmp_path / "cohort", PARAMS, progress=str)).pairs
+    assert list(pairs.patient_id) == ["100002", "100004"] and list(pairs.label) == [1, 1]
+    assert set(pairs.center_source) == {"sybil"} and set(pairs.t0_instance) == {20}
+    for axis, value in zip("xyz", POINT, strict=True):
+        assert pairs[f"t0_center_{axis}_mm"].sub(value).abs().max() < 1e-3
