@@ -96,7 +96,7 @@ def test_01_teaches_on_what_was_read(case, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("made, spoil, changes, words", [
-    (None, without(*BENIGN, *MALIGNANT), {}, r"nlst gives no pair: its 8 nodules at T0 are refused: 8 x E15 no CT"),
+    (None, without(*BENIGN, *MALIGNANT), {}, r"nlst gives no pair: its 8 nodules are refused: 8 x E15 no CT"),
     (lambda made: set_to(made, "people", pid=made["people"].pid + 1000), None, {}, r"8 x E08.*not in the participant"),
     (lambda made: set_to(made, "people", age="sixty"), None, {}, r"8 of 8 rows of the participant.*E04.*'sixty'"),
     (lambda made: of(made, 100001), None, {"data_test_share": 0.9}, "none of 1 patients is left to train on")])

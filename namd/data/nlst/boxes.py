@@ -7,6 +7,7 @@ import numpy as np
 import pydicom
 
 from namd.data.codes import FIRST_STUDY_YEAR, YEARS
+from namd.data.dicom.opening import refuse_a_bomb
 from namd.data.folders import folders, regular_files
 from namd.data.nlst.centres import Listed
 from namd.data.refused import Refused, RefusedError, one_line, only_refusals
@@ -14,6 +15,7 @@ from namd.data.refused import Refused, RefusedError, one_line, only_refusals
 REPORTS = {f"1.2.840.10008.5.1.4.1.1.88.{n}" for n in (22, 33, 34)}     # SOP classes: enhanced, comprehensive, 3D
 MEASUREMENTS = "126010"                 # DCM code of the container Imaging Measurements
 MAX_REPORT_BYTES = 8 << 20              # IDC's are 20 kB
+MAX_BOXES = 2000
 MAX_DEPTH = 8                           # of nested content items
 
 
@@ -70,6 +72,8 @@ def report_boxes(path) -> list[Listed]:
     """
     if Path(path).stat().st_size > MAX_REPORT_BYTES:
         raise RefusedError("E23", f"{Path(path).name} is larger than {MAX_REPORT_BYTES >> 20} MB, no report of boxes")
+    with open(path, "rb") as file:
+        refuse_a_bomb(file, Path(path).name, whole=False)
     report = pydicom.dcmread(path)
     pid = str(report.get("PatientID", "")).strip()
     if not (pid.isascii() and pid.isdigit() and len(pid) == 6 and pid[0] in "12"):
@@ -79,7 +83,10 @@ def report_boxes(path) -> list[Listed]:
     if year not in YEARS:
         raise RefusedError("E17", f"StudyDate '{date[:20]}' is in none of the three study years")
     uid = _series(report)
-    lesions = _lesions(_boxes(report))
+    boxes = _boxes(report)
+    if len(boxes) > MAX_BOXES:
+        raise RefusedError("E23", f"the report holds {len(boxes)} boxes, and no series has so many slices")
+    lesions = _lesions(boxes)
     if not lesions:
         raise RefusedError("E06", "the report holds no box in a slice")
     names = ["0"] if len(lesions) == 1 else [f"{k} of {len(lesions)}" for k in range(1, len(lesions) + 1)]

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 
 import pandas as pd
 from box_reports import write_report
-from small_delivery import REAL, needs_real
+from small_delivery import REAL, needs_real, write_series
 
 from namd.data.nlst.lists import LICENCES, read_lists
 from namd.data.nlst.tables import recognise
@@ -98,9 +98,17 @@ def test_a_report_that_cannot_be_used_is_refused_alone(tmp_path):
     write_report(tmp_path / "e.dcm", 100001, 0, "1.2.3", [])
     whole = (tmp_path / "a.dcm").read_bytes()
     (tmp_path / "f.dcm").write_bytes(whole[:len(whole) // 2])
+    write_report(tmp_path / "g.dcm", 100001, 0, "1.2.3", [("1.5.1", (i, 0, i + 1, 1)) for i in range(2001)])
     found, refused = read_lists(tmp_path)
     assert len(found) == 1 and [row.code for row in refused][:4] == ["E09", "E17", "E15", "E06"]
-    assert len(refused) == 5 and all("\n" not in row.message for row in refused)
+    assert len(refused) == 6 and all("\n" not in row.message for row in refused)
+    assert refused[-1].code == "E23" and "2001 boxes" in refused[-1].message
+
+
+def test_a_report_beside_the_slices_of_a_series_is_no_list(tmp_path):
+    write_series(tmp_path / "series", 100001, 0, 5)
+    write_report(tmp_path / "series" / "9.dcm", 100001, 0, "1.2.3", BOXES)
+    assert read_lists(tmp_path) == ([], [])
 
 
 @needs_real

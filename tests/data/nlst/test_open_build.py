@@ -3,6 +3,7 @@
 import json
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 from box_reports import write_report
 from small_delivery import CENTRE, PARAMS, tables, write_delivery, write_series
@@ -10,6 +11,7 @@ from two_participants import POINT
 
 from namd.data.cohort import Cohort
 from namd.data.nlst.build import NO_ROW, build_cohort, is_current
+from namd.data.report import nodule_features
 
 
 def open_delivery(folder):
@@ -45,6 +47,8 @@ def test_a_list_alone_gives_pairs_of_three_years_with_what_the_tables_hold_at_it
     assert pairs.t1_sct_long_dia[known].eq(12).all()
     of_third = pairs[~known].iloc[0]
     assert pd.isna(of_third.sct_margins) and json.loads(of_third.missing_reason)["sct_margins"] == NO_ROW
+    f, _ = nodule_features(cohort.split("train", "val", "test").attributes(1), "standardised")
+    assert f.shape[0] == len(pairs) and np.isfinite(f).all() and not f[~known].any()      # the mean size, no category
     refused = pd.read_csv(tmp_path / "cohort/refused.csv")
     assert sorted(refused.code) == ["E06", "E28", "E28"]
     assert refused.source_id[refused.code == "E06"].tolist() == ["100003 T0 nodule 1"]
