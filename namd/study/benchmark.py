@@ -112,7 +112,8 @@ def measure(pair: Pair, repeats: int, device: torch.device, peak: float) -> dict
     return {
         "pair": pair.name, "common_s": float(np.median(common_s)), "ours_s": float(np.median(ours_s)),
         "ratio": float(np.median(common_s / ours_s)), "low": low, "high": high,
-        "flop_ratio": common.flops / ours.flops, "common_mb": common.peak / 1e6, "ours_mb": ours.peak / 1e6,
+        "flop_ratio": common.flops / ours.flops if ours.flops else np.nan,
+        "common_mb": common.peak / 1e6, "ours_mb": ours.peak / 1e6,
         "largest_gap": gap, "tflop_per_s": rate / 1e12, "share_of_peak": rate / peak, "repeats": repeats,
         "device": device.type,
     }

@@ -27,3 +27,10 @@ def test_both_ways_agree_call_after_call(name, tolerance, monkeypatch):
         for common, ours in outputs:
             torch.testing.assert_close(common, ours, rtol=tolerance, atol=tolerance)
         assert not torch.equal(outputs[0][1], outputs[1][1]), "every call has its own draws"
+
+
+def test_both_ways_find_the_slices_of_a_series_in_one_order(monkeypatch):
+    headers = importlib.import_module("headers")
+    monkeypatch.setattr(headers, "N_SLICES", 5)
+    *_, used = headers.pairs(CPU)
+    assert used.common(0).tolist() == used.ours(0).tolist() == sorted(used.ours(0).tolist())

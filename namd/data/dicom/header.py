@@ -8,6 +8,7 @@ import pydicom
 from pydicom.filereader import read_partial
 from pydicom.tag import Tag
 
+from namd.data.dicom import scan
 from namd.data.dicom.opening import refuse_a_bomb
 from namd.data.refused import RefusedError, one_line
 
@@ -15,7 +16,7 @@ ATTRIBUTES = (
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesDescription", "PatientID", "StudyDate", "Modality",
     "ImageType", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness",
     "ConvolutionKernel", "Manufacturer", "NumberOfFrames", "Rows", "Columns", "BodyPartExamined",
-    "LossyImageCompression", "PixelPaddingValue",
+    "LossyImageCompression", "PixelRepresentation", "PixelPaddingValue",
 )
 OF_PIXELS = ("RescaleSlope", "RescaleIntercept", "PixelPaddingRangeLimit")
 TAGS = {name: Tag(name) for name in (*ATTRIBUTES, *OF_PIXELS)}                  # looked up once, not a file
@@ -27,11 +28,14 @@ LOSSY = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"}   # transfer syntax
 NLST_FIELDS = 11                                # of a SeriesDescription as NLST writes it; the second is the view
 MAX_SIDE = 2048                                 # rows or columns
 MAX_INSTANCE = 2**31
-WANTED = [TAGS[name] for name in ATTRIBUTES]
+WANTED = {*(TAGS[name] for name in ATTRIBUTES), Tag("SpecificCharacterSet")}
 
 
 class Header:
     """What one DICOM file says of itself; reading it raises nothing but a RefusedError.
+
+    Attributes:
+        path, name: of the file; dataset: pydicom's; syntax: transfer syntax, a pydicom UID, None where none is named.
 
     Args:
         path: the file.
@@ -46,12 +50,9 @@ class Header:
     def __init__(self, path, pixels=False):
         self.path = path
         self.name = Path(path).name
-        wanted = {} if pixels else {"stop_when": _is_beyond, "specific_tags": WANTED}
         try:
             with open(path, "rb") as file:
-                refuse_a_bomb(file, self.name, pixels)
-                file.seek(0)
-                self.dataset = read_partial(file, force=True, **wanted)     # force: a bare data set is read too
+                self.dataset, self.syntax = _whole(file, self.name) if pixels else _head(file, self.name)
         except RefusedError:
             raise
         except Exception as error:                                    # every damage raises its own kind
@@ -165,10 +166,21 @@ class Header:
         """Whether the pixels were once compressed with loss, so that HU may be tens off."""
         return self.stored("LossyImageCompression") == "01" or self.syntax in LOSSY
 
-    @property
-    def syntax(self):
-        """Transfer syntax of the file, a pydicom UID; None where its meta group names none."""
-        return getattr(self.dataset.file_meta, "TransferSyntaxUID", None)
+
+def _head(file, name: str):
+    """Data set of the ATTRIBUTES of an open file, and its transfer syntax, a pydicom UID or None."""
+    head = file.read(scan.HEAD)
+    found = scan.plain_dataset(head, WANTED, LAST) if head[128:132] == b"DICM" else None
+    return found or _whole(file, name, stop_when=_is_beyond, specific_tags=list(WANTED))
+
+
+def _whole(file, name: str, **wanted):
+    """The same by pydicom, of all elements that are `wanted`; a bare data set is read too."""
+    file.seek(0)
+    refuse_a_bomb(file, name, whole=not wanted)
+    file.seek(0)
+    dataset = read_partial(file, force=True, **wanted)
+    return dataset, getattr(dataset.file_meta, "TransferSyntaxUID", None)
 
 
 def _is_beyond(tag, vr, length) -> bool:
