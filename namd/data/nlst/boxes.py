@@ -13,6 +13,7 @@ from namd.data.nlst.centres import Listed
 from namd.data.refused import Refused, RefusedError, one_line, only_refusals
 
 REPORTS = {f"1.2.840.10008.5.1.4.1.1.88.{n}" for n in (22, 33, 34)}     # SOP classes: enhanced, comprehensive, 3D
+MEDIA_CLASS = b"\x02\0\x02\0UI"        # (0002,0002) MediaStorageSOPClassUID, always explicit and little endian
 MEASUREMENTS = "126010"                 # DCM code of the container Imaging Measurements
 MAX_REPORT_BYTES = 8 << 20              # IDC's are 20 kB
 MAX_BOXES = 2000
@@ -49,14 +50,17 @@ def _reports(folder):
 
 
 def sop_class(path) -> str:
-    """SOP class of a DICOM file by its meta information; empty where it is no such file."""
+    """SOP class of a DICOM file by its first bytes, read once; empty where they name none."""
     try:
         with open(path, "rb") as file:
-            if file.read(132)[128:] != b"DICM":
-                return ""
-        return str(pydicom.filereader.read_file_meta_info(path).get("MediaStorageSOPClassUID", ""))
-    except Exception:                                                # every damage raises its own kind
+            start = file.read(1024)
+    except OSError:
         return ""
+    at = start.find(MEDIA_CLASS)
+    if start[128:132] != b"DICM" or at < 0:
+        return ""
+    length = int.from_bytes(start[at + 6:at + 8], "little")
+    return start[at + 8:at + 8 + length].rstrip(b" \0").decode("ascii", "replace")
 
 
 def report_boxes(path) -> list[Listed]:

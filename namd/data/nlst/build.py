@@ -92,7 +92,8 @@ def _build(delivery, partial, tables, linked, refused, pieces, p) -> pd.DataFram
         for link, pair in settle(pairs_read(linked, pieces), p.data_label_days):
             found.add(row_id(link.pid, link.year, link.number))
             if pair.refusal:
-                refused.append(Refused(link.source_id, "series", pair.refusal.code, pair.refusal.message))
+                stage = "link" if pair.scans else "series"
+                refused.append(Refused(link.source_id, stage, pair.refusal.code, pair.refusal.message))
             else:
                 rows.append(_row(link, pair.scans, crops.append(pair.crops), is_synthetic(tables), p))
     refused += rows_left(linked, found)

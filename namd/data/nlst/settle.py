@@ -25,8 +25,9 @@ def settle(read: Iterable[tuple[Link, PairRead]], label_days: int) -> Iterator[t
         read: links, those of a participant and year together, each with what its series gave.
 
     Returns:
-        The same, in the same order. A tier C link whose row is found has it, else its features stay unknown. A nodule
-        that several lists place is kept once, as the tables name it best: tier A, B, then C in the order of the lists.
+        The same, in the same order; one refused here keeps what its scans gave. A tier C link whose row is found has
+        it, else its features stay unknown. A nodule that several lists place is kept once, as the tables name it best:
+        tier A, B, then C in the order of the lists.
 
     Source: ours, because a list with an identity of its own says neither sct_ab_num nor lobe.
     """
@@ -52,7 +53,7 @@ def _settle_one(pairs: list[tuple[Link, PairRead]], label_days: int) -> Iterator
     claimed_later = Counter(_number(pairs[i][0].after) for i in kept)
     for i, (link, read) in enumerate(pairs):
         if i in refusals:
-            yield link, PairRead(refusal=refusals[i])
+            yield link, replace(read, crops=None, refusal=refusals[i])
         elif i in kept:
             yield _labelled(_without_shared_rows(link, claimed, claimed_later), read, label_days)
         else:
@@ -119,5 +120,5 @@ def _labelled(link: Link, read: PairRead, label_days: int) -> tuple[Link, PairRe
         check_preexisting(link.participant, link.year + 1, link.after)
         label = label_nodule(link.participant, link.before, link.marks, label_days, link.year)
     except RefusedError as error:
-        return link, PairRead(refusal=error)
+        return link, replace(read, crops=None, refusal=error)
     return replace(link, label=label), read

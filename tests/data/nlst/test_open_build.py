@@ -60,6 +60,16 @@ def test_a_list_alone_gives_pairs_of_three_years_with_what_the_tables_hold_at_it
     assert len(pairs) == 5 and set(pairs.t0_year) == {0}
 
 
+def test_what_the_images_tell_against_a_label_is_no_fault_of_theirs(tmp_path):
+    delivery = open_delivery(tmp_path / "delivery")
+    people = pd.read_csv(delivery / "file0.csv")
+    people.assign(loclup=0).to_csv(delivery / "file0.csv", index=False)
+    cohort = Cohort.open(build_cohort(delivery, tmp_path / "cohort", PARAMS, progress=str))
+    refused = pd.read_csv(tmp_path / "cohort/refused.csv")
+    assert refused[refused.code == "E14"].stage.tolist() == ["link"] * 4 and set(cohort.pairs.label) == {0}
+    assert cohort.manifest["counts"]["refused_for_images"] == 0
+
+
 def test_boxes_of_reports_place_a_nodule_by_its_slice(tmp_path):
     made = tables()
     del made["centres"]
