@@ -110,7 +110,8 @@ def write_index(folder, rows):
 
 def wanted(folder, lists=()):
     """Parameters of a fetch into `folder`."""
-    return SimpleNamespace(data_source="open", data_delivery=str(folder), open_lists=list(lists))
+    return SimpleNamespace(data_source="open", data_delivery=str(folder), open_lists=list(lists),
+                           data_second_year=False)
 
 
 def begin(folder, whole):

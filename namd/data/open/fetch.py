@@ -21,7 +21,7 @@ def fetch(p, dry_run=False, n_subjects=0, whole=False, at_once=16, say=print) ->
     """Say what there is, of which licence, and how much; then put lists, tables and slices into `p.data_delivery`.
 
     Args:
-        p: parameters data_source (open), data_delivery, open_lists.
+        p: parameters data_source (open), data_delivery, data_second_year, open_lists.
         dry_run: stop when it is said; only the lists, 1 MB, are fetched for that.
         n_subjects: a stratified sample of so many participants; 0 is all.
         whole: every slice of a series, not those around the nodules alone.
@@ -42,7 +42,7 @@ def fetch(p, dry_run=False, n_subjects=0, whole=False, at_once=16, say=print) ->
     public.fetch_lists(p.open_lists, root, Buckets(), say)
     if "sybil" in p.open_lists:
         _say_absent(fetch_all(public.boxes(), root, at_once), say)
-    found = _pairs(root, say)
+    found = _pairs(root, p.data_second_year, say)
     rows = index.of_series(plan.uids(found))
     absent = plan.uids(found) - rows.keys()
     if absent:
@@ -65,14 +65,14 @@ def fetch(p, dry_run=False, n_subjects=0, whole=False, at_once=16, say=print) ->
     return 2 if absent else 0
 
 
-def _pairs(root: Path, say) -> list[plan.Pair]:
-    """Nodules that a list of the delivery places at T0 and T1."""
+def _pairs(root: Path, second_year: bool, say) -> list[plan.Pair]:
+    """Nodules that a list of the delivery places in two years."""
     listed, refused = read_lists(root)
     if refused:
         say(f"{len(refused)} rows of the lists are of no use, e.g. {refused[0].source_id}: {refused[0].message}")
-    found = plan.pairs(listed)
+    found = plan.pairs(listed, second_year)
     if not found:
-        raise UserError(f"No list in {root} places a nodule at T0 and T1: name nlstx or gmae in open_lists, or put a"
+        raise UserError(f"No list in {root} places a nodule in two years: name nlstx or gmae in open_lists, or put a"
                         f" list there, e.g. LUNA25's public table ({public.LUNA25}).")
     return found
 

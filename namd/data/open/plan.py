@@ -11,13 +11,14 @@ from namd.data.open import index
 from namd.data.open.series import Job
 
 FOLDER = "dicom"                        # below the delivery: dicom/<participant>/<SeriesInstanceUID>/
-INTERVALS = ((0, 1),)                   # years of the two scans of a pair
+INTERVALS = ((0, 1), (1, 2))            # years of the two scans of a pair
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One nodule that a list places in two years."""
+    """One nodule that a list places in `year` and the next one."""
 
+    year: int
     source: str
     pid: int
     lesion: str
@@ -37,15 +38,15 @@ class Count:
     size: int                           # bytes
 
 
-def pairs(listed: list[Listed], intervals=INTERVALS) -> list[Pair]:
-    """Every nodule that one list places in both years of an interval."""
+def pairs(listed: list[Listed], second_year: bool) -> list[Pair]:
+    """Every nodule that one list places at T0 and T1, and with `second_year` at T1 and T2."""
     lesions = defaultdict(lambda: defaultdict(list))
     for row in listed:
         lesions[row.source, row.pid, row.lesion][row.year].append(row)
     found = []
     for (source, pid, lesion), years in lesions.items():
-        found += [Pair(source, pid, lesion, (*years[first], *years[second])) for first, second in intervals
-                  if first in years and second in years]
+        found += [Pair(first, source, pid, lesion, (*years[first], *years[second]))
+                  for first, second in INTERVALS[:1 + second_year] if first in years and second in years]
     return found
 
 

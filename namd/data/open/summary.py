@@ -14,17 +14,20 @@ NLST = "doi:10.7937/TCIA.HMQ8-J677"
 def summary(root: Path, found, rows, jobs: list[Job], whole: bool) -> list[str]:
     """What is listed, of which licence, how much of it is fetched, and the space there is."""
     sources = list(dict.fromkeys(pair.source for pair in found))
+    first = [pair for pair in found if pair.year == 0]
     ill = _in_cancer_table(root)
     counts = {}
     for source in sources:
-        counts[source] = plan.count([pair for pair in found if pair.source == source], rows, ill)
+        counts[source] = plan.count([pair for pair in first if pair.source == source], rows, ill)
     if len(sources) > 1:
-        counts["together"] = plan.count(found, rows, ill)
+        counts["together"] = plan.count(first, rows, ill)
+    if len(first) < len(found):
+        counts["and T1-T2"] = plan.count(found, rows, ill)
     head = (f"{'list':9} {'licence':12} {'subjects':>8} {'malignant':>9} {'in cancer table':>15} {'T0-T1 pairs':>11} "
             f"{'series':>6} {'files':>9} {'GB':>6}")
     lines = [f"CT: IDC {index.version()}, {_licences(rows)} ({NLST})", head]
     for name, count in counts.items():
-        licence = "" if name == "together" else LICENCES[name] or "not found"
+        licence = (LICENCES[name] or "not found") if name in LICENCES else ""
         malignant = "not told" if count.malignant is None else f"{count.malignant:,}"
         lines.append(f"{name:9} {licence:12} {count.subjects:8,} {malignant:>9} {count.cancers if ill else '?':>15} "
                      f"{count.pairs:11,} {count.series:6,} {count.files:9,} {count.size / 1e9:6.1f}")

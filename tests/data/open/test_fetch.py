@@ -294,7 +294,7 @@ def test_only_an_open_delivery_is_fetched(folder):
 
 
 def test_a_folder_without_a_list_is_told_where_lists_are(tmp_path, idc):
-    with pytest.raises(UserError, match="places a nodule at T0 and T1: name nlstx or gmae in open_lists"):
+    with pytest.raises(UserError, match="places a nodule in two years: name nlstx or gmae in open_lists"):
         get(tmp_path / "empty")
 
 

@@ -25,13 +25,13 @@ def row(uid, files=100, size=50_000_000):
 def test_a_pair_is_one_lesion_of_one_list_in_both_years():
     rows = [listed(1, 0), listed(1, 1), listed(2, 0), listed(2, 1, lesion="b"), listed(3, 1), listed(3, 2),
             listed(4, 0), listed(4, 1, source="luna25")]
-    assert [(pair.pid, pair.lesion) for pair in plan.pairs(rows)] == [(1, "a")]
-    assert [pair.pid for pair in plan.pairs(rows, ((0, 1), (1, 2)))] == [1, 3]
+    assert [(pair.pid, pair.lesion) for pair in plan.pairs(rows, second_year=False)] == [(1, "a")]
+    assert [(pair.pid, pair.year) for pair in plan.pairs(rows, second_year=True)] == [(1, 0), (3, 1)]
 
 
 def test_a_sample_keeps_the_shares_and_grows():
     rows = [listed(pid, year, malignant=[True, False, False, None][pid % 4]) for pid in range(80) for year in (0, 1)]
-    found = plan.pairs(rows)
+    found = plan.pairs(rows, False)
     small = {pair.pid for pair in plan.sample(found, 8)}
     large = {pair.pid for pair in plan.sample(found, 20)}
     assert small < large
@@ -42,7 +42,7 @@ def test_a_sample_keeps_the_shares_and_grows():
 
 def test_a_series_has_every_place_and_its_share_of_the_bytes():
     rows = [listed(1, 0), listed(1, 1), listed(1, 0, "b", point=(4.0, 5.0, 6.0)), listed(1, 1, "b")]
-    found = plan.pairs(rows)
+    found = plan.pairs(rows, False)
     known = {uid: row(uid) for uid in ("1.1.0", "1.1.1")}
     first, second = plan.jobs(found, known, whole=False)
     assert first.places == ((1.0, 2.0, 3.0), (4.0, 5.0, 6.0)) and second.places == ((1.0, 2.0, 3.0),)
@@ -74,7 +74,7 @@ def test_an_index_that_is_not_installed_is_one_sentence(monkeypatch):
 def test_the_real_lists_have_the_pairs_that_were_counted_by_hand(tmp_path):
     for name in ("nlstx_dataset.csv", "gmae_original_coordinates.csv"):
         shutil.copy(REAL / "nlst_tables" / name, tmp_path)
-    found = plan.pairs(read_lists(tmp_path)[0])
+    found = plan.pairs(read_lists(tmp_path)[0], False)
     nlstx = plan.count([pair for pair in found if pair.source == "nlstx"], {})
     gmae = [pair for pair in found if pair.source == "gmae"]
     assert (nlstx.subjects, nlstx.malignant, nlstx.pairs) == (398, 152, 398)

@@ -1,12 +1,19 @@
 """Clinical tables and lists: fetched, recognised, and left where you have your own."""
 
-import pandas as pd
-import pytest
-from stand_in import METADATA, TABLES, answering, begin, quiet
+import io
 
+import pandas as pd
+import pyarrow.parquet as pq
+import pydicom
+import pytest
+from box_reports import write_report
+from stand_in import METADATA, TABLES, answering, begin, quiet, wanted, write_index
+
+from namd.data.nlst.lists import read_lists
 from namd.data.nlst.tables import read_delivery
 from namd.data.open import public
 from namd.data.open.bucket import Buckets
+from namd.data.open.fetch import fetch
 from namd.data.open.public import Published, fetch_lists
 from namd.data.open.tables import fetch_tables
 from namd.ground.errors import UserError
@@ -82,6 +89,29 @@ def test_without_a_network_the_sentence_says_where_the_list_is(tmp_path, lists):
     with pytest.raises(UserError, match="list nlstx is not in the delivery and cannot be fetched: 127.0.0.1:9 cannot be"
                                         " reached .*Or put the file of http://127.0.0.1:9/list.csv there yourself"):
         fetch_lists(["nlstx"], tmp_path, Buckets(), quiet)
+
+
+def test_sybils_boxes_come_from_the_bucket(whole, tmp_path, idc, package, monkeypatch):
+    """A report is a series of one file; with it, its CT series is fetched around its slice."""
+    uid, other = list(idc.uuids)[:2]
+    keys = idc.keys(uid)
+    content = idc.content(keys[3])
+    sop = pydicom.dcmread(io.BytesIO(content)).SOPInstanceUID
+    rows = pq.read_table(package / "idc_index_data" / "idc_index.parquet").to_pylist()
+    for year, (series, slice_) in enumerate([(uid, sop), (other, "1.2.3")]):
+        write_report(tmp_path / "report", 100001, year, series, [(slice_, (10.0, 10.0, 20.0, 20.0))])
+        report = (tmp_path / "report").read_bytes()
+        own = str(pydicom.dcmread(tmp_path / "report").SeriesInstanceUID)
+        idc.put(f"report{year}/a.dcm", report)
+        rows.append(dict(rows[0], SeriesInstanceUID=own, Modality="SR", analysis_result_id="nlst_sybil",
+                         instanceCount=1, series_size_MB=len(report) / 1e6, crdc_series_uuid=f"report{year}"))
+    write_index(tmp_path / "index", rows)
+    monkeypatch.syspath_prepend(str(tmp_path / "index"))
+    root = tmp_path / "open"
+    fetch(wanted(root, ["sybil"]), dry_run=True, say=quiet)
+    assert len(list(root.glob("sybil/*/a.dcm"))) == 2
+    listed, refused = read_lists(root)
+    assert {(one.source, one.uid) for one in listed} == {("sybil", uid), ("sybil", other)} and not refused
 
 
 def test_the_addresses_name_a_commit():
