@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 import torch
 
+from namd.data.broken import broken, broken_otherwise, made_by, read_manifest
 from namd.data.images import MM_PER_PX, PIXELS, augment, centre_crop, window
 from namd.data.report import EHR, NODULE
 from namd.ground.errors import UserError
 from namd.ground.marks import sha256
-from namd.ground.provenance import COHORTS
-from namd.ground.reading import read_json, reading
 
 SCHEMA_VERSION = 1
 _SCAN = {"series_uid": "string", "sop_uid": "string", "instance": "Int32", "center_x_mm": "float32",
@@ -162,24 +161,21 @@ class Cohort:
         """
         path = Path(path)
         if not (path / "manifest.json").exists():
-            raise UserError(f"{path} holds no prepared cohort; run notebook {_made_by(path)} first")
-        schema = read_json(path / "manifest.json", _made_by(path), "schema_version")["schema_version"]
-        if schema != SCHEMA_VERSION:
-            raise _broken(path, f"schema {schema} is newer than this reader ({SCHEMA_VERSION})")
-        manifest = read_json(path / "manifest.json", _made_by(path), "sha256", "synthetic")
+            raise UserError(f"{path} holds no prepared cohort; run notebook {made_by(path)} first")
+        manifest = read_manifest(path, SCHEMA_VERSION)
         for name, digest in manifest["sha256"].items():
             if sha256(path / name) != digest:
-                raise _broken(path, f"{name} is absent or differs from its checksum")
+                raise broken(path, f"{name} is absent or differs from its checksum")
         masks = readers = None
-        with reading(path, _made_by(path)):
+        with broken_otherwise(path):
             crops = np.load(path / "crops.npy", mmap_mode="r", allow_pickle=False)
             pairs = pd.read_parquet(path / "pairs.parquet").set_index("pair_id")
             if "crops_mask.npy" in manifest["sha256"]:
                 masks = np.load(path / "crops_mask.npy", mmap_mode="r", allow_pickle=False)
             if "readers.parquet" in manifest["sha256"]:
                 readers = pd.read_parquet(path / "readers.parquet")
-        _verify(path, pairs, crops)
-        _verify_optional(path, pairs, crops, masks, readers)
+            _verify(path, pairs, crops)
+            _verify_optional(path, pairs, crops, masks, readers)
         return cls(path, manifest, pairs, crops, masks, readers)
 
     @property
@@ -206,42 +202,30 @@ class Cohort:
         if rows.empty:
             raise UserError(f"{self.path}: no patient is in the split {' or '.join(names)}, for the cohort has only"
                             f" {self.pairs.patient_id.nunique()}: take more, or other data_test_share and"
-                            f" data_val_share, and run notebook {_made_by(self.path)} again.")
+                            f" data_val_share, and run notebook {made_by(self.path)} again.")
         return Pairs(rows, self._crops, self._masks)
 
 
 def _verify(path, pairs, crops) -> None:
     """The promises of the contract that a checksum cannot hold."""
     if crops.dtype != np.int16 or crops.shape[1:] != (PIXELS, PIXELS):
-        raise _broken(path, f"crops.npy holds {crops.dtype} {crops.shape}")
-    index = pairs[["t0_index", "t1_index"]].stack().dropna()
+        raise broken(path, f"crops.npy holds {crops.dtype} {crops.shape}")
     if pairs.index.has_duplicates or list(pairs.columns) != list(SCHEMA)[1:]:
-        raise _broken(path, "pairs.parquet has repeated pairs or other columns than the schema")
+        raise broken(path, "pairs.parquet has repeated pairs or other columns than the schema")
+    index = pairs[["t0_index", "t1_index"]].stack().dropna()
     if len(index) and (index.min() < 0 or index.max() >= len(crops)):
-        raise _broken(path, f"an index is outside the {len(crops)} crops")
+        raise broken(path, f"an index is outside the {len(crops)} crops")
     if (pairs.groupby("patient_id").split.nunique() > 1).any():
-        raise _broken(path, "one patient is in two splits")
+        raise broken(path, "one patient is in two splits")
 
 
 def _verify_optional(path, pairs, crops, masks, readers) -> None:
     """The same of the files that a cohort may have."""
     if masks is not None and (masks.dtype != bool or masks.shape != crops.shape):
-        raise _broken(path, f"crops_mask.npy holds {masks.dtype} {masks.shape} beside {len(crops)} crops")
+        raise broken(path, f"crops_mask.npy holds {masks.dtype} {masks.shape} beside {len(crops)} crops")
     if readers is None:
         return
     if list(readers.columns) != list(READERS) or readers.duplicated(["nodule_id", "reader"]).any():
-        raise _broken(path, "readers.parquet has repeated readers or other columns than the schema")
+        raise broken(path, "readers.parquet has repeated readers or other columns than the schema")
     if set(readers.nodule_id) != set(pairs.nodule_id):
-        raise _broken(path, "readers.parquet names other nodules than pairs.parquet")
-
-
-def _broken(path, what: str) -> UserError:
-    """E25 in one sentence."""
-    return UserError(f"E25 prepared cohort broken: {path}: {what}; delete the folder and run notebook {_made_by(path)}"
-                     " again")
-
-
-def _made_by(path) -> str:
-    """Number of the notebook that builds the cohort in a folder of this name."""
-    made_by, _ = COHORTS.get(path.name, COHORTS["cohort"])
-    return made_by
+        raise broken(path, "readers.parquet names other nodules than pairs.parquet")

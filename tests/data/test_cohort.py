@@ -1,15 +1,18 @@
 import json
+import os
 import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from small_delivery import PARAMS, tables, write_delivery
 
 from namd.data.cohort import SCHEMA, Cohort
 from namd.data.images import AUGMENTATIONS, augment, centre_crop, window
-from namd.data.nlst.build import build_cohort
+from namd.data.nlst.build import build_cohort, is_current
 from namd.data.report import EHR, NODULE
 from namd.ground.errors import UserError
 from namd.ground.marks import sha256
@@ -98,6 +101,12 @@ def test_no_cohort_names_the_notebook(tmp_path):
             Cohort.open(tmp_path / folder)
 
 
+def mend(folder, **changes):
+    """Change what the manifest says."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, **changes}))
+
+
 def spoil_pairs(folder, **values):
     table = pd.read_parquet(folder / "pairs.parquet")
     for name, value in values.items():
@@ -117,7 +126,13 @@ BREAKS = {
     "index": (lambda c: (spoil_pairs(c, t0_index=99), sign(c)), "outside the 24 crops"),
     "two splits": (lambda c: (spoil_pairs(c, patient_id=patient_of_another_split(c)), sign(c)), "two splits"),
     "repeated pair": (lambda c: (spoil_pairs(c, pair_id="100012-1-T0T1"), sign(c)), "repeated pairs"),
-    "newer": (lambda c: (c / "manifest.json").write_text('{"schema_version": 2}'), "newer than this reader"),
+    "newer": (lambda c: (c / "manifest.json").write_text('{"schema_version": 2}'), "its schema is 2, this reader's 1"),
+    "no JSON": (lambda c: (c / "manifest.json").write_text("{"), "a file of it cannot be read"),
+    "no sums": (lambda c: (c / "manifest.json").write_text('{"schema_version": 1}'), "a file of it cannot be read"),
+    "a word": (lambda c: (c / "manifest.json").write_text('{"schema_version": "2"}'), "schema is 2"),
+    "no parquet": (lambda c: ((c / "pairs.parquet").write_bytes(b"PAR1"), sign(c)), "a file of it cannot be read"),
+    "pickled": (lambda c: (np.save(c / "crops.npy", np.array([{}])), sign(c)), "a file of it cannot be read"),
+    "outside": (lambda c: mend(c, sha256={"crops.npy": "", "pairs.parquet": "", "../x": ""}), "outside the folder"),
 }
 
 
@@ -147,3 +162,26 @@ def test_a_split_without_patients_is_refused_with_the_number_there_is(copy):
     assert len(cohort.split("train", "val")) == len(table)
     with pytest.raises(UserError, match=f"no patient is in the split val, .*only {table.patient_id.nunique()}: take"):
         cohort.split("val")
+
+
+ANYTHING = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+                        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+                        max_leaves=6)
+
+
+@settings(max_examples=int(os.environ.get("NAMD_FUZZ", "60")), deadline=None, suppress_health_check=list(HealthCheck))
+@given(key=st.sampled_from(["schema_version", "sha256", "synthetic", "parameters", "inputs", "counts", "crop"]),
+       value=ANYTHING, table=st.sampled_from(["pairs.parquet", "crops.npy", None]), junk=st.binary(max_size=64))
+def test_whatever_a_manifest_or_a_table_holds_it_opens_or_is_e25(built, tmp_path, key, value, table, junk):
+    """2,000 examples with NAMD_FUZZ=2000."""
+    for file in built.glob("[!.]*"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    if table:
+        (tmp_path / table).write_bytes(junk)
+        sign(tmp_path)
+    mend(tmp_path, **{key: value})
+    try:
+        is_current(tmp_path, built.parent / "d", PARAMS)
+        Cohort.open(tmp_path)
+    except UserError as error:
+        assert "\n" not in str(error) and ("E25" in str(error) or "run notebook 01 again" in str(error))
