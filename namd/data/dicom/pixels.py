@@ -74,7 +74,7 @@ def _decode(header: Header) -> np.ndarray:
 
 def _refuse_a_larger_codestream(header: Header, rows: int, columns: int) -> None:
     """Refuse compressed pixels that would decode to more than the header says, before a decoder makes room for them."""
-    if header.syntax is None or not header.syntax.is_encapsulated:
+    if not (header.syntax and header.syntax.is_transfer_syntax and header.syntax.is_compressed):
         return
     packed = header.dataset.PixelData
     try:

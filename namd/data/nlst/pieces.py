@@ -12,9 +12,8 @@ from namd.data.images import PIXELS
 from namd.data.nlst.crops import PairRead, Scan, read_pair
 from namd.data.refused import RefusedError
 from namd.ground import files, keys, marks
-from namd.ground.keys import Keyed
 
-SAVE_EVERY_S = 5                        # seconds of reading that a kill may cost each process
+SAVE_EVERY_S = 1                        # seconds of reading that a kill may cost each process
 SERIES_AT_HAND = 4                      # nodules of one scan follow each other
 
 
@@ -30,17 +29,19 @@ class Pieces:
         Args:
             cohort: folder that the pieces are for; given: what is read, anything JSON can write.
         """
-        self._kept = Keyed(Path(f"{cohort}.parts"), keys.key({}, keys.code(__name__), {}, *given))
-        if self._kept.current():
+        self._folder = Path(f"{cohort}.parts")
+        mark = self._folder / "key"
+        key = keys.key({}, keys.code(__name__), {}, *given)
+        if mark.is_file() and mark.read_text(errors="replace") == key:
             return
-        marks.only_ours(self._kept.path)
-        files.remove(self._kept.path)
-        self._kept.path.mkdir(parents=True)
-        self._kept.sign()
+        marks.only_ours(self._folder)
+        files.remove(self._folder)
+        with files.replacing(mark) as aside:
+            aside.write_text(key)
 
     def index(self, delivery, workers: int) -> SeriesIndex:
         """`index_series`, once."""
-        file = self._kept.path / "index.json"
+        file = self._folder / "index.json"
         try:
             return SeriesIndex(json.loads(file.read_text(encoding="utf-8")))
         except (OSError, ValueError):
@@ -50,12 +51,11 @@ class Pieces:
 
     def file(self, number: int) -> Path:
         """Where a piece is."""
-        return self._kept.path / f"{number:05d}.npz"
+        return self._folder / f"{number:05d}.npz"
 
     def discard(self) -> None:
         """Remove the pieces: the cohort is whole, or there will be none."""
-        files.discard(self._kept.path)
-        files.discard(self._kept.mark)
+        files.discard(self._folder)
 
 
 def read_piece(file: Path, jobs: list[tuple[Scan, Scan]]) -> int:
