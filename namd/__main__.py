@@ -23,42 +23,40 @@ def _arguments(argv):
     parser = _Parser(prog="python -m namd", description="NAMD, step by step.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
-    run = commands.add_parser("run", help="execute one notebook of the series")
-    run.set_defaults(go=_run)
+    run = _add(commands, "run", _run, "execute one notebook of the series")
     run.add_argument("notebook", help="its number, e.g. 04")
     run.add_argument("--key", help="what decides it, as Snakemake planned it; a current notebook is then left alone")
 
-    why = commands.add_parser("why", help="say whether a notebook is current, and what differs when it is not")
-    why.set_defaults(go=_why)
+    why = _add(commands, "why", _why, "say whether a notebook is current, and what differs when it is not")
     why.add_argument("notebook", help="its number, e.g. 04")
 
-    check = commands.add_parser("check", help="say what a run would be and what it still needs; exit 2 if anything")
-    check.set_defaults(go=_check)
+    check = _add(commands, "check", _check, "say what a run would be and what it still needs; exit 2 if anything")
     check.add_argument("--card", default="a40", help="GPU the hours are estimated for, e.g. a40, h200")
 
-    page = commands.add_parser("page", help="write index.html of a run")
-    page.set_defaults(go=_page)
+    page = _add(commands, "page", _page, "write index.html of a run")
+    dial = _add(commands, "dial", _dial, "table and figure of the runs along the phantom's dial (make dial)")
+    cohorts = _add(commands, "cohorts", _cohorts, "table and figure of the run on other patients (make cohorts)")
+    reference = _add(commands, "reference", _reference, "keep what a finished run says in outputs/reference/")
 
-    dial = commands.add_parser("dial", help="table and figure of the runs along the phantom's dial (make dial)")
-    dial.set_defaults(go=_dial)
-
-    cohorts = commands.add_parser("cohorts", help="table and figure of the run on other patients (make cohorts)")
-    cohorts.set_defaults(go=_cohorts)
-
-    for command in (run, why, check, page, dial, cohorts, _add_fetch(commands), _add_pretrain(commands)):
+    for command in (run, why, check, page, dial, cohorts, reference, _add_fetch(commands), _add_pretrain(commands)):
         _add_parameters(command)
     _add_predict(commands)
     _add_ship(commands)
 
-    course = commands.add_parser("course", help="the notebooks without their solutions (make course)")
-    course.set_defaults(go=_course)
+    _add(commands, "course", _course, "the notebooks without their solutions (make course)")
 
-    benchmark = commands.add_parser("benchmark", help="our way against the common way, side by side")
-    benchmark.set_defaults(go=_benchmark)
+    benchmark = _add(commands, "benchmark", _benchmark, "our way against the common way, side by side")
     benchmark.add_argument("names", nargs="*", help="which of them; all when none is named")
     benchmark.add_argument("--repeats", type=int, default=7, help="interleaved repeats of each pair")
 
     return parser.parse_args(_commas_apart(argv))
+
+
+def _add(commands, name, go, about):
+    """A command, the function it calls, and what it does in a line of help."""
+    command = commands.add_parser(name, help=about)
+    command.set_defaults(go=go)
+    return command
 
 
 def _add_parameters(command):
@@ -69,8 +67,7 @@ def _add_parameters(command):
 
 
 def _add_fetch(commands):
-    fetch = commands.add_parser("fetch", help="open NLST, as much as the public lists name: params/open.yaml")
-    fetch.set_defaults(go=_fetch)
+    fetch = _add(commands, "fetch", _fetch, "open NLST, as much as the public lists name: params/open.yaml")
     fetch.add_argument("--dry-run", action="store_true", help="say how much it is, and stop")
     fetch.add_argument("--subjects", type=_natural, default=0, metavar="N", help="a stratified sample of so many")
     fetch.add_argument("--whole-series", action="store_true", help="every slice, not those around the nodules alone")
@@ -79,8 +76,7 @@ def _add_fetch(commands):
 
 
 def _add_pretrain(commands):
-    pretrain = commands.add_parser("pretrain", help="train the small models that stand for downloads (make pretrained)")
-    pretrain.set_defaults(go=_pretrain)
+    pretrain = _add(commands, "pretrain", _pretrain, "train the small models that stand for downloads")
     pretrain.add_argument("--out", metavar="DIR", help="where they go; outputs/reference/models when neither this nor"
                           " any parameter is given, and then params/pretrain.yaml is read")
     pretrain.add_argument("names", nargs="*", help="which of them, e.g. small-aimv2; all when none is named")
@@ -88,8 +84,7 @@ def _add_pretrain(commands):
 
 
 def _add_predict(commands):
-    predict = commands.add_parser("predict", help="follow-ups of one nodule of a CT series; research only")
-    predict.set_defaults(go=_predict)
+    predict = _add(commands, "predict", _predict, "follow-ups of one nodule of a CT series; research only")
     predict.add_argument("--run", required=True, metavar="DIR", help="a finished run, e.g. outputs/quick, or a shipped"
                          " model, e.g. outputs/reference/models/namd-small")
     predict.add_argument("--arm", help="which trained arm of it; the main one when none is named")
@@ -102,8 +97,7 @@ def _add_predict(commands):
 
 
 def _add_ship(commands):
-    ship = commands.add_parser("ship", help="the trained pipeline of a finished run as a folder that needs no run")
-    ship.set_defaults(go=_ship)
+    ship = _add(commands, "ship", _ship, "the trained pipeline of a finished run as a folder that needs no run")
     ship.add_argument("--run", required=True, metavar="DIR", help="a finished run, e.g. outputs/quick")
     ship.add_argument("--arm", help="which trained arm of it; the main one when none is named")
     ship.add_argument("--out", metavar="DIR", help="where the folder goes; outputs/reference/models when not given")
@@ -187,6 +181,11 @@ def _dial(asked):
 def _cohorts(asked):
     from namd.study.results.neighbours import write_cohorts
     write_cohorts(_plan(asked))
+
+
+def _reference(asked):
+    from namd.study.results.reference.command import write_reference
+    write_reference(_plan(asked))
 
 
 def _predict(asked):

@@ -31,6 +31,7 @@ LABELS, TURNS = "namd/data/nlst/labels.py", "test_turns.py"
 COND, JUDGE = "notebooks/04_conditional_training.ipynb", "namd/models/judge.py"
 LIDC = "namd/data/lidc/"
 OWN = "forecasters/systems/test_own_record.py"
+RESULTS = "study/results/test_reference_command.py"
 MUTANTS = [
     Mutant("temperature on the attribute side of Eq. 2 only", LOSSES,
            "_log_rows(z, sigma_z, temperature)", "_log_rows(z, sigma_z, 1.0)", "models/test_losses.py"),
@@ -352,6 +353,13 @@ MUTANTS = [
            "autorad/test_radiomics.py"),
     Mutant("a filtered image with the first order of the original", "namd/autorad/extraction.py",
            "yield answer, name", "yield image, name", "autorad/test_radiomics.py"),
+    Mutant("a claim by its sign and not by its interval", "namd/study/results/reference/words.py",
+           "verdict(low - limit, high - limit)", "verdict(high - limit, high - limit)", RESULTS),
+    Mutant("a file of a notebook that has not finished is kept", "namd/study/results/reference/gather.py",
+           "marks.file(job).is_file()]\n    files",
+           '(root / job.folder / "runs" / f"{job.number}.json").is_file()]\n    files', RESULTS),
+    Mutant("what was kept from before is called new", "namd/study/results/reference/gather.py",
+           "kept=FROM_BEFORE", 'kept=""', RESULTS),
     Mutant("a file at every call of the radiomics", "namd/autorad/extraction.py",
            "extractor.extract_from_preprocessed(extractor.preprocess_case(image, region))",
            "extractor.execute(image, region)", "autorad/test_radiomics.py"),

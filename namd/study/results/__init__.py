@@ -1,1 +1,1 @@
-"""What is shown of a finished run: page, course, runs side by side."""
+"""What is shown of a finished run: page, course, runs side by side, the reference."""

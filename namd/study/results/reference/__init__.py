@@ -1,0 +1,1 @@
+"""outputs/reference/: what a finished run says, kept in the repository, and the page written from its tables."""
