@@ -76,10 +76,14 @@ def _file() -> pq.ParquetFile:
         raise _absent()
     path = Path(spec.submodule_search_locations[0]) / "idc_index.parquet"
     try:
-        return pq.ParquetFile(path, buffer_size=1 << 20)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"{path} is no index of IDC ({error}); install it again: pip install --force-reinstall "
-                        f"{PACKAGE}") from error
+        file = pq.ParquetFile(path, buffer_size=1 << 20)
+        lacking = sorted(set(COLUMNS) - set(file.schema_arrow.names))
+        if lacking:
+            raise ValueError(f"it lacks {', '.join(lacking)}")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is no index of IDC that can be read ({error}): .venv/bin/pip install --upgrade "
+                        f"--force-reinstall {PACKAGE}") from error
+    return file
 
 
 def _absent() -> UserError:

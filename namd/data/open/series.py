@@ -108,7 +108,7 @@ def _held(folder: Path, job: Job) -> Held:
         found = Held(**json.loads((folder / RECORD).read_text(encoding="utf-8")))
         is_sound = all(NAME.fullmatch(name) and MD5.fullmatch(kept["md5"]) and kept["bytes"] >= 0
                        for name, kept in found.files.items())
-        if found.uuid == job.row.uuid and is_sound:
+        if found.uuid == job.row.uuid and is_sound and isinstance(found.places, list | None):
             return found
         for name in filter(NAME.fullmatch, found.files):
             files.discard(folder / name)

@@ -134,7 +134,8 @@ def _images(folder, p, complete) -> list[Missing]:
 
     lacking = []
     if absent:
-        lacking.append(Missing(f"{len(absent)} of {len(wanted)} CT series, e.g. {min(absent)}", fetch))
+        is_sample = p.data_source == "open" and len(absent) < len(wanted)
+        lacking.append(Missing(f"{len(absent)} of {len(wanted)} CT series, e.g. {min(absent)}", fetch, is_sample))
     if twice:
         lacking.append(Missing(f"{len(twice)} of {len(wanted)} CT series lie in several folders, e.g. {min(twice)}",
                                "leave one folder of each: " + ", ".join(index[min(twice)]), unreadable=True))

@@ -128,7 +128,7 @@ def test_a_fetch_that_is_killed_at_any_moment_goes_on(right, folder, idc):
     assert 0 < n_files[-1] < len(tree(right)), n_files
     assert get(folder) == 0
     assert tree(folder) == tree(right)
-    assert not [path for path in leftovers(folder) if path.suffix == ".dcm" and path in folder.rglob("*.dcm")]
+    assert not [path for path in leftovers(folder) if not path.name.startswith(".lock-")]
 
 
 def test_two_fetches_at_once_do_not_hurt_each_other(right, folder, idc):
@@ -267,6 +267,34 @@ def test_a_new_version_of_a_series_takes_the_place_of_the_old_one(right, tmp_pat
     (record.parent / ".namd").write_text((record.parent / ".namd").read_text().replace(name, "old.dcm"))
     assert get(made) == 0
     assert not old.exists() and tree(made) == tree(right)
+
+
+@pytest.mark.parametrize("change", [
+    lambda record: "{", lambda record: json.dumps(record | dict(places="all")), lambda record: "[1]",
+    lambda record: json.dumps(record | dict(files={"../../../x.dcm": dict(bytes=1, md5="0" * 32)})),
+    lambda record: json.dumps(record | dict(files={"a.dcm": dict(bytes="x", md5=3)}))])
+def test_a_record_that_is_none_is_made_again(right, tmp_path, idc, change):
+    made = copy(right, tmp_path)
+    record = sorted(made.rglob(".fetched.json"))[2]
+    record.write_text(change(json.loads(record.read_text())))
+    assert get(made) == 0
+    assert tree(made) == tree(right) and record.read_text() == (right / record.relative_to(made)).read_text()
+
+
+def test_names_that_lead_elsewhere_are_refused(right, folder, idc):
+    uid = sorted(right.glob("dicom/*/*"))[0].name
+    key = idc.keys(uid)[0]
+    content = idc.content(key)
+    idc.delete(key)
+    odd = key.rpartition("/")[0] + "/.hidden"
+    idc.put(odd, content)
+    said = []
+    try:
+        assert get(folder, say=said.append) == 2
+    finally:
+        idc.delete(odd)
+        idc.put(key, content)
+    assert "holds names that are no file names" in said[-2]
 
 
 def test_dry_run_says_how_much_it_is_and_fetches_nothing(folder, idc):

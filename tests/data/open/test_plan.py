@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 from small_delivery import REAL, needs_real
+from stand_in import write_index
 
 from namd.data.nlst.lists import Listed, read_lists
 from namd.data.open import index, plan
@@ -67,6 +68,16 @@ def test_an_index_that_is_not_installed_is_one_sentence(monkeypatch):
     monkeypatch.setattr("sys.path", [path for path in __import__("sys").path if "index" not in path])
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"\.venv/bin/pip install idc-index-data"):
+        index.of_series(["1"])
+
+
+@pytest.mark.parametrize("content, words", [(b"PAR1", "is no index of IDC"), (None, "it lacks aws_bucket")])
+def test_an_index_that_cannot_be_read_is_one_sentence(tmp_path, monkeypatch, content, words):
+    write_index(tmp_path, [{name: 1 for name in index.COLUMNS if content or name != "aws_bucket"}])
+    if content:
+        (tmp_path / "idc_index_data" / "idc_index.parquet").write_bytes(content)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UserError, match=words):
         index.of_series(["1"])
 
 

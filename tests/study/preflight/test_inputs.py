@@ -52,6 +52,10 @@ def test_what_an_open_delivery_lacks_is_fetched_by_one_command(tmp_path):
     shutil.rmtree(folder / "images" / "100002_1")
     (item,) = inputs.delivery(paper(data_source="open", data_delivery=str(folder), data_workers=1))
     assert item.what == "1 of 10 CT series, e.g. 1.2.100002.1" and item.how.startswith(inputs.FETCH)
+    assert item.optional                                                    # a sample, or what IDC lacks
+    shutil.rmtree(folder / "images")
+    (item,) = inputs.delivery(paper(data_source="open", data_delivery=str(folder), data_workers=1))
+    assert item.what.startswith("10 of 10 CT series") and not item.optional
 
 
 def test_a_whole_delivery_lacks_nothing_and_a_lost_series_is_named(tmp_path):
