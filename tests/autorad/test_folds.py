@@ -4,10 +4,12 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from small_arms import parameters, problem
 
 from namd.autorad import folds as module
 from namd.autorad.folds import Arm, cross_validate, cross_validate_all, folds, warm_cosine
+from namd.autorad.prompts import Prompts
 from namd.ground.errors import UserError
 from namd.ground.seeding import numpy_rng
 from namd.training import checkpoint
@@ -168,3 +170,16 @@ def test_several_arms_whose_jobs_may_travel_to_other_processes(made, tmp_path):
     assert list(found) == ["static", "guided"]
     alone = cross_validate(*jobs[1][:-2], p, tmp_path / "alone", "k")
     assert np.array_equal(found["guided"].prob, alone.prob)
+
+
+def test_equal_nodules_have_equal_probabilities_wherever_they_stand(made):
+    _, _, z, features, _, text = made
+    guide = torch.from_numpy(features.astype(np.float32))[None]
+    prompts = Prompts(*text, 3, z.shape[1], guide.shape[2])
+    z = torch.from_numpy(z.astype(np.float32))
+    order = torch.arange(337) % 2                                   # two nodules, again and again
+    found = module.read(prompts, text[0], z[order], guide[:, order])
+    assert len(np.unique(found, axis=0)) == 2
+    assert found[:2] == pytest.approx(module.read(prompts, text[0], z[:2], guide[:, :2]), abs=1e-6)
+    alone = Prompts(*text, 3, z.shape[1])
+    assert len(np.unique(module.read(alone, text[0], z[order], None), axis=0)) == 2

@@ -202,7 +202,7 @@ class Parameters(BaseModel):
     autorad_hidden_share: int = Field(ge=1, le=1024, description="a MetaNet's input by its hidden units")
     autorad_scale: float = Field(ge=0, le=1000, description="scale of the cosines; 0 is the text tower's own")
     autorad_rates: list[Rate] = Field(min_length=1, description="learning rates that are tried")
-    autorad_epochs: int = Field(ge=1, le=10000, description="passes over the training folds")
+    autorad_epochs: int = Field(ge=2, le=10000, description="passes over the training folds, the first one slow")
     autorad_batch: int = Field(ge=2, le=4096, description="nodules per step")
     autorad_momentum: float = Field(ge=0, le=0.999, description="momentum of SGD")
     autorad_weight_decay: float = Field(ge=0, le=1, description="weight decay of SGD")
