@@ -6,6 +6,7 @@
 # make autorad  the second system after the study: AutoRad-Lung, the second judge, then the page again
 # make cohorts  the study on three other cohorts that no setting was chosen on: figures/cohorts.png
 # make test     lint and tests, the smoke series included
+# make fetch    open NLST for PROFILE=open_quick or open  (FETCH=--dry-run, FETCH="--subjects 60")
 # make test-quick    the quick study, then: does it say what outputs/reference/quick/ says, within bounds?
 # make pretrained    train the small models of outputs/reference/models/ again (an hour)
 # make lab      JupyterLab on the notebooks
@@ -24,7 +25,7 @@ LINK := $(shell readlink .venv)
 export JUPYTER_PATH :=
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: study table1 autorad pretrained ablations seeds alignment dial cohorts test test-quick lab course moved
+.PHONY: study fetch table1 autorad pretrained ablations seeds alignment dial cohorts test test-quick lab course moved
 .DELETE_ON_ERROR:
 
 # the flag without a value stands last, so that a target may follow
@@ -40,6 +41,10 @@ seeds: LAYER = ,params/seeds.yaml
 alignment: LAYER = ,params/alignment.yaml
 table1: NOTEBOOK = run_08
 autorad: NOTEBOOK = run_09
+
+fetch: .venv/.ready
+	@$(PY) -m pip install --quiet --disable-pip-version-check idc-index-data==25.0.5
+	@$(PY) -m namd fetch --params params/$(PROFILE).yaml $(FETCH)
 
 dial: study
 	@$(MAKE) --no-print-directory --jobs $(CORES) $(POINTS:%=dial/%)
