@@ -324,7 +324,7 @@ MUTANTS = [
     Mutant("systems of another Table 1 are read by the second judge", "namd/evaluation/tables/comparators.py",
            "if table.is_file() and stands_beside(", "if table.is_file() or stands_beside(",
            "evaluation/tables/test_comparators.py"),
-    Mutant("LIDC's broken cohort is mended by notebook 01", "namd/data/cohort.py",
+    Mutant("LIDC's broken cohort is mended by notebook 01", "namd/data/broken.py",
            'COHORTS.get(path.name, COHORTS["cohort"])', 'COHORTS["cohort"]', "data/test_cohort.py"),
     Mutant("a verdict that turned round survives", "namd/evaluation/tables/two_judges.py",
            "if undecided not in (first, second):", "if False:", "evaluation/tables/test_two_judges.py"),
