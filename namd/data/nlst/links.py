@@ -136,8 +136,9 @@ def _link_lesion(participant: Participant, centre: Listed, label_days: int) -> L
     _check_person(participant)
     year = centre.year
     if centre.number is not None and centre.number not in participant.nodules[year]:
-        raise RefusedError("E11", f"the list names abnormality {centre.number}, which is no single code-51 row at "
-                                  f"T{year}")
+        raise participant.missing(
+            "abnormalities", year, centre.number, code="E11",
+            message=f"the list names abnormality {centre.number}, which is no single code-51 row at T{year}")
     end = participant.again(centre)
     if end is None:
         raise RefusedError("E11", f"the list does not name this lesion at T{year + 1}")
@@ -147,7 +148,8 @@ def _link_lesion(participant: Participant, centre: Listed, label_days: int) -> L
         return _labelled(participant, centre, end, participant.row(centre), participant.row(end), "C", label_days)
     after = participant.nodules[year + 1].get(end.number)
     if after is None:
-        raise RefusedError("E11", f"the list names abnormality {end.number} at T{year + 1}, no code-51 row")
+        raise participant.missing("abnormalities", year + 1, end.number, code="E11",
+                                  message=f"the list names abnormality {end.number} at T{year + 1}, no code-51 row")
     return _labelled(participant, centre, end, participant.nodules[year][centre.number], after, "A", label_days)
 
 
@@ -173,8 +175,8 @@ def _check_person(participant: Participant) -> None:
     """Refuse who is not in the CT arm, or not in the participant table."""
     person = participant.person
     if person is None:
-        why = ", for its row was refused" if participant.has_person else ""
-        raise RefusedError("E08", f"participant {participant.pid} is not in the participant table{why}")
+        raise participant.missing("participant", code="E08",
+                                  message=f"participant {participant.pid} is not in the participant table")
     if person.get("rndgroup") == XRAY_ARM:
         raise RefusedError("E08", f"participant {participant.pid} is in the X-ray arm (rndgroup 2)")
 
@@ -208,7 +210,9 @@ def _centres(participant: Participant, year: int, number: int) -> list[Listed]:
     """The centres the lists give this code-51 row; at least one."""
     found = [centre for centre in participant.centres[year] if centre.number == number]
     if not found:
-        raise RefusedError("E06", f"no centre list places abnormality {number} at T{year}, and NLST recorded no x, y")
+        raise participant.missing(
+            "nlstx", year, code="E06",
+            message=f"no centre list places abnormality {number} at T{year}, and NLST recorded no x, y")
     placed = [centre for centre in found if centre.is_placed] or found
     _check_place(placed[0], f"abnormality {number} at T{year}")
     return placed
@@ -225,7 +229,8 @@ def _follow_up(participant: Participant, before: dict) -> tuple[Listed, Listed, 
             _check_place(end, f"lesion {end.lesion} at T1")
             return start, end, None, "C"
         if end.number not in rows:
-            raise RefusedError("E11", f"the list names abnormality {end.number} at T1, no code-51 row")
+            raise participant.missing("abnormalities", 1, end.number, code="E11",
+                                      message=f"the list names abnormality {end.number} at T1, no code-51 row")
         return start, _centres(participant, 1, end.number)[0], rows[end.number], "A"
     n_before = len(participant.nodules[0])
     if len(rows) != 1 or n_before != 1:

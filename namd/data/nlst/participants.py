@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 from namd.data.codes import NODULE_CODE, YEARS
 from namd.data.nlst.centres import Listed
 from namd.data.nlst.lists import listed
+from namd.data.nlst.rows import Fault
 from namd.data.nlst.tables import Tables, records
+from namd.data.refused import RefusedError
 
 
 def _a_year() -> dict[int, dict]:
@@ -20,12 +22,17 @@ class Participant:
 
     pid: int
     person: dict | None = None                      # row of the participant table
-    has_person: bool = False                        # that table names the participant, if only in a refused row
+    causes: dict[tuple, Fault] = field(default_factory=dict)    # (kind, *key) of a refused row of anybody -> why
     has_cancer: bool = False                        # the cancer table does; refused rows count, so never benign
     diagnosis_day: int | None = None                # of the first cancer
     nodules: dict[int, dict[int, dict]] = field(default_factory=_a_year)    # year -> sct_ab_num -> row
     centres: dict[int, list[Listed]] = field(default_factory=lambda: defaultdict(list))    # year -> centres
     preexist: dict[int, dict[int, int | None]] = field(default_factory=_a_year)     # the same -> its code
+
+    def missing(self, kind: str, *rest, code: str, message: str) -> RefusedError:
+        """Why a row of the participant is not there: what it was refused for, else `code` and `message`."""
+        cause = self.causes.get((kind, self.pid, *rest))
+        return RefusedError(cause.code, cause.message) if cause else RefusedError(code, message)
 
     def lesions(self, year: int) -> list[Listed]:
         """What the lists name in a year, once each, in the order of the lists."""
@@ -107,7 +114,7 @@ def _add_the_rest(everybody: dict[int, Participant], tables: Tables) -> None:
     for row in _known(cancer[(cancer.first_lc == 1).fillna(False)], everybody):
         everybody[row["pid"]].diagnosis_day = row["candx_days"]
     for pid, participant in everybody.items():
-        participant.has_person = pid in tables.named["participant"]
+        participant.causes = tables.causes
         participant.has_cancer = pid in tables.named["cancer"]
 
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import pandas as pd
 import pandera.pandas as pa
 
-from namd.data.codes import CANCER_YEARS, CODES, MAX_AGE, MAX_DIAMETER_MM, MISSING, SHAPES, STUDY_DATES, TableShape
+from namd.data.codes import BOX, CANCER_YEARS, CODES, MAX_AGE, MAX_DIAMETER_MM, MISSING, SHAPES, STUDY_DATES, TableShape
 from namd.data.nlst.csv_file import RAGGED
 
 INTEGERS = {"pid", "patientid", "study_yr", "sct_ab_num", "lc_order", "studydate", "lesionid", "abnormality uid",
             "label", "age", "scr_days0", "scr_days1", "scr_days2", "candx_days", "sct_slice_num", "slice number"}
 MAX_NUMBER = 1e9
+MAX_BOX = 2048                          # pixels of a slice
 NO_SLICE = 999                          # how NLST writes a missing slice number
 EXPONENT = re.compile(r"[-+]?\d+(?:\.(\d*))?E\+?(\d+)")
 
@@ -97,7 +98,8 @@ def rule_faults(kind: str, table: pd.DataFrame) -> dict[int, Fault]:
         schema = pa.DataFrameSchema(columns, checks=OF_ROWS.get(kind))
         schema.validate(table, lazy=True)
     except pa.errors.SchemaErrors as errors:
-        cases = errors.failure_cases.dropna(subset="index").drop_duplicates("index")
+        of_cells_first = errors.failure_cases.sort_values("schema_context", kind="stable")
+        cases = of_cells_first.dropna(subset="index").drop_duplicates("index")
         return {int(case["index"]): _fault(case) for case in cases.to_dict("records")}
     return {}
 
@@ -111,6 +113,10 @@ def _checks(kind: str, name: str) -> list[pa.Check]:
         return [pa.Check.isin(list(allowed), error=f"E04|is not one of {' '.join(map(str, allowed))}")]
     if name == "studydate":
         return [pa.Check.in_range(*STUDY_DATES, error="E04|is no day of {} to {} (T0 to T2)".format(*STUDY_DATES))]
+    if name in BOX:
+        is_place = name in BOX[:2]
+        return [pa.Check.in_range(0, MAX_BOX, include_min=is_place, error=f"E06|is not in {'[' if is_place else '('}0, "
+                                  f"{MAX_BOX}] pixels")]
     if name == "age":
         return [pa.Check.in_range(0, MAX_AGE, error=f"E04|is not in 0 to {MAX_AGE} years")]
     if name in ("sct_long_dia", "sct_perp_dia"):

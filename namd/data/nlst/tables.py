@@ -23,6 +23,7 @@ class Tables:
     refused: list[Refused] = field(default_factory=list)
     counts: dict[str, dict] = field(default_factory=dict)
     named: dict[str, set] = field(default_factory=dict)         # participants of each kind
+    causes: dict[tuple, Fault] = field(default_factory=dict)    # (kind, *key) of a refused row -> why
     versions: set[str] = field(default_factory=set)             # values of dataset_version
     unread: list[Refused] = field(default_factory=list)         # files that are no table, refused too
     boxes: list[Listed] = field(default_factory=list)           # nodules of DICOM reports
@@ -146,6 +147,9 @@ def check_table(kind: str, raw: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     if "dataset_version" in raw:
         tables.versions |= set(raw["dataset_version"])
     _stop_at_a_fault_of_the_whole(kind, raw["_row"], faults)
+    for i, fault in faults.items():
+        tables.causes[kind, *table.loc[i, list(shape.key)]] = Fault(
+            fault.code, f"its row ({kind}: {raw.at[i, '_row']}) was refused: {fault.message}")
     table = table.drop(index=list(faults))
     is_repeat = table.duplicated(list(shape.key), keep="first")
     table["repeated"] = _has_another_value(table, shape)

@@ -95,7 +95,10 @@ def test_a_row_that_is_wrong_costs_its_participant(folder, old, new, words):
     refused, = found.refused
     assert words in refused.message and refused.source_id == "participant: people.csv line 4"
     linked, lost = link_nodules(found, 2555)
-    assert len(linked) == 4 and lost[0].code == "E08"
+    cause = f"its row ({refused.source_id}) was refused: {refused.message}"
+    absent = "participant 100003 is not in the participant table"
+    told = (refused.code, cause) if new.startswith("100003,") else ("E08", absent)
+    assert len(linked) == 4 and (lost[0].code, lost[0].message) == told
 
 
 @pytest.mark.parametrize("old, new", [("100003,60", "100003.0,6.0e1"), ("100003,60", "1.00003E+05,60.000")])

@@ -5,6 +5,7 @@ import pytest
 from small_delivery import REAL, needs_real, tables
 
 from namd.data.codes import CODES, SHAPES
+from namd.data.nlst.links import link_nodules
 from namd.data.nlst.tables import Tables, check_table, read_delivery, recognise
 from namd.ground.errors import UserError
 
@@ -104,6 +105,7 @@ def test_missing_column_and_missing_table_stop_with_one_sentence(tmp_path):
     ("sct_epi_loc", "7", "E04", "sct_epi_loc = 7 is not one of"),
     ("sct_margins", "Spiculated", "E05", "'Spiculated' is not a number"),
     ("sct_perp_dia", "0", "E07", "sct_perp_dia = 0.0 is not in (0, 200] mm"),
+    ("sct_long_dia", "0", "E07", "sct_long_dia = 0.0 is not in (0, 200] mm"),
     ("sct_long_dia", "201", "E07", "is not in (0, 200] mm"),
     ("sct_perp_dia", "11", "E07", "perpendicular above longest"),
     ("sct_long_dia", "about 9", "E04", "is not a number"),
@@ -118,6 +120,33 @@ def test_bad_rows_are_refused_with_their_code(column, value, code, words):
     kept, codes, result = checked("abnormalities", table)
     assert codes == [code] and words in result.refused[0].message
     assert "line 4" in result.refused[0].source_id and len(kept) == 9
+
+
+@pytest.mark.parametrize("side, value", [("x", -1), ("y", 2049), ("width", -5), ("height", 0)])
+def test_a_box_that_is_none_is_refused(side, value):
+    table = tables()["centres"]
+    table.loc[2, f"Bounding box {side} (pixels)"] = value
+    kept, codes, result = checked("nlstx", table)
+    assert codes == ["E06"] and f"bounding box {side} (pixels) = {float(value)} is not in" in result.refused[0].message
+
+
+@pytest.mark.parametrize("table, column, value, code", [
+    ("abnormalities", "sct_pre_att", "5", "E04"), ("abnormalities", "sct_long_dia", "0", "E07"),
+    ("centres", "Slice number", "20.5", "E04"), ("people", "gender", "7", "E04")])
+@pytest.mark.parametrize("row", [0, 1])
+def test_a_refused_row_is_the_cause_that_its_nodule_tells(table, column, value, code, row):
+    made = {name: one.astype(str) for name, one in tables().items()}
+    made[table].loc[row, column] = value
+    result = Tables()
+    for name, kind in (("people", "participant"), ("abnormalities", "abnormalities"), ("comparison", "comparison"),
+                       ("cancer", "cancer"), ("centres", "nlstx")):
+        raw = made[name].rename(columns=str.lower)
+        raw = raw.assign(_row=[f"{name}.csv line {n + 2}" for n in range(len(raw))])
+        result.kept[kind] = check_table(kind, raw, result)
+    linked, (lost,) = link_nodules(result, 2555)
+    first, = result.refused
+    assert len(linked) == 4 and lost.code == first.code == code
+    assert lost.message == f"its row ({first.source_id}) was refused: {first.message}"
 
 
 def test_all_bad_rows_of_a_table_are_found_at_once():
