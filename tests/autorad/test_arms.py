@@ -3,9 +3,10 @@
 from types import SimpleNamespace
 
 import numpy as np
+import small_text
 import torch
 
-from namd.autorad import arms, radiomics
+from namd.autorad import arms, encoders, radiomics
 
 FEATURES = np.arange(2 * 102.0).reshape(2, 102)
 Z = torch.arange(8.0).reshape(1, 2, 4)
@@ -29,6 +30,29 @@ def test_each_arm_has_its_guide_its_radiomics_and_its_tower():
     for part in arms.PARTS:
         assert np.array_equal(found[f"{part}-guided"][2], FEATURES[:, radiomics.groups()[part]])
     assert found["autoregressive"][1] is OTHER and found["autoregressive"][3] == "its tower"
+
+
+def test_other_encoders_have_their_own_towers_and_the_random_one_has_learnt_nothing(tmp_path):
+    for scale, name in enumerate(("auto", "contrastive"), start=1):
+        whole = small_text.whole_clip()
+        for weights in whole.parameters():
+            weights.mul_(scale)
+        whole.save_pretrained(tmp_path / name)
+        small_text.tokenizer().save_pretrained(tmp_path / name)
+    p = SimpleNamespace(autorad_autoregressive=str(tmp_path / "auto"), seed=3,
+                        autorad_contrastive=str(tmp_path / "contrastive"))
+    seen = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    found = arms.others(seen, p, "the main tower", "cpu")
+    own = {name: encoders.load_encoder(tmp_path / name) for name in ("auto", "contrastive")}
+    expected = {"autoregressive": own["auto"], "contrastive": own["contrastive"],
+                "random encoder": encoders.random_encoder(tmp_path / "auto", 3)}
+    words = {name: text[0].get_input_embeddings().weight for name, (_, text) in found.items()}
+    assert list(found) == list(expected)
+    for name, encoder in expected.items():
+        torch.testing.assert_close(found[name][0], encoder.embed(seen))
+    assert (found["random encoder"][0] - found["autoregressive"][0]).abs().max() > 1e-3
+    assert torch.equal(words["random encoder"], words["autoregressive"])
+    assert not torch.equal(words["contrastive"], words["autoregressive"])
 
 
 def test_the_sweep_is_guided_with_every_other_number_of_vectors():

@@ -31,6 +31,15 @@ def test_radiomics_and_probe_find_what_is_there(made):
     assert accuracy(controls.by_logistic(features[:, 3:], label3, fold), label3) < 0.5     # columns of noise
 
 
+def test_every_control_takes_its_own_numbers(made):
+    label3, _, z, features, fold, _ = made
+    found = controls.all_of(np.exp(features[:, 0]), features, z, label3, fold)
+    assert list(found) == ["majority", "diameter", "logistic", "probe", "probe + radiomics"]
+    for name, x in dict(logistic=features, probe=z, both=np.hstack([z, features])).items():
+        expected = controls.by_logistic(x, label3, fold).prob
+        assert np.array_equal(found["probe + radiomics" if name == "both" else name].prob, expected)
+
+
 def test_unknown_and_constant_numbers_are_counted(made):
     label3, _, _, features, fold, _ = made
     holed = np.concatenate([features, np.full((len(label3), 1), 4.0)], 1)
@@ -46,8 +55,11 @@ def test_the_diameter_s_spline_bends():
     label3 = np.arange(240) % 3
     log_d = np.array([2.0, 3.0, 2.5])[label3] + 0.1 * rng.normal(size=240)
     log_d[:60:3] += 1.6
-    found = controls.by_diameter(np.exp(log_d), label3, rng.permutation(240) % 4)
-    assert accuracy(found, label3) > 0.9
+    fold = rng.permutation(240) % 4
+    found = controls.by_diameter(np.exp(log_d), label3, fold)
+    assert accuracy(found, label3) > 0.9 and found.tried.candidate.max() == pytest.approx(1e2)
+    area = controls.by_diameter(np.exp(2 * log_d), label3, fold)        # twice the logarithm says the same
+    assert area.prob == pytest.approx(found.prob, abs=1e-6)
 
 
 def test_no_label_of_a_test_fold_is_seen(made):

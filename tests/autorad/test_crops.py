@@ -51,6 +51,19 @@ def test_a_pixel_of_its_own_size_stays_as_it_is():
     assert np.abs(seen - np.clip((hu[4:12, 4:12] + 300) / 700, -1, 1)).max() < 1e-5
 
 
+@pytest.mark.parametrize("centre", [(2, 40), (61, 40), (30, 2), (30, 77)])
+def test_beyond_each_border_the_image_goes_on_as_at_it(centre):
+    hu = np.random.default_rng(2).integers(-900, 300, (80, 64)).astype(np.int16)
+    around = np.pad(hu, 30, "edge")
+    expected = crops.cut(around, (centre[0] + 30, centre[1] + 30), 24, 48)
+    assert np.abs(crops.cut(hu, centre, 24, 48) - expected).max() < 1e-6
+
+
+def test_bicubic_overshoot_stays_within_what_a_model_sees():
+    hu, _ = disc(10)
+    assert np.abs(crops.cut(hu, (63.5, 63.5), 32, 128)).max() == 1
+
+
 def test_a_large_nodule_is_smoothed_before_it_is_sampled():
     grid = np.where(np.indices((128, 128)).sum(0) % 2, 400, AIR).astype(np.int16)
     assert np.abs(crops.cut(grid, (63.5, 63.5), 128, 32)).max() < .1

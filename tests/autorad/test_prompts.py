@@ -98,6 +98,10 @@ def test_delta_moves_every_class_as_its_own_prompt_would(text):
             assert (net(text, z, guide)[b, i] - expected).abs() < 1e-4
 
 
+def test_a_drawn_context_is_as_small_as_coop_s(text):
+    assert prompts(text, 60).ctx.std().item() == pytest.approx(0.02, rel=0.1)
+
+
 def test_only_context_and_metanet_learn(text):
     net = prompts(text, guide_width=N_FEAT)
     logits = net(text, noise((B, P), "z"), noise((B, N_FEAT), "guide"))

@@ -38,14 +38,14 @@ def nodule(name, *rois, malignancy=3, rated=True, **ratings):
     return f"<unblindedReadNodule><noduleID>{name}</noduleID>{rows}{''.join(rois)}</unblindedReadNodule>"
 
 
-def reading(uid, *sessions, said="Second unblinded read"):
+def reading(uid, *sessions, said="Second unblinded read", site="removed"):
     """The text of an XML file; each session is the text of its nodules."""
     other = "<nonNodule><nonNoduleID>n1</nonNoduleID><imageZposition>0</imageZposition></nonNodule>"
     rows = "".join("<readingSession><annotationVersion>3.12</annotationVersion><servicingRadiologistID>anon"
                    f"</servicingRadiologistID>{session}{other}</readingSession>" for session in sessions)
     return ('<?xml version="1.0" encoding="UTF-8"?>\n<LidcReadMessage uid="1.3.6.1.4.1.14519.5.2.1.6279.6001.1"'
-            ' xmlns="http://www.nih.gov"><ResponseHeader><Version>1.8.1</Version><TaskDescription>'
-            f"{said}</TaskDescription><SeriesInstanceUid>{uid}</SeriesInstanceUid><StudyInstanceUID>{uid}.9"
+            ' xmlns="http://www.nih.gov"><ResponseHeader><Version>1.8.1</Version><RequestingSite>'
+            f"{site}</RequestingSite><TaskDescription>{said}</TaskDescription><SeriesInstanceUid>{uid}</SeriesInstanceUid><StudyInstanceUID>{uid}.9"
             f"</StudyInstanceUID></ResponseHeader>{rows}</LidcReadMessage>")
 
 
@@ -57,11 +57,11 @@ def hu(k):
     return picture
 
 
-def write_scan(folder, patient, uid, text, name="069.xml", **overrides):
-    """Three slices and a reading in TCIA's folders; returns the folder of the series."""
+def write_scan(folder, patient, uid, text, name="069.xml", rows=SIDE, **overrides):
+    """Three slices of that many rows and a reading in TCIA's folders; returns the folder of the series."""
     series = Path(folder, patient, f"{uid}.9", uid)
     for k, z in enumerate(Z):
-        write_slice(series / f"{3 - k:06d}.dcm", (hu(k) + 1024).astype(np.uint16), z=z, instance=3 - k, uid=uid,
+        write_slice(series / f"{3 - k:06d}.dcm", (hu(k)[:rows] + 1024).astype(np.uint16), z=z, instance=3 - k, uid=uid,
                     sop=f"{uid}.{k}", **dict(PatientID=patient, PixelSpacing=[SPACING, SPACING], SliceThickness=GAP)
                     | overrides)
     if text is not None:

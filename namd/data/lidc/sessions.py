@@ -13,7 +13,7 @@ from namd.data.lidc.labels import SCALES
 from namd.data.refused import Refused, RefusedError, one_line
 
 ROOT = "LidcReadMessage"                # of a CT series; of a chest film it is IdriReadMessage
-MADE_UP = ("synthetic", "phantom")      # words in the header of a reading that nobody made
+SYNTHETIC = "phantom, synthetic"        # RequestingSite of a reading that nobody made; "removed" in those of LIDC
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ def read_sessions(path) -> Reading:
     refused = []
     for reader, session in enumerate(sessions, start=1):
         _take(series_uid, reader, session.findall("{*}unblindedReadNodule"), marks, refused)
-    said = " ".join(root.find("{*}ResponseHeader").itertext()).lower()
-    return Reading(series_uid, any(word in said for word in MADE_UP), marks, refused)
+    site = one_line(root.findtext("{*}ResponseHeader/{*}RequestingSite") or "")
+    return Reading(series_uid, site == SYNTHETIC, marks, refused)
 
 
 def _root(path: Path):
@@ -129,10 +129,15 @@ def _outline(roi) -> Outline:
 
 def _ratings(nodule) -> dict[str, int]:
     """The nine ratings of a nodule."""
-    found = {name: nodule.findtext(f"{{*}}characteristics/{{*}}{name}") for name in SCALES}
-    for name, text in found.items():
-        if text is None:
+    ratings = {}
+    for name, top in SCALES.items():
+        found = nodule.findall(f"{{*}}characteristics/{{*}}{name}")
+        if not found:
             raise RefusedError("E04", f"it is outlined, but {name} is not rated")
-        if text.strip() not in map(str, range(1, SCALES[name] + 1)):
-            raise RefusedError("E04", f"{name} is {text.strip() or 'empty'}; allowed 1 to {SCALES[name]}")
-    return {name: int(text) for name, text in found.items()}
+        if len(found) > 1:
+            raise RefusedError("E04", f"{name} is rated {len(found)} times, once is allowed")
+        text = (found[0].text or "").strip()
+        if text not in map(str, range(1, top + 1)):
+            raise RefusedError("E04", f"{name} is {text or 'empty'}; allowed 1 to {top}")
+        ratings[name] = int(text)
+    return ratings

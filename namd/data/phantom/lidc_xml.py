@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-SYNTHETIC = "phantom, synthetic"        # RequestingSite; "removed" in the files of LIDC
+from namd.data.lidc.sessions import SYNTHETIC
+
 HEADER = """<?xml version="1.0" encoding="UTF-8"?>
 <LidcReadMessage uid="{uid}" xmlns="http://www.nih.gov" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" \
 xsi:schemaLocation="http://www.nih.gov http://troll.rad.med.umich.edu/lidc/LidcReadMessage.xsd">

@@ -10,6 +10,7 @@ from small_lidc import GAP, RATINGS, SPACING, four, nodule, reading, roi, square
 
 from namd.data.cohort import READERS, SCHEMA, Cohort
 from namd.data.lidc.build import build_lidc, is_current
+from namd.data.lidc.sessions import SYNTHETIC
 from namd.ground.errors import UserError
 
 
@@ -131,10 +132,15 @@ def test_a_folder_of_somebody_else_is_not_replaced(delivery, tmp_path):
 
 
 def test_a_synthetic_delivery_is_called_synthetic(tmp_path):
-    write_scan(tmp_path / "d", "P1", uid(1), reading(uid(1), *four(uid(1)), said="Synthetic: nobody read this"))
+    write_scan(tmp_path / "d", "P1", uid(1), reading(uid(1), *four(uid(1)), site=SYNTHETIC))
     cohort, _ = build(tmp_path / "d", tmp_path / "c")
     assert cohort.manifest["synthetic"] is True and cohort.manifest["licence"] == "none: synthetic"
     assert cohort.pairs.dataset.tolist() == ["synthetic"] == cohort.pairs.label_source.tolist()
+    write_scan(tmp_path / "d", "P2", uid(2), reading(uid(2), *four(uid(2)), said="Phantom quality check"))
+    cohort, refused = build(tmp_path / "d", tmp_path / "mixed")
+    assert cohort.manifest["synthetic"] is False and cohort.pairs.patient_id.tolist() == ["P2"]
+    assert refused.code.tolist() == ["E26"] and refused.source_id.tolist() == [f"series {uid(1)}"]
+    assert refused.message[0] == "its reading is synthetic, and 1 others are not; leave it out"
 
 
 @pytest.mark.parametrize("overrides", [dict(ImageOrientationPatient=[-1, 0, 0, 0, 1, 0]),

@@ -36,5 +36,15 @@ def test_a_crowd_is_divided_and_the_rest_of_the_scan_is_not():
     assert group([*crowd, *apart], 2.0) == [[0, 1, 2], [3, 4, 5], [6, 7]]
 
 
+def test_groups_lie_along_z_then_y_then_x():
+    assert group([at(50), at(0, z=30), at(20, y=10), at(70, y=5)], 2.0) == [[0], [3], [2], [1]]
+
+
+def test_a_crowd_is_divided_no_further_than_it_must_be_and_down_to_a_tenth_of_a_millimetre():
+    first = [at(0)] * 3
+    assert group([*first, *[at(2.9)] * 2, *[at(5.4)] * 2], 2.0) == [[0, 1, 2], [3, 4, 5, 6]]   # 1.9 and 1.5 mm apart
+    assert group([*first, *[at(1.2)] * 3], 2.0) == [[0, 1, 2], [3, 4, 5]]                       # 0.2 mm apart
+
+
 def test_a_crowd_that_cannot_be_divided_stays_one():
     assert group([at(0.05 * i) for i in range(6)], 2.0) == [[0, 1, 2, 3, 4, 5]]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from small_lidc import square
 
-from namd.data.lidc.consensus import Outline, area_mm2, consensus, diameters_mm, fits, mark_mask, resample_mask
+from namd.data.lidc.consensus import Outline, area_mm2, consensus, diameters_mm, fits, flaw, mark_mask, resample_mask
 
 ALL = (np.zeros(2, dtype=int), (60, 60))            # corner and shape
 
@@ -43,6 +43,20 @@ def test_an_outline_may_run_either_way_begin_anywhere_and_stay_open(turn):
         "........", "........", "...##...", "..####..", "...##...", "........", "........"]
 
 
+RING = square(10, 20, 12)
+ACROSS = [*[(i, i) for i in range(20)], *[(20, i) for i in range(20, 0, -1)], *[(20 - i, i) for i in range(20)],
+          *[(0, i) for i in range(20, 0, -1)]]
+PINCHED = [*square(2, 2, 6)[:14], *square(9, 9, 6)[:-1], *square(2, 2, 6)[14:]]       # two squares, a corner in common
+
+
+@pytest.mark.parametrize("points,words", [
+    (RING, ""), (RING[:-1], ""), (RING[:-5], ""), (RING[:20] + RING[24:], ""), (RING[::-1], ""), (PINCHED, ""),
+    ([(3, 3), (8, 3)], ""), (RING[:26], "has a gap of 13 pixels; at most 5 are"), (RING[:-6], "has a gap of 6"),
+    (RING[:8] + RING[20:], "has a gap of 7"), (ACROSS, "crosses itself"), (RING[:-1] * 2, "crosses itself")])
+def test_a_closed_line_goes_once_round_its_pixels(points, words):
+    assert flaw(np.array(points)).startswith(words) and bool(flaw(np.array(points))) == bool(words)
+
+
 def test_long_edges_of_a_polygon():
     mask = mark_mask([Outline(0, np.array([(2, 2), (12, 2), (12, 12), (2, 12)]))], 0, np.zeros(2, int), (15, 15))
     assert mask[3:12, 3:12].all() and mask.sum() == 81
@@ -76,6 +90,8 @@ def test_the_middle_slice_is_next_to_the_median_and_of_two_the_larger_then_the_l
 def test_the_median_is_of_z_not_of_numbers_and_of_slices_with_a_consensus():
     mark = [line(20, 20, 5, place=i) for i in range(3)]
     assert consensus([[mark]], {0: 0.0, 1: 1.0, 2: 9.0}).place == 1
+    last_far_off = [line(20, 20, 5, place=i) for i in range(5)]
+    assert consensus([[last_far_off]], {0: 0.0, 1: 1.0, 2: 2.0, 3: 3.0, 4: 20.0}).place == 2      # the mean is 5.2
     alone = drawn(*[line(20, 20, 5, place=i) for i in range(7)])
     others = [drawn(*[line(20, 20, 5, place=i) for i in range(3)])] * 2
     assert consensus([alone, *others], {i: float(i) for i in range(7)}).place == 1
@@ -137,7 +153,8 @@ def test_what_reaches_beyond_the_crop_does_not_fit():
     def found(columns):
         return consensus([drawn(Outline(0, np.array([(1, 1), (columns + 2, 1), (columns + 2, 9), (1, 9)])))], {0: 0.0})
 
-    assert fits(found(126), 0.6) and not fits(found(128), 0.6) and not fits(found(126), 0.61)
+    assert fits(found(126), 0.6) and not fits(found(126), 0.61)
+    assert not fits(found(127), 0.6) and not fits(found(128), 0.6)
     seen = found(126)
     made = resample_mask(seen.mask, seen.centre - seen.corner, 1.0)
     assert made.any(0).sum() == 126 and not made[:, [0, -1]].any()

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pandas as pd
+import pydicom
 import pytest
 from small_lidc import four, nodule, reading, roi, square, write_scan
 
@@ -41,6 +42,8 @@ MARKS = {
     "no slice": (roi(uid(2), GOOD, sop=" "), "lies in slice without imageSOP_UID"),
     "right of the slice": (roi(uid(2), square(190, 80, 20)),
                            "reaches from [189, 79] to [210, 100], outside a slice of 200 x 200"),
+    "half of a line": (roi(uid(2), GOOD[:40]), "an outline from [89, 79] on has a gap of 21 pixels; at most 5"),
+    "a line twice": (roi(uid(2), GOOD[:-1] * 2), "an outline from [89, 79] on crosses itself; copy the file again"),
     "above the slice": (roi(uid(2), square(90, 0, 20)), "reaches from [89, -1]"),
 }
 
@@ -55,6 +58,23 @@ def test_a_mark_outside_the_series_costs_that_mark_and_perhaps_its_nodule(tmp_pa
     assert len(cohort.pairs) == (2 if others == 3 else 1)
     assert refused.code.tolist() == ["E27", "E14"][:4 - others] and words in refused.message[0]
     assert refused.source_id[0] == f"{uid(2)} reader 1 nodule 1"
+
+
+def test_columns_are_not_rows(tmp_path):
+    """A slice of 200 columns and 150 rows: what lies right of column 150 is in it, what lies below row 150 is not."""
+    for number, points in ((1, square(152, 70, 10)), (2, square(90, 145, 10))):
+        write_scan(tmp_path / "d", f"P{number}", uid(number),
+                   reading(uid(number), *[nodule("1", roi(uid(number), points))] * 3), rows=150)
+    cohort, refused = build(tmp_path / "d", tmp_path / "c")
+    assert cohort.pairs.patient_id.tolist() == ["P1"] and refused.code.tolist() == ["E27"] * 3
+    assert refused.message[0].endswith("to [100, 155], outside a slice of 200 x 150")
+
+
+def test_a_patient_is_one_however_its_name_is_typed(tmp_path):
+    for number, name in enumerate(("LIDC-1", "lidc-1 ", " Lidc-1"), start=1):
+        write_scan(tmp_path / "d", f"P{number}", uid(number), reading(uid(number), *four(uid(number))), PatientID=name)
+    cohort, _ = build(tmp_path / "d", tmp_path / "c")
+    assert cohort.pairs.patient_id.tolist() == ["LIDC-1"] * 3 and cohort.manifest["counts"]["patients"] == 1
 
 
 def spread(n=3):
@@ -141,6 +161,10 @@ def spoil(folder, case):
         (place / "000001.dcm").write_bytes(b"\0" * 128 + b"DICM")
     if case == "broken XML":
         (place / "069.xml").write_text("<LidcReadMessage>")
+    if case == "two patients":
+        dataset = pydicom.dcmread(place / "000001.dcm")
+        dataset.PatientID = "P9"
+        dataset.save_as(place / "000001.dcm")
     if case == "nameless":
         write_scan(folder, "P2", uid(2), None, PatientID="")
 
@@ -154,6 +178,7 @@ SCANS = {
     "slice twice": [("E18", "a SOPInstanceUID occurs twice")],
     "damaged": [("E23", "000001.dcm")],
     "broken XML": [("E26", "069.xml is no XML"), ("E26", "no XML file of the delivery reads")],
+    "two patients": [("E17", f"{uid(2)} holds slices of 2 PatientIDs (P2, P9); give each patient a folder")],
     "nameless": [("E09", f"series {uid(2)} names no PatientID")],
 }
 

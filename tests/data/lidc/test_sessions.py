@@ -7,7 +7,7 @@ import pytest
 from small_lidc import RATINGS, four, nodule, reading, roi, square
 
 from namd.data.lidc.labels import class_of
-from namd.data.lidc.sessions import read_sessions
+from namd.data.lidc.sessions import SYNTHETIC, read_sessions
 from namd.data.refused import REASONS, RefusedError
 
 UID = "1.2.3"
@@ -38,9 +38,11 @@ def test_a_file_without_its_name_space_and_with_a_byte_order_mark_is_read(tmp_pa
     assert len(read(tmp_path, b"\xef\xbb\xbf" + text.encode()).marks) == 4
 
 
-@pytest.mark.parametrize("word", ["synthetic delivery", "a Phantom of NAMD"])
-def test_a_reading_that_nobody_made_says_so(tmp_path, word):
-    assert read(tmp_path, reading(UID, *four(UID), said=word)).synthetic
+@pytest.mark.parametrize("site,said,expected", [
+    (f" {SYNTHETIC}\n", "Second unblinded read", True), ("removed", "Phantom quality check", False),
+    ("Phantom Lab, Iowa", "synthetic", False), ("removed", SYNTHETIC, False)])
+def test_a_reading_that_nobody_made_says_so_where_our_phantom_does(tmp_path, site, said, expected):
+    assert read(tmp_path, reading(UID, *four(UID), said=said, site=site)).synthetic == expected
 
 
 FILES = {
@@ -88,6 +90,8 @@ MARKS = {
     "rating 6": (nodule("9", GOOD, malignancy=6), "E04", "malignancy is 6; allowed 1 to 5"),
     "rating empty": (nodule("9", GOOD, malignancy=""), "E04", "malignancy is empty; allowed 1 to 5"),
     "rating a word": (nodule("9", GOOD, texture="solid"), "E04", "texture is solid; allowed 1 to 5"),
+    "rated twice": (nodule("9", GOOD, malignancy="3</malignancy><malignancy>5"), "E04",
+                    "malignancy is rated 2 times, once is allowed"),
     "calcification 7": (nodule("9", GOOD, calcification=7), "E04", "calcification is 7; allowed 1 to 6"),
     "structure 5": (nodule("9", GOOD, internalStructure=5), "E04", "internalStructure is 5; allowed 1 to 4"),
     "twice": (nodule("9", GOOD) + nodule("9", GOOD), "E03", "its noduleID occurs 2 times in the session of reader 2"),
