@@ -183,10 +183,12 @@ def test_the_second_judge_is_asked_without_the_copied_baseline(folder):
 
 
 def test_what_is_of_an_earlier_commit_says_so_and_is_no_news(folder):
+    own = dict(file="table1.csv", notebook="05_evaluation", commit="fedcba9", digest="2", kept="")
+    write(folder, "sources", [own])
     assert any("first null" in sentence for sentence in sentences(folder))
     sources = [dict(file="dial.csv", notebook="dial", commit="0123abc", digest="1", kept="from before"),
                dict(file="dial.png", notebook="dial", commit="0123abc", digest="1", kept="from before"),
-               dict(file="table1.csv", notebook="05_evaluation", commit="fedcba9", digest="2", kept="")]
+               own]
     write(folder, "sources", sources)
     page = render(folder, "quick", "namd")
     assert page.count("**Of an earlier commit (0123abc)") == 1 and "(quick/dial.png) *(of an earlier commit)*" in page
