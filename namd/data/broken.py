@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 from pathlib import Path
 
+from namd.data.refused import one_line
 from namd.ground.errors import DamagedError
 from namd.ground.provenance import COHORTS
 from namd.ground.reading import read_json, reading
@@ -45,7 +46,7 @@ def read_manifest(path, version: int) -> dict:
         manifest = read_json(path / "manifest.json", made_by(path), "schema_version")
         schema = manifest["schema_version"]
         if type(schema) is not int or schema != version:
-            raise broken(path, f"its schema is {str(schema)[:20]}, this reader's {version}")
+            raise broken(path, f"its schema is {one_line(str(schema)[:20])}, this reader's {version}")
         read_json(path / "manifest.json", made_by(path), "sha256", "synthetic")
         sums = manifest["sha256"]
         if not isinstance(sums, dict) or not {"crops.npy", "pairs.parquet"} <= sums.keys():
