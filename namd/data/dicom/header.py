@@ -73,7 +73,10 @@ class Header:
 
     def stored(self, attribute: str) -> str:
         """An attribute as the file writes it, values parted by a backslash; all of a UID, a date or a code word."""
-        element = self.dataset.get_item(TAGS[attribute]) if TAGS[attribute] in self.dataset else None
+        try:
+            element = self.dataset.get_item(TAGS[attribute]) if TAGS[attribute] in self.dataset else None
+        except Exception:                                             # pydicom converts an empty one
+            element = None
         value = "" if element is None or element.value is None else element.value
         if isinstance(value, SEVERAL):
             value = "\\".join(map(str, value))

@@ -99,6 +99,7 @@ DAMAGE = {
     "no transfer syntax": without_syntax, "half a file": lambda raw: raw[:len(raw) // 2],
     "a header cut off": lambda raw: raw[:200], "ones in the header": lambda raw: raw[:300] + b"\xff" * 200 + raw[500:],
     "unknown syntax": lambda raw: raw.replace(SYNTAX, b"1.2.840.9.9".ljust(20, b"\0")),
+    "an empty element of no VR": lambda raw: raw.replace(b"\x08\0\x60\0CS\2\0CT", b"\x08\0\x60\0C\0\0\0"),
     "a UID of no syntax": lambda raw: raw.replace(SYNTAX, b"1.2.3.4".ljust(20, b"\0")),
     "called big endian": lambda raw: raw.replace(SYNTAX, b"1.2.840.10008.1.2.2\0"),
     "called deflated": lambda raw: raw.replace(b"UI\x14\0" + SYNTAX, b"UI\x16\0" + b"1.2.840.10008.1.2.1.99"),
