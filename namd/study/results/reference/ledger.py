@@ -58,8 +58,8 @@ def sources(kept):
             f" (`{kept.run}/sources.csv` says which)."]
     old = table[table["kept"] != ""]
     if len(old):
-        by_commit = [f"commit {commit} ({', '.join(f'`{name}`' for name in lines['file'])})"
-                     for commit, lines in old.groupby("commit", sort=False)]
+        files = ("`" + old["file"] + "`").groupby(old["commit"], sort=False).agg(", ".join)
+        by_commit = [f"commit {commit} ({names})" for commit, names in files.items()]
         told.append(f"**Kept from before**, because this run has no newer ones: {'; '.join(by_commit)}. What they say"
                     " is of that earlier state.")
     return told

@@ -1,6 +1,7 @@
 """outputs/reference/README.md, written from the tables beside it, and the sentences of it that README.md repeats."""
 
 import re
+from itertools import chain
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -49,8 +50,13 @@ def front(folder, run, main) -> dict[str, list[str]]:
             "two_judges": [second.agreement(kept)], "claims": [ledger.counted(kept)],
         },
     }
-    return {name: [sentence for table, sentences in of.items() if not kept.earlier(f"{table}.csv")
-                   for sentence in sentences if sentence] for name, of in told.items()}
+    return {name: _of_this_run(kept, of) for name, of in told.items()}
+
+
+def _of_this_run(kept, told) -> list[str]:
+    """Sentences of the tables that this run made; told: {table: sentences, empty ones among them}."""
+    new = [sentences for table, sentences in told.items() if not kept.earlier(f"{table}.csv")]
+    return list(filter(None, chain.from_iterable(new)))
 
 
 def absent(readme, sentences) -> list[str]:
