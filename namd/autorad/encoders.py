@@ -2,28 +2,17 @@
 
 import torch
 import torch.nn.functional as F
-from transformers import (
-    Aimv2VisionConfig,
-    Aimv2VisionModel,
-    CLIPConfig,
-    CLIPVisionConfig,
-    CLIPVisionModelWithProjection,
-    PreTrainedConfig,
-)
+from transformers import Aimv2VisionModel, CLIPVisionConfig, CLIPVisionModelWithProjection
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from transformers.utils import logging
 
-from namd.ground.errors import UserError
+from namd.autorad import settings
+from namd.autorad.settings import LITE0, WHAT
 from namd.ground.seeding import fresh_weights
-from namd.models import efficientnet, hub
+from namd.models import efficientnet, hub, sound
 
-LITE0 = "efficientnet_lite0"
 LITE0_SIZE = 128                    # px; that of ImageNet's pictures was 224, and a stored crop has 128
-AIMV2 = Aimv2VisionConfig.model_type
-WHOLE_CLIP = CLIPConfig.model_type
-CLIP = CLIPVisionConfig.model_type
 BATCH = 64
-WHAT = "autorad_encoder"
 PUBLISHED = ("apple/aimv2-", "openai/clip-")        # how repositories of AIMv2 and of CLIP begin
 
 
@@ -135,17 +124,17 @@ def load_encoder(path) -> Encoder:
             weights), or of CLIP, alone or in the whole model, e.g. "openai/clip-vit-large-patch14@<revision>" (768).
 
     Raises:
-        UserError: nothing loadable there, another model, AIMv2 in its first layout or with a pooling head, or weights
-            missing from the file.
+        UserError: nothing loadable there, another model, AIMv2 in its first layout or with a pooling head, sizes that
+            no network has, or weights that the file lacks, holds beyond the configuration, or holds as NaN or infinity.
 
     Source: Fini et al. 2024 (AIMv2; apple-amlr, research only); Radford et al. 2021 (CLIP); Lite0:
     `namd.models.efficientnet`.
     """
     if path == LITE0:
         return Encoder(efficientnet.imagenet(efficientnet.Whole), efficientnet.FEATURES, LITE0_SIZE)
-    net, tower, _ = _parts(_settings(path), path)
+    net, tower, _ = _parts(settings.told(path), path)
     logging.disable_progress_bar()
-    return Encoder.of(net(hub.load(tower, path, "", WHAT)))
+    return Encoder.of(net(hub.load_whole(tower, path, WHAT)))
 
 
 def random_encoder(path, seed: int) -> Encoder:
@@ -160,7 +149,7 @@ def random_encoder(path, seed: int) -> Encoder:
     with fresh_weights(seed, "random encoder"):
         if path == LITE0:
             return Encoder(efficientnet.random(efficientnet.Whole), efficientnet.FEATURES, LITE0_SIZE)
-        return unloaded(_settings(path), path)
+        return unloaded(settings.told(path), path)
 
 
 def unloaded(told: dict, path) -> Encoder:
@@ -173,7 +162,7 @@ def unloaded(told: dict, path) -> Encoder:
         UserError: as `load_encoder`, of the configuration.
     """
     net, tower, config = _parts(told, path)
-    return Encoder.of(net(tower(config)))
+    return Encoder.of(net(sound.untrained(tower, config, path, WHAT)))
 
 
 def unpublished(autoregressive, contrastive) -> str:
@@ -199,42 +188,7 @@ def _parts(told: dict, path) -> tuple:
     Raises:
         UserError: as `load_encoder`, of the configuration.
     """
-    kind = told.get("model_type")
-    if kind in (CLIP, WHOLE_CLIP):
-        return Clip, ClipTower, CLIPVisionConfig(**told.get("vision_config", told))
-    _refuse_other(told, path)
-    return Aimv2, Aimv2VisionModel, Aimv2VisionConfig.from_dict(told)
-
-
-def _settings(path) -> dict:
-    """What config.json at `path` says.
-
-    Raises:
-        UserError: there is none to read.
-    """
-    name, revision = hub.split(path)
-    try:
-        told, _ = PreTrainedConfig.get_config_dict(name, revision=revision)
-    except hub.UNREADABLE as error:
-        raise UserError(f"{WHAT}: nothing can be loaded from '{path}' ({hub.first_line(error)}); {hub.advice(path)}, "
-                        f"or use {LITE0}, whose weights come with the installation.") from None
-    return told
-
-
-def _refuse_other(told: dict, path) -> None:
-    """One sentence where a config.json, `told`, is not that of AIMv2's vision tower without a head.
-
-    Source: repositories written before transformers knew AIMv2 have other names for every weight, and would be read as
-    random ones; use_head is true where a file leaves it out.
-    """
-    kind = told.get("model_type")
-    if kind == "aimv2" and "vision_config" not in told:
-        raise UserError(f"{WHAT}: '{path}' is AIMv2 in its first layout (model_type aimv2), of which today's classes "
-                        f"read no weight: pin a later revision of it, whose config.json says {AIMV2}.")
-    if kind != AIMV2:
-        raise UserError(f"{WHAT}: '{path}' is a model of type {kind or 'unknown'} and not AIMv2's vision tower "
-                        f"({AIMV2}) or CLIP ({WHOLE_CLIP}, {CLIP}): give one, or {LITE0}.")
-    if told.get("use_head", True):
-        raise UserError(f"{WHAT}: config.json of '{path}' says use_head: true, or nothing, which means the same, "
-                        "but AutoRad-Lung averages patch tokens and has no pooling head: give a checkpoint without one,"
-                        " whose config.json says use_head: false.")
+    config = settings.configured(told, path)
+    if isinstance(config, CLIPVisionConfig):
+        return Clip, ClipTower, config
+    return Aimv2, Aimv2VisionModel, config

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from transformers import CLIPTextConfig
 
 from namd.ground.errors import UserError
-from namd.models import hub
+from namd.models import hub, sound
 
 WHAT = "autorad_text"
 UNLEARNT = math.nan                 # the scale of cosines where a file has none
@@ -64,7 +64,7 @@ def config(path) -> CLIPTextConfig:
             num_hidden_layers=text["layers"], num_attention_heads=text["heads"], projection_dim=model["embed_dim"],
             max_position_embeddings=text["context_length"], hidden_act="quick_gelu" if model["quick_gelu"] else "gelu",
             bos_token_id=text["vocab_size"] - 2, eos_token_id=text["vocab_size"] - 1, pad_token_id=0)
-    except hub.UNREADABLE as error:
+    except sound.UNREADABLE as error:
         raise _unreadable(path, error) from error
 
 
@@ -75,24 +75,25 @@ def fill(text, path) -> None:
         text: `texts.TextTower`.
 
     Raises:
-        UserError: the weights cannot be read, or some are missing (but the scale of cosines may be).
+        UserError: the weights cannot be read, some are missing (but the scale of cosines may be), have no place in the
+            tower, or hold NaN or infinity.
 
     Source: open_clip's model.py (names, `text_projection` (width, P), query, key and value in one matrix).
     """
     try:
-        weights = {"logit_scale": torch.tensor(UNLEARNT)} | _renamed(load_file(fetched(path, WEIGHTS)))
-        missing, _ = text.load_state_dict(weights, strict=False)
-    except hub.UNREADABLE as error:
+        weights = _renamed(load_file(fetched(path, WEIGHTS)))
+        missing, foreign = text.load_state_dict({"logit_scale": torch.tensor(UNLEARNT)} | weights, strict=False)
+    except sound.UNREADABLE as error:
         raise _unreadable(path, error) from error
-    if missing:
-        raise UserError(f"{WHAT}: '{path}' lacks {len(missing)} weights, the first is {min(missing)}; the file is "
-                        "incomplete or belongs to another architecture, so fetch it again.")
+    sound.check_complete(missing, path, WHAT)
+    sound.check_placed(foreign, path, WHAT)
+    sound.check_finite(weights, path, WHAT)
 
 
 def _unreadable(path, error) -> UserError:
     """The sentence about a repository in open_clip's layout that cannot be read."""
     return UserError(f"{WHAT}: '{path}' is not readable as an open_clip repository ({CONFIG} with quick_gelu, "
-                     f"and {WEIGHTS}): {hub.first_line(error)}; {hub.advice(path)}.")
+                     f"and {WEIGHTS}): {sound.first_line(error)}; {hub.advice(path)}.")
 
 
 def _renamed(weights) -> dict[str, torch.Tensor]:

@@ -1,5 +1,7 @@
 """CLIP's text tower: loaded in two layouts, and read from embeddings, which is how a prompt can be learnt."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -9,13 +11,15 @@ from transformers.utils import logging
 
 from namd.autorad import open_clip
 from namd.ground.errors import UserError
-from namd.ground.text import read_json, read_text
-from namd.models import hub
+from namd.models import hub, sound
 
 WHAT = open_clip.WHAT
 LOG_SCALE = 2.6592                  # CLIP's first ln(1 / temperature)
 WHOLE = CLIPConfig.model_type
 CLIP = (WHOLE, CLIPTextConfig.model_type)
+SCALE = "logit_scale"
+SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+         "max_position_embeddings", "projection_dim")
 
 
 class TextTower(CLIPTextModelWithProjection):
@@ -26,7 +30,6 @@ class TextTower(CLIPTextModelWithProjection):
     """
 
     _keys_to_ignore_on_load_unexpected = [r"^vision_model\.", r"^visual_projection\."]      # of a whole CLIPModel
-    _keys_to_ignore_on_load_missing = [r"^logit_scale$"]
 
     def __init__(self, config):
         super().__init__(config)
@@ -47,7 +50,8 @@ def load_text(path):
             the image tower), or in open_clip's, e.g. "timm/resnet50_clip.openai@<revision>".
 
     Raises:
-        UserError: nothing loadable there, no tokenizer, or weights missing from the file (but the scale may be).
+        UserError: nothing loadable there, no tokenizer, sizes that no network has, a scale of 0 or infinity, or weights
+            that the file lacks (but the scale may be), holds beyond the configuration, or holds as NaN or infinity.
 
     Source: the paper says "CLIP's text encoder" and names no projection: that of CLIP's ResNet-50 answers in AIMv2's
     1,024 numbers (512 wide, 8 heads, 12 layers), and only open_clip's layout has it, from revision
@@ -55,11 +59,38 @@ def load_text(path):
     """
     logging.disable_progress_bar()
     if kind(open_clip.fetched(path, "config.json")) in CLIP or open_clip.fetched(path, open_clip.CONFIG) is None:
-        text = hub.load(TextTower, path, "", WHAT)
+        text = hub.load_whole(TextTower, path, WHAT, may_lack=(SCALE,))
     else:
-        text = TextTower(open_clip.config(path))
+        text = sound.untrained(TextTower, open_clip.config(path), path, WHAT)
         open_clip.fill(text, path)
+    sound.check_sizes(text.config, SIZES, path, WHAT)
+    _refuse_scale(text, path)
     return text.eval().requires_grad_(False), _tokenizer(path, text.config)
+
+
+def configured(told: dict, path) -> CLIPTextConfig:
+    """The configuration of the text tower that a config.json, `told`, asks for; its own or that of a whole CLIP.
+
+    Args:
+        path: where it was read, for the sentence.
+
+    Raises:
+        UserError: none can be made of it.
+    """
+    try:
+        config = CLIPTextConfig(**told.get("text_config", told))
+    except sound.UNREADABLE as error:
+        raise sound.unmade(path, error, WHAT) from error
+    sound.check_sizes(config, SIZES, path, WHAT)
+    return config
+
+
+def _refuse_scale(text, path) -> None:
+    """One sentence where the learnt scale of cosines is 0 or infinite; NaN is that of a file without one."""
+    scale = float(text.logit_scale.detach().exp())
+    if scale <= 0 or math.isinf(scale):
+        raise UserError(f"{WHAT}: {SCALE} of '{path}' is {text.logit_scale.item():g}, which makes a scale of cosines "
+                        f"of {scale:g}; the file is damaged or its training failed, so fetch or write it again.")
 
 
 def kind(config) -> str | None:
@@ -70,7 +101,7 @@ def kind(config) -> str | None:
 
     Source: timm's repositories have a config.json of the image tower beside open_clip's files, and it tells none.
     """
-    return read_json(read_text(config, str(config)), str(config)).get("model_type") if config else None
+    return sound.settings(config, WHAT).get("model_type") if config else None
 
 
 def beside(path, otherwise, device="cpu"):
@@ -166,7 +197,7 @@ def _tokenizer(path, config):
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, config=config)
     except Exception as error:              # the library behind it raises nothing narrower
-        raise UserError(f"{WHAT}: the tokenizer of '{path}' cannot be opened ({hub.first_line(error)}); "
+        raise UserError(f"{WHAT}: the tokenizer of '{path}' cannot be opened ({sound.first_line(error)}); "
                         f"{hub.advice(path)}.") from error
     if None in (tokenizer.bos_token_id, tokenizer.eos_token_id) or len(tokenizer) > config.vocab_size:
         raise UserError(f"{WHAT}: the tokenizer of '{path}' does not belong to its text tower ({len(tokenizer)} tokens "

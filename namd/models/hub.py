@@ -1,20 +1,21 @@
 """Where weights come from: a directory, or a repository of the hub at a named revision, with its licence."""
 
 import hashlib
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from diffusers import ConfigMixin
 from huggingface_hub import try_to_load_from_cache
-from safetensors import SafetensorError
+from transformers.utils import logging
 
 from namd.ground.errors import UserError
 from namd.ground.paths import REPO
 from namd.ground.text import read_json, read_text
+from namd.models.sound import UNREADABLE, check_complete, check_finite, check_placed, first_line
 
-# what the libraries raise on absent, damaged or odd files
-UNREADABLE = (OSError, ValueError, RuntimeError, SafetensorError, TypeError, LookupError, AttributeError)
+NO_CONFIG = "the folder holds no config.json"
 
 
 class Source(NamedTuple):
@@ -81,11 +82,6 @@ def advice(path, part: str = "") -> str:
     return f"{consent}`{command}" + (f' --include "{part}/*"`' if part else "`")
 
 
-def first_line(error: Exception) -> str:
-    """What a library said, without its hints; the error's own name when it said nothing."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
-
-
 def config_file(path, part: str = "") -> Path | None:
     """config.json of a directory or of this machine's copy of a hub repository; None where there is none yet.
 
@@ -149,27 +145,68 @@ def load(kind, path, part: str, what: str, dtype=torch.float32):
         dtype: of the loaded weights, whatever the file has.
 
     Raises:
-        UserError: nothing readable there, or weights missing from the file.
+        UserError: nothing readable there, weights missing from the file, or weights that are no numbers.
 
     Source: ours, because diffusers fills what a file lacks with uninitialised memory and goes on, and transformers
     keeps the number format of the file.
     """
+    model, info = _read(kind, path, part, what, dtype)
+    check_complete(info["missing_keys"], path, what)
+    check_finite(model.state_dict(), path, what)
+    return model
+
+
+def load_whole(kind, path, what: str, may_lack=()):
+    """As `load`, a model of transformers of which the file holds no more than the class reads, in float32.
+
+    Args:
+        kind, path, what: as of `load`; the class says itself which weights of another part the file may hold
+            (`_keys_to_ignore_on_load_unexpected`).
+        may_lack: names of weights that the file need not hold.
+
+    Raises:
+        UserError: as `load`, or weights in the file that the model has no place for.
+
+    Source: ours, because a tower with fewer layers than its file would be read as another network without a word.
+    Places that are counted and not learnt (`position_ids`) stood in older files.
+    """
+    model, info = _read(kind, path, "", what, torch.float32)
+    missing = set(info["missing_keys"])
+    check_complete(missing - set(may_lack), path, what)
+    counted = {name for name, _ in model.named_buffers()}
+    check_placed(set(info["unexpected_keys"]) - counted, path, what)
+    check_finite({name: weight for name, weight in model.state_dict().items() if name not in missing}, path, what)
+    return model
+
+
+def _read(kind, path, part, what, dtype):
+    """A model and what its library tells of the names in the file; arguments as of `load`."""
     name, revision = split(path)
     local = directory(path)
     inside = part if not local or (local / part).is_dir() else ""
     try:
-        model, info = kind.from_pretrained(
-            name, revision=revision, subfolder=inside, dtype=dtype, use_safetensors=True, output_loading_info=True)
+        if local and not (local / inside / "config.json").is_file():
+            raise FileNotFoundError(NO_CONFIG)
+        with _without_report():
+            model, info = kind.from_pretrained(
+                name, revision=revision, subfolder=inside, dtype=dtype, use_safetensors=True, output_loading_info=True)
     except UNREADABLE as error:
         raise UserError(f"{what}: nothing can be loaded from '{path}' ({first_line(error)}); "
                         f"{advice(path, part)}.") from error
-    missing = sorted(info["missing_keys"])
-    if missing:
-        raise UserError(f"{what}: '{path}' lacks {len(missing)} weights, the first is {missing[0]}; the file is "
-                        "incomplete or belongs to another architecture, so fetch or write it again.")
     if local:
         _name_alone(model, local.name)
-    return model
+    return model, info
+
+
+@contextmanager
+def _without_report():
+    """Without transformers' table of the weights that do not fit, which a sentence of ours follows."""
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def _name_alone(model, name) -> None:

@@ -5,6 +5,7 @@ import json
 import pytest
 import small_text
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     Aimv2Config,
     Aimv2VisionConfig,
@@ -107,6 +108,71 @@ def test_weights_that_are_missing_are_refused(tmp_path):
     told(write(tmp_path), num_hidden_layers=2)
     with pytest.raises(UserError, match=r"^autorad_encoder: .* lacks 9 weights, the first is encoder\.layers\.1"):
         encoders.load_encoder(tmp_path)
+
+
+@pytest.mark.parametrize("changed, said", [
+    (dict(num_attention_heads=0), "num_attention_heads: 0|modulo by zero"),
+    (dict(num_attention_heads=-2), "says num_attention_heads: -2"),
+    (dict(num_attention_heads=3), "divisible by num_heads|multiple of the number of attention heads"),
+    (dict(patch_size=0), "says patch_size: 0"),
+    (dict(image_size=0), "says image_size: 0"),
+    (dict(image_size="big"), "describes no model that can be made .*'image_size'"),
+    (dict(image_size=7), "image_size: 7 and patch_size: 8"),
+    (dict(num_channels=1), "says num_channels: 1"),
+    (dict(hidden_size=32), "do not have the shapes that its config.json tells"),
+])
+@pytest.mark.parametrize("kind", ["aimv2", "clip"])
+def test_sizes_of_no_network_are_one_sentence(tmp_path, caplog, kind, changed, said):
+    if kind == "aimv2":
+        write(tmp_path)
+    else:
+        CLIPVisionModelWithProjection(CLIPVisionConfig(**SMALL, projection_dim=20)).save_pretrained(tmp_path)
+    told(tmp_path, **changed)
+    with pytest.raises(UserError, match=rf"^autorad_encoder: [^\n]*({said})[^\n]*\.$"):
+        encoders.load_encoder(tmp_path)
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("text, said", [("[1]", "is JSON without names"), ("null", "is JSON without names"),
+                                        ("{", "is not JSON"), (None, "the folder holds no config.json")])
+def test_a_config_json_that_is_none_is_one_sentence(tmp_path, text, said):
+    write(tmp_path)
+    (tmp_path / "config.json").unlink()
+    if text:
+        (tmp_path / "config.json").write_text(text)
+    for load in (encoders.load_encoder, lambda path: encoders.random_encoder(path, 1)):
+        with pytest.raises(UserError, match=rf"^autorad_encoder: [^\n]*{said}[^\n]*\.$"):
+            load(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["aimv2", "clip"])
+def test_weights_without_a_place_and_weights_that_are_no_numbers_are_refused(tmp_path, caplog, kind):
+    if kind == "aimv2":
+        write(tmp_path, num_hidden_layers=2)
+        config = {}
+    else:
+        small_text.whole_clip().save_pretrained(tmp_path)
+        config = json.loads((tmp_path / "config.json").read_text())["vision_config"]
+    file = tmp_path / "model.safetensors"
+    weights = load_file(file)
+    sound = encoders.load_encoder(tmp_path).embed(torch.zeros(1, 1, 32, 32))
+    places = "vision_model.embeddings.position_ids" if kind == "clip" else "embeddings.position_ids"
+    save_file(weights | {places: torch.arange(17)[None]}, file, {"format": "pt"})      # in older files
+    assert torch.equal(encoders.load_encoder(tmp_path).embed(torch.zeros(1, 1, 32, 32)), sound)
+    name = next(name for name in weights if name.endswith("encoder.layers.1.mlp.fc1.weight" if kind == "clip" else
+                                                          "encoder.layers.1.ffn.up_proj.weight")
+                and "text" not in name)
+    for value in (torch.nan, torch.inf):
+        save_file(weights | {name: torch.full_like(weights[name], value)}, file, {"format": "pt"})
+        with pytest.raises(UserError, match=rf"^autorad_encoder: [^\n]*NaN or infinity in 1 weights[^\n]*{name}"):
+            encoders.load_encoder(tmp_path)
+    save_file(weights, file, {"format": "pt"})
+    fewer = dict(num_hidden_layers=1)
+    told(tmp_path, **(dict(vision_config=config | fewer) if config else fewer))
+    with pytest.raises(UserError, match=r"^autorad_encoder: [^\n]* holds \d+ weights for which its configuration has no"
+                                        r" place, the first is \S*encoder\.layers\.1\.[^\n]*\.$"):
+        encoders.load_encoder(tmp_path)
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("use_head", [True, None])

@@ -160,6 +160,19 @@ def test_a_whole_clip_is_its_own_text_tower_and_a_folder_text_goes_before(tmp_pa
         assert texts.beside(path, "given") == "given" and texts.own(path) is None
 
 
+def change(folder, name, value):
+    """Another number in the configuration of a text tower, of either layout."""
+    ours = dict(heads="num_attention_heads", layers="num_hidden_layers")
+    file = folder / "open_clip_config.json"
+    if file.is_file():
+        config = json.loads(file.read_text())
+        config["model_cfg"]["text_cfg"][name] = value
+    else:
+        file = folder / "config.json"
+        config = json.loads(file.read_text()) | {ours[name]: value}
+    file.write_text(json.dumps(config))
+
+
 def broken(folder, what):
     """A copy of a sound repository in one of the two layouts, and what is wrong with it."""
     if what.startswith("open"):
@@ -172,6 +185,19 @@ def broken(folder, what):
         left = load_file(weights)
         del left["ln_final.bias" if what.startswith("open") else "text_model.final_layer_norm.bias"]
         save_file(left, weights, metadata={"format": "pt"})
+    if "nan" in what or "scale" in what:
+        name = "logit_scale" if "scale" in what else ("ln_final.bias" if "open" in what else
+                                                      "text_model.final_layer_norm.bias")
+        left = load_file(weights)
+        left[name] = torch.full_like(left[name], float(what.split()[-1]))
+        save_file(left, weights, metadata={"format": "pt"})
+    changed = dict(heads=("heads", 3), fewer=("layers", 1), negative=("heads", -4)).get(what.split()[-1])
+    if changed:
+        change(folder, *changed)
+    if what == "listed":
+        (folder / "config.json").write_text("[1]")
+    if what == "nothing":
+        (folder / "config.json").unlink()
     if what.endswith("torn"):
         weights.write_bytes(weights.read_bytes()[:1000])
     if what == "open quick":
@@ -194,6 +220,18 @@ def broken(folder, what):
     ("open narrow", "not readable as an open_clip repository"),
     ("lacks", "lacks 1 weights, the first is text_model.final_layer_norm.bias"),
     ("torn", "nothing can be loaded"),
+    ("heads", "multiple of the number of attention heads"),
+    ("open heads", "multiple of the number of attention heads"),
+    ("negative", "num_attention_heads: -4"),
+    ("listed", "is JSON without names"),
+    ("nothing", "the folder holds no config.json"),
+    ("fewer", "16 weights for which its configuration has no place, the first is text_model.encoder.layers.1"),
+    ("open fewer", "16 weights for which its configuration has no place, the first is text_model.encoder.layers.1"),
+    ("nan", "NaN or infinity in 1 weights, the first is text_model.final_layer_norm.bias"),
+    ("open nan", "NaN or infinity in 1 weights, the first is text_model.final_layer_norm.bias"),
+    ("scale 200", "a scale of cosines of inf"),
+    ("open scale -200", "a scale of cosines of 0"),
+    ("scale nan", "NaN or infinity in 1 weights, the first is logit_scale"),
     ("tokenizer", "tokenizer"),
 ])
 def test_what_is_lacking_is_one_sentence(tmp_path, what, said):

@@ -91,11 +91,18 @@ def _build(delivery: Path, partial: Path, found: Delivery, min_readers: int, wor
                 readers += [dict(nodule_id=name, **row) for row in nodule.readers]
     if not rows:
         raise UserError(f"{delivery.name} gives no nodule: refused are {causes(refused)}" if refused else
-                        f"{delivery.name} holds neither a CT series nor an XML file that reads one")
+                        _nothing_in(delivery))
     pairs = pd.DataFrame(rows).reindex(columns=list(SCHEMA)).astype(SCHEMA)
     write_cohort(partial, pairs, refused, _manifest(delivery, found, pairs, refused, min_readers), np.stack(masks),
                  pd.DataFrame(readers).astype(READERS))
     return pairs, refused
+
+
+def _nothing_in(delivery: Path) -> str:
+    """The sentence about a delivery that is absent or empty."""
+    lack = "holds neither a CT series nor an XML file that reads one" if delivery.is_dir() else "is no folder"
+    return (f"lidc_delivery: {delivery.absolute()} {lack}; fetch LIDC-IDRI into it (`python -m namd check` says how), "
+            "name another folder, or set lidc_source: phantom.")
 
 
 def _read(scans, min_readers: int, workers: int):

@@ -14,7 +14,7 @@ from namd.autorad.folds import Arm
 from namd.autorad.prompts import CLASSES, Prompts
 from namd.autorad.tuning import partner
 from namd.ground.cost import Cost, cost, parameters, size_bytes
-from namd.models import efficientnet, hub
+from namd.models import efficientnet, hub, sound
 from namd.study.preflight.shapes import ARCHITECTURES, config_of
 from namd.study.preflight.stages import Memory, Part, Stage, strict_arithmetic
 
@@ -62,7 +62,7 @@ def build(p) -> Shells:
     """
     with torch.device("meta"):
         eyes = {path: _encoder(path) for path in encoder_paths(p)}
-        towers = {path: texts.TextTower(_text_config(path)).eval().requires_grad_(False)
+        towers = {path: _tower(path).eval().requires_grad_(False)
                   for path in dict.fromkeys([p.autorad_text, *(text_path(path, p) for path in eyes)])}
         n_features = len(radiomics.names(p.autorad_images))
         prompts = _prompts(p, towers[p.autorad_text], eyes[p.autorad_encoder].width, n_features)
@@ -76,12 +76,16 @@ def _encoder(path) -> Encoder:
     return encoders.unloaded(config_of(path, ""), path)
 
 
+def _tower(path) -> texts.TextTower:
+    """The text tower at `path` without weights."""
+    return sound.untrained(texts.TextTower, _text_config(path), path, texts.WHAT)
+
+
 def _text_config(path) -> CLIPTextConfig:
     """Configuration of the text tower at `path`, in either layout."""
     if texts.kind(hub.config_file(path)) not in texts.CLIP and hub.file_of(path, open_clip.CONFIG) is not None:
         return open_clip.config(path)
-    found = config_of(path, "")
-    return CLIPTextConfig(**found.get("text_config", found))
+    return texts.configured(config_of(path, ""), path)
 
 
 def _prompts(p, tower, image_width, guide_width, context=0, classes=CLASSES) -> Prompts:

@@ -1,4 +1,4 @@
-"""What notebook 09 needs and this machine lacks: frozen encoders, a text tower, LIDC-IDRI. A run goes without it."""
+"""What notebook 09 needs and this machine lacks: LIDC-IDRI where it is named, and optional encoders."""
 
 from dataclasses import replace
 
@@ -20,9 +20,12 @@ TCIA = "TCIA, LIDC-IDRI: https://doi.org/10.7937/K9/TCIA.2015.LO9QL9SX"
 
 
 def missing(p) -> list[Missing]:
-    """All of it for the parameters `p`, each item optional, because `make study` does not run notebook 09."""
-    found = [*image_encoders(p), *text_towers(p), *lidc(p), *real_rows()]
-    return [replace(item, optional=True) for item in found]
+    """All of it for the parameters `p`; a delivery that they name must be there, the rest is optional.
+
+    Source: ours, because `make study` does not run notebook 09, but a folder that is named and absent is a mistake.
+    """
+    found = [*image_encoders(p), *text_towers(p), *real_rows()]
+    return [*lidc(p), *(replace(item, optional=True) for item in found)]
 
 
 def image_encoders(p) -> list[Missing]:
@@ -67,14 +70,15 @@ def lidc(p) -> list[Missing]:
     if p.lidc_source == "phantom":
         return []
     folder = REPO / p.lidc_delivery
+    place = f"lidc_delivery, {folder}" + ("" if folder.is_dir() else ", which is no folder")
     lacking = []
     if not find_series(folder):
-        lacking.append(Missing(f"LIDC-IDRI (09; CC BY 3.0): no CT series (DICOM) below {p.lidc_delivery}",
-                               f"pip install idc-index; idc download lidc_idri --download-dir {p.lidc_delivery}\n"
+        lacking.append(Missing(f"LIDC-IDRI (09; CC BY 3.0): no CT series (DICOM) below {place}",
+                               f"pip install idc-index; idc download lidc_idri --download-dir {folder}\n"
                                f"or {TCIA}"))
     if not xml_files(folder):
-        lacking.append(Missing(f"readings of LIDC-IDRI (09; CC BY 3.0): no XML file below {p.lidc_delivery}",
-                               f"curl -LO {READINGS}\nunzip LIDC-XML-only.zip -d {p.lidc_delivery}"))
+        lacking.append(Missing(f"readings of LIDC-IDRI (09; CC BY 3.0): no XML file below {place}",
+                               f"curl -LO {READINGS}\nunzip LIDC-XML-only.zip -d {folder}"))
     return lacking
 
 

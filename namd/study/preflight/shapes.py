@@ -1,6 +1,5 @@
 """The models of a run as empty shells on the meta device: every shape, no weight, no download."""
 
-import json
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +9,7 @@ from transformers import Gemma3TextConfig, Gemma3TextModel
 
 from namd.data.report import DIAMETERS, KNOWN
 from namd.ground.errors import UserError
-from namd.models import hub, llm, unet, vae
+from namd.models import hub, llm, sound, unet, vae
 from namd.models.judge import Judge
 from namd.models.perceptual import load_perceptual
 from namd.models.prompts import SoftPrompts
@@ -56,14 +55,17 @@ def config_of(path, part: str) -> dict:
         path: directory, "org/name" or "org/name@revision"; part: folder inside (vae, unet), "" for none.
 
     Raises:
-        UserError: neither.
+        UserError: neither, or it cannot be read.
     """
     file = hub.config_file(path, part)
     if file is not None:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return sound.settings(file, path)
     name, _ = hub.split(path)
     if (name, part) not in ARCHITECTURES:
         wanted = f"{part}/config.json".lstrip("/")
+        if hub.directory(path):
+            raise UserError(f"The architecture of '{path}' is not known, for the folder holds no {wanted}: write the "
+                            "model there, or name a directory that holds one.")
         raise UserError(f"The architecture of '{path}' is not known, for its {wanted} is not on this machine: get it"
                         f" with `hf download {name} {wanted}`, or name a directory that holds one.")
     return ARCHITECTURES[name, part]

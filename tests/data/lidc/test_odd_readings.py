@@ -216,8 +216,9 @@ def test_names_that_are_no_text_are_written_as_escapes(tmp_path):
 
 def test_nothing_left_is_one_sentence(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="^empty holds neither a CT series nor an XML file that reads one$"):
-        build_lidc(tmp_path / "empty", tmp_path / "c", workers=1, progress=silent)
+    for name, said in (("empty", "holds neither a CT series nor an XML file that reads one"), ("none", "is no folder")):
+        with pytest.raises(UserError, match=f"^lidc_delivery: {tmp_path / name} {said}; fetch LIDC-IDRI into it "):
+            build_lidc(tmp_path / name, tmp_path / "c", workers=1, progress=silent)
     write_scan(tmp_path / "d", "P1", uid(1), reading(uid(1), *four(uid(1), (3, 3))))
     with pytest.raises(UserError, match="^d gives no nodule: refused are 1 x E14 no defensible label .e.g. .*least 3"):
         build_lidc(tmp_path / "d", tmp_path / "c", workers=1, progress=silent)

@@ -45,6 +45,21 @@ def test_an_empty_delivery_is_not_ready_and_a_whole_one_is(tmp_path, capsys):
     assert not err and "✗" not in out
 
 
+@pytest.mark.parametrize("name", ["empty", "absent"])
+def test_a_delivery_of_lidc_that_is_named_and_not_there_is_not_ready(tmp_path, capsys, name):
+    (tmp_path / "empty").mkdir()
+    assert check("-p", "lidc_source=delivery", "-p", f"lidc_delivery={tmp_path / name}") == 2
+    out = capsys.readouterr().out
+    assert "Not ready: 2 missing." in out and "✗ LIDC-IDRI (09; CC BY 3.0): no CT series (DICOM) below lidc_delivery" \
+        in out and f"idc download lidc_idri --download-dir {tmp_path / name}" in out
+
+
+def test_a_folder_without_config_json_is_said_and_not_to_be_downloaded(tmp_path, capsys):
+    assert check("-p", f"autorad_encoder={tmp_path}") == 1
+    said = capsys.readouterr().err
+    assert "the folder holds no config.json" in said and "hf download" not in said and said.count("\n") == 1
+
+
 def test_a_share_that_leaves_nobody_to_test_is_said_and_costs_no_traceback(capsys):
     assert check("-p", "data_test_share=0.01", "-p", "data_val_share=0.01") == 2
     assert "no patient in test" in capsys.readouterr().out
