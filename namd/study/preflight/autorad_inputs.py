@@ -70,7 +70,7 @@ def lidc(p) -> list[Missing]:
     if p.lidc_source == "phantom":
         return []
     folder = REPO / p.lidc_delivery
-    place = f"lidc_delivery, {folder}" + ("" if folder.is_dir() else ", which is no folder")
+    place = "lidc_delivery" if folder.is_dir() else "lidc_delivery, which is no folder"
     lacking = []
     if not find_series(folder):
         lacking.append(Missing(f"LIDC-IDRI (09; CC BY 3.0): no CT series (DICOM) below {place}",

@@ -89,14 +89,14 @@ def test_lidc_lacks_images_or_readings_where_it_is_asked_for(tmp_path):
     p = paper(lidc_delivery=str(folder))
     images, readings = autorad_inputs.lidc(p)
     assert "no CT series" in images.what and f"idc download lidc_idri --download-dir {folder}\n" in images.how
-    assert f"below lidc_delivery, {folder}, which is no folder" in images.what
+    assert "below lidc_delivery, which is no folder" in images.what
     assert "10.7937/K9/TCIA.2015.LO9QL9SX" in images.how and "CC BY 3.0" in images.what
     assert "no XML file" in readings.what and f"LIDC-XML-only.zip\nunzip LIDC-XML-only.zip -d {folder}" in readings.how
     small_lidc.write_scan(folder, "LIDC-IDRI-0001", "1.2.3", small_lidc.reading("1.2.3"))
     assert autorad_inputs.lidc(p) == []
     next(folder.rglob("*.xml")).unlink()
     readings, = autorad_inputs.lidc(p)
-    assert readings.what.endswith(f"no XML file below lidc_delivery, {folder}") and not readings.optional
+    assert readings.what.endswith("no XML file below lidc_delivery") and not readings.optional
     assert autorad_inputs.lidc(paper(lidc_source="phantom", lidc_delivery="")) == []
 
 
