@@ -27,9 +27,10 @@ def parameters(number, **changed):
 def write_cohort(folder, n=32):
     """A cohort of n pairs of noise, three quarters of them for training, the rest for validation."""
     rng = seeding.numpy_rng("small cohort")
-    table = pd.DataFrame({name: rng.integers(1, 3, n) if dtype.lower().startswith("int") else
-                          rng.random(n) if dtype == "float32" else [f"{name} {i}" for i in range(n)]
-                          for name, dtype in cohort.SCHEMA.items()}).astype(cohort.SCHEMA)
+    drawn = {name: rng.random(n) if dtype == "float32" else [f"{name} {i}" for i in range(n)] if dtype == "string" else
+             rng.integers(1, 3, n) == 2 if dtype == "boolean" else rng.integers(1, 3, n)
+             for name, dtype in cohort.SCHEMA.items()}
+    table = pd.DataFrame(drawn).astype(cohort.SCHEMA)
     table["t0_index"], table["t1_index"] = range(n), range(n, 2 * n)
     table["split"] = ["train" if i < 3 * n // 4 else "val" for i in range(n)]
     table["label"] = table["label"] - 1
