@@ -113,4 +113,4 @@ def test_the_interval_holds_the_median_and_narrows():
 
 
 def test_the_committed_benchmarks_are_found():
-    assert benchmark._chosen([]) == ["conditional", "prompts", "sampling"]
+    assert benchmark._chosen([]) == ["conditional", "headers", "prompts", "sampling"]

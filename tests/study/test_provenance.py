@@ -15,7 +15,8 @@ from namd.study.params.model import Parameters
 from namd.study.runner.plan import Plan
 
 SMOKE = paths.REPO / "params" / "smoke.yaml"
-NO_NUMBER = {"accelerate", "huggingface_hub", "matplotlib", "pandera", "PIL", "safetensors", "seaborn"}
+NO_NUMBER = {"accelerate", "huggingface_hub", "matplotlib", "pandera", "PIL", "pyarrow", "requests", "safetensors",
+             "seaborn", "tqdm"}
 
 
 def test_the_cohort_is_named_by_what_the_notebooks_read(tmp_path):

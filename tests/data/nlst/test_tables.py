@@ -9,8 +9,9 @@ from namd.data.nlst.links import link_nodules
 from namd.data.nlst.tables import Tables, check_table, read_delivery, recognise
 from namd.ground.errors import UserError
 
-# Codes of the CDAS participant file, which is not among the open dictionaries.
-NOT_IN_DICTIONARIES = {"rndgroup", "diagemph", "famfather", "fammother", "fambrother", "famsister", "famchild"}
+# Codes of the CDAS participant file, which is not among the open dictionaries, and the year of GM-AE's list.
+NOT_IN_DICTIONARIES = {"study_year", "rndgroup", "diagemph", "famfather", "fammother", "fambrother", "famsister",
+                       "famchild"}
 
 
 def checked(kind, table):
