@@ -39,7 +39,7 @@ run_name: str = "quick"              # folder below outputs/
 seed: int = 23                       # names every random draw of the language model (App. B)
 device: str = "auto"                 # auto, cpu or cuda
 threads: int = 1                     # torch threads of this process
-data_source: str = "phantom"         # phantom writes a synthetic delivery, delivery reads a real one
+data_source: str = "phantom"         # writes a synthetic delivery; delivery and open read a real one
 data_delivery: str = ""              # folder of a real delivery (NLST, Sec. 4.1.1)
 data_workers: int = 0                # processes that read DICOM, 0 is one per core
 data_label_days: int = 2555          # days after the T0 screen within which a cancer counts
@@ -77,7 +77,7 @@ from IPython.display import display
 from namd.data import report
 from namd.data.codes import CANCER_SITE, CODES
 from namd.data.cohort import Cohort
-from namd.data.dicom.geometry import find_instance, find_position
+from namd.data.dicom.geometry import find_instance, find_position, find_sop
 from namd.data.dicom.pixels import read_hu, resample_crop
 from namd.data.dicom.series import find_series, read_series, series_uid
 from namd.data.images import HU_HIGH, HU_LOW, centre_crop, window
@@ -199,18 +199,23 @@ check("a value is missing exactly where the text holds a missing code",
 # ## 3 · Link the years and give a label
 # NLST numbers its findings anew each year, so `sct_ab_num` is **no** identity over the years: on
 # the public list NLSTx the number changes for one nodule in five. And NLST recorded no x and y
-# at all. A second source is needed, a list of centres (NLSTx or LUNA25), and it often names the
-# same nodule in both years. Each pair stores how it was linked:
+# at all. A second source is needed, a list of centres (NLSTx, LUNA25, GM-AE, IDC's Sybil boxes), and
+# it often names the same nodule in both years. Each pair stores how it was linked:
 #
 # | tier | link | condition |
 # |---|---|---|
 # | A | the list names the nodule in both years | T1 not called new (preexist = 1) |
 # | B | one code-51 row in each year | same lobe (lingula = left upper), preexist = 2 |
+# | C | a list's own name of the nodule in both years | its rows are looked for once the images are read |
 # | none | anything else | refused: an ambiguous link is not guessed |
+#
+# A tier C nodule has no row before its images are read; if none lies at its place, its features stay
+# unknown. With `data_second_year` a list also pairs T1 with T2.
 
 # %%
 linked, refused_links = link_nodules(tables, data_label_days, data_second_year)
-links = pd.DataFrame([dict(tier=x.tier, same_number=x.number == x.after["sct_ab_num"], label=x.label) for x in linked])
+links = pd.DataFrame([dict(tier=x.tier, same_number=None not in (x.before, x.after) and
+                           x.number == x.after["sct_ab_num"], label=x.label) for x in linked]).astype({"label": "Int8"})
 links.groupby(["tier", "same_number"]).label.agg(nodules="size", malignant="sum")
 
 # %% [markdown]
@@ -224,13 +229,15 @@ links.groupby(["tier", "same_number"]).label.agg(nodules="size", malignant="sum"
 # - **everything else is refused** (E13, E14), such as the other nodules of a cancer patient.
 #
 # By hand, for one malignant nodule (outside the left upper lobe, where the rule also accepts the
-# lingula) and two benign ones, the first of each that is in the cohort:
+# lingula) and two benign ones, the first of each that is in the cohort and has its rows from the
+# start:
 
 # %%
 in_cohort = set(cohort.pairs.nodule_id)
 read = [x for x in linked if x.nodule_id in in_cohort]
-three = [x for x in read if x.label == 1 and x.before["sct_epi_loc"] in (1, 2, 3, 6)][:1]
-three += [x for x in read if x.label == 0][:2]
+rows_known = [x for x in read if x.before and x.year == 0]
+three = [x for x in rows_known if x.label == 1 and x.before["sct_epi_loc"] in (1, 2, 3, 6)][:1]
+three += [x for x in rows_known if x.label == 0][:2]
 everybody = participants(tables)                                   # pid -> all that the tables say
 by_hand = []
 for x in three:
@@ -277,7 +284,8 @@ pd.DataFrame([dict(file=Path(s.path).name, InstanceNumber=s.instance, z_mm=s.alo
 
 # %%
 if centre.point is None:
-    i, pixel = find_instance(series, int(centre.instance)), centre.pixel
+    i = find_sop(series, centre.sop) if centre.sop else find_instance(series, int(centre.instance))
+    pixel = centre.pixel
 else:
     i, pixel = find_position(series, centre.point)
 file = pydicom.dcmread(series.slices[i].path)
@@ -350,7 +358,7 @@ with pd.option_context("display.max_colwidth", 120):
     display(run.table(summary, "refused"))
 
 # %%
-check("every nodule at T0 is a pair or has a reason",
+check("every nodule is a pair or has a reason",
       counts["nodules_at_t0"] == len(cohort.pairs) + len(refused), counts["nodules_at_t0"])
 check("no patient is in two splits", cohort.pairs.groupby("patient_id").split.nunique().max() == 1)
 
@@ -468,12 +476,13 @@ for part, table in parts.items():
     ours.append(dict(quantity=f"{part}: pairs", paper=paper[f"{part}_pairs"], here=len(table)))
     ours.append(dict(quantity=f"{part}: malignant subjects", paper=paper[f"{part}_malignant"],
                      here=table[table.label == 1].patient_id.nunique()))
-why = "phantom data" if run.synthetic else "other label rule, T0 to T1 only"
+why = "phantom data" if run.synthetic else "other label rule, other lists"
 run.panel([{**row, "n": counts["patients"], "comparable": False, "why": why} for row in ours])
 
 # %% [markdown]
 # The paper counts more than one pair for some subjects (1,121 pairs of 776), so it must also use
-# T1 to T2 or several nodules of a subject. This run pairs T0 with T1.
+# T1 to T2 or several nodules of a subject. This run pairs T0 with T1, and T1 with T2 where
+# `data_second_year` asks for it and a list names the nodule in both.
 
 # %% [markdown]
 # ## Exercises
@@ -505,7 +514,7 @@ print(f"x {factor:.2f}, log ratio {np.log(factor):.2f}: as much as a fast malign
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 year, left = link_nodules(tables, 365, data_second_year)
-print(sum(x.label for x in year), "malignant instead of", sum(x.label for x in linked))
+print(sum(x.label == 1 for x in year), "malignant instead of", sum(x.label == 1 for x in linked))
 print(len(left) - len(refused_links), "more are refused (E14); none becomes benign")
 
 # %% [markdown]

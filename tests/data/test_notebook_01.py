@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import jupytext
 import pandas as pd
 import pytest
+from open_delivery import open_delivery
 from small_delivery import REPO, tables, write_delivery, write_series
 
 from namd.data.cohort import Cohort
@@ -123,3 +124,11 @@ def test_the_runner_finishes_01_on_a_faulty_delivery_marked_as_real(tmp_path, mo
     assert sorted(refused.code) == ["E01", "E15", "E20"] and len(cohort.pairs) == 6
     stamp = json.loads((tmp_path / "outputs" / "odd" / "runs" / "01.json").read_text())
     assert stamp["synthetic"] is False and stamp["numbers"]["malignant"] == 2
+
+
+@pytest.mark.parametrize("second_year", [True, False])
+def test_nodules_that_only_a_list_links_are_read_through_to_the_end(tmp_path, monkeypatch, second_year):
+    made = open_delivery(tmp_path / "open")
+    left = execute(made, tmp_path, monkeypatch, data_second_year=second_year)
+    assert set(left.links.tier) == {"C"} and not left.links.same_number.any() and left.three == []
+    assert set(left.cohort.pairs.t0_year) == ({0, 1} if second_year else {0})
