@@ -92,3 +92,12 @@ def test_a_file_that_is_not_key_value_yaml_is_refused(tmp_path, text, mend):
     (tmp_path / "x.yaml").write_text(text)
     with pytest.raises(UserError, match=mend):
         params.load([tmp_path / "x.yaml"])
+
+
+def test_open_quick_differs_from_quick_in_the_data_alone():
+    """One file is one profile, so the settings stand in both."""
+    def told(name):
+        return yaml.safe_load((paths.REPO / "params" / f"{name}.yaml").read_text(encoding="utf-8"))
+    quick, with_open = told("quick"), told("open_quick")
+    data = {"run_name", "data_source", "data_delivery", "data_test_share", "phantom_subjects"}
+    assert {name for name in quick | with_open if quick.get(name) != with_open.get(name)} <= data
