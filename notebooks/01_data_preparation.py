@@ -44,6 +44,7 @@ data_delivery: str = ""              # folder of a real delivery (NLST, Sec. 4.1
 data_workers: int = 0                # processes that read DICOM, 0 is one per core
 data_label_days: int = 2555          # days after the T0 screen within which a cancer counts
 data_second_year: bool = True        # pairs of T1 and T2 too, where a list names the nodule in both
+data_refused_share: float = 0.2      # of the nodules may be lost to their images
 data_val_share: float = 0.15         # share of the patients outside test that validate
 data_test_share: float = 0.4445      # share of all patients held out (paper: 450 of 1,226)
 data_split_seed: int = 23            # seed of the split by patient
@@ -81,7 +82,7 @@ from namd.data.dicom.geometry import find_instance, find_position, find_sop
 from namd.data.dicom.pixels import read_hu, resample_crop
 from namd.data.dicom.series import find_series, read_series, series_uid
 from namd.data.images import HU_HIGH, HU_LOW, centre_crop, window
-from namd.data.nlst.build import build_cohort, is_current
+from namd.data.nlst.build import build_cohort, check_refused_share, is_current
 from namd.data.nlst.labels import label_nodule
 from namd.data.nlst.links import link_nodules
 from namd.data.nlst.participants import participants
@@ -142,6 +143,7 @@ if not (built.current() and is_current(built.path, delivery, run.p)):
     built.sign()
 run.made("cohort")
 cohort = Cohort.open(run.root / "cohort")
+check_refused_share(cohort, data_refused_share)
 counts = cohort.manifest["counts"]
 
 # %% [markdown]

@@ -132,3 +132,13 @@ def test_nodules_that_only_a_list_links_are_read_through_to_the_end(tmp_path, mo
     left = execute(made, tmp_path, monkeypatch, data_second_year=second_year)
     assert set(left.links.tier) == {"C"} and not left.links.same_number.any() and left.three == []
     assert set(left.cohort.pairs.t0_year) == ({0, 1} if second_year else {0})
+
+
+def test_too_many_nodules_lost_to_their_images_end_01_and_the_cohort_stays(tmp_path, monkeypatch):
+    delivery = write_delivery(tmp_path / "delivery", varied())
+    for name in ("100001_0", "100002_1"):
+        for file in (delivery / "images" / name).iterdir():
+            file.write_bytes(file.read_bytes()[:-2000])
+    with pytest.raises(UserError, match="2 of 8 nodules .25%. were refused for their images, over data_refused_share"):
+        execute(delivery, tmp_path, monkeypatch)
+    assert len(execute(delivery, tmp_path, monkeypatch, data_refused_share=0.3).cohort.pairs) == 6

@@ -49,6 +49,7 @@ class Parameters(BaseModel):
     data_workers: Cores = Field(description="processes that read DICOM; 0 is one per core")
     data_label_days: int = Field(ge=1, le=10000, description="days after the T0 scan within which a cancer counts")
     data_second_year: bool = Field(description="pairs of T1 and T2 too, where a list names the nodule in both")
+    data_refused_share: float = Field(ge=0, le=1, description="of the nodules, lost to their images, ends notebook 01")
     data_val_share: float = Field(ge=0.01, le=0.9, description="share of the subjects outside test that validate")
     data_test_share: float = Field(ge=0.01, le=0.9, description="share of all subjects held out for the test")
     data_split_seed: Seed = Field(description="seed of the split by patient")
