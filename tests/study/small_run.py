@@ -37,6 +37,7 @@ def write_cohort(folder, n=32):
     for name in (name for name in [*NODULE, *(f"t1_{name}" for name in NODULE)] if name.endswith("_dia")):
         table[name] = rng.uniform(4, 20, n).round()
     table["age"] = rng.integers(55, 75, n)
+    table["interval_days"] = 365
     marks.begin(folder.parent)
     folder.mkdir()
     table.astype(cohort.SCHEMA).to_parquet(folder / "pairs.parquet")
