@@ -7,6 +7,7 @@ from sklearn.preprocessing import SplineTransformer, StandardScaler
 
 from namd.autorad.prompts import CLASSES
 from namd.autorad.tuning import OutOfFold, scaled, tuned
+from namd.data.phantom import readers
 
 C = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)           # inverse strengths of the penalty, each row's own by inner validation
 KNOTS = 5                                   # of the spline over the diameter
@@ -73,3 +74,13 @@ def all_of(diameter, features, z, label3, fold) -> dict[str, OutOfFold]:
     return {"majority": majority(label3, fold), "diameter": by_diameter(diameter, label3, fold),
             "logistic": by_logistic(features, label3, fold), "probe": by_logistic(z, label3, fold),
             "probe + radiomics": by_logistic(np.hstack([z, features]), label3, fold)}
+
+
+def ceiling(score, opinions, nodule_id) -> np.ndarray:
+    """What somebody who knows each nodule's true score would answer, where the readers are simulated: (N, 3).
+
+    Args:
+        score: (N,) of `truth.parquet`; opinions: the cohort's readers.parquet; nodule_id: (N,).
+    """
+    n_readers = opinions.groupby("nodule_id").size().loc[nodule_id]
+    return readers.class_probabilities(np.asarray(score), n_readers.to_numpy())

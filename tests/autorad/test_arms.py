@@ -3,10 +3,12 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import small_text
 import torch
+from small_arms import parameters, problem
 
-from namd.autorad import arms, encoders, radiomics
+from namd.autorad import arms, encoders, folds, radiomics
 
 FEATURES = np.arange(2 * 102.0).reshape(2, 102)
 Z = torch.arange(8.0).reshape(1, 2, 4)
@@ -61,3 +63,28 @@ def test_the_sweep_is_guided_with_every_other_number_of_vectors():
     assert [(arm.name, arm.context, arm.guide) for arm, *_ in found] == [("4 tokens", 4, "features"),
                                                                         ("48 tokens", 48, "features")]
     assert all(rest == list(guided[1:]) for _, *rest in found)
+
+
+def test_another_seed_has_folds_weights_and_a_folder_of_its_own_and_is_trained_once(tmp_path, monkeypatch):
+    label3, patient, z, features, fold, text = problem()
+    p = parameters(autorad_folds=3, autorad_epochs=2)
+    some = [(folds.Arm("static", "nothing", (0.1,)), z, None, label3, fold, text, tmp_path, "key"),
+            (folds.Arm("guided", "features", (0.1,)), z, features, label3, fold, text, tmp_path, "key")]
+    found = arms.again(some, patient, 9, p)
+    other = folds.folds(label3, patient, 3, 9)
+    assert pd.Series(other).groupby(patient).nunique().max() == 1 and (other != fold).any()
+    arm, *given = some[1]
+    wanted = folds.cross_validate(arm, z, features, label3, other, text, parameters(seed=9, autorad_epochs=2),
+                                  tmp_path / "by hand", "any")
+    assert list(found) == ["static", "guided"] and np.array_equal(found["guided"], wanted.prob)
+    assert p.seed == 3 and sorted(path.name for path in tmp_path.iterdir()) == ["by hand", "seed 9"]
+    fitted = []
+    fit = folds.loop.fit
+
+    def counted(*args, key, **kwargs):
+        fitted.append(key)
+        return fit(*args, key=key, **kwargs)
+    monkeypatch.setattr(folds.loop, "fit", counted)
+    for key, seed in (("key", 9), ("another", 9), ("key", 10), ("key", 9)):
+        arms.again([(*job[:-1], key) for job in some], patient, seed, p)
+    assert len(set(fitted)) == 3 and fitted[0] == fitted[-1] and "key" not in fitted

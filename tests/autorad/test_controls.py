@@ -1,10 +1,12 @@
 """Rows without words: the majority by hand, regressions that find what is there, and none that looks at a test fold."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from small_arms import problem
 
 from namd.autorad import controls
+from namd.data.phantom.readers import class_probabilities
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +70,10 @@ def test_no_label_of_a_test_fold_is_seen(made):
     for row in (lambda label: controls.by_logistic(features, label, fold), lambda c: controls.majority(c, fold)):
         one, two = row(label3).prob, row(other).prob
         assert np.array_equal(one[fold == 0], two[fold == 0]) and not np.allclose(one[fold == 1], two[fold == 1])
+
+
+def test_the_ceiling_knows_how_many_readers_each_nodule_has_and_keeps_the_nodules_order():
+    opinions = pd.DataFrame(dict(nodule_id=["a"] * 4 + ["b"] * 3, malignancy=3))
+    found = controls.ceiling(pd.Series([0.5, -1.0]), opinions, pd.Series(["b", "a"]))
+    assert np.array_equal(found, class_probabilities([0.5, -1.0], [3, 4]))
+    assert not np.allclose(found, class_probabilities([0.5, -1.0], [4, 3]))

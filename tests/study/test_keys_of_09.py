@@ -22,8 +22,8 @@ TRAINS = {                      # another value of each parameter that a trainin
     "autorad_encoder": "efficientnet_lite0", "autorad_text": "org/name@one", "autorad_autoregressive": ""}
 OF_ARMS = TRAINS | {"autorad_symmetries": 8, "autorad_contrastive": ""}
 OF_JUDGE = OF_ARMS | {"image_size": 32, "window_low": -900, "window_high": 300}
-NEITHER = {"run_name": "other", "autorad_sweep": [2, 9], "n_boot": 7, "k_runs": 2, "data_workers": 3, "eval_workers": 3,
-           "save_every": 9, "arm": "mine"}
+NEITHER = {"run_name": "other", "autorad_sweep": [2, 9], "autorad_seeds": [7], "n_boot": 7, "k_runs": 2,
+           "data_workers": 3, "eval_workers": 3, "save_every": 9, "arm": "mine"}
 PROMPTS = ("autorad/crops", "autorad/encoders", "autorad/radiomics", "autorad/extraction", "autorad/folds",
            "autorad/held_out", "autorad/prompts", "autorad/texts", "autorad/tuning", "training/loop", "models/hub",
            "models/efficientnet", "data/images")

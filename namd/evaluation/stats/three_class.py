@@ -11,12 +11,11 @@ from namd.ground.errors import UserError
 
 CLASSES = ("benign", "unsure", "malignant")                 # what the numbers of label3 mean
 UNSURE_FIRST = ("unsure", "benign", "malignant")            # the order of columns and axes
-TITLES = {"accuracy": "accuracy", "macro_f1": "macro F1",
+TITLES = {"accuracy": "accuracy", "macro_f1": "macro F1", "macro_auc": "macro AUC",
           "recall_unsure": "unsure recall", "f1_unsure": "unsure F1", "auc_unsure": "unsure AUC",
           "recall_benign": "benign recall", "f1_benign": "benign F1", "auc_benign": "benign AUC",
           "recall_malignant": "malignant recall", "f1_malignant": "malignant F1", "auc_malignant": "malignant AUC"}
 NAMES = tuple(TITLES)
-
 
 
 def called(prob):
@@ -47,9 +46,9 @@ def confusion(prob, label3):
 def draws(prob, label3, counts):
     """Every statistic of NAMES in every resample of the patients: {name: (n_boot,) float64}, each in [0, 1].
 
-    accuracy; macro_f1, the plain mean of the three F1; and for each class recall, F1 = 2 hits / (truly + called), and
-    the AUC of its probability against the two others. F1 is 0 for a class that is never called, as its recall is;
-    recall and AUC are NaN in a resample without a nodule of the class.
+    accuracy; for each class recall, F1 = 2 hits / (truly + called), and the AUC of its probability against the two
+    others; macro_f1 and macro_auc, the plain means of the three F1 and AUC. F1 is 0 for a class that is never called,
+    as its recall is; recall and AUC are NaN in a resample without a nodule of the class.
 
     Args:
         prob, label3, counts: as `confusion_draws`.
@@ -58,7 +57,7 @@ def draws(prob, label3, counts):
         UserError: a class has no nodule.
 
     Source: AutoRad-Lung's abstract reports accuracy, and recall and F1 of "unsure", and its Section 3.4 AUC one against
-    the rest; macro F1 is ours, because recall of one class is 1 where everything is called by its name.
+    the rest; the means are ours, because recall of one class is 1 where everything is called by its name.
     """
     label3 = np.asarray(label3, dtype=int)
     missing = [name for c, name in enumerate(CLASSES) if not (label3 == c).any()]
@@ -70,13 +69,14 @@ def draws(prob, label3, counts):
     truly = cells.sum(2)
     recall = _share(hits, truly)
     f1 = _share(2 * hits, truly + cells.sum(1))
-    found = {"accuracy": hits.sum(1) / cells.sum((1, 2)), "macro_f1": f1.mean(1)}
+    found = {"accuracy": hits.sum(1) / cells.sum((1, 2)), "macro_f1": f1.mean(1), "macro_auc": 0.0}
     for name in UNSURE_FIRST:
         c = CLASSES.index(name)
         found[f"recall_{name}"] = recall[:, c]
         found[f"f1_{name}"] = f1[:, c]
         with np.errstate(invalid="ignore"):
             found[f"auc_{name}"] = auroc_draws(label3 == c, np.asarray(prob)[:, c], counts)
+        found["macro_auc"] += found[f"auc_{name}"] / len(CLASSES)
     return found
 
 

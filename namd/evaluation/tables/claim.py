@@ -14,7 +14,8 @@ class Claim:
 
     The number is the value, low and high of the one row of metrics/<table>.csv, written by notebook `made_by`,
     that equals `where`. The rule: the claim holds when the interval lies "above" or "below" the limit, fails when it
-    lies on the other side. `unless` says why the number is not the paper's quantity, `cause` why the claim may not
+    lies on the other side. `reported` is the size that a paper gives, in words: the measured one is set beside it.
+    `unless` says why the number is not the paper's quantity, `cause` why the claim may not
     hold; both read the run's causes.Evidence. `absent` is the way to a missing row.
     """
 
@@ -30,5 +31,6 @@ class Claim:
     limit: float = 0.0
     over: str = "patients"
     absent: str = COMMAND
+    reported: str = ""
     unless: Callable = causes.nothing
     cause: Callable = causes.nothing

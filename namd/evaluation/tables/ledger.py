@@ -141,6 +141,7 @@ def _decide(claim, evidence):
     line |= dict(effect=effect, low=low, high=high, over=row.get("over", claim.over), n=int(row.get("n", known["n"])),
                  k=int(row.get("k", known["k"])), training_seeds=seeds, data=row.get("data", evidence.data))
     found, reasons = _verdict(claim, row, line, evidence)
+    reasons.append(_beside(claim, line))
     reasons.append("one training seed" if seeds == 1 else f"{seeds} training seeds")
     return line | dict(verdict=found, why="; ".join(filter(None, reasons)))
 
@@ -159,6 +160,14 @@ def _verdict(claim, row, line, evidence):
     if cause:
         reasons.append(f"likely cause: {cause}")
     return found, reasons
+
+
+def _beside(claim, line):
+    """The measured size beside the paper's; empty for a claim without one, or without a number here."""
+    if not claim.reported or np.isnan(line["effect"]):
+        return ""
+    interval = "" if np.isnan(line["low"]) else f" [{line['low']:+.3f}, {line['high']:+.3f}]"
+    return f"measured {line['effect']:+.3f}{interval}, the paper: {claim.reported}"
 
 
 def _reading(claim, found, line):

@@ -13,6 +13,8 @@ GUIDED, STATIC = "guided", "static"
 PRETRAINED = ("autoregressive", "contrastive")
 PAPERS_OWN = ("AIMv2", "CLIP")          # the same two arms, where their weights are the published ones
 OTHERS = "best other length"
+MEAN = "mean"                           # of the seeds, a line of its own
+BY_SEED = ("accuracy", "macro_f1", "f1_unsure")
 # what the ledger asks for: (statistic, arm, the arm beside it)
 RELATIVE = (("recall_unsure", GUIDED, STATIC), ("f1_unsure", GUIDED, STATIC), ("accuracy", GUIDED, STATIC))
 ABSOLUTE = (("accuracy", *PRETRAINED), ("accuracy", "autoregressive", "random encoder"),
@@ -75,6 +77,46 @@ def differences(drawn, n):
             rows.append(dict(row=row, beside=beside, statistic=name, value=value, low=low, high=high, relative=gain[0],
                              relative_low=gain[1], relative_high=gain[2], verdict=WORDS[verdict(low, high)], n=n))
     return pd.DataFrame(rows)
+
+
+def by_seed(prob, label3, counts):
+    """metrics/autorad_seeds.csv: guided, static and their difference at every seed of folds and training.
+
+    Args:
+        prob: {seed: {arm: (N, 3) out-of-fold probabilities}}, each with "guided" and "static"; label3, counts: as in
+            `draw_arms`, the same for all seeds.
+
+    Returns:
+        DataFrame seed (MEAN for the means over seeds, where there are several), statistic of BY_SEED, then guided,
+        static and difference (guided - static), each with _low and _high (95 % over patients, the seeds as they are),
+        verdict (guided is better, worse or undecided), n.
+
+    Source: ours, because an interval over patients says nothing of another training.
+    """
+    arms = {seed: draw_arms({arm: found[arm] for arm in (GUIDED, STATIC)}, label3, counts)
+            for seed, found in prob.items()}
+    rows = []
+    for name in BY_SEED:
+        drawn = {seed: (found[GUIDED][name], found[STATIC][name]) for seed, found in arms.items()}
+        if len(drawn) > 1:
+            drawn[MEAN] = np.mean(list(drawn.values()), axis=0)
+        for seed, (guided, static) in drawn.items():
+            row = dict(seed=seed, statistic=name)
+            for what, values in {GUIDED: guided, STATIC: static, "difference": guided - static}.items():
+                row[what], row[f"{what}_low"], row[f"{what}_high"] = interval(values)
+            row["verdict"] = WORDS[verdict(row["difference_low"], row["difference_high"])]
+            rows.append(row | dict(n=len(label3)))
+    return pd.DataFrame(rows)
+
+
+def over_seeds(table):
+    """One sentence on `by_seed`: on how many seeds guidance gains macro F1, and how much on average."""
+    own = table[table["statistic"] == "macro_f1"]
+    each = own[own["seed"].astype(str) != MEAN]
+    gains = each["difference"]
+    above = int((each["difference_low"] > 0).sum())
+    return (f"Macro F1, guided - static: the lower bound is above 0 on {above} of {len(each)} seeds of folds and"
+            f" training; the mean difference is {gains.mean():z.3f}, from {gains.min():z.3f} to {gains.max():z.3f}.")
 
 
 def beside_paper(drawn, lengths, why=""):

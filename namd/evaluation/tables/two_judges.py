@@ -69,6 +69,17 @@ def rank_agreement(drawn, rows=None):
     return interval(np.divide((first * second).sum(0), scale, out=np.full(len(scale), np.nan), where=scale > 0))
 
 
+def asked(rows, main):
+    """The pairs of rows on whose difference both judges are asked: real images first, then NAMD beside every row.
+
+    Args:
+        rows: names of rows; main: the one that is NAMD. The copied baseline is left out: it equals the baseline.
+    """
+    before, after = "real baseline", "real follow-up"
+    others = [row for row in rows if row not in (main, before, after, "copy-baseline")]
+    return [(after, before), *((main, row) for row in (before, after, *others))]
+
+
 def survival(drawn, pairs):
     """Whether the verdict on each difference between two rows survives the change of judge.
 

@@ -10,6 +10,7 @@ MILLION = 10**6
 STRICT = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Again = Annotated[int, Field(ge=0, le=2**31 - 1, description="seed")]
 Steps = Annotated[int, Field(ge=1, le=10 * MILLION)]
 Cores = Annotated[int, Field(ge=0, le=256)]
 Size = Annotated[int, Field(ge=1, le=65536)]
@@ -208,6 +209,7 @@ class Parameters(BaseModel):
     autorad_momentum: float = Field(ge=0, le=0.999, description="momentum of SGD")
     autorad_weight_decay: float = Field(ge=0, le=1, description="weight decay of SGD")
     autorad_folds: int = Field(ge=3, le=20, description="folds of the cross-validation, by patient")
+    autorad_seeds: list[Again] = Field(description="more seeds of folds and training, of static and guided prompts")
 
     @model_validator(mode="after")
     def agree(self) -> "Parameters":

@@ -157,13 +157,14 @@ def _embedding(shells, p, n_subjects, n_test, n_arms) -> Stage:
 
 
 def _training(shells, p, n_subjects, n_test) -> Stage:
-    """Every arm over the folds, the guided arm twice more (what moves its prompt, its doubt), the second judge.
+    """Every arm over the folds, two at more seeds; guided twice more (what moves its prompt, its doubt); the judge.
 
     Arms that differ only in what moves their context are counted once: a MetaNet is a thousandth of the text tower.
     """
     n = nodules(p)
     many = _fold_steps(p, n)
     rows = [(job, CLASSES, many) for job in jobs(shells, p)]
+    rows += [(job, CLASSES, many * len(set(p.autorad_seeds) - {p.seed})) for job, *_ in rows[:2]]
     n_rates = len(p.autorad_rates)
     n_judge = max(1, round((n_subjects - n_test) * (1 - p.data_val_share)))
     guided, *_ = rows[1]

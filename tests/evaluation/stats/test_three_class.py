@@ -31,6 +31,7 @@ def test_every_statistic_by_hand():
     by_hand |= {f"f1_{name}": value for name, value in f1.items()}
     by_hand["auc_benign"] = 7 / 8           # .7 above all four, .3 above .2 .1 .2 but not .5
     by_hand["auc_unsure"] = 8 / 9           # .7 and .6 above all three, .4 above .2 and .3 but not .5
+    by_hand["macro_auc"] = (7 / 8 + 8 / 9 + 1) / 3
     found = draws(PROB, LABEL, ITSELF)
     assert tuple(found) == NAMES and {name: v[0] for name, v in found.items()} == pytest.approx(by_hand)
 
@@ -47,6 +48,7 @@ def test_every_resample_is_scikit_learns():
             expected[f"recall_{name}"] = recall_score(true == c, said == c)
             expected[f"f1_{name}"] = f1_score(true == c, said == c)
             expected[f"auc_{name}"] = roc_auc_score(true == c, p[:, c])
+        expected["macro_auc"] = np.mean([expected[f"auc_{name}"] for name in CLASSES])
         assert {name: v[i] for name, v in found.items()} == pytest.approx(expected)
 
 

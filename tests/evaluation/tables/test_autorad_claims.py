@@ -27,6 +27,16 @@ def test_the_papers_numbers_stand_in_its_claims():
     assert all(claim.place.startswith("AutoRad-Lung") for claim in autorad_claims.THEIRS)
 
 
+def test_every_claim_compares_with_0_and_has_the_papers_size_beside_it():
+    assert {(claim.rule, claim.limit) for claim in (*THEIRS, *OURS)} == {("above", 0.0)}
+    reported = {claim.id: claim.reported for claim in (*THEIRS, *OURS)}
+    for name, gain in (("unsure_recall", "+0.16"), ("unsure_f1", "+0.24"), ("accuracy", "+0.06")):
+        assert reported[f"autorad_{name}"] == f"{gain} over CLIP-based models"
+    assert reported["autorad_tokens"] == "+0.038 over 70 tokens"
+    assert {reported[claim.id] for claim in OURS} == {"no such row"}
+    assert all("no size for this alone, +0.06" in reported[f"autorad_{name}"] for name in ("autoregressive", "aimv2"))
+
+
 def test_aimv2_against_clip_is_the_difference_of_two_arms_or_says_whose_weights_they_read():
     label = np.repeat([0, 1, 2], 4)
     wrong = np.eye(3)[np.roll(label, 2)]

@@ -95,3 +95,32 @@ def test_what_a_group_moves_is_measured_in_lengths_of_delta():
     assert table.index.tolist() == ["shape", "texture", "size"]
     assert table["value"].tolist() == pytest.approx([1, 0.1, 0])
     assert 0 <= table.loc["texture", "low"] < 0.01 and 0.19 < table.loc["texture", "high"] <= 0.2
+
+
+def test_seeds_stand_side_by_side_and_their_mean_has_an_interval_of_its_own():
+    worse = PROB | {"guided": PROB["static"], "static": PROB["guided"]}
+    table = three_class.by_seed({23: PROB, 24: worse, 25: PROB}, LABEL, COUNTS).set_index(["statistic", "seed"])
+    assert list(table.loc["macro_f1"].index) == [23, 24, 25, "mean"]
+    assert set(table.index.get_level_values(0)) == {"accuracy", "macro_f1", "f1_unsure"} and (table["n"] == 70).all()
+    paired = three_class.differences(DRAWN, 70).set_index(["row", "beside", "statistic"]).loc["guided", "static"]
+    for name in three_class.BY_SEED:
+        line = table.loc[(name, 23)]
+        assert line[["difference", "difference_low", "difference_high"]].tolist() == pytest.approx(
+            paired.loc[name, ["value", "low", "high"]].tolist())
+        assert line["guided"] - line["static"] == pytest.approx(line["difference"])
+        assert table.loc[(name, 24), "difference"] == pytest.approx(-line["difference"])
+        mean = table.loc[(name, "mean")]
+        assert mean["difference"] == pytest.approx(line["difference"] / 3)      # (1 - 1 + 1) / 3, resample by resample
+        assert mean["difference_low"] == pytest.approx(line["difference_low"] / 3)
+    assert table.loc["macro_f1", "verdict"].tolist() == ["better", "worse", "better", "better"]
+
+
+def test_the_sentence_on_seeds_counts_lower_bounds_and_leaves_the_mean_out():
+    worse = PROB | {"guided": PROB["static"], "static": PROB["guided"]}
+    table = three_class.by_seed({23: PROB, 24: worse, 25: PROB}, LABEL, COUNTS)
+    gain = table.loc[(table["statistic"] == "macro_f1") & (table["seed"] == 23), "difference"].iloc[0]
+    assert three_class.over_seeds(table) == (
+        "Macro F1, guided - static: the lower bound is above 0 on 2 of 3 seeds of folds and training; the mean"
+        f" difference is {gain / 3:.3f}, from {-gain:.3f} to {gain:.3f}.")
+    alone = three_class.by_seed({23: PROB}, LABEL, COUNTS)
+    assert len(alone) == 3 and "on 1 of 1 seeds" in three_class.over_seeds(alone)

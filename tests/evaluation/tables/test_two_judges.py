@@ -85,3 +85,9 @@ def test_doubt_in_sixths_of_the_variance():
     assert table["value"].tolist() == pytest.approx([0.2, 0.2, 0.2, 0.2, 0.55, 0.9])
     assert sorted(two_judges.by_variance(unsure, np.zeros(12), counts, parts=5)["n"]) == [2, 2, 2, 3, 3]
     assert (table["low"] <= table["value"]).all()
+
+
+def test_both_judges_are_asked_for_the_real_images_and_for_namd_beside_every_row_but_the_copy():
+    rows = ["real baseline", "real follow-up", "copy-baseline", "namd", "oracle"]
+    assert two_judges.asked(rows, "namd") == [
+        ("real follow-up", "real baseline"), ("namd", "real baseline"), ("namd", "real follow-up"), ("namd", "oracle")]

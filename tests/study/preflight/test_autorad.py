@@ -136,7 +136,8 @@ def test_stages_of_09(small):
     images = turns + 2 * 60 + 37 + 63 + 37 * 9      # two of a small pair; baselines, follow-ups, rows of 05
     assert part.times == images / 64 and embedding.memory.frozen > 0 and not embedding.per_arm
     own = [2 * autorad._steps(small, 48), autorad._steps(small, 54)]    # four folds, twice; 85 % of 63 follow-ups
-    assert [part.times for part in training.parts] == 10 * [autorad._fold_steps(small, 60)] + own
+    folds = autorad._fold_steps(small, 60)
+    assert [part.times for part in training.parts] == 10 * [folds] + 2 * [2 * folds] + own     # static, guided again
     assert training.steps == sum(part.times for part in training.parts)
     static, guided, cocoop, *_ = training.parts
     assert 10 * static.cost.flops < guided.cost.flops == cocoop.cost.flops       # one prompt for all, one a nodule
