@@ -58,3 +58,24 @@ def test_no_verdict_of_the_ledger_turns_round():
     turned = both[(both["here"] == "holds") & (both["there"] == "fails")
                   | (both["here"] == "fails") & (both["there"] == "holds")]
     assert turned.empty, turned
+
+
+SECOND = {          # table of notebook 09: what names its lines, {column: bound}
+    "autorad": (["arm"], {"accuracy": 0.04, "macro_f1": 0.04, "macro_auc": 0.03}),
+    "autorad_seeds": (["seed", "statistic"], {"guided": 0.04, "static": 0.04, "difference": 0.05}),
+    "two_judges": (["row"], {"first": 0.03, "second": 0.03}),
+}
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_the_second_system_lies_within_its_bounds(name):
+    index, bounds = SECOND[name]
+    if not (REFERENCE / f"{name}.csv").is_file():
+        pytest.skip(f"outputs/reference/quick/ has no {name}.csv")
+    file = RUN / "metrics" / f"{name}.csv"
+    if not file.is_file():
+        pytest.skip("notebook 09 has not run: `make autorad`")
+    here, there = (pd.read_csv(path).set_index(index) for path in (file, REFERENCE / f"{name}.csv"))
+    assert set(there.index) <= set(here.index), "a line of the reference is gone"
+    gap = (here.loc[there.index, list(bounds)] - there[list(bounds)]).abs()
+    assert (gap.max() <= pd.Series(bounds)).all(), gap.max()

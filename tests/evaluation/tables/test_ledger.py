@@ -207,6 +207,9 @@ def test_the_second_system_settles_its_own_claims_alone(folder):
         autorad_logistic="fails", autorad_diameter="not run here")
     recall = lines.loc["autorad_unsure_recall"]
     assert (recall["effect"], recall["n"], recall["k"], recall["data"]) == (0.24, 1100, 1, "LIDC")
+    bounds = f"[{recall['low']:+.3f}, {recall['high']:+.3f}]"
+    assert f"measured +0.240 {bounds}, the paper: +0.16 over CLIP-based models; one" in recall["why"]
+    assert "measured" not in lines.loc["autorad_tokens", "why"] and "measured" not in lines.loc["gain", "why"]
     assert lines.loc["gain", "data"] == "phantom"
 
 

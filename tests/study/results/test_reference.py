@@ -17,7 +17,15 @@ PARTS = {           # heading of a part: tables without which it is not there
     "## Doses": ("doses",), "## Every row": ("comparators",), "## How good": ("image_quality",),
     "## AutoRad-Lung": ("autorad",), "## The claims": ("claims",),
 }
-STATISTICS = ("accuracy", "macro_f1", "recall_unsure", "f1_unsure")
+STATISTICS = ("accuracy", "macro_f1", "recall_unsure", "f1_unsure", "macro_auc")
+
+
+def bounded(**values):
+    """Columns with their bounds, .05 to either side."""
+    return {f"{name}{end}": value + by for name, value in values.items()
+            for end, by in (("", 0), ("_low", -0.05), ("_high", 0.05))}
+
+
 # the tables of later readings, as small as the page can be asked with
 EXAMPLES = {
     "costs": [dict(run_name="quick", arm=arm, notebook=notebook, seconds=100, memory_gib=1.5, commit="abc1234",
@@ -26,14 +34,19 @@ EXAMPLES = {
     "image_quality": [dict(quantity=name, value=value, low=value - 0.004, high=value + 0.004, n=9) for name, value in (
         ("share of real follow-ups whose nodule has a hole", 0.005), ("holes, generated - real", 0.006),
         ("share of generated follow-ups whose nodule has a hole", 0.011))],
-    "autorad": [dict(arm=arm, n=9) | {f"{name}{end}": value for name in STATISTICS
-                                      for end, value in (("", 0.6), ("_low", 0.5), ("_high", 0.7))}
+    "autorad": [dict(arm=arm, n=9) | bounded(**dict.fromkeys(STATISTICS, 0.6))
                 for arm in ("static", "guided", "diameter")],
     "autorad_differences": [dict(row="guided", beside=beside, statistic=name, value=value, low=value - 0.05,
                                  high=value + 0.05)
                             for beside, value in (("static", 0.1), ("diameter", -0.1)) for name in STATISTICS],
-    "two_judges": [dict(row=row, first=first, second=second) for row, first, second in (
+    "autorad_seeds": [dict(seed=seed, statistic=name) | bounded(guided=0.7, static=0.7 - gain, difference=gain)
+                      for name in ("accuracy", "macro_f1")
+                      for seed, gain in (("23", 0.08), ("24", 0.02), ("mean", 0.05))],
+    "autorad_rates": [dict(arm="guided", fold=fold, chosen=rate) for fold, rate in enumerate((0.1, 0.01, 0.1))],
+    "two_judges": [dict(row=row) | bounded(first=first, second=second) for row, first, second in (
         ("a", 0.7, 0.6), ("b", 0.75, 0.7), ("c", 0.8, 0.9), ("copy-baseline", 0.9, 0.1))],
+    "two_judges_claims": [dict(row="c", beside="a", survives="no: undecided by the second")
+                          | bounded(first=0.1, second=0.02)],
 }
 
 
@@ -101,7 +114,9 @@ def test_what_is_committed_may_be_replaced_by_the_command():
     ("effects", dict(row="direct", quantity="AUROC"), "value"), ("doses", dict(dose=1.0), "value"),
     ("comparators", dict(row="flux"), "auroc_mean"), ("comparator_differences", dict(row="flux"), "difference"),
     ("image_quality", dict(quantity="holes, generated - real"), "value"), ("autorad", dict(arm="guided"), "accuracy"),
-    ("autorad_differences", dict(beside="static"), "value"), ("comparator_validation", dict(row="flux"), "delta_rmae")])
+    ("autorad_differences", dict(beside="static"), "value"), ("autorad_seeds", dict(seed="24"), "difference"),
+    ("autorad_rates", dict(fold=1), "chosen"), ("two_judges", dict(row="a"), "second"),
+    ("two_judges_claims", dict(row="c"), "first"), ("comparator_validation", dict(row="flux"), "delta_rmae")])
 def test_a_changed_number_changes_the_page(folder, name, where, column):
     before = render(folder, "quick", "namd")
     if name == "costs" and "01_data_preparation" not in find(folder, name).read_text():
@@ -175,6 +190,26 @@ def test_costs_are_summed_over_arms_and_later_notebooks_told_apart(folder):
     assert "| `02_vae` | two arms | 3 min 20 s | 1 min 40 s | 1.5 GiB | abc1234 |" in page
     assert "the notebooks 01 to 02 of `quick` with two arms took 5 min 0 s one after another" in page
     assert "1.5 GiB. 08 adds 1 min 40 s." in page
+
+
+def test_the_second_system_says_what_its_tables_say(folder):
+    for name in ("autorad", "autorad_differences", "autorad_seeds", "autorad_rates", "two_judges", "two_judges_claims"):
+        write(folder, name, EXAMPLES[name])
+    page = render(folder, "quick", "namd")
+    section = page[page.index("## AutoRad-Lung and the second judge"):page.index("## The claims")]
+    assert "| arm | n | accuracy | macro F1 | unsure recall | unsure F1 | macro AUC |" in section
+    assert f"| guided | 9 |{' 0.600 [0.550, 0.650] |' * 5}" in section
+    assert "| guided - static | 0.100 [0.050, 0.150]: above |" in section and "guided - logistic" not in section
+    assert "| macro F1 | 24 | 0.700 [0.650, 0.750] | 0.680 [0.630, 0.730] | 0.020 [-0.030, 0.070]: undecided |" in page
+    assert "above 0 on 1 of 2 seeds of folds and training; the mean difference is 0.050, from 0.020 to 0.080." in page
+    assert "| guided | 0.01 (1), 0.1 (2) |" in section
+    assert "| a | 0.700 [0.650, 0.750] | 0.600 [0.550, 0.650] |" in section
+    assert "| c - a | 0.100 [0.050, 0.150] | 0.020 [-0.030, 0.070] | no: undecided by the second |" in section
+    alone = folder / "quick"
+    for name in ("autorad_differences", "autorad_seeds", "autorad_rates", "two_judges", "two_judges_claims"):
+        (alone / f"{name}.csv").unlink()
+    page = render(folder, "quick", "namd")
+    assert "| guided | 9 |" in page and "second judge |" not in page and "guided - static" not in page
 
 
 def test_the_second_judge_is_asked_without_the_copied_baseline(folder):

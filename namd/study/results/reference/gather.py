@@ -20,9 +20,9 @@ WANTED = (*(f"metrics/{name}.csv" for name in (
     "effects", "floors", "gaps", "growth", "image_quality", "judges", "record_controls", "record_missing", "regimes",
     "table1", "two_judges*", "unsure_by_variance")),
     *(f"figures/{name}.png" for name in (
-        "autorad*", "boundary", "comparator_*", "cost_against_auroc", "decision_curves", "doses", "effects_auroc",
-        "fig2_latent_space", "fig3_*", "fig5_*", "referral", "table1_auroc", "test_grid", "two_judges*",
-        "unsure_by_variance")))
+        "autorad_confusion", "autorad_forest", "autorad_moves", "autorad_tokens", "boundary", "comparator_*",
+        "cost_against_auroc", "decision_curves", "doses", "effects_auroc", "fig2_latent_space", "fig3_*", "fig5_*",
+        "referral", "table1_auroc", "test_grid", "unsure_by_variance")))
 LATENT = "metrics/latent_space.csv"         # of an arm, by notebook 02
 NEIGHBOURS = ("cohorts", "dial")            # commands that read other runs, each a table and a figure
 MADE = ("notebook", "digest", "commit", "uncommitted_changes", "made")

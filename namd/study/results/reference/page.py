@@ -47,6 +47,7 @@ def front(folder, run, main) -> dict[str, list[str]]:
             "dial": [patients.grows_by_label(kept)], "effects": [arms.over_seeds(kept)],
             "comparators": [systems.counted(kept)], "best_system": [systems.best(kept)],
             "image_quality": [systems.holes(kept)], "autorad": [second.guided(kept)],
+            "autorad_seeds": [second.seeds(kept)],
             "two_judges": [second.agreement(kept)], "claims": [ledger.counted(kept)],
         },
     }
