@@ -53,7 +53,8 @@ def test_every_notebook_leaves_its_record_html_and_done_file(outputs, job):
     "arms/namd/vae/config.json", "arms/namd/latents/train.safetensors", "arms/namd/unet_uncond/config.json",
     "arms/namd/namd/unet/config.json", "arms/no_align_no_pred/namd/unet/config.json", "samples/namd.npy",
     "samples/no_align_no_pred.npy", "metrics/table1.csv", "metrics/panel_07.csv", "metrics/claims.csv",
-    "metrics/autorad.csv", "metrics/autorad_effects.csv", "metrics/two_judges.csv", "lidc/crops_mask.npy",
+    "metrics/autorad.csv", "metrics/autorad_effects.csv", "metrics/autorad_seeds.csv", "metrics/two_judges.csv",
+    "lidc/crops_mask.npy",
 ])
 def test_the_artefacts_lie_where_the_layout_says(outputs, path):
     assert (outputs / "smoke" / path).is_file()
