@@ -14,6 +14,8 @@
 # *Paper:* Section 3.2, Eq. 2-6, Figure 2. *Previous:* `01_data_preparation`.
 # *Next:* `03_diffusion_pretraining`.
 #
+# *Reading:* 11 minutes; the core, sections 2, 3, 5 and 6, takes 5. The rest is optional.
+#
 # ## What you will do
 # Train a nodule-aligned VAE and store the scaled latents of the training and validation images.
 # The artefacts are `vae/`, `latents/`, Figure 2 and `metrics/latent_space.csv` of the arm.
@@ -93,6 +95,9 @@ from namd.study.notebook import check, show, start
 from namd.training import loop, parallel
 
 run = start("02_aligned_vae", globals())
+
+# %%
+run.map()
 
 # %% [markdown]
 # ## 1 · Meet the image, the latent and the attributes

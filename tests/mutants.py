@@ -33,6 +33,9 @@ LIDC = "namd/data/lidc/"
 OWN = "forecasters/systems/test_own_record.py"
 RESULTS = "study/results/test_reference_command.py"
 MUTANTS = [
+    Mutant("the map marks another notebook's parts", "namd/evaluation/figures/system_map.py",
+           "marked = here in part.chapters\n    fill", "marked = here < part.chapters[0]\n    fill",
+           "evaluation/figures/test_system_map.py"),
     Mutant("temperature on the attribute side of Eq. 2 only", LOSSES,
            "_log_rows(z, sigma_z, temperature)", "_log_rows(z, sigma_z, 1.0)", "models/test_losses.py"),
     Mutant("stratum of a patient with one malignant nodule", LABELS,
