@@ -14,6 +14,8 @@
 # *Paper:* Section 3.1, Section 4.1.1, Appendix C (Table 2, Figure 4). *Previous:* none.
 # *Next:* `02_aligned_vae`.
 #
+# *Reading:* 10 minutes; the core, sections 3, 4 and 6, takes 4. The rest is optional.
+#
 # ## What you will do
 # Read a delivery and write the cohort: `cohort/`, the small language model `llm/`, two figures
 # and the count of everything that was refused.
@@ -99,6 +101,9 @@ from namd.study.notebook import check, show, start
 
 run = start("01_data_preparation", globals())
 
+
+# %%
+run.map()
 
 # %% [markdown]
 # ## 1 · Find the delivery, or write one

@@ -14,6 +14,8 @@
 # *Paper:* Section 3.2, Eq. 2-6, Figure 2. *Previous:* `01_data_preparation`.
 # *Next:* `03_diffusion_pretraining`.
 #
+# *Reading:* 11 minutes; the core, sections 2, 3, 5 and 6, takes 5. The rest is optional.
+#
 # ## What you will do
 # Train a nodule-aligned VAE and store the scaled latents of the training and validation images.
 # The artefacts are `vae/`, `latents/`, Figure 2 and `metrics/latent_space.csv` of the arm.
@@ -82,7 +84,7 @@ import torch
 
 from namd.data.cohort import Cohort
 from namd.data.images import AUGMENTATIONS
-from namd.data.report import nodule_features
+from namd.data.report import has_attributes, nodule_features
 from namd.evaluation.figures import plots
 from namd.evaluation.stats import image_quality, latent
 from namd.ground.seeding import generator, noise
@@ -93,6 +95,9 @@ from namd.study.notebook import check, show, start
 from namd.training import loop, parallel
 
 run = start("02_aligned_vae", globals())
+
+# %%
+run.map()
 
 # %% [markdown]
 # ## 1 · Meet the image, the latent and the attributes
@@ -105,6 +110,7 @@ run = start("02_aligned_vae", globals())
 # |---|---|---|---|
 # | $\mathbf X$ | `x` | (B, 1, 64, 64) | window [-1, 1] |
 # | $\mathbf f$ | `f` | (B, n_feat) | standard deviations, one-hot codes |
+# | $m$ | `m` | (B,) | 1 with any attribute, else 0 |
 # | $L$ | `label` | (B,) | 0 benign, 1 malignant |
 # | $\mathbf z$ | `z` | (B, 4, 8, 8) | unscaled |
 
@@ -117,22 +123,25 @@ train.attributes(1).head(3)
 # The paper writes $\mathbf f^{(n)}$ and does not define the superscript. We read "normalised":
 # the logarithms of the two diameters in standard deviations, each code one-hot, so that two
 # different codes lie at distance 1. `stats` keeps the training means for the validation rows.
+#
+# A missing diameter takes the mean, a missing code is no code; where nothing is known, `m` is 0.
 
 
 # %%
 def both_visits(pairs, stats=None):
     attributes = pd.concat([pairs.attributes(1), pairs.attributes(2)])
     f, stats = nodule_features(attributes, align_features, stats)
-    return torch.from_numpy(f), torch.from_numpy(pairs.label).repeat(2), stats
+    m = torch.from_numpy(has_attributes(attributes))
+    return torch.from_numpy(f), m, torch.from_numpy(pairs.label).repeat(2), stats
 
 
-f_train, label_train, stats = both_visits(train)
-f_val, label_val, _ = both_visits(val, stats)
+f_train, m_train, label_train, stats = both_visits(train)
+f_val, m_val, label_val, _ = both_visits(val, stats)
 f_train.shape, f_val.shape
 
 # %% [markdown]
-# Every augmentation of every image fits in memory, so a training step only picks from a table.
-# Turning an image leaves its attributes and its label alone.
+# Every augmentation of every image fits in memory, so a training step picks from a table. Turning an
+# image leaves attributes and label alone.
 
 # %%
 turned = [torch.cat(train.augmented(k, augment, image_size, window_low, window_high))
@@ -166,9 +175,9 @@ check("the latent has 4 channels and a side 8 times smaller",
 # "Close together" needs a definition that does not depend on the scale of the latent. Eq. 2-3
 # give one: for each nodule, a probability over the others, large for those that resemble it.
 #
-# $$\ell^{(\mathbf f)}_{ij} = -\frac{\lVert \mathbf f_j - \mathbf f_i \rVert^2}{2\sigma_f^2}
-# \quad (2) \qquad P_{ij} = \frac{\exp \ell^{(\mathbf f)}_{ij}}
-# {\sum_{k \neq i} \exp \ell^{(\mathbf f)}_{ik}}, \quad P_{ii} = 0 \quad (3)$$
+# $$\ell^{(\mathbf f)}_{ij}=-\frac{\lVert\mathbf f_j-\mathbf f_i\rVert^2}{2\sigma_f^2}\quad(2)\qquad
+# P_{ij}=\frac{\exp\ell^{(\mathbf f)}_{ij}}{\sum_{k\neq i}\exp\ell^{(\mathbf f)}_{ik}},\quad P_{ii}=0
+# \quad(3)$$
 #
 # | symbol | code | shape | unit |
 # |---|---|---|---|
@@ -211,8 +220,7 @@ check("slow and fast agree on P", torch.allclose(P, losses.neighbour_rows(f_3, 1
 # The same recipe on the latents gives Q. Eq. 4 is the KL divergence from P to Q, row by row: the
 # price, in nats, of looking for attribute neighbours with latent distances.
 #
-# $$\mathcal L_{\text{align}} = \frac1B \sum_i \sum_{j \neq i} P_{ij} \log \frac{P_{ij}}{Q_{ij}}
-# \qquad (4)$$
+# $$\mathcal L_{\text{align}}=\frac1B\sum_i\sum_{j\neq i}P_{ij}\log\frac{P_{ij}}{Q_{ij}}\qquad(4)$$
 #
 # In our toy latent the third nodule sits beside the first, where it does not belong.
 
@@ -231,13 +239,21 @@ run.figure(plots.matrices([P, Q], ["P: attributes", "Q: latents"],
 # %% [markdown]
 # **What to see.** In P the first row points to nodule 2, in Q to nodule 3. That row is the dearest
 # of the three. Gradients of Eq. 4 reach z only through Q, so training moves latents, not charts.
+#
+# A nodule without any attribute is like nobody. With $m_i=0$ it leaves P and Q as row and neighbour:
+#
+# $$P_{ij}=\frac{m_j\exp\ell^{(\mathbf f)}_{ij}}{\sum_{k\neq i}m_k\exp\ell^{(\mathbf f)}_{ik}},\quad
+# \mathcal L_{\text{align}}=\frac1{\sum_im_i}\sum_im_i\sum_{j\neq i}P_{ij}\log\frac{P_{ij}}{Q_{ij}}$$
+#
+# and Q likewise: Eq. 3-4 where all are known. A fourth, unknown nodule must change nothing.
 
 # %%
 show(losses.alignment_loss)
-check("slow and fast agree on L_align",
-      torch.allclose(kl_rows.mean(), losses.alignment_loss(f_3, z_3, 1.0, 1.0)), f"{kl_rows.mean():.4f}")
-check("L_align is 0 when the latent repeats the attributes",
-      losses.alignment_loss(f_3, 5 * f_3 + 7, 1.0, 5.0).abs() < 1e-6)
+check("slow and fast agree on L_align", torch.allclose(kl_rows.mean(), losses.alignment_loss(f_3, z_3, 1.0, 1.0)))
+check("L_align is 0 when z repeats f", losses.alignment_loss(f_3, 5 * f_3 + 7, 1.0, 5.0).abs() < 1e-6)
+masked = losses.alignment_loss(*(torch.cat([v, 0 * v[:1]]) for v in (f_3, z_3)), 1.0, 1.0, known=torch.arange(4) < 3)
+check("a fourth nodule without attributes changes nothing", torch.allclose(kl_rows.mean(), masked))
+check("attributes are known of two training images or more", m_train.sum() > 1, f"{m_train.sum()} of {len(m_train)}")
 
 # %% [markdown]
 # Eq. 4 has no upper end: where Q holds a neighbour for all but impossible, the logarithm grows with
@@ -288,10 +304,10 @@ check("with sigma_z = sqrt(256) / 4 it keeps its neighbours", wide > 10, f"{wide
 # `align_perplexity` is above 0, the width that gives a row of P that many neighbours.
 
 # %%
-pick = torch.randperm(len(f_train), generator=generator(seed, "vae", "width"))[:vae_batch]
-width_f = (losses.sigma_for_perplexity(f_train[pick], align_perplexity, align_temperature)
-           if align_perplexity else sigma_f)
-perplexity_f = losses.perplexity(losses.neighbour_rows(f_train[pick], width_f, align_temperature)).median().item()
+pick = torch.randperm(int(m_train.sum()), generator=generator(seed, "vae", "width"))[:vae_batch]
+f_some = f_train[m_train][pick]                                 # a batch of known ones
+width_f = losses.sigma_for_perplexity(f_some, align_perplexity, align_temperature) if align_perplexity else sigma_f
+perplexity_f = losses.perplexity(losses.neighbour_rows(f_some, width_f, align_temperature)).median().item()
 print(f"sigma_f {width_f:.3f}: a nodule has {perplexity_f:.1f} neighbours among {len(pick) - 1}")
 
 
@@ -329,8 +345,7 @@ kl_by_hand
 
 # %%
 fast = losses.kl_loss(mean[None], (std**2).log()[None])
-check("slow and fast agree on L_pred",
-      torch.allclose(by_hand.mean(), losses.prediction_loss(logit_3, label_3)))
+check("slow and fast agree on L_pred", torch.allclose(by_hand.mean(), losses.prediction_loss(logit_3, label_3)))
 check("slow and fast agree on L_KL", torch.allclose(kl_by_hand.sum(), fast), f"{fast:.3f}")
 
 # %% [markdown]
@@ -368,17 +383,17 @@ print(f"with its weight in Eq. 6, blur costs {lambda_lpips * perceptual(x_32, bl
 
 
 # %%
-def objective(x, f, label, xi):
+def objective(x, f, m, label, xi):
     q = vae.posterior(x)
     z = q.mean + q.std * xi                                     # (B, 4, h, w)
     x_hat = vae.decode(z)                                       # (B, 1, S, S)
     seen = max(1, round(lpips_share * len(x)))
-    f_all, z_all = parallel.gather(f, compared(z))
+    f_all, m_all, z_all = parallel.gather(f, m, compared(z))
     term = {
         "rec": losses.reconstruction_loss(x, x_hat),
         "kl": losses.kl_loss(q.mean, q.logvar),
         "lpips": perceptual(x[:seen], x_hat[:seen]).mean(),
-        "align": losses.alignment_loss(f_all, z_all, width_f, sigma_z, align_temperature, align_floor),
+        "align": losses.alignment_loss(f_all, z_all, width_f, sigma_z, align_temperature, align_floor, m_all),
         "pred": losses.prediction_loss(vae.logit(z), label),
     }
     loss = (term["rec"] + lambda_kl * term["kl"] + lambda_lpips * term["lpips"]
@@ -395,13 +410,13 @@ def objective(x, f, label, xi):
 def step(idx, g, step_no):
     turn = torch.randint(len(x_train), (len(idx),), generator=g)
     xi = torch.randn(len(idx), *z_first.shape[1:], generator=g)
-    batch = parallel.mine(x_train[turn, idx], f_train[idx], label_train[idx], xi)
+    batch = parallel.mine(x_train[turn, idx], f_train[idx], m_train[idx], label_train[idx], xi)
     return objective(*(part.to(run.device) for part in batch))
 
 
 # %% [markdown]
-# Selection is by validation loss (App. B): the same objective on the validation patients, with
-# the same posterior noise each time, so that two weights differ only by what they learned.
+# Validation loss selects (App. B): the same objective on the validation patients, with the same noise
+# each time, so that two weights differ only by what they learned.
 
 # %%
 order = torch.randperm(len(x_val), generator=generator(seed, "vae", "validation"))
@@ -412,7 +427,7 @@ def validate():
     total = 0.0
     for n, idx in enumerate(pieces):
         xi = noise((len(idx), *z_first.shape[1:]), seed, "vae", "validation", n)
-        batch = x_val[idx], f_val[idx], label_val[idx], xi
+        batch = x_val[idx], f_val[idx], m_val[idx], label_val[idx], xi
         total += len(idx) * objective(*(part.to(run.device) for part in batch))["loss"].item()
     return total / len(order)
 
@@ -508,7 +523,7 @@ run.figure(fig, "fig2_latent_space")
 # **What to see.** With alignment the colours run from dark to bright across the map, as in the
 # left panel of Figure 2, and $R^2$ is high. In the arm `no_align_no_pred` they mix and $R^2$
 # drops: read the same page of that run beside this one. t-SNE keeps neighbourhoods only; which
-# way the colours run, and how far apart two clouds lie, means nothing.
+# way colours run, and how far apart clouds lie, means nothing.
 
 # %% [markdown]
 # ## 7 · Scale and store the latents
@@ -527,8 +542,7 @@ print(f"latent scale {vae.scale:.4f}, written to vae/config.json")
 # %%
 sample = vae.scale * (mean_train + std_train * torch.randn(std_train.shape, generator=generator(seed, "std")))
 back = vaes.load_vae(run.dir / "vae", precision=precision).to(run.device)
-check("scaled latents have standard deviation 1", latent_scale or abs(sample.std() - 1) < 0.03,
-      f"{sample.std():.3f}")
+check("scaled latents have standard deviation 1", latent_scale or abs(sample.std() - 1) < 0.03, f"{sample.std():.3f}")
 check("the VAE on disk encodes as the one in memory", torch.equal(back.encode(x_32), vae.encode(x_32)))
 
 # %% [markdown]
@@ -562,8 +576,7 @@ run.panel([
 ])
 
 # %% [markdown]
-# The stamp above names the data source and the parameters. The quick profile shrinks the VAE, its
-# training and the perceptual backbone; nothing of it is evidence about NLST.
+# The quick profile shrinks the VAE, its training and the perceptual backbone.
 #
 # ## Exercises
 # ### 1 · Predict
@@ -641,11 +654,10 @@ print("perplexity", losses.perplexity(with_self), "share spent on itself", with_
 #   $\mathcal L_{\text{pred}}$ too. `params/ablations/` holds both readings.
 # - The authors' features are raw codes beside millimetres (`align_features: raw`). Diameters then
 #   make most of each distance, and a lobe coded 6 lies further from 1 than from 5.
-# - The authors' auxiliary data include a set drawn from NLST. Whoever adds data must check patients
-#   against the test split; the cohort's own splits are by patient.
+# - The authors' auxiliary data hold NLST patients: check whatever you add against the test split.
 # - A batch mixes both visits, so two images of one nodule may be each other's nearest neighbour.
-# - An aligned latent carries size in its largest direction. Notebook 03 shows what that does at the
-#   last diffusion step, where a standard schedule leaves some of it visible.
+# - An aligned latent carries size in its largest direction, which a standard schedule leaves visible
+#   at the last diffusion step (notebook 03).
 #
 # ## Summary
 # - P and Q are softmax rows over squared distances, without the diagonal (Eq. 2-3).

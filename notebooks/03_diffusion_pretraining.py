@@ -14,6 +14,8 @@
 # *Paper:* Sections 2.1 and 3.3.2, Eq. 1 and 9, Appendix B. *Previous:* `02_aligned_vae`.
 # *Next:* `04_conditional_training`.
 #
+# *Reading:* 11 minutes; the core, sections 1, 2, 6 and 7, takes 5. The rest is optional.
+#
 # ## What you will do
 # Train the unconditional U-Net on the latents of notebook 02 and draw nodules that nobody has.
 # The artefact is `unet_uncond/`, a directory in the Hugging Face format.
@@ -92,6 +94,9 @@ from namd.training import loop, parallel
 
 run = start("03_diffusion_pretraining", globals())
 p = run.p
+
+# %%
+run.map()
 
 # %% [markdown]
 # ## 1 · Work where the image is small

@@ -14,6 +14,8 @@
 # *Paper:* Sections 3.3.1 and 3.3.2, Eq. 7, 8 and 10, Appendices B and C, Figures 1 and 4.
 # *Previous:* `03_diffusion_pretraining`. *Next:* `05_evaluation`.
 #
+# *Reading:* 11 minutes; the core, sections 1, 2, 5, 6 and 7, takes 6. The rest is optional.
+#
 # ## What you will do
 # Train soft prompts and the conditional U-Net together and draw follow-ups for six validation
 # patients. The artefact is `namd/`, which notebook 05 opens.
@@ -96,6 +98,9 @@ from namd.training import loop, parallel
 
 run = start("04_conditional_training", globals())
 p = run.p
+
+# %%
+run.map()
 
 # %% [markdown]
 # ## 1 · Turn a record into tokens

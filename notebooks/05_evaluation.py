@@ -14,6 +14,8 @@
 # *Paper:* Sections 4.1.2 and 4.2, Table 1. *Previous:* `04_conditional_training`.
 # *Next:* `06_variance_analysis`.
 #
+# *Reading:* 11 minutes; the core, sections 2, 4, 6 and 7, takes 5. The rest is optional.
+#
 # ## What you will do
 # Build Table 1 in the paper's layout and, beside it, every row's difference to NAMD with an
 # interval over patients: `metrics/table1.csv` and `metrics/differences.csv`.
@@ -104,6 +106,9 @@ from namd.study.notebook import check, show, start
 
 run = start("05_evaluation", globals())
 compare_arms = run.trained_arms()
+
+# %%
+run.map()
 
 # %% [markdown]
 # ## 1 · Open the test split

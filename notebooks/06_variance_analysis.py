@@ -14,6 +14,8 @@
 # *Paper:* Section 4.3, Figure 3, Appendix D, Figure 5. *Previous:* `05_evaluation`.
 # *Next:* `07_ablations`.
 #
+# *Reading:* 11 minutes; the core, sections 2, 4 and 6, takes 4. The rest is optional.
+#
 # ## What you will do
 # Turn each claim of Section 4.3 into a number with an interval over patients and training seeds, and
 # give it a verdict.
@@ -76,6 +78,9 @@ from namd.models.judge import load_judge
 from namd.study.notebook import check, show, start
 
 run = start("06_variance_analysis", globals())
+
+# %%
+run.map()
 
 # %% [markdown]
 # ## 1 · Read the forecasts of notebook 05

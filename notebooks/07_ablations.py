@@ -14,6 +14,8 @@
 # *Paper:* Section 4.2.2, the last two rows of Table 1, Figure 2. *Previous:*
 # `06_variance_analysis`. *Back to:* `02_aligned_vae`, where the alignment is built.
 #
+# *Reading:* 11 minutes; the core, sections 1, 2 and 7, takes 4. The rest is optional.
+#
 # ## What you will do
 # Read the arms that other notebooks trained and evaluated; train nothing. The artefacts are Figure
 # 2, `metrics/effects.csv`, `metrics/ablation_order.csv` and `metrics/doses.csv`.
@@ -79,6 +81,9 @@ from namd.study.notebook import check, show, start
 
 run = start("07_ablations", globals())
 compare_arms = run.trained_arms()
+
+# %%
+run.map()
 
 # %% [markdown]
 # ## 1 · Name what was left out

@@ -13,6 +13,8 @@
 #
 # *Paper:* Section 4.1.2, Table 1. *Previous:* `05_evaluation`.
 #
+# *Reading:* 9 minutes; the core, sections 1, 5 and 7, takes 3. The rest is optional.
+#
 # ## What you will do
 # Train each system, draw its follow-ups of the test patients and print all of Table 1, with paired
 # differences to NAMD and the cost of every row. The artefacts are `metrics/comparators.csv`,
@@ -122,6 +124,9 @@ from namd.study.notebook import check, show, start
 
 run = start("08_comparators", globals())
 p, WIDE = run.p, {"text-align": "left", "white-space": "normal"}
+
+# %%
+run.map()
 
 # %% [markdown]
 # ## 1 · Give everyone the same budget

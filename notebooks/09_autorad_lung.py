@@ -15,6 +15,8 @@
 # *Paper:* AutoRad-Lung (arXiv 2503.20662), Sections 2.2 to 2.6, 3.1 to 3.4, Table 2.
 # *Previous:* `05_evaluation`, whose forecasts Section 7 reads again.
 #
+# *Reading:* 11 minutes; the core, sections 1, 4 and 6, takes 4. The rest is optional.
+#
 # ## What you will do
 # Read a delivery in the layout of LIDC-IDRI, train static and radiomics-guided prompts over five
 # folds and ask what the guidance is worth. The artefacts are `metrics/autorad.csv`,
@@ -110,6 +112,9 @@ from namd.study.notebook import check, show, start
 
 run = start("09_autorad_lung", globals())
 p = run.p
+
+# %%
+run.map()
 
 # %% [markdown]
 # ## 1 · Make one answer of four readers

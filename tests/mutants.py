@@ -33,8 +33,15 @@ LIDC = "namd/data/lidc/"
 OWN = "forecasters/systems/test_own_record.py"
 RESULTS = "study/results/test_reference_command.py"
 MUTANTS = [
+    Mutant("the map marks another notebook's parts", "namd/evaluation/figures/system_map.py",
+           "marked = here in part.chapters\n    fill", "marked = here < part.chapters[0]\n    fill",
+           "evaluation/figures/test_system_map.py"),
     Mutant("temperature on the attribute side of Eq. 2 only", LOSSES,
            "_log_rows(z, sigma_z, temperature)", "_log_rows(z, sigma_z, 1.0)", "models/test_losses.py"),
+    Mutant("nodules without attributes pull and push in Eq. 4", "notebooks/02_aligned_vae.ipynb",
+           "align_temperature, align_floor, m_all)", "align_temperature, align_floor)", "test_objectives.py"),
+    Mutant("latents of unknown nodules stay in Q", LOSSES,
+           "f = f[known]\n        z = z[known]", "f = f[known]\n        z = z[:len(f)]", "models/test_losses.py"),
     Mutant("stratum of a patient with one malignant nodule", LABELS,
            ".groupby(level=0).max()", ".groupby(level=0).min()", "data/nlst/test_labels.py"),
     Mutant("45 and 135 degrees turned the other way", "namd/data/images.py",

@@ -34,10 +34,12 @@ def test_equation_6_gives_every_term_its_own_weight():
     made = run_cells("02", "compared", "objective", vae=vae, perceptual=lambda a, b: (a - b).square().flatten(1),
                      lpips_share=0.5, width_f=1.5, sigma_z=2.0, align_temperature=0.5, align_floor=1e-8,
                      align_latent="flat", **weights)
-    said, z = made["objective"](x, f, label, xi), q.mean + 0.5 * xi
+    m = torch.tensor([True, True, False, True, True, True])
+    said, z = made["objective"](x, f, m, label, xi), q.mean + 0.5 * xi
     x_hat = 0.9 * x + z.mean()
     terms = dict(kl=losses.kl_loss(q.mean, q.logvar), lpips=(x[:3] - x_hat[:3]).square().mean(),
-                 align=losses.alignment_loss(f, z, 1.5, 2.0, 0.5, 1e-8), pred=losses.prediction_loss(logit, label))
+                 align=losses.alignment_loss(f[m], z[m], 1.5, 2.0, 0.5, 1e-8),
+                 pred=losses.prediction_loss(logit, label))
     for name, term in terms.items():
         torch.testing.assert_close(said[name], term)
     whole = (x - x_hat).abs().mean() + sum(weights[f"lambda_{name}"] * term for name, term in terms.items())
@@ -86,20 +88,21 @@ def test_the_vae_learns_from_both_visits_under_every_turn_with_the_attributes_an
     for k in range(8):
         expected = torch.rot90(plain, k % 4, (-2, -1))
         assert torch.equal(made["x_train"][k], expected.flip(-1) if k >= 4 else expected)
-    f, label, _ = made["both_visits"](train)
+    f, m, label, _ = made["both_visits"](train)
     order = f.sum(1).argsort()
-    assert order.tolist() == list(range(2 * n)) and label.tolist() == 2 * known["label"]
+    assert m.all() and order.tolist() == list(range(2 * n)) and label.tolist() == 2 * known["label"]
 
 
 def test_a_vae_step_picks_one_turn_for_each_image_and_its_own_attributes_and_label():
     item, turn, seen = torch.arange(30.0), torch.arange(8.0).view(8, 1, 1, 1, 1), []
     made = run_cells("02", "step", x_train=(10 * item.view(1, 30, 1, 1, 1) + turn).expand(8, 30, 1, 2, 2),
-                     f_train=item.view(30, 1), label_train=item, z_first=torch.zeros(1, 4, 2, 2),
+                     f_train=item.view(30, 1), m_train=item < 7, label_train=item, z_first=torch.zeros(1, 4, 2, 2),
                      run=SimpleNamespace(device="cpu"))
     made["objective"] = lambda *given: seen.append(given)
     idx = torch.arange(30).flip(0)
     made["step"](idx, seeding.generator("step"), 7)
-    x, f, label, xi = seen[0]
+    x, f, m, label, xi = seen[0]
+    assert torch.equal(m, idx < 7)
     assert torch.equal(x[:, 0, 0, 0] // 10, idx.float()) and len((x[:, 0, 0, 0] % 10).unique()) > 3
     assert torch.equal(f[:, 0], idx.float()) and torch.equal(label, idx.float()) and 0.9 < xi.std() < 1.1
 

@@ -124,6 +124,11 @@ def nodule_features(attributes: pd.DataFrame, kind: str, scale: Scale | None = N
     return np.hstack([scale.scores(sizes), *codes]).astype(np.float32), scale
 
 
+def has_attributes(attributes: pd.DataFrame) -> np.ndarray:
+    """(N,) bool, which of (N, 5) rows of `NODULE` name at least one attribute; 9, unable to determine, names none."""
+    return ~np.hstack([_is_unknown(attributes[name]) for name in NODULE]).all(axis=1)
+
+
 def record_vector(ehr: pd.DataFrame, scale: Scale | None = None) -> tuple[np.ndarray, Scale]:
     """All 13 features as numbers, for the controls that see no text.
 

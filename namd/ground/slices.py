@@ -9,7 +9,7 @@ from namd.ground import order, sources
 
 TRAINING = "training"                                           # tag of the cell with loop.fit
 WITNESSES = {"check", "show", "print", "display"}               # they look and change nothing
-OF_THE_RUN = {"figure", "table", "panel"}                       # the same, as methods of `run`
+OF_THE_RUN = {"figure", "table", "panel", "map"}                      # the same, as methods of `run`
 PICTURES = ("namd.evaluation", "matplotlib", "seaborn", "pandas")     # what they are given stays as it is
 PURE = {"torch", "np"}                                          # so does what their functions without "_" are given
 FIXED = {"run", "p"}                                            # a notebook never changes them

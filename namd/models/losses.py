@@ -40,7 +40,8 @@ def neighbour_rows(v: torch.Tensor, sigma: float, temperature: float = 1.0) -> t
 
 
 def alignment_loss(
-    f: torch.Tensor, z: torch.Tensor, sigma_f: float, sigma_z: float, temperature: float = 1.0, floor: float = 0.0
+    f: torch.Tensor, z: torch.Tensor, sigma_f: float, sigma_z: float, temperature: float = 1.0, floor: float = 0.0,
+    known: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """KL from attribute neighbours P to latent neighbours Q (Eq. 4).
 
@@ -52,15 +53,23 @@ def alignment_loss(
         floor: >= 0, dimensionless; what every entry of P and Q is raised by, before the rows are rescaled to sum to 1
             and again inside the logarithm. 0 is Eq. 4 to the letter, which has no upper end; above 0 no row costs
             more than about log(1 / (2 floor)), and a neighbour that Q holds for impossible pulls no more.
+        known: (B,) bool, of which nodules any attribute is known; the others have no row and are in nobody's. None is
+            all of them.
 
     Returns:
-        () float, nats, mean over the rows; 0 when P = Q.
+        () float, nats, mean over the rows; 0 when P = Q, and where fewer than two nodules are known.
 
     Raises:
         ValueError: B < 2, a width or the temperature is <= 0.
 
     Source: Sec. 3.2.1. The paper does not define the superscript (n) on f; we read "normalised". Floor: authors' code.
+        `known` is ours, because an open list names nodules that have no row in the tables.
     """
+    if known is not None:
+        f = f[known]
+        z = z[known]
+        if len(f) < 2:
+            return 0 * z.sum()
     log_p = _log_rows(f, sigma_f, temperature)
     log_q = _log_rows(z, sigma_z, temperature)
     if floor:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from IPython.display import HTML, Code, display
+from IPython.display import HTML, SVG, Code, display
 
-from namd.evaluation.figures import alt, plots
+from namd.evaluation.figures import alt, example, plots, system_map
 from namd.ground import contents, keys, marks, order, precision, process, slices, sources
 from namd.ground.components import Components
 from namd.ground.errors import DamagedError, UserError
@@ -28,8 +28,7 @@ from namd.training import parallel
 def start(name, scope):
     """The run a notebook belongs to; sets threads, seeds, precision and determinism and prints the stamp.
 
-    With `processes` above 1 it also trains the notebook's stage in that many processes (namd.study.ranks), before
-    anything is loaded here; the notebook's own loop.fit then finds the finished checkpoint.
+    With `processes` above 1 it first trains the notebook's stage in that many (namd.study.ranks); loop.fit finds it.
 
     Args:
         name: the notebook's file name without suffix, e.g. "02_aligned_vae".
@@ -80,7 +79,8 @@ class Run:
         self.reads = {}
         self.results = set()
         self.contents = contents.Contents()
-        self.data = cohort_digest(self.root) if self.number != "01" else None       # 01 has yet to build it
+        early = self.number in (*order.ALONE, "01")         # 01 has yet to build the cohort
+        self.data = None if early else cohort_digest(self.root)
         self.upstream = upstream(self)
         self.components = Components.of(self.number, declared)
         self.key = keys.sha(self.components.key, self.upstream, self.data)
@@ -89,9 +89,9 @@ class Run:
 
     @property
     def synthetic(self):
-        """True when the cohort of this run is phantom data."""
+        """True when the cohort of this run is phantom data, and in a notebook that reads no cohort."""
         manifest = self.root / "cohort" / "manifest.json"
-        if manifest.is_file():
+        if manifest.is_file() and self.number not in order.ALONE:
             return bool(read_json(manifest, "01", "synthetic")["synthetic"])
         return getattr(self.p, "data_source", "phantom") == "phantom"
 
@@ -181,6 +181,11 @@ class Run:
         for path in paths:
             self.reading(path)
         return {str(path): self.reads[str(path)] for path in paths}
+
+    def map(self):
+        """Show the map of the system, this notebook's parts marked."""
+        if parallel.world() == 1:
+            display(SVG(system_map.draw(self.number, example.read())))
 
     def figure(self, fig, name):
         """Show `fig` and save it as figures/<name>.png (150 dpi) with run name, digest and alternative text inside."""

@@ -2,7 +2,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from namd.data.report import EHR, FAMILY, NODULE, nodule_features, record_vector, report_text, report_texts
+from namd.data.report import (
+    EHR,
+    FAMILY,
+    NODULE,
+    has_attributes,
+    nodule_features,
+    record_vector,
+    report_text,
+    report_texts,
+)
 
 FIGURE_4 = dict(sct_pre_att=3, sct_epi_loc=3, sct_long_dia=27.0, sct_perp_dia=20.0, sct_margins=1, age=68, diagemph=1,
                 gender=1, famfather=0, fammother=1, fambrother=0, famsister=0, famchild=0)
@@ -77,6 +86,23 @@ def test_a_column_that_nobody_has_is_nought_without_a_warning():
     assert scale.mean == (0, 0, 0) and scale.std == (1, 1, 1) and (v[:, :3] == 0).all()
     for kind in ("raw", "standardised"):
         assert np.isfinite(nodule_features(nobody[NODULE], kind)[0]).all()
+
+
+def test_a_nodule_has_attributes_where_one_of_five_is_known():
+    nothing = FIGURE_4 | {name: NA for name in NODULE} | dict(sct_long_dia=np.nan, sct_perp_dia=np.nan)
+    unable = nothing | dict(sct_pre_att=9, sct_margins=9)
+    one = [nothing | {name: FIGURE_4[name]} for name in NODULE]
+    assert has_attributes(frame(FIGURE_4, nothing, unable, *one)[NODULE]).tolist() == [True, False, False, *[True] * 5]
+
+
+@pytest.mark.parametrize("kind", ["raw", "standardised"])
+def test_a_feature_that_nobody_has_keeps_no_two_nodules_apart(kind):
+    some = frame(FIGURE_4, FIGURE_4 | dict(sct_epi_loc=1, sct_margins=2), FIGURE_4 | dict(sct_long_dia=9.0))[NODULE]
+    for name in NODULE:
+        f, _ = nodule_features(some.assign(**{name: some[name].where(some.index < 0)}), kind)
+        same = some.drop(columns=name)
+        alike = [[same.iloc[i].equals(same.iloc[j]) for j in range(3)] for i in range(3)]
+        assert np.array_equal((f[:, None] == f[None]).all(-1), alike)
 
 
 def test_record_vector_flags_what_is_missing():

@@ -82,6 +82,24 @@ def test_a_floor_bounds_the_price_and_the_pull_and_leaves_near_latents_alone(n_l
             torch.testing.assert_close((floored, pull_floored), (free, pull_free), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("floor", [0.0, 1e-8])
+def test_unknown_nodules_leave_the_loss_and_its_pull_to_the_others_and_none_leaves_every_bit(floor):
+    f, z = seeding.noise((7, 5), "f"), seeding.noise((7, 4, 2, 2), "z").requires_grad_()
+    known = torch.tensor([True, False, True, True, False, True, True])
+
+    def priced(f, z, known=None):
+        loss = losses.alignment_loss(f, z, 1.0, 2.0, 0.5, floor, known)
+        return loss, torch.autograd.grad(loss, z)[0]
+
+    (loss, pull), others = priced(f, z, known), z[known].detach().requires_grad_()
+    alone, pull_alone = priced(f[known], others)
+    assert loss > 0 and torch.equal(loss, alone) and torch.equal(pull[known], pull_alone) and not pull[~known].any()
+    assert all(map(torch.equal, priced(f, z, known | True), priced(f, z)))
+    for few in (known & False, torch.arange(7) == 3):
+        nothing, pull = priced(f, z, few)
+        assert nothing == 0 and not pull.any()
+
+
 @pytest.mark.parametrize(("v", "sigma", "temperature"), [(THREE[:1], 1, 1), (THREE, 0, 1), (THREE, 1, -1)])
 def test_neighbour_rows_refuses(v, sigma, temperature):
     with pytest.raises(ValueError, match="B >= 2|above 0"):
