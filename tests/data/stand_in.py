@@ -55,9 +55,10 @@ class StandIn:
                                    aws_access_key_id="a", aws_secret_access_key="b")
         for bucket in (DATA, METADATA):
             self.client.create_bucket(Bucket=bucket, ACL="public-read")
-        rows = [self._upload(Path(folder)) for folder in sorted({file.parent for file in whole.rglob("*.dcm")})]
-        self.uuids = {row["SeriesInstanceUID"]: row["crdc_series_uuid"] for row in rows}
-        write_index(index, rows)
+        folders = sorted({file.parent for file in whole.rglob("*.dcm")})
+        self.rows = [self._upload(Path(folder)) for folder in folders]
+        self.uuids = {row["SeriesInstanceUID"]: row["crdc_series_uuid"] for row in self.rows}
+        write_index(index, self.rows)
         for file, name in TABLES.items():
             self.put_table(name, pd.read_csv(whole / f"{file}.csv", dtype=str))
 

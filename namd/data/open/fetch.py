@@ -6,7 +6,7 @@ from namd.data.nlst.lists import read_lists
 from namd.data.open import index, plan, public
 from namd.data.open.bucket import Buckets
 from namd.data.open.series import Job
-from namd.data.open.summary import free, origins, summary
+from namd.data.open.summary import free, not_fetched, origins, summary
 from namd.data.open.tables import fetch_tables
 from namd.data.open.work import fetch_all
 from namd.ground import files
@@ -55,6 +55,8 @@ def fetch(p, dry_run=False, n_subjects=0, whole=False, at_once=16, say=print) ->
     jobs = plan.jobs(found, rows, whole)
     say("\n".join(summary(root, found, rows, jobs, whole)))
     if dry_run:
+        for line in not_fetched():
+            say(line)
         return 0
     _need_space(root, jobs)
     fetch_tables(root, Buckets(), say)

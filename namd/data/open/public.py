@@ -15,6 +15,7 @@ LARGEST = 32 << 20                      # bytes of a list
 GITHUB = "https://raw.githubusercontent.com"
 LUNA25 = "https://luna25.grand-challenge.org"
 SYBIL = "nlst_sybil"                    # IDC's name of the boxes, one report a series
+ANNOTATED = "lidc_annot_nlst501"        # IDC's name of LIDC-annot-NLST501, four segmentations a CT
 BOXES = "sybil"                         # folder of the reports below the delivery
 
 

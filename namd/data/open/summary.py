@@ -9,6 +9,7 @@ from namd.data.open import index, plan, public
 from namd.data.open.series import REACH, Job
 
 NLST = "doi:10.7937/TCIA.HMQ8-J677"
+ANNOTATED = "doi:10.7937/y2dx-e334"
 
 
 def summary(root: Path, found, rows, jobs: list[Job], whole: bool) -> list[str]:
@@ -38,6 +39,21 @@ def summary(root: Path, found, rows, jobs: list[Job], whole: bool) -> list[str]:
     lines.append(f"To fetch: {what}: about {sum(job.read for job in jobs) / 1e9:.1f} GB of {len(jobs):,} series, "
                  f"{sum(job.kept for job in jobs) / 1e9:.1f} GB on the disk; {free(root) / 1e9:.1f} GB are free.")
     return lines
+
+
+def not_fetched() -> list[str]:
+    """What IDC holds for notebook 09 beside the lists: its name, licence, size and use, a line; none in other versions.
+
+    Source: ours, because LIDC-annot-NLST501 has one year of each participant and so no pair for a list.
+    """
+    rows = index.of_result(public.ANNOTATED, "SEG")
+    if not rows:
+        return []
+    who = {row.patient for row in rows.values()}
+    size = sum(row.size for row in rows.values())
+    return [f"Listed, not fetched: LIDC-annot-NLST501 ({_licences(rows)}, {ANNOTATED}), outlines of nodules in the"
+            f" manner of LIDC: {len(rows):,} segmentations of {len(who):,} participants, {size / 1e9:.1f} GB, one year"
+            " each. It is for AutoRad-Lung's task on NLST (notebook 09), whose reader takes LIDC's XML alone as yet."]
 
 
 def _in_cancer_table(root: Path) -> set[int]:

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from small_delivery import PARAMS
 from small_disk import largest_file
-from stand_in import DATA, N_SLICES, begin, quiet, thread, tree, wanted
+from stand_in import DATA, N_SLICES, begin, quiet, thread, tree, wanted, write_index
 
 from namd.data.nlst.build import build_cohort
 from namd.data.nlst.fingerprint import fingerprint
@@ -310,6 +310,20 @@ def test_dry_run_says_how_much_it_is_and_fetches_nothing(folder, idc):
     assert "luna25    its licence was not found, so it is not fetched" in text
     assert "1 listed series are not in IDC v25" in text
     assert "11 " in text.splitlines()[-3]
+    assert sorted(path.name for path in folder.iterdir()) == ["nodule_centres.csv"]
+
+
+def test_dry_run_names_the_annotations_of_nlst_that_are_not_fetched(folder, idc, tmp_path, monkeypatch):
+    def row(i, modality, size):
+        return dict(SeriesInstanceUID=f"9.9.{i}", PatientID=str(100 + i // 4), Modality=modality,
+                    analysis_result_id="lidc_annot_nlst501", instanceCount=1, series_size_MB=size,
+                    aws_bucket="idc-open-data", crdc_series_uuid=f"u{i}", license_short_name="CC BY 4.0")
+    write_index(tmp_path / "other", [*idc.rows, *(row(i, "SEG", 500.0) for i in range(8)), row(8, "CT", 90.0)])
+    monkeypatch.syspath_prepend(str(tmp_path / "other"))
+    said = []
+    assert fetch(wanted(folder), dry_run=True, say=said.append) == 0
+    assert "LIDC-annot-NLST501 (CC BY 4.0, doi:10.7937/y2dx-e334)" in said[-1]
+    assert "8 segmentations of 2 participants, 4.0 GB" in said[-1] and "notebook 09" in said[-1]
     assert sorted(path.name for path in folder.iterdir()) == ["nodule_centres.csv"]
 
 
