@@ -182,7 +182,7 @@ MUTANTS = [
            "(np.arange(pixels) - pixels / 2) * step", "data/dicom/test_dicom.py"),
     Mutant("window twice as wide", "namd/data/images.py", "* (2 / (high - low)) - 1", "* (1 / (high - low)) - 1",
            "data/test_cohort.py"),
-    Mutant("age at the scan in months", "namd/data/nlst/build.py",
+    Mutant("age at the scan in months", "namd/data/nlst/outcome.py",
            "+ screened // 365", "+ screened // 30", "data/nlst/test_build.py"),
     Mutant("a row three slices off is a listed nodule's", "namd/data/nlst/settle.py", "SLICES = 2 ", "SLICES = 3 ",
            "data/nlst/test_settle.py"),
