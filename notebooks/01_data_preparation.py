@@ -582,7 +582,7 @@ tables.kept["comparison"] = right
 # - `refused.csv` names every refused nodule, for somebody may decide otherwise.
 #
 # ### Your own data
-# A hospital needs one folder: five CSV files under any name, and a folder for each CT series.
+# You need one folder: five CSV files under any name, and a folder for each CT series.
 #
 # ```
 # data/own/
@@ -613,9 +613,9 @@ tables.kept["comparison"] = right
 # 100002,20000105,1.2.100002.1,1,-60,13.5,0,1
 # ```
 #
-# Coordinates are DICOM's: mm to the left, back, head. Patients get six digits that begin with 1 or 2,
-# also as PatientID in the DICOM files, and dates are shifted: 1999 is T0, 2000 T1, as in NLST. The
-# last file has the codes of Section 2, and the InstanceNumber of the nodule's slice:
+# Coordinates are DICOM's: mm to the left, back, head. Patients get six digits, the first 1 or 2, also
+# as DICOM's PatientID; dates are shifted, 1999 is T0 and 2000 T1, as in NLST. The last file has the
+# codes of Section 2, and the InstanceNumber of the nodule's slice:
 
 # %%
 findings = pd.DataFrame(dict(

@@ -209,7 +209,6 @@ def three_numbers(h, mask):
     return [0.36 * len(inside), inside.mean(), -(share * np.log2(share)).sum()]
 
 
-heads_3 = list(nodules.table.nodule_id[:3])
 wanted = ["original_shape2D_PixelSurface", "original_firstorder_Mean", "original_firstorder_Entropy"]
 columns = [radiomics.names().index(name) for name in wanted]
 slow = [three_numbers(*pair) for pair in zip(hu[:3].astype(float), masks[:3], strict=True)]
@@ -223,7 +222,7 @@ show(radiomics.features)
 # papermill_description=measure every nodule
 features = radiomics.table(hu, masks, autorad_images, run.root / "autorad" / "radiomics.npz", data_workers)
 print(f"{features.shape[1]} features of {len(features)} nodules, {np.isnan(features).mean():.2%} undefined")
-pd.DataFrame(features[:3, columns], heads_3, wanted).round(2)
+pd.DataFrame(features[:3, columns], list(nodules.table.nodule_id[:3]), wanted).round(2)
 
 # %% [markdown]
 # ## 3 · Crop, and see what the crop hides

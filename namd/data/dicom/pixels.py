@@ -129,7 +129,7 @@ def place_crop(series: Series, i: int, centre_px) -> np.ndarray:
         RefusedError: E24 where more than a quarter of the crop around it lies outside the slice.
     """
     item = series.slices[i]
-    _check_padding(item.shape, item.spacing, centre_px, PIXELS, MM_PER_PX)
+    _samples(item.shape, item.spacing, centre_px, PIXELS, MM_PER_PX)
     return item.origin + item.spacing * (np.array(centre_px, dtype=float) @ item.axes)
 
 
@@ -151,9 +151,9 @@ def resample_crop(hu_slice, spacing_mm, centre_px, pixels=PIXELS, mm=MM_PER_PX) 
 
     Source: ours, because a crop in native pixels confuses growth with pixel size (0.48 to 0.89 mm in NLST).
     """
-    _check_padding(hu_slice.shape, spacing_mm, centre_px, pixels, mm)
-    x_low, x_part, x_inside = _sample(hu_slice.shape[1], centre_px[0], mm / spacing_mm, pixels)
-    y_low, y_part, y_inside = _sample(hu_slice.shape[0], centre_px[1], mm / spacing_mm, pixels)
+    of_columns, of_rows = _samples(hu_slice.shape, spacing_mm, centre_px, pixels, mm)
+    x_low, x_part, x_inside = of_columns
+    y_low, y_part, y_inside = of_rows
     y_high = np.minimum(y_low + 1, hu_slice.shape[0] - 1)
     x_high = np.minimum(x_low + 1, hu_slice.shape[1] - 1)
     near = hu_slice[y_low].astype(np.float32).clip(HU_LOW, HU_HIGH)                       # (pixels, W)
@@ -164,14 +164,15 @@ def resample_crop(hu_slice, spacing_mm, centre_px, pixels=PIXELS, mm=MM_PER_PX) 
     return np.rint(crop).astype(np.int16)
 
 
-def _check_padding(shape, spacing_mm, centre_px, pixels, mm) -> None:
-    """Refuse a crop of which more than a quarter lies outside the slice of this shape (H, W)."""
-    _, _, x_inside = _sample(shape[1], centre_px[0], mm / spacing_mm, pixels)
-    _, _, y_inside = _sample(shape[0], centre_px[1], mm / spacing_mm, pixels)
-    padding = 1 - x_inside.mean() * y_inside.mean()
+def _samples(shape, spacing_mm, centre_px, pixels, mm) -> tuple[tuple, tuple]:
+    """`_sample` of the columns and of the rows of a slice (H, W); a crop mostly outside it is refused."""
+    of_columns = _sample(shape[1], centre_px[0], mm / spacing_mm, pixels)
+    of_rows = _sample(shape[0], centre_px[1], mm / spacing_mm, pixels)
+    padding = 1 - of_columns[2].mean() * of_rows[2].mean()
     if padding > MAX_PADDING:
         where = f"pixel ({centre_px[0]:.0f}, {centre_px[1]:.0f})"
         raise RefusedError("E24", f"{padding:.0%} of the crop around {where} lies outside the slice; at most 25 % may")
+    return of_columns, of_rows
 
 
 def _sample(n, centre, step, pixels):

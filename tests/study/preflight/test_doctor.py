@@ -32,11 +32,12 @@ def asked(capsys, folder, *words):
 
 
 def faulty(folder):
-    """Twenty participants; eight faults of tables, links, headers and pixels, and what nobody reads."""
-    made = tables(n=20)
+    """Twenty-four participants; faults of tables, links, headers, places and pixels, and what nobody reads."""
+    made = tables(n=24)
     made["people"].loc[3, "rndgroup"] = 2                                                       # E08
     made["people"]["age"] = made["people"]["age"].astype(object)
     made["people"].loc[9, "age"] = "sixty"                                                      # E04, and its nodule
+    made["centres"].loc[made["centres"].PID == 100011, "Bounding box x (pixels)"] = 0           # E24
     write_delivery(folder, made)
     images = folder / "images"
     write_series(images / "100003_copy", 100003, 0, 5)                                          # E16
@@ -67,14 +68,14 @@ def test_it_says_what_is_kept_refused_unread_and_doubtful_and_writes_nothing(del
     assert status == 0 and not err and fingerprint(delivery) == before and sorted(delivery.parent.iterdir()) == beside
     for words in ["people.xlsx", "1 x index of a medium (DICOMDIR)", "images/more.zip (packed)",
                   "images/disk (behind a link that leads nowhere)", "no linked nodule lies in, e.g. images/100004_0",
-                  "nlstx, tier A, T0-T1: 15 pairs", "1 pairs: a scan was once compressed with loss",
+                  "nlstx, tier A, T0-T1: 18 pairs", "1 pairs: a scan was once compressed with loss",
                   "1 pairs: a header names another body part than the chest", "notes.csv: E01",
                   "1 x E04 code outside its table, participant: e.g. participant: file0.csv line 11: age = 'sixty'",
                   "E08 not a CT participant, nlstx: e.g. 100004 T0 nodule 1 (file4.csv line 8): participant 100004 is",
                   "1 x E16 several series in one folder", "1 x E15 no CT series, nlstx", "1 x E23",
-                  "--full reads them"]:
+                  "1 x E24 centre outside the volume", "--full reads them"]:
         assert words in said, words
-    assert "01 would keep 15 pairs" in said and "refuse 5 nodules and 2 rows or files" in said
+    assert "01 would keep 18 pairs" in said and "refuse 6 nodules and 2 rows or files" in said
 
 
 @pytest.mark.parametrize("words", [[], ["--full"]])
@@ -103,8 +104,8 @@ def test_a_folder_that_nobody_may_write_in_is_read(tmp_path, capsys):
 
 def test_too_many_lost_to_their_images_or_no_pair_left_is_another_status(delivery, tmp_path, capsys):
     status, said, err = asked(capsys, delivery, "-p", "data_refused_share=0.1")
-    assert status == 1 and "01 would keep 15 pairs" in said
-    assert err == ("2 of 17 nodules (12%) were refused for their images, over data_refused_share (10%); mend what is"
+    assert status == 1 and "01 would keep 18 pairs" in said
+    assert err == ("3 of 21 nodules (14%) were refused for their images, over data_refused_share (10%); mend what is"
                    " named above, and ask again.\n")
     made = tables()
     made["people"]["rndgroup"] = 2
