@@ -81,7 +81,7 @@ MUTANTS = [
            "data/lidc/test_clusters.py"),
     Mutant("masks and readers of a cohort are not verified", "namd/data/cohort.py",
            "        _verify_optional(path, pairs, crops, masks, readers)\n", "", "data/lidc/test_contract.py"),
-    Mutant("a point that begins with a minus is an option", "namd/__main__.py",
+    Mutant("a point that begins with a minus is an option", "namd/ground/words.py",
            'elif words[-1:] == ["--center"]:', "elif False:", "test_main.py"),
     Mutant("files not flushed", "namd/ground/files.py", "    for part in reversed(parts):\n        _fsync(part)",
            "    for part in reversed(parts):\n        part.exists()", "ground/test_synced.py"),
