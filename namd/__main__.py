@@ -30,12 +30,13 @@ def _arguments(argv):
     check.add_argument("--card", default="a40", help="GPU the hours are estimated for, e.g. a40, h200")
 
     page = _add(commands, "page", _page, "write index.html of a run")
+    reading = _add(commands, "reading", _reading, "the executed notebooks of a run as an offline site (make reading)")
     dial = _add(commands, "dial", _dial, "table and figure of the runs along the phantom's dial (make dial)")
     cohorts = _add(commands, "cohorts", _cohorts, "table and figure of the run on other patients (make cohorts)")
     reference = _add(commands, "reference", _reference, "keep what a finished run says in outputs/reference/")
 
-    for command in (run, why, check, page, dial, cohorts, reference, _add_fetch(commands), _add_doctor(commands),
-                    _add_pretrain(commands)):
+    for command in (run, why, check, page, reading, dial, cohorts, reference, _add_fetch(commands),
+                    _add_doctor(commands), _add_pretrain(commands)):
         _add_parameters(command)
     _add_predict(commands)
     _add_ship(commands)
@@ -149,6 +150,11 @@ def _doctor(asked):
 def _page(asked):
     from namd.study.results.page import write_page
     write_page(_plan(asked))
+
+
+def _reading(asked):
+    from namd.study.results.reading import write_reading
+    write_reading(_plan(asked))
 
 
 def _dial(asked):
