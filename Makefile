@@ -9,6 +9,7 @@
 # make fetch    open NLST for PROFILE=open_quick or open  (FETCH=--dry-run, FETCH="--subjects 60")
 # make test-quick    the quick study, then: does it say what outputs/reference/quick/ says, within bounds?
 # make pretrained    train the small models of outputs/reference/models/ again (an hour)
+# make reading  the executed notebooks of the run as an offline site: outputs/<profile>/reading/index.html
 # make lab      JupyterLab on the notebooks
 # make course   outputs/course/: the notebooks without their solutions
 # Each sets up .venv from requirements.lock first; only Python 3.11+, pip and make are needed.
@@ -25,7 +26,7 @@ LINK := $(shell readlink .venv)
 export JUPYTER_PATH :=
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: study fetch table1 autorad pretrained ablations seeds alignment dial cohorts test test-quick lab course moved
+.PHONY: study fetch table1 autorad pretrained ablations seeds alignment dial cohorts test test-quick lab reading course moved
 .DELETE_ON_ERROR:
 
 # the flag without a value stands last, so that a target may follow
@@ -75,6 +76,9 @@ pretrained: .venv/.ready
 
 lab: .venv/.ready
 	@$(PY) -m jupyter lab notebooks
+
+reading: .venv/.ready
+	@$(PY) -m namd reading --params params/$(PROFILE).yaml
 
 course: .venv/.ready
 	@$(PY) -m namd course

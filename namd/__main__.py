@@ -1,15 +1,11 @@
-"""python -m namd run 04 --params params/quick.yaml; why, page, dial, check, fetch, pretrain, predict, ship, others"""
+"""python -m namd run 04 --params params/quick.yaml; why, page, dial, check, fetch, doctor, pretrain, predict, others"""
 
 import argparse
-import math
-import re
 import sys
 
-from namd.ground import console
+from namd.ground import console, words
 from namd.ground.errors import UserError
 from namd.ground.surroundings import refuse_another_checkout
-
-NEGATIVE = re.compile(r"-[\d.]+e[-+]?\d+", re.IGNORECASE)        # argparse takes it for an option
 
 
 class _Parser(argparse.ArgumentParser):
@@ -34,11 +30,13 @@ def _arguments(argv):
     check.add_argument("--card", default="a40", help="GPU the hours are estimated for, e.g. a40, h200")
 
     page = _add(commands, "page", _page, "write index.html of a run")
+    reading = _add(commands, "reading", _reading, "the executed notebooks of a run as an offline site (make reading)")
     dial = _add(commands, "dial", _dial, "table and figure of the runs along the phantom's dial (make dial)")
     cohorts = _add(commands, "cohorts", _cohorts, "table and figure of the run on other patients (make cohorts)")
     reference = _add(commands, "reference", _reference, "keep what a finished run says in outputs/reference/")
 
-    for command in (run, why, check, page, dial, cohorts, reference, _add_fetch(commands), _add_pretrain(commands)):
+    for command in (run, why, check, page, reading, dial, cohorts, reference, _add_fetch(commands),
+                    _add_doctor(commands), _add_pretrain(commands)):
         _add_parameters(command)
     _add_predict(commands)
     _add_ship(commands)
@@ -49,7 +47,7 @@ def _arguments(argv):
     benchmark.add_argument("names", nargs="*", help="which of them; all when none is named")
     benchmark.add_argument("--repeats", type=int, default=7, help="interleaved repeats of each pair")
 
-    return parser.parse_args(_commas_apart(argv))
+    return parser.parse_args(words.commas_apart(argv))
 
 
 def _add(commands, name, go, about):
@@ -69,10 +67,17 @@ def _add_parameters(command):
 def _add_fetch(commands):
     fetch = _add(commands, "fetch", _fetch, "open NLST, as much as the public lists name: params/open.yaml")
     fetch.add_argument("--dry-run", action="store_true", help="say how much it is, and stop")
-    fetch.add_argument("--subjects", type=_natural, default=0, metavar="N", help="a stratified sample of so many")
+    fetch.add_argument("--subjects", type=words.natural, default=0, metavar="N", help="a stratified sample of so many")
     fetch.add_argument("--whole-series", action="store_true", help="every slice, not those around the nodules alone")
-    fetch.add_argument("--at-once", type=_natural, default=16, metavar="N", help="series side by side; 16")
+    fetch.add_argument("--at-once", type=words.natural, default=16, metavar="N", help="series side by side; 16")
     return fetch
+
+
+def _add_doctor(commands):
+    doctor = _add(commands, "doctor", _doctor, "what notebook 01 would keep of a delivery, and refuse; writes nothing")
+    doctor.add_argument("folder", metavar="DIR", help="tables (CSV), a list of nodules and CT series (DICOM)")
+    doctor.add_argument("--full", action="store_true", help="decode the slice of each nodule too, not headers alone")
+    return doctor
 
 
 def _add_pretrain(commands):
@@ -89,7 +94,7 @@ def _add_predict(commands):
                          " model, e.g. outputs/reference/models/namd-small")
     predict.add_argument("--arm", help="which trained arm of it; the main one when none is named")
     predict.add_argument("--series", required=True, metavar="DIR", help="folder of one CT series (DICOM)")
-    predict.add_argument("--center", required=True, nargs=3, type=_millimetres, metavar=("X", "Y", "Z"),
+    predict.add_argument("--center", required=True, nargs=3, type=words.millimetres, metavar=("X", "Y", "Z"),
                          help="the nodule in mm, DICOM patient coordinates")
     predict.add_argument("--ehr", metavar="JSON", help="record of the 13 features; absent ones are unknown")
     predict.add_argument("-k", type=int, default=20, dest="k_runs", metavar="K", help="follow-ups to draw")
@@ -102,38 +107,6 @@ def _add_ship(commands):
     ship.add_argument("--arm", help="which trained arm of it; the main one when none is named")
     ship.add_argument("--out", metavar="DIR", help="where the folder goes; outputs/reference/models when not given")
     ship.add_argument("--name", default="namd-small", help="of the folder; namd-small when not given")
-
-
-def _natural(word) -> int:
-    """A whole number from 1 on."""
-    if not (word.isdecimal() and int(word)):
-        raise argparse.ArgumentTypeError(f"{word!r} is no whole number from 1 on")
-    return int(word)
-
-
-def _millimetres(word) -> float:
-    """A finite number."""
-    try:
-        value = float(word)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"{word!r} is no number: write three numbers in mm,"
-                                         " e.g. --center 62.5 -18.0 -310.0")
-    return value
-
-
-def _commas_apart(argv):
-    """`argv` with the point of `--center -60,12,-310`, as viewers copy it, in three words, and -1e-3 as -0.001000."""
-    words = []
-    for word in argv:
-        if word.startswith("--center="):
-            words += ["--center", *word.removeprefix("--center=").split(",")]
-        elif words[-1:] == ["--center"]:
-            words += word.split(",")
-        else:
-            words.append(word)
-    return [f"{float(word):f}" if NEGATIVE.fullmatch(word) else word for word in words]
 
 
 # The commands. Each imports what it needs, so that none waits for the libraries of another.
@@ -168,9 +141,20 @@ def _fetch(asked):
     return fetch(p, asked.dry_run, asked.subjects, asked.whole_series, asked.at_once)
 
 
+def _doctor(asked):
+    from namd.study.params import Parameters
+    from namd.study.preflight.doctor import doctor
+    return doctor(asked.folder, Parameters.part(_plan(asked).values), asked.full)
+
+
 def _page(asked):
     from namd.study.results.page import write_page
     write_page(_plan(asked))
+
+
+def _reading(asked):
+    from namd.study.results.reading import write_reading
+    write_reading(_plan(asked))
 
 
 def _dial(asked):

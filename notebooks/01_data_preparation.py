@@ -18,7 +18,7 @@
 #
 # ## What you will do
 # Read a delivery and write the cohort: `cohort/`, the small language model `llm/`, two figures
-# and the count of everything that was refused.
+# and the count of all that was refused.
 #
 # ## What you will learn
 # - Decode a row of an NLST table and say why 1 sometimes means no.
@@ -58,6 +58,9 @@ phantom_seed: int = 23               # seed of the synthetic delivery
 phantom_eps: float = 0.45            # unpredictable part of a nodule's fate (the dial)
 phantom_gmax: float = 0.8            # largest growth of the log diameter in a year
 phantom_null: str = "none"           # a law without the effect: growth_given_label, no_record_effect
+vae_path: str = "outputs/reference/models/small-sd"     # VAE of 02, for Section 5: whom it has seen
+unet_path: str = "outputs/reference/models/small-sd"    # U-Net of 03: the same
+flux_path: str = "outputs/reference/models/small-sd"    # Flux of 08: the same
 llm_path: str = "outputs/reference/models/small-gemma"  # language model; empty builds a small Gemma 3 (Sec. 3.3.1)
 llm_steps: int = 250                 # pretraining steps of the small model
 llm_hidden: int = 64                 # width of the small model (MedGemma: 2560)
@@ -77,21 +80,21 @@ import pydicom
 import seaborn as sns
 from IPython.display import display
 
-from namd.data import report
+from namd.data import refused, report
 from namd.data.codes import CANCER_SITE, CODES
 from namd.data.cohort import Cohort
 from namd.data.dicom.geometry import find_instance, find_position, find_sop
 from namd.data.dicom.pixels import read_hu, resample_crop
 from namd.data.dicom.series import find_series, read_series, series_uid
 from namd.data.images import HU_HIGH, HU_LOW, centre_crop, window
-from namd.data.nlst.build import build_cohort, check_refused_share, is_current
+from namd.data.leakage.common import of_cohort, refuse
+from namd.data.nlst.build import build_cohort, check_refused_share, doubtful, is_current
 from namd.data.nlst.labels import label_nodule
 from namd.data.nlst.links import link_nodules
 from namd.data.nlst.participants import participants
 from namd.data.nlst.rows import is_missing
 from namd.data.nlst.tables import read_delivery, read_files
 from namd.data.phantom.delivery import write_delivery
-from namd.data.refused import REASONS
 from namd.evaluation.figures import plots
 from namd.ground.keys import Keyed
 from namd.ground.paper import PAPER
@@ -357,17 +360,34 @@ run.figure(plots.image_grid([steps], ["native slice", "crop, 76.8 mm", f"image, 
 # file. The split came last: by patient, with the same share of malignant patients in each part.
 
 # %%
-refused = pd.read_csv(run.root / "cohort/refused.csv")
-refused = refused[refused.stage != "tables"]
-summary = refused.groupby("code").agg(nodules=("code", "size"), example=("message", "first"))
-summary.insert(0, "reason", [REASONS[code] for code in summary.index])
+lost = pd.read_csv(run.root / "cohort/refused.csv")
 with pd.option_context("display.max_colwidth", 120):
-    display(run.table(summary, "refused"))
+    display(run.table(refused.counted(lost), "refused"))
+lost = lost[lost.stage != "tables"]
 
 # %%
+kept = cohort.pairs.groupby(["center_source", "link_tier", "t0_year"]).label.agg(pairs="size", malignant="sum")
 check("every nodule is a pair or has a reason",
-      counts["nodules_at_t0"] == len(cohort.pairs) + len(refused), counts["nodules_at_t0"])
-check("no patient is in two splits", cohort.pairs.groupby("patient_id").split.nunique().max() == 1)
+      counts["nodules_at_t0"] == len(cohort.pairs) + len(lost), counts["nodules_at_t0"])
+kept
+
+# %% [markdown]
+# Three flags of a header refuse nothing, though HU may be off. The cohort keeps them as columns
+# (`t0_lossy`, `t0_body_part`, `t0_padding`), and `predict` says them:
+
+# %%
+with pd.option_context("display.max_colwidth", 120):
+    display(run.table(doubtful(cohort), "doubtful"))
+
+# %% [markdown]
+# **Leakage.** LUNA25, GM-AE, IDC's boxes and LIDC-annot-NLST501 *are* NLST, and one slice may come
+# under two names. So patients and images (the bytes of a crop) are compared between the splits, and
+# with what the `MANIFEST.json` of a pretrained model names. What they share ends the run:
+
+# %%
+leakage = run.table(of_cohort(cohort, run.p), "leakage")
+display(leakage)
+refuse(leakage)
 
 # %% [markdown]
 # From here on we look at training patients only. The test patients stay closed until notebook 05.
@@ -384,7 +404,7 @@ run.figure(plots.image_grid([x1[order, 0], x2[order, 0]], titles, ["T0, x1", "T1
 
 # %% [markdown]
 # **What to see.** Columns are one nodule a year apart. The background moves a little: breathing,
-# another position on the table, at times another scanner. The follow-up to predict is therefore
+# another position, at times another scanner. The follow-up to predict is therefore
 # not x1 with a larger blob, and not every malignant nodule grows.
 
 # %%
@@ -558,12 +578,60 @@ tables.kept["comparison"] = right
 
 # %% [markdown]
 # ## In practice
-# - NLST's tables come from CDAS after a data transfer agreement; its images are open (IDC, TCIA).
-#   Put the CSV files, one nodule list and the series below one folder and set `data_delivery`.
-# - Of the 13 features, 7 are in the open tables. The other 6 need the CDAS participant file.
-# - LUNA25 **is** NLST: the same patients and series. A model pretrained on LUNA25 may have seen
-#   your test patients, so compare the ids before you report a number.
-# - A refused nodule is a decision that somebody may want to change. `refused.csv` names each one.
+# - NLST's images are open (IDC, TCIA), and 7 of the 13 features; the other 6 are in CDAS's tables.
+# - `refused.csv` names every refused nodule, for somebody may decide otherwise.
+#
+# ### Your own data
+# You need one folder: five CSV files under any name, and a folder for each CT series.
+#
+# ```
+# data/own/
+#   people.csv  findings.csv  comparison.csv  cancer.csv  nodules.csv
+#   ct/100001_0/*.dcm  ct/100001_1/*.dcm  ct/100002_0/*.dcm  ct/100002_1/*.dcm
+# ```
+#
+# Two patients, the second with cancer; days count from any date, empty is unknown:
+#
+# ```
+# people.csv
+# pid,age,gender,scr_days0,scr_days1,locrup
+# 100001,63,1,0,371,
+# 100002,58,2,0,365,1
+#
+# comparison.csv
+# pid,study_yr,sct_ab_num,sct_ab_preexist
+#
+# cancer.csv
+# pid,lc_order,first_lc,candx_days
+# 100002,1,1,500
+#
+# nodules.csv
+# PatientID,StudyDate,SeriesInstanceUID,LesionID,CoordX,CoordY,CoordZ,label
+# 100001,19990105,1.2.100001.0,1,-60,13.5,0,0
+# 100001,20000111,1.2.100001.1,1,-60,13.5,0,0
+# 100002,19990105,1.2.100002.0,1,-60,13.5,0,1
+# 100002,20000105,1.2.100002.1,1,-60,13.5,0,1
+# ```
+#
+# Coordinates are DICOM's: mm to the left, back, head. Patients get six digits, the first 1 or 2, also
+# as DICOM's PatientID; dates are shifted, 1999 is T0 and 2000 T1, as in NLST. The last file has the
+# codes of Section 2, and the InstanceNumber of the nodule's slice:
+
+# %%
+findings = pd.DataFrame(dict(
+    pid=[100001, 100002], study_yr=0, sct_ab_num=1, sct_ab_desc=51,
+    sct_epi_loc=1, sct_pre_att=1, sct_margins=[2, 1],
+    sct_long_dia=[10, 14], sct_perp_dia=8,
+    sct_slice_num=20))
+findings                            # .to_csv("data/own/findings.csv", index=False)
+
+# %% [markdown]
+# Then:
+#
+# ```
+# .venv/bin/python -m namd doctor data/own
+# .venv/bin/python -m namd run 01 --params params/open_quick.yaml -p data_delivery=data/own
+# ```
 #
 # ## Summary
 # - Codes decode by closed lists; in the comparison table 1 is no.

@@ -93,6 +93,7 @@ from namd.autorad.encoders import load_encoder, unpublished
 from namd.autorad.folds import Arm, cross_validate, cross_validate_all, folds
 from namd.data.cohort import Cohort
 from namd.data.images import centre_crop, window
+from namd.data.leakage.common import of_readings, refuse
 from namd.data.lidc import database
 from namd.data.lidc.build import build_lidc, is_current
 from namd.data.lidc.labels import class_of
@@ -147,6 +148,7 @@ synthetic, opinions = cohort.manifest["synthetic"], cohort.readers
 label3, patient = nodules.label3, nodules.patient
 fold = folds(label3, patient, autorad_folds, seed)                    # of Section 5; too few nodules end here
 hu, masks = nodules.x1_hu, nodules.masks                              # (N, 128, 128) each
+refuse(run.table(of_readings(cohort, run.root / "cohort", p), "lidc_leakage"))
 n_text = f"n = {len(label3)} nodules"
 print(f"{n_text} of {len(set(patient))} patients, {'a phantom, not patients' if synthetic else 'LIDC-IDRI'}")
 opinions.groupby("nodule_id").malignancy.agg(list).head(5).rename("ratings of malignancy").to_frame()
@@ -220,7 +222,7 @@ show(radiomics.features)
 # papermill_description=measure every nodule
 features = radiomics.table(hu, masks, autorad_images, run.root / "autorad" / "radiomics.npz", data_workers)
 print(f"{features.shape[1]} features of {len(features)} nodules, {np.isnan(features).mean():.2%} undefined")
-pd.DataFrame(features[:3, columns], nodules.table.nodule_id[:3], wanted).round(2)
+pd.DataFrame(features[:3, columns], list(nodules.table.nodule_id[:3]), wanted).round(2)
 
 # %% [markdown]
 # ## 3 · Crop, and see what the crop hides

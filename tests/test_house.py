@@ -9,7 +9,7 @@ from namd.ground.paths import REPO
 
 FLOORS = [("ground",), ("data", "training"), ("models",), ("autorad", "forecasters"), ("evaluation",), ("study",),
           ("ship",), ("predict", "pretrain"), ("__main__",)]       # from below; a room imports from rooms below it
-INSIDE = {"data": [("images", "refused"), ("dicom",), ("nlst",), ("lidc", "open"), ("phantom",)],
+INSIDE = {"data": [("images", "refused"), ("dicom",), ("nlst",), ("lidc", "open"), ("phantom",), ("leakage",)],
           "evaluation": [("stats",), ("figures", "tables")]}
 FILES = sorted(REPO.glob("namd/**/*.py"))
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)

@@ -44,7 +44,13 @@ def _is_file(entry) -> bool:
 
 
 def packed_or_lost(root, at_most=3) -> str:
-    """Archives and links that lead nowhere below `root`, in words, at most so many folders of them; empty for none.
+    """What `packed_and_lost` finds, as one phrase of at most so many parts; empty for nothing."""
+    said = packed_and_lost(root)
+    return " or ".join(said[:at_most]) + (f" or one of {len(said) - at_most} more" if len(said) > at_most else "")
+
+
+def packed_and_lost(root) -> list[str]:
+    """Archives and links that lead nowhere below `root`, in words, those of each folder as one.
 
     Source: ours, because images that lie there packed, or behind a link to a disk that is not mounted, are not missing.
     """
@@ -57,8 +63,7 @@ def packed_or_lost(root, at_most=3) -> str:
             if which:
                 found[folder, what] = len(which)
                 example[folder, what] = os.path.relpath(os.path.join(folder, min(which)), root)
-    said = [f"{example[key]} ({key[1]}{f', one of {n} there' if n > 1 else ''})" for key, n in found.items()]
-    return " or ".join(said[:at_most]) + (f" or one of {len(said) - at_most} more" if len(said) > at_most else "")
+    return [f"{example[key]} ({key[1]}{f', one of {n} there' if n > 1 else ''})" for key, n in found.items()]
 
 
 def _leads_nowhere(path) -> bool:

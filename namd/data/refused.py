@@ -4,6 +4,8 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pandas as pd
+
 from namd.ground.errors import UserError
 
 REASONS = {
@@ -41,12 +43,14 @@ class RefusedError(UserError):
 
 @dataclass(frozen=True)
 class Refused:
-    """One row of refused.csv: what was left out, where on the way, and why."""
+    """One row of refused.csv: what was left out, where on the way, and why; and who names it in which file and line."""
 
     source_id: str          # e.g. `100001 T0 nodule 1` or `participant: people.csv line 4`
     stage: str              # tables, link, series, split, reading or consensus
     code: str               # of REASONS
     message: str
+    source: str = ""        # the list or table that names it, e.g. nlstx or abnormalities
+    row: str = ""           # its file and line there
 
 
 def one_line(text) -> str:
@@ -80,3 +84,24 @@ def causes(refused: list[Refused]) -> str:
     counts = Counter(row.code for row in refused)
     return "; ".join(f"{n} x {code} {REASONS[code]} (e.g. {first[code].source_id}: {first[code].message})"
                      for code, n in counts.most_common())
+
+
+def counted(refused: pd.DataFrame) -> pd.DataFrame:
+    """Refused rows by list or table and code, the commonest first.
+
+    Args:
+        refused: columns of `Refused`, as in refused.csv.
+
+    Returns:
+        Index source, code; columns reason, rows, example (the first one, with its file and line), sentence (its own).
+
+    Source: ours, because a count without the sentence says nothing of what to mend.
+    """
+    named = refused.fillna("").assign(source=refused.source.fillna("").replace("", "no table"))
+    by_code = named.groupby(["source", "code"], sort=False)
+    first = by_code[["source_id", "row", "message"]].first()
+    is_told = [row in name for name, row in zip(first.source_id, first.row, strict=True)]
+    example = first.source_id.where(is_told, first.source_id + " (" + first.row + ")")
+    table = pd.DataFrame(dict(reason=[REASONS[code] for _, code in first.index], rows=by_code.size(), example=example,
+                              sentence=first.message))
+    return table.sort_values("rows", ascending=False, kind="stable")

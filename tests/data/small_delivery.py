@@ -67,10 +67,14 @@ def nodule_hu(radius_mm, side=SIDE):
 
 
 def write_series(folder, pid, year, radius_mm, number=20, head_first=True, **overrides):
-    """Three slices; the middle one, with InstanceNumber `number`, shows the nodule. Returns the series UID."""
+    """Three slices; the middle one, with InstanceNumber `number`, shows the nodule. Returns the series UID.
+
+    No two participants have the same image: one pixel in the corner of the crop is their own.
+    """
     uid = f"1.2.{pid}.{year}"
     for k in (-1, 0, 1):
         hu = nodule_hu(radius_mm if k == 0 else 0.0)
+        hu[15, 100] += 15 * (pid % 60)
         write_slice(Path(folder, f"{k + 1}.dcm"), (hu + 1024).astype(np.uint16), z=GAP * k, uid=uid,
                     instance=number - k if head_first else number + k, PatientID=str(pid),
                     StudyDate=f"{1999 + year}0102", **overrides)

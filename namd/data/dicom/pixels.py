@@ -108,9 +108,9 @@ def read_crop(series: Series, i: int, centre_px) -> tuple[np.ndarray, np.ndarray
     Rows always run to the patient's back and columns to the left, however the file stores them.
     """
     item = series.slices[i]
-    centre = np.array(centre_px, dtype=float)
-    point = item.origin + item.spacing * (centre @ item.axes)
     hu = read_hu(item.path)
+    point = place_crop(series, i, centre_px)
+    centre = np.array(centre_px, dtype=float)
     to_the_left = item.axes[0, 0]                                     # of increasing column, 1 or -1
     to_the_back = item.axes[1, 1]                                     # of increasing row
     if to_the_left < 0:
@@ -120,6 +120,17 @@ def read_crop(series: Series, i: int, centre_px) -> tuple[np.ndarray, np.ndarray
         hu = np.flip(hu, 0)
         centre[1] = hu.shape[0] - 1 - centre[1]
     return resample_crop(hu, item.spacing, centre), point
+
+
+def place_crop(series: Series, i: int, centre_px) -> np.ndarray:
+    """The point in mm (x, y, z) of a stored pixel (column, row) of slice i, by its header alone.
+
+    Raises:
+        RefusedError: E24 where more than a quarter of the crop around it lies outside the slice.
+    """
+    item = series.slices[i]
+    _samples(item.shape, item.spacing, centre_px, PIXELS, MM_PER_PX)
+    return item.origin + item.spacing * (np.array(centre_px, dtype=float) @ item.axes)
 
 
 def resample_crop(hu_slice, spacing_mm, centre_px, pixels=PIXELS, mm=MM_PER_PX) -> np.ndarray:
@@ -140,12 +151,9 @@ def resample_crop(hu_slice, spacing_mm, centre_px, pixels=PIXELS, mm=MM_PER_PX) 
 
     Source: ours, because a crop in native pixels confuses growth with pixel size (0.48 to 0.89 mm in NLST).
     """
-    x_low, x_part, x_inside = _sample(hu_slice.shape[1], centre_px[0], mm / spacing_mm, pixels)
-    y_low, y_part, y_inside = _sample(hu_slice.shape[0], centre_px[1], mm / spacing_mm, pixels)
-    padding = 1 - x_inside.mean() * y_inside.mean()
-    if padding > MAX_PADDING:
-        where = f"pixel ({centre_px[0]:.0f}, {centre_px[1]:.0f})"
-        raise RefusedError("E24", f"{padding:.0%} of the crop around {where} lies outside the slice; at most 25 % may")
+    of_columns, of_rows = _samples(hu_slice.shape, spacing_mm, centre_px, pixels, mm)
+    x_low, x_part, x_inside = of_columns
+    y_low, y_part, y_inside = of_rows
     y_high = np.minimum(y_low + 1, hu_slice.shape[0] - 1)
     x_high = np.minimum(x_low + 1, hu_slice.shape[1] - 1)
     near = hu_slice[y_low].astype(np.float32).clip(HU_LOW, HU_HIGH)                       # (pixels, W)
@@ -154,6 +162,17 @@ def resample_crop(hu_slice, spacing_mm, centre_px, pixels=PIXELS, mm=MM_PER_PX) 
     crop = rows[:, x_low] + x_part * (rows[:, x_high] - rows[:, x_low])                   # (pixels, pixels)
     crop[~(y_inside[:, None] & x_inside)] = HU_LOW
     return np.rint(crop).astype(np.int16)
+
+
+def _samples(shape, spacing_mm, centre_px, pixels, mm) -> tuple[tuple, tuple]:
+    """`_sample` of the columns and of the rows of a slice (H, W); a crop mostly outside it is refused."""
+    of_columns = _sample(shape[1], centre_px[0], mm / spacing_mm, pixels)
+    of_rows = _sample(shape[0], centre_px[1], mm / spacing_mm, pixels)
+    padding = 1 - of_columns[2].mean() * of_rows[2].mean()
+    if padding > MAX_PADDING:
+        where = f"pixel ({centre_px[0]:.0f}, {centre_px[1]:.0f})"
+        raise RefusedError("E24", f"{padding:.0%} of the crop around {where} lies outside the slice; at most 25 % may")
+    return of_columns, of_rows
 
 
 def _sample(n, centre, step, pixels):

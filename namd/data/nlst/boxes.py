@@ -35,7 +35,8 @@ def read_boxes(root) -> tuple[list[Listed], list[Refused]]:
                 with only_refusals(f"the report {Path(path).name}"):
                     found += report_boxes(path)
             except RefusedError as error:
-                refused.append(Refused(f"sybil: {one_line(Path(path).name)}", "tables", error.code, error.message))
+                name = one_line(Path(path).name)
+                refused.append(Refused(f"sybil: {name}", "tables", error.code, error.message, "sybil", name))
     return found, refused
 
 
@@ -95,7 +96,7 @@ def report_boxes(path) -> list[Listed]:
         raise RefusedError("E06", "the report holds no box in a slice")
     names = ["0"] if len(lesions) == 1 else [f"{k} of {len(lesions)}" for k in range(1, len(lesions) + 1)]
     return [Listed(pid=int(pid), year=year, uid=uid, source="sybil", lesion=name, malignant=True,
-                   sop=sop, pixel=((x0 + x1 - 1) / 2, (y0 + y1 - 1) / 2))
+                   sop=sop, pixel=((x0 + x1 - 1) / 2, (y0 + y1 - 1) / 2), row=one_line(Path(path).name))
             for name, (sop, (x0, y0, x1, y1)) in zip(names, lesions, strict=True)]
 
 

@@ -24,6 +24,12 @@ class Listed:
     point: tuple[float, float, float] | None = None     # (x, y, z) mm, DICOM patient axes
     number: int | None = None           # sct_ab_num, where the source names it
     repeated: bool = False              # another row says something else of it
+    row: str = ""                       # file and line that say so
+
+    @property
+    def said(self) -> tuple[str, str, str]:
+        """Its name, source and row in refused.csv."""
+        return f"{self.pid} T{self.year} {self.source} lesion {self.lesion}", self.source, self.row
 
     @property
     def is_placed(self) -> bool:
@@ -39,7 +45,7 @@ def nlstx(row: dict) -> Listed:
                   lesion="0", malignant=MALIGNANCY.get(row["malignancy"].strip().upper()),
                   instance=row["slice number"] if has_box else None,
                   pixel=(x + (width - 1) / 2, y + (height - 1) / 2) if has_box else None,
-                  number=row["abnormality uid"], repeated=row["repeated"])
+                  number=row["abnormality uid"], repeated=row["repeated"], row=row["_row"])
 
 
 def luna25(row: dict) -> Listed:
@@ -47,14 +53,14 @@ def luna25(row: dict) -> Listed:
     return Listed(pid=row["patientid"], year=row["studydate"] // 10000 - FIRST_STUDY_YEAR,
                   uid=row["seriesinstanceuid"].strip(), source="luna25", lesion=str(row["lesionid"]),
                   malignant=LABEL.get(row["label"]), point=_point(row["coordx"], row["coordy"], row["coordz"]),
-                  repeated=row["repeated"])
+                  repeated=row["repeated"], row=row["_row"])
 
 
 def gmae(row: dict) -> Listed:
     """A row of GM-AE's original coordinates: a nodule with an identity kept over the years and a point in mm."""
     return Listed(pid=row["pid"], year=row["study_year"], uid=row["seriesid"].strip(), source="gmae",
                   lesion=row["nodid"], point=_point(row["cx_world"], row["cy_world"], row["cz_world"]),
-                  repeated=row["repeated"])
+                  repeated=row["repeated"], row=row["_row"])
 
 
 def _point(*values) -> tuple[float, float, float] | None:

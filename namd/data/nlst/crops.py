@@ -8,7 +8,7 @@ import numpy as np
 
 from namd.data.codes import FIRST_STUDY_YEAR
 from namd.data.dicom.geometry import find_instance, find_position, find_sop, slice_gap
-from namd.data.dicom.pixels import read_crop
+from namd.data.dicom.pixels import place_crop, read_crop
 from namd.data.dicom.series import Series, read_series
 from namd.data.images import PIXELS
 from namd.data.nlst.centres import Listed
@@ -33,7 +33,7 @@ class Scan:
 class PairRead:
     """What the two scans of a nodule gave: crops and what the series say of themselves, or the refusal of one."""
 
-    crops: np.ndarray | None = None             # (2, 128, 128) int16 HU
+    crops: np.ndarray | None = None             # (2, 128, 128) int16 HU; None also where headers alone were read
     scans: tuple[dict, dict] | None = None      # the scan columns of the contract at T0 and T1
     refusal: RefusedError | None = None
 
@@ -55,6 +55,19 @@ def read_scan(scan: Scan, open_series=read_series) -> tuple[np.ndarray, dict]:
     Raises:
         RefusedError: E15 to E24.
     """
+    series, i, pixel, gap = _found(scan, open_series)
+    crop, point = read_crop(series, i, pixel)
+    return crop, scan_columns(series, i, point, gap)
+
+
+def see_scan(scan: Scan, open_series=read_series) -> dict:
+    """The scan columns of `read_scan` by headers alone; what only the pixels would tell (E21, E23) is not refused."""
+    series, i, pixel, gap = _found(scan, open_series)
+    return scan_columns(series, i, place_crop(series, i, pixel), gap)
+
+
+def _found(scan: Scan, open_series) -> tuple[Series, int, tuple[float, float], float | None]:
+    """The series of a scan, the place of the nodule's slice in it, the nodule's pixel there, the gap around."""
     uid = scan.centre.uid
     if not scan.folders:
         perhaps = f", unless it is {scan.unread}" if scan.unread else ""
@@ -64,9 +77,7 @@ def read_scan(scan: Scan, open_series=read_series) -> tuple[np.ndarray, dict]:
     series = open_series(scan.folders[0])
     _check_whose(series, scan.pid, scan.year)
     i, pixel = _find(series, scan.centre)
-    gap = slice_gap(series, i)
-    crop, point = read_crop(series, i, pixel)
-    return crop, scan_columns(series, i, point, gap)
+    return series, i, pixel, slice_gap(series, i)
 
 
 def scan_columns(series: Series, i: int, point, gap: float | None) -> dict:
@@ -100,11 +111,24 @@ def read_pair(first: Scan, second: Scan, open_series=read_series) -> PairRead:
 
     Source: ours; whatever one file makes a library raise costs one nodule, never the cohort.
     """
+    def crops_of():
+        x1, scan1 = read_scan(first, open_series)
+        x2, scan2 = read_scan(second, open_series)
+        return PairRead(crops=np.stack([x1, x2]), scans=(scan1, scan2))
+
+    return _or_refusal(crops_of)
+
+
+def see_pair(first: Scan, second: Scan, open_series=read_series) -> PairRead:
+    """`read_pair` by headers alone, without crops."""
+    return _or_refusal(lambda: PairRead(scans=(see_scan(first, open_series), see_scan(second, open_series))))
+
+
+def _or_refusal(read) -> PairRead:
+    """What `read` gives, or why it gives nothing."""
     try:
         with only_refusals("the series of the nodule"):
-            x1, scan1 = read_scan(first, open_series)
-            x2, scan2 = read_scan(second, open_series)
-            return PairRead(crops=np.stack([x1, x2]), scans=(scan1, scan2))
+            return read()
     except RefusedError as error:
         return PairRead(refusal=error)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from namd.data.nlst.centres import Listed
 from namd.data.nlst.labels import early_label, label_nodule, merged_lobe
-from namd.data.nlst.participants import Participant, participants
+from namd.data.nlst.participants import Participant, participants, row_id
 from namd.data.nlst.tables import Tables
 from namd.data.refused import Refused, RefusedError
 
@@ -55,16 +55,6 @@ class Link:
         return f"{self.pid:06d}-{self.name}"
 
 
-def row_id(pid: int, year: int, number: int | None) -> str:
-    """Name in refused.csv of a row of the abnormality table."""
-    return f"{pid} T{year} nodule {number}"
-
-
-def lesion_id(centre: Listed) -> str:
-    """Name in refused.csv of what a list names."""
-    return f"{centre.pid} T{centre.year} {centre.source} lesion {centre.lesion}"
-
-
 def link_nodules(tables: Tables, label_days: int, second_year: bool = False) -> tuple[list[Link], list[Refused]]:
     """Every nodule at T0 either linked to T1 and labelled, or refused.
 
@@ -88,24 +78,24 @@ def link_nodules(tables: Tables, label_days: int, second_year: bool = False) -> 
 
 def _link_all(participant: Participant, label_days: int, second_year: bool) -> list[Link | Refused]:
     """Every nodule of a participant, rows of T0 first."""
-    pid = participant.pid
     rows = participant.nodules[0]
-    first = [_attempt(lesion_id(centre), _link_lesion, participant, centre, label_days)
+    first = [_attempt(centre.said, _link_lesion, participant, centre, label_days)
              for centre in participant.lesions(0) if centre.number not in rows]
-    second = [_attempt(lesion_id(centre), _link_lesion, participant, centre, label_days)
+    second = [_attempt(centre.said, _link_lesion, participant, centre, label_days)
               for centre in participant.lesions(1) if second_year and participant.again(centre)]
     is_open = any(isinstance(one, Link) for one in first)
     numbers = [number for number in sorted(rows) if not (is_open and participant.is_unnamed(number))]
-    return [_attempt(row_id(pid, 0, number), _link_row, participant, number, label_days)
+    return [_attempt(participant.said(number), _link_row, participant, number, label_days)
             for number in numbers] + first + second
 
 
-def _attempt(name: str, link, participant: Participant, what, label_days: int) -> Link | Refused:
-    """What `link` makes of a row number or a centre, under its name in refused.csv."""
+def _attempt(said, link, participant: Participant, what, label_days: int) -> Link | Refused:
+    """What `link` makes of a row number or a centre; `said`: its name, source and row in refused.csv."""
+    source_id, source, row = said
     try:
-        return replace(link(participant, what, label_days), source_id=name)
+        return replace(link(participant, what, label_days), source_id=source_id)
     except RefusedError as error:
-        return Refused(name, "link", error.code, error.message)
+        return Refused(source_id, "link", error.code, error.message, source, row)
 
 
 def rows_left(linked: list[Link], found: set[str]) -> list[Refused]:
@@ -117,7 +107,8 @@ def rows_left(linked: list[Link], found: set[str]) -> list[Refused]:
     open_ones = {link.pid: link.participant for link in linked if link.tier == "C" and link.year == 0}
     left = []
     for pid, participant in open_ones.items():
-        left += [Refused(row_id(pid, 0, number), "link", "E06", f"no list places abnormality {number} at T0")
+        left += [Refused(row_id(pid, 0, number), "link", "E06", f"no list places abnormality {number} at T0",
+                         *participant.said(number)[1:])
                  for number in participant.nodules[0]
                  if participant.is_unnamed(number) and row_id(pid, 0, number) not in found]
     return left

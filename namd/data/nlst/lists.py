@@ -31,7 +31,8 @@ def read_lists(folder) -> tuple[list[Listed], list[Refused]]:
     found = listed(tables)
     refused = tables.refused + refused
     refused += [Refused(f"{nodule.source}: {nodule.pid} T{nodule.year} lesion {nodule.lesion}", "tables", "E06",
-                        "the list gives no series" if nodule.is_placed else "the list gives no whole place")
+                        "the list gives no series" if nodule.is_placed else "the list gives no whole place",
+                        nodule.source, nodule.row)
                 for nodule in found if not _is_usable(nodule)]
     return [nodule for nodule in found if _is_usable(nodule)], refused
 

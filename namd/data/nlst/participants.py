@@ -51,6 +51,14 @@ class Participant:
         """The code-51 row whose number a list names."""
         return self.nodules[centre.year].get(centre.number)
 
+    def said(self, number: int) -> tuple[str, str, str]:
+        """Name, source and row in refused.csv of a row of T0: the list that places it, else the table it stands in."""
+        name = row_id(self.pid, 0, number)
+        lists = [centre for centre in self.centres[0] if centre.number == number]
+        if lists:
+            return name, *lists[0].said[1:]
+        return name, "abnormalities", self.nodules[0][number]["_row"]
+
     def is_unnamed(self, number: int) -> bool:
         """Whether no list names this row of T0 by its number."""
         return all(centre.number != number for centre in self.centres[0])
@@ -62,6 +70,11 @@ class Participant:
         if number is not None:
             return str(number)
         return f"{centre.source}-{centre.lesion.removeprefix(f'{self.pid}_').replace(' ', '-')}"
+
+
+def row_id(pid: int, year: int, number: int | None) -> str:
+    """Name in refused.csv of a row of the abnormality table."""
+    return f"{pid} T{year} nodule {number}"
 
 
 def _usable(several: list[Listed]) -> Listed:

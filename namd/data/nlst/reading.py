@@ -1,11 +1,16 @@
 """The scans of all linked nodules of a delivery, read once, in any number of processes."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
+from namd.data.dicom.series import SeriesIndex, read_series
 from namd.data.folders import packed_or_lost
-from namd.data.nlst.crops import Scan, n_workers
+from namd.data.nlst.crops import PairRead, Scan, n_workers, read_pair, see_pair
 from namd.data.nlst.links import Link
-from namd.data.nlst.pieces import Pieces, load_piece, read_piece
+from namd.data.nlst.pieces import SERIES_AT_HAND, Pieces, load_piece, read_piece
 from namd.data.refused import one_line
 from namd.ground.errors import UserError
 from namd.ground.workers import in_order
@@ -55,6 +60,27 @@ def pairs_read(linked: list[Link], pieces: Pieces):
             raise UserError(f"{pieces.file(i)} was damaged or removed since it was written: start again, what is whole "
                             "is kept.")
         yield from zip(batch, found, strict=True)
+
+
+def pairs_seen(delivery, index: SeriesIndex, linked: list[Link], workers: int,
+               decode: bool) -> Iterator[tuple[Link, PairRead]]:
+    """Yield (link, what its scans give) in order, without crops; nothing is kept or written.
+
+    Args:
+        delivery: folder; index: of its series; linked: nodules; workers: processes, 0 for one a core; decode: read the
+            pixels too, as `read_linked` does, not the headers alone.
+    """
+    unread = _unread(delivery, index, linked)
+    jobs = ((_scans(batch, index, unread), decode) for batch in _batches(linked))
+    seen = in_order(_see, jobs, n_workers(workers, len(linked)))
+    return zip(linked, chain.from_iterable(seen), strict=True)
+
+
+def _see(scans: list[tuple[Scan, Scan]], decode: bool) -> list[PairRead]:
+    """What some pairs give, without crops."""
+    open_series = lru_cache(SERIES_AT_HAND)(read_series)
+    see = read_pair if decode else see_pair
+    return [replace(see(first, second, open_series), crops=None) for first, second in scans]
 
 
 def _unread(delivery, index, linked) -> str:

@@ -92,7 +92,7 @@ def read_delivery(path) -> Tables:
 
 def check_files(files: list[File], tables: Tables) -> None:
     """Put the checked tables of `files` into `tables`, files of one kind as one table, and what is refused too."""
-    tables.unread = [Refused(file.name, "tables", file.refusal.code, file.refusal.message)
+    tables.unread = [Refused(file.name, "tables", file.refusal.code, file.refusal.message, row=file.name)
                      for file in files if file.refusal]
     tables.refused += tables.unread
     readable = [file for file in files if not file.refusal]
@@ -156,7 +156,8 @@ def check_table(kind: str, raw: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     for i in table.index[is_repeat]:
         key = ", ".join(f"{name} {table.at[i, name]}" for name in shape.key)
         faults[i] = Fault("E03", f"{key} occurs before")
-    tables.refused += [Refused(f"{kind}: {raw.at[i, '_row']}", "tables", fault.code, fault.message)
+    tables.refused += [Refused(f"{kind}: {raw.at[i, '_row']}", "tables", fault.code, fault.message, kind,
+                               raw.at[i, "_row"])
                        for i, fault in sorted(faults.items())]
     tables.counts[kind] = {"rows": len(raw), "kept": len(raw) - len(faults), "refused": len(faults)}
     return table[~is_repeat].reset_index(drop=True)

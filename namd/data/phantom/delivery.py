@@ -131,17 +131,17 @@ def write_delivery(path, n_subjects: int, seed: int, eps: float, gmax: float, nu
     cohort = draw_cohort(n_subjects, seed, eps, gmax, null)
     with replacing(path) as part:
         scans = scan_all(_scan_batch, cohort, seed, part / "dicom", workers or os.cpu_count(), progress)
-        _write_tables(part, cohort, scans)
+        _write_tables(part, cohort, scans, seed)
         write_truth(part / "truth", cohort, dict(n_subjects=n_subjects, seed=seed, eps=eps, gmax=gmax, null=null))
     progress(f"phantom: {n_subjects} usable participants and {len(cohort) - n_subjects} others in {path.name}/")
     return path
 
 
-def _write_tables(folder: Path, cohort, scans) -> None:
+def _write_tables(folder: Path, cohort, scans, seed: int) -> None:
     """The CSV tables and README.txt."""
     rows = cohort.reset_index().sort_values("patient_id", ignore_index=True)
     abnormalities, comparison = registry.abnormality_tables(rows, scans)
-    tables = {"participant": registry.participant_table(rows), "sct_abnormalities": abnormalities,
+    tables = {"participant": registry.participant_table(rows, seed), "sct_abnormalities": abnormalities,
               "sct_comparison_abnorm": comparison, "screening": registry.screening_table(rows, scans),
               "lung_cancer": registry.cancer_table(rows), "nodule_centres": registry.centre_table(rows, scans)}
     for name, table in tables.items():

@@ -43,6 +43,14 @@ def patient_id(subject: int, u: float) -> str:
     return f"{(1 if u < .65 else 2) * 100_000 + (7919 * subject + 101) % 100_000:06d}"
 
 
+def subject_of(patient_id: str) -> int:
+    """The subject of `patient_id`, or of a patient LIDC-IDRI-0001 of the phantom in LIDC's layout."""
+    number = patient_id.removeprefix("LIDC-IDRI-")
+    if number != patient_id:
+        return int(number) - 1
+    return (int(number) - 101) * pow(7919, -1, 100_000) % 100_000
+
+
 def _recorded(longest, perpendicular, u_long, u_perp):
     """Diameters as a reader records them: whole mm, error of .3 mm, at least 4 and at most the longest; two (N,)."""
     long = np.maximum(np.rint(longest + .3 * ndtri(u_long)), 4)
@@ -90,11 +98,16 @@ def _blank(values, where) -> pd.Series:
     return pd.Series(values).astype("Int64").where(where)
 
 
-def participant_table(rows) -> pd.DataFrame:
-    """One row a participant, the columns of the NLST participant file that the study needs and some more."""
+def participant_table(rows, seed: int) -> pd.DataFrame:
+    """One row a participant, the columns of the NLST participant file that the study needs and some more.
+
+    Args:
+        seed: of the phantom; the table names it, for two phantoms share numbers and no participant.
+    """
     sick = (rows["cancer"] == 1).to_numpy()
     table = pd.DataFrame({
-        "pid": rows["patient_id"], "dataset_version": VERSION, "rndgroup": np.where(rows["flaw"] == "xray_arm", 2, 1),
+        "pid": rows["patient_id"], "dataset_version": f"{VERSION}, seed {seed}",
+        "rndgroup": np.where(rows["flaw"] == "xray_arm", 2, 1),
         "age": rows["age"], "gender": rows["gender"], "cigsmok": rows["cigsmok"], "scr_days0": rows["scr_days0"],
         "scr_days1": rows["scr_days1"],
         "scr_days2": _blank(rows["scr_days2"], ~sick | (rows["candx_days"] > rows["scr_days2"])),

@@ -93,8 +93,9 @@ def by_seed(prob, label3, counts):
 
     Source: ours, because an interval over patients says nothing of another training.
     """
-    arms = {seed: draw_arms({arm: found[arm] for arm in (GUIDED, STATIC)}, label3, counts)
-            for seed, found in prob.items()}
+    arms = {}
+    for seed, found in prob.items():
+        arms[seed] = draw_arms({arm: found[arm] for arm in (GUIDED, STATIC)}, label3, counts)
     rows = []
     for name in BY_SEED:
         drawn = {seed: (found[GUIDED][name], found[STATIC][name]) for seed, found in arms.items()}

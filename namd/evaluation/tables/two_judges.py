@@ -75,9 +75,9 @@ def asked(rows, main):
     Args:
         rows: names of rows; main: the one that is NAMD. The copied baseline is left out: it equals the baseline.
     """
-    before, after = "real baseline", "real follow-up"
-    others = [row for row in rows if row not in (main, before, after, "copy-baseline")]
-    return [(after, before), *((main, row) for row in (before, after, *others))]
+    real = ("real baseline", "real follow-up")
+    others = [row for row in rows if row not in (main, *real, "copy-baseline")]
+    return [real[::-1], *((main, row) for row in (*real, *others))]
 
 
 def survival(drawn, pairs):

@@ -1,12 +1,13 @@
-"""index.html of a run: the claims ledger, Table 1 beside the paper's, the figures, the notebooks, the stamp."""
+"""index.html of a run: what was found, the figures, then claims ledger, Table 1, notebooks and stamp, folded."""
 
 import base64
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from namd.evaluation.figures import alt
+from namd.evaluation.figures.screen import at_screen_size
 from namd.evaluation.tables import table1_layout
+from namd.evaluation.tables.found import what_we_found
 from namd.evaluation.tables.ledger import ledger
 from namd.ground.errors import UserError
 from namd.ground.files import replacing
@@ -15,11 +16,14 @@ from namd.ground.paper import ours
 from namd.ground.paths import outputs_root, short
 from namd.ground.reading import read_json, read_table
 from namd.study.runner.done import DoneFiles
+from namd.study.site.exporter import LOOK
+from namd.study.site.write import template
 
 FIGURES = (
     ("Generated follow-ups", "*grid*", "Baseline, real follow-up and generated follow-ups of test nodules."),
     ("Figure 2 · Latent space", "fig2_*", "Each dot is a nodule; the colour is its longest diameter."),
-    ("Figure 3 · Error and variance", "fig3_*", "Prediction error against predictive variance, and single cases."),
+    ("Figure 3 · Error and variance", "fig3_[!c]*", "Prediction error against predictive variance."),
+    ("Figure 3 · Cases", "fig3_cases*", "Single cases: right and wrong, sure and unsure."),
     ("Figure 5 · Runs needed", "fig5_*", "Running variance of the judge's probability over the runs."),
     ("What a row costs", "cost_against_auroc*", "AUROC against FLOPs of a follow-up, parameters and time of training."),
     ("The dial", "dial*", "AUROC along the phantom's predictability: when a virtual follow-up can help at all."),
@@ -42,6 +46,23 @@ def write_page(plan):
     Source: ours, because a result that needs eight notebooks to be found is not seen.
     """
     root = outputs_root() / plan.values["run_name"]
+    page, claims = render(plan, root)
+    with replacing(root / "metrics" / "claims.csv") as aside:
+        claims.to_csv(aside, index=False)
+    with replacing(root / "index.html") as aside:
+        aside.write_text(page, encoding="utf-8")
+    print(f"The results: {short(root / 'index.html')}")
+
+
+def render(plan, root, pages=None):
+    """(page, claims ledger) of the run at `root`.
+
+    Args:
+        pages: {name of a notebook: link to its page}, where they do not lie as in the run.
+
+    Raises:
+        as `write_page`.
+    """
     table = root / "metrics" / "table1.csv"
     record = root / "runs" / "05.json"
     if not (table.is_file() and record.is_file()):
@@ -49,22 +70,15 @@ def write_page(plan):
     stamp = read_json(record, "05", *STAMP)
     rows = _rows(root, plan, table)
     claims = _settle(root, plan.main, stamp)
-    page = _template().render(stamp=stamp, claims=_claims(claims), figures=_figures(root, plan),
-                              notebooks=_notebooks(root, plan), **_table1(rows))
-    with replacing(root / "index.html") as aside:
-        aside.write_text(page, encoding="utf-8")
-    print(f"The results: {short(root / 'index.html')}")
-
-
-def _template():
-    """page.html.j2; whatever is put into it is escaped."""
-    environment = Environment(loader=PackageLoader(__package__, "."), autoescape=True, trim_blocks=True,
-                              lstrip_blocks=True, undefined=StrictUndefined)
-    return environment.get_template("page.html.j2")
+    found = what_we_found(root / "metrics", plan.main, stamp["synthetic"])
+    page = template("page.html.j2", __package__).render(
+        look=LOOK, stamp=stamp, found=found, claims=_claims(claims), notebooks=_notebooks(root, plan, pages),
+        **_figures(root, plan), **_table1(rows))
+    return page, claims
 
 
 def _settle(root, main, stamp):
-    """The claims ledger from the tables of every notebook that has run, written to metrics/claims.csv."""
+    """The claims ledger from the tables of every notebook that has run."""
     records = {}
     for file in root.glob("runs/0[679].json"):
         records[file.stem] = read_json(file, file.stem, "notebook", "upstream", "numbers")
@@ -73,10 +87,7 @@ def _settle(root, main, stamp):
         print(f"{records[number]['notebook']} was run before this 05: its claims are left out until it is run again.")
     arms = records["07"]["numbers"].get("arms", ()) if "07" in records else ()
     current = [number for number in AFTER if number not in stale]
-    claims = ledger(root, main, arms, current)
-    with replacing(root / "metrics" / "claims.csv") as aside:
-        claims.assign(run_name=root.name, digest=stamp["digest"]).to_csv(aside, index=False)
-    return claims
+    return ledger(root, main, arms, current).assign(run_name=root.name, digest=stamp["digest"])
 
 
 def _claims(frame):
@@ -140,29 +151,34 @@ def _notes(line):
 
 
 def _figures(root, plan):
-    """The figures that are there, each with its images and what they show."""
+    """The figures that are there: those of FIGURES with their images and what they show, then all others by name."""
     found = []
+    shown = set()
+    folders = (root / "figures", root / "arms" / plan.main / "figures")
     for title, pattern, caption in FIGURES:
-        for folder in (root / "figures", root / "arms" / plan.main / "figures"):
-            files = sorted(folder.glob(f"{pattern}.png"))
-            if files:
-                found.append(dict(title=title, caption=caption, images=[_image(file) for file in files]))
-                break
-    return found
+        files = next(filter(None, (sorted(folder.glob(f"{pattern}.png")) for folder in folders)), [])
+        if files:
+            found.append(dict(title=title, caption=caption, images=[_image(file) for file in files]))
+        shown |= {file.name for file in files}
+    drawn = [file for folder in folders for file in sorted(folder.glob("*.png")) if file.name not in shown]
+    return dict(figures=found, others=[_image(file) for file in drawn])
 
 
 def _image(file):
     """A picture as text inside the page."""
-    return dict(alt=alt.of_file(file), data=base64.b64encode(file.read_bytes()).decode())
+    words = alt.of_file(file)
+    small = at_screen_size(file.read_bytes())
+    return dict(name=file.stem.replace("_", " "), alt=words, data=base64.b64encode(small).decode())
 
 
-def _notebooks(root, plan):
-    """Every executed notebook with its page, wall time and peak memory."""
+def _notebooks(root, plan, pages):
+    """Every executed notebook with its page, wall time and peak memory; of `pages` alone where they are given."""
     found = []
     for job in plan.jobs():
         record = root / job.folder / "runs" / f"{job.number}.json"
-        if record.is_file():
-            told = read_json(record, job.number, "notebook", "seconds", "memory_gib", "digest")
-            link = f"{(job.folder / 'notebooks' / told['notebook']).as_posix()}.html"
-            found.append(told | dict(link=link, label=job.label))
+        if not record.is_file() or (pages is not None and job.arm not in (None, plan.main)):
+            continue
+        told = read_json(record, job.number, "notebook", "seconds", "memory_gib", "digest")
+        own = f"{(job.folder / 'notebooks' / told['notebook']).as_posix()}.html"
+        found.append(told | dict(link=own if pages is None else pages[told["notebook"]], label=job.label))
     return found

@@ -127,16 +127,17 @@ def _execute(plan, job, target):
             with files.replacing(failed) as kept:
                 os.replace(aside, kept)
             raise UserError(f"{error}\nThe executed notebook: {short(failed)}") from None
-        _write_html(aside, page)
+        _write_html(aside, page, 1 + len(job.folder.parts))
     if not marks.changed(failed):       # else somebody works in it
         failed.unlink(missing_ok=True)
 
 
-def _write_html(source, target):
-    """Self-contained HTML of an executed notebook."""
-    from namd.study.runner.html import PageExporter
+def _write_html(source, target, depth):
+    """Self-contained HTML of an executed notebook, `depth` folders below the page of its run."""
+    from namd.study.site.exporter import PageExporter
 
+    told = dict(metadata=dict(name=target.stem), home="../" * depth + "index.html")
     with open(source, encoding="utf-8") as executed:
-        body, _ = PageExporter().from_file(executed, resources={"metadata": {"name": target.stem}})
+        body, _ = PageExporter().from_file(executed, resources=told)
     with files.replacing(target) as aside:
         aside.write_text(body, encoding="utf-8")

@@ -66,8 +66,8 @@ class Steps:
 
     def layout(self):
         """What lays out the page of the run."""
-        folder = REPO / "namd" / "study" / "results"
-        return [str(folder / name) for name in ("page.html.j2", "page.py")]
+        folder = REPO / "namd" / "study"
+        return [str(folder / name) for name in ("results/page.html.j2", "results/page.py", "site/look.css")]
 
     def follows(self, number):
         """Function of the wildcards: the marks that a job waits for."""

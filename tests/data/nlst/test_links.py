@@ -7,7 +7,8 @@ import pytest
 from small_delivery import REAL, needs_real, tables
 from small_links import at, change, first, linked, luna, second
 
-from namd.data.nlst.links import row_id, rows_left
+from namd.data.nlst.links import rows_left
+from namd.data.nlst.participants import row_id
 
 
 def test_plain_delivery_links_everyone_by_annotation():

@@ -11,7 +11,8 @@ from small_delivery import CENTRE, PARAMS, tables, write_delivery
 from two_participants import POINT
 
 from namd.data.cohort import Cohort
-from namd.data.nlst.build import NO_ROW, build_cohort, is_current
+from namd.data.nlst.build import build_cohort, is_current
+from namd.data.nlst.outcome import NO_ROW
 from namd.data.report import nodule_features
 
 

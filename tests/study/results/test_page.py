@@ -3,7 +3,7 @@ import re
 
 import pandas as pd
 import pytest
-from browser import ask, needs_browser
+from browser import WIDTHS, folds, needs_browser, opened, too_wide, violations
 from bs4 import BeautifulSoup
 from PIL import Image, PngImagePlugin
 
@@ -60,7 +60,7 @@ def test_a_damaged_picture_is_named(damage, root):
 def test_the_page_puts_this_run_beside_the_paper_and_says_it_is_a_phantom(root):
     write_page(Plan([SMOKE]))
     html = (root / "index.html").read_text()
-    namd = re.search(r"<tr class=own>.*?</tr>", html).group()
+    namd = re.search(r'<tr class="own">.*?</tr>', html).group()
     assert "0.748 ± 0.005" in namd and "[0.71, 0.78]" in namd and "0.805 ± 0.018" in namd
     assert "not comparable: phantom &lt;data&gt;" in namd and "K = 4" in namd
     assert "Phantom data." in html and "For research and teaching only" in html and "1200 test subjects, 190" in html
@@ -79,17 +79,17 @@ def test_the_papers_fid_stands_beside_inceptions_where_it_was_computed(root):
     assert "84.50" in html and "1.25" not in html and "not on one scale" not in html
 
 
-def test_the_ledger_comes_first_with_a_number_a_verdict_in_words_and_a_reason(root):
+def test_the_ledger_has_a_number_a_verdict_in_words_and_a_reason(root):
     record = dict(notebook="07_ablations", digest="5e6f7a8b", seconds=1, memory_gib=1, numbers={"arms": ["no_align"]},
                   upstream={"05_judge": "k5"})
     (root / "runs" / "07.json").write_text(json.dumps(record))
     write_page(Plan([SMOKE]))
     html = (root / "index.html").read_text()
-    before, after = html.index("Phantom data."), html.index("<h2>Table 1")
+    before, after = html.index("Phantom data."), html.index('<h2 id="table1">')
     ledger = html[before:after]
     assert "settled on phantom data" in ledger and "1 holds · 1 fails · 1 undecided · 1 not run here" in ledger
     first, second, third, fourth = re.findall(r"<tr><td>.*?</tr>", ledger)
-    assert "Better than &lt;baselines&gt;" in first and "0.0363<br><span class=ci>[0.0166, 0.0546]" in first
+    assert "Better than &lt;baselines&gt;" in first and '0.0363<br><span class="quiet">[0.0166, 0.0546]' in first
     assert '<span class="verdict holds">holds</span>' in first and "n = 1200, K = 4, 1 training seed<" in first
     assert "nan" not in ledger and "[" not in second and "counted" in second
     assert '<span class="verdict not">not run here</span>' in third and "–" in third and "run 08" in third
@@ -133,22 +133,38 @@ def test_the_page_is_one_file_with_its_figures(root):
 def test_whatever_may_be_wide_scrolls_in_a_box_that_keys_reach(root):
     write_page(Plan([SMOKE]))
     soup = BeautifulSoup((root / "index.html").read_text(), "html.parser")
-    boxes = [element.find_parent(class_="scroll") for element in soup("table")] + soup("pre")
-    assert len(boxes) == 4 and all(box["tabindex"] == "0" for box in boxes)
-    assert all(box["aria-label"] for box in boxes[:3])
+    boxes = [element.find_parent(class_="scroll") for element in soup("table")]
+    assert len(boxes) == 2 and all(box["tabindex"] == "0" and box["aria-label"] for box in boxes)
     assert soup.find("meta", attrs={"name": "viewport"}) and len(soup("main")) == 1
 
 
 @needs_browser
-@pytest.mark.parametrize("width", [360, 390, 1400])
-def test_the_page_fits_the_screen_with_every_verdict_on_it(root, width, tmp_path):
+def test_the_page_is_read_on_a_phone_and_a_screen_by_day_and_by_night(root):
     Image.new("L", (2400, 4)).save(root / "figures" / "fig2_latent_space.png")
+    Image.new("L", (2400, 4)).save(root / "figures" / "reliability.png")
     write_page(Plan([SMOKE]))
-    whole, verdict, outside = ask((root / "index.html").read_text(), width, """[page.documentElement.scrollWidth,
-        Math.max(...[...page.querySelectorAll('.verdict')].map(e => e.getBoundingClientRect().right)),
-        [...page.querySelectorAll('body *')].filter(e => !e.parentElement.closest('.scroll')
-            && e.getBoundingClientRect().right > page.documentElement.clientWidth).length]""", tmp_path)
-    assert whole <= width and 0 < verdict <= width and outside == 0
+    with opened() as go:
+        for width in WIDTHS:
+            for scheme in ("light", "dark"):
+                page = go(root / "index.html", width, scheme)
+                assert folds(page) and all(not is_open and words for is_open, words in folds(page))
+                assert violations(page) == [] and page.heard == [] and not too_wide(page)
+                verdicts = page.evaluate("[...document.querySelectorAll('.verdict')].map(e => "
+                                         "e.getBoundingClientRect().right)")
+                assert verdicts and max(verdicts) <= width
+
+
+def test_what_was_found_and_a_picture_stand_before_ledger_and_tables_and_every_figure_is_reached(root):
+    for name in ("test_grid", "reliability"):
+        Image.new("L", (4, 4)).save(root / "figures" / f"{name}.png")
+    write_page(Plan([SMOKE]))
+    html = (root / "index.html").read_text()
+    order = [html.index(words) for words in ("Generated follow-ups", "What the phantom cannot say", "Figure 2",
+                                             "All other figures of the run (1)", 'id="claims"', 'id="table1"')]
+    assert order == sorted(order)
+    soup = BeautifulSoup(html, "html.parser")
+    assert [image["alt"] for image in soup("img")] == ["test grid", "fig2 latent space", "reliability"]
+    assert all(soup.find(id=link["href"][1:]) for link in soup.nav("a"))
 
 
 def test_a_figure_is_described_by_what_was_written_into_it_or_by_its_name(root):
@@ -198,4 +214,4 @@ def test_the_compared_systems_stand_on_the_page_once_notebook_08_has_finished(ro
     assert "· K = 1" not in (root / "index.html").read_text()
     DoneFiles(plan, root).write(Job("08", None), 1.0)
     write_page(plan)
-    assert re.search(r"McWGAN<br><span class=quiet>mcwgan · K = 1", (root / "index.html").read_text())
+    assert re.search(r'McWGAN<br><span class="quiet">mcwgan · K = 1', (root / "index.html").read_text())

@@ -3,6 +3,7 @@
 from namd.ground.files import replacing
 from namd.ground.paths import REPO, outputs_root, short
 from namd.study.results.reference.gather import refuse_unfinished, write_kept
+from namd.study.results.reference.notebooks import FOLDER, write_notebooks
 from namd.study.results.reference.page import PAGE, absent, front, render
 
 REFERENCE = REPO / "outputs" / "reference"
@@ -10,7 +11,7 @@ README = REPO / "README.md"
 
 
 def write_reference(plan):
-    """Write outputs/reference/<run>/ from the run, then outputs/reference/README.md from outputs/reference/ alone.
+    """Write outputs/reference/<run>/ and reading/ from the run, then README.md from outputs/reference/ alone.
 
     Files that this run does not have stay as they were and are named. The sentences that README.md repeats and does
     not say yet are printed.
@@ -25,12 +26,16 @@ def write_reference(plan):
     folder = REFERENCE / root.name
     with replacing(folder) as aside:
         sources = write_kept(plan, root, folder, aside)
+    with replacing(REFERENCE / FOLDER) as aside:
+        before = write_notebooks(plan, root, REFERENCE / FOLDER, aside)
     page = render(REFERENCE, root.name, plan.main)
     with replacing(REFERENCE / PAGE) as aside:
         aside.write_text(page, encoding="utf-8")
     old = sources[sources["kept"] != ""]
     print(f"{short(folder)}: {len(sources) - len(old)} files of this run, {len(old)} kept from before"
           f"{': ' if len(old) else ''}{', '.join(old['file'])}")
+    print(f"{short(REFERENCE / FOLDER)}: the executed notebooks, {len(before)} kept from before"
+          f"{': ' if before else ''}{', '.join(before)}")
     print(f"The page: {short(REFERENCE / PAGE)}")
     sentences = front(REFERENCE, root.name, plan.main)
     lacking = absent(README, [*sentences["costs"], *sentences["results"]])

@@ -5,12 +5,12 @@ import unicodedata
 
 import nbformat
 import pytest
-from browser import ask, needs_browser
+from browser import WIDTHS, folds, needs_browser, opened, too_wide, violations
 from bs4 import BeautifulSoup
 
 from namd.ground import order
-from namd.study.runner.html import PageExporter
-from namd.study.runner.mathml import letter, mathml
+from namd.study.site.exporter import PageExporter
+from namd.study.site.mathml import letter, mathml
 
 v4 = nbformat.v4
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAG7buVgAAAABJRU5ErkJggg=="
@@ -61,6 +61,9 @@ def test_an_answer_is_folded(kind):
     assert "SECRET" in html or "heading" in kind
 
 
+SET_UP = ("Parameters of this notebook", "Imports, and the stamp of this run")
+
+
 @pytest.mark.parametrize("number", sorted(order.AFTER))
 def test_no_page_of_the_series_shows_an_answer_or_a_formula_as_text(number):
     nb = nbformat.read(order.notebook(number), as_version=4)
@@ -71,22 +74,60 @@ def test_no_page_of_the_series_shows_an_answer_or_a_formula_as_text(number):
     html = PageExporter().from_notebook_node(nb)[0]
     seen, soup = unfolded(html), BeautifulSoup(html, "html.parser")
     assert "SECRET" not in seen and not [c.source for c in code if c.source in seen]
-    assert html.count("<details") == len(code) + len(words) and html.count("SECRET") == len(code)
+    assert html.count("<details") == len(code) + len(words) + len(SET_UP) and html.count("SECRET") == len(code)
+    assert all(soup.find("summary", string=summary) for summary in SET_UP)
     assert len(soup.select("details p")) >= len(words)
     assert not re.search(r'mathvariant="(?!normal)|minsize', html)
-    assert not re.search(r"\\[a-z]+|\$", " ".join(cell.get_text() for cell in soup.select(".jp-MarkdownCell")))
+    assert not re.search(r"\\[a-z]+|\$", " ".join(cell.get_text() for cell in soup.select(".words")))
 
 
 @needs_browser
 def test_a_browser_draws_the_folds_closed_and_the_fences_large(tmp_path):
-    formula = v4.new_markdown_cell(r"$$\Big(x\Big)$$")
-    html = page(*ANSWERS.values(), formula)
-    height, shown = ask(html, 390, "[[...page.querySelectorAll('mo')].map(e => e.getBoundingClientRect().height),"
-                        " page.body.innerText]", tmp_path)
-    small = ask(page(v4.new_markdown_cell("$$(x)$$")), 390,
-                "[...page.querySelectorAll('mo')].map(e => e.getBoundingClientRect().height)", tmp_path)
-    assert "QUESTION" in shown and "SECRET" not in shown
-    assert min(height) > 1.4 * max(small)
+    file = tmp_path / "page.html"
+    heights = []
+    with opened() as go:
+        for formula in (r"$$\Big(x\Big)$$", "$$(x)$$"):
+            file.write_text(page(v4.new_markdown_cell("# Title"), *ANSWERS.values(), v4.new_markdown_cell(formula)))
+            shown = go(file, 390)
+            heights.append(shown.locator("math mo").last.bounding_box()["height"])
+            seen = shown.locator("body").inner_text()
+            assert "QUESTION" in seen and "SECRET" not in seen
+            assert all(not is_open and words for is_open, words in folds(shown))
+    assert heights[0] > 1.4 * heights[1]
+
+
+@needs_browser
+def test_a_page_is_read_on_a_phone_and_a_screen_by_day_and_by_night(tmp_path):
+    file = tmp_path / "page.html"
+    wide = "<table border=1 class=dataframe><tr><th></th>" + "<td>number</td>" * 60 + "</tr></table>"
+    outputs = [v4.new_output("display_data", data={"text/html": wide}), printed("word " * 400),
+               v4.new_output("display_data", data={"image/png": PIXEL}),
+               v4.new_output("execute_result", data={"text/plain": "x" * 900})]
+    code = "from math import pi  # a comment\ndef f(x: int = 3) -> str:\n    return f'{x:.2f}' + 'text' * 2 @ x"
+    words = f"# Title\n\n## 1 · Do `this`\n\n$$\\mathbf{{z}} = {'a + ' * 90} b$$\n\n> note\n\n`code` [link](01_x.ipynb)"
+    file.write_text(page(v4.new_markdown_cell(words), v4.new_code_cell(code, outputs=outputs), *ANSWERS.values()))
+    with opened() as go:
+        for width in WIDTHS:
+            for scheme in ("light", "dark"):
+                shown = go(file, width, scheme)
+                assert violations(shown) == [] and shown.heard == [] and not too_wide(shown)
+
+
+@needs_browser
+@pytest.mark.parametrize("number", sorted(order.AFTER))
+def test_every_bold_and_script_letter_of_the_source_is_on_the_page(number, tmp_path):
+    nb = nbformat.read(order.notebook(number), as_version=4)
+    text = "\n".join(re.sub("`[^`]*`", "", cell.source) for cell in nb.cells if cell.cell_type == "markdown")
+    formulas = ["".join(found) for found in FORMULA.findall(text)]
+    (tmp_path / "page.html").write_text(PageExporter().from_notebook_node(nb)[0])
+    with opened() as go:
+        shown = go(tmp_path / "page.html").evaluate("[...document.querySelectorAll('math')].map(math => "
+                                                    "[math.textContent, math.getBoundingClientRect().width])")
+    assert len(shown) == len(formulas) and all(width > 2 for _, width in shown)
+    styled = re.compile(r"\\(?:mathbf|mathcal|mathbb|boldsymbol)\s*(?:\{([^}]*)\}|(\\?\w))")
+    wanted = sum(len(re.findall(r"\\[a-zA-Z]+|\w", "".join(found))) for found in styled.findall(" ".join(formulas)))
+    drawn = sum(0x1D400 <= ord(char) <= 0x1D7FF or char in "ℒℕℝℬℰℱℋℐℳℛ" for math, _ in shown for char in math)
+    assert drawn == wanted
 
 
 def test_equations_are_mathml_and_code_keeps_its_dollars():

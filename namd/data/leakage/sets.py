@@ -1,0 +1,98 @@
+"""The patients and images of a data set, under names that hold wherever it comes from."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+import pandas as pd
+
+from namd.data.cohort import Cohort
+from namd.data.leakage.shipped import manifest
+from namd.data.phantom.registry import subject_of
+from namd.ground.errors import UserError
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Whom a data set holds and which images; None where nothing records it."""
+
+    name: str
+    patients: frozenset[str] | None     # NLST's pids are six digits wherever they stand, LIDC's are LIDC-IDRI-0001
+    images: dict[str, str] | None       # sha256 of a crop's bytes -> the nodule and year it is of
+
+
+def splits(cohort: Cohort) -> list[DataSet]:
+    """Training, validation and test set of a cohort, those of them that hold somebody.
+
+    Source: ours, because the same slice under two names is in two splits although no patient is.
+    """
+    names = [name for name in ("train", "val", "test") if (cohort.pairs.split == name).any()]
+    return [_of_table(name, cohort.split(name), cohort.manifest.get("phantom_seed")) for name in names]
+
+
+def readings(cohort: Cohort, phantom_seed: int | None) -> DataSet:
+    """The cohort of LIDC's readings, or of another delivery in its layout.
+
+    Args:
+        phantom_seed: of the phantom that it was read from; None for another delivery.
+    """
+    return _of_table("LIDC", cohort.split("train"), phantom_seed)
+
+
+def _of_table(name: str, pairs, phantom_seed) -> DataSet:
+    """Everybody in some pairs, and every image."""
+    table = pairs.table
+    images = _images(pairs.x1_hu, table.nodule_id + " T" + table.t0_year.astype("string"))
+    if table.t1_index.notna().all():
+        images |= _images(pairs.x2_hu, table.nodule_id + " T" + table.t1_year.astype("string"))
+    return DataSet(name, frozenset(patient_name(each, phantom_seed) for each in table.patient_id), images)
+
+
+def _images(crops, names: pd.Series) -> dict[str, str]:
+    """Digest of each crop, and what it is of."""
+    return {sha256(crop.tobytes()).hexdigest(): name for crop, name in zip(crops, names, strict=True)}
+
+
+def patient_name(patient_id: str, phantom_seed: int | None = None) -> str:
+    """One name for one patient, whoever writes it; of a phantom its seed and subject.
+
+    Source: ours; LUNA25, GM-AE, IDC's boxes and LIDC-annot-NLST501 name NLST's participants by NLST's own pid, while
+    two phantoms share numbers and no subject.
+    """
+    if phantom_seed is None:
+        return patient_id.strip().upper()
+    return f"phantom {phantom_seed} subject {subject_of(patient_id)}"
+
+
+def pretrained(**paths: str) -> list[DataSet]:
+    """What the models at `paths` have learnt from, as their MANIFEST.json names it.
+
+    Args:
+        paths: parameter -> path or hub id, "" for none. A manifest may say `phantom_seed` (and in `parameters`
+            pretrain_subjects), `patients` (a list of ids) and `images` (sha256 of crops, 128 x 128 int16 HU).
+
+    Raises:
+        UserError: `patients` or `images` of a manifest is no list.
+
+    Source: ours, because a model that has seen the test patients forecasts what it remembers.
+    """
+    found = {}
+    for parameter, path in paths.items():
+        if path:
+            found.setdefault(path, []).append(parameter)
+    return [_of_model(f"{' and '.join(parameters)} ({path.rstrip('/').rpartition('/')[2]})", manifest(path))
+            for path, parameters in found.items()]
+
+
+def _of_model(name: str, said: dict) -> DataSet:
+    """What a manifest says; None where it does not."""
+    for what in ("patients", "images"):
+        if not isinstance(said.get(what, []), list):
+            raise UserError(f"MANIFEST.json of {name}: {what} is no list; write [\"first\", \"second\"].")
+    patients = None
+    if said.get("phantom_seed") is not None:
+        n = said.get("parameters", {}).get("pretrain_subjects", 0)
+        patients = frozenset(f"phantom {said['phantom_seed']} subject {subject}" for subject in range(n))
+    if "patients" in said:
+        patients = (patients or frozenset()) | {patient_name(str(each)) for each in said["patients"]}
+    images = {digest: "an image of it" for digest in said["images"]} if "images" in said else None
+    return DataSet(name, patients, images)
