@@ -40,7 +40,8 @@ def _about_nodule(nodule: Nodule) -> dict:
             "mm_to_slice": round(nodule.off_slice, 2), "pixel": [round(value, 2) for value in nodule.pixel],
             "core_hu": core_hu(nodule.crop), "n_slices": len(series.slices), "spacing_mm": item.spacing,
             "gap_mm": nodule.gap, "thickness_mm": series.thickness, "kernel": series.kernel,
-            "manufacturer": series.manufacturer}
+            "manufacturer": series.manufacturer, "body_part": series.body_part, "lossy": series.lossy,
+            "padding": series.padding}
 
 
 def write(out: Path, arm: FinishedArm, found: Prediction, said: dict) -> None:

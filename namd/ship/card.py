@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from namd.data.cohort import Cohort
+from namd.data.leakage.sets import splits
 from namd.evaluation.stats.columns import COLUMNS
 from namd.ground.reading import read_json, read_table
 from namd.models import hub
@@ -16,7 +18,10 @@ OF_PATIENTS = dict(tags="lung-nodule", use="no medical device, and no opinion on
 
 
 def facts(root, finished: FinishedArm, referenced: bool) -> dict:
-    """What the manifest says: trained_on, measured, language_model.
+    """What the manifest says: trained_on, measured, language_model, and images, the sums of the crops that trained.
+
+    A run that begins with the model compares them with the crops that it tests (`data.leakage`); a sum tells nothing to
+    who does not have the image.
 
     Args:
         referenced: whether the language model stays where it is; then the sums of its files are known.
@@ -27,7 +32,8 @@ def facts(root, finished: FinishedArm, referenced: bool) -> dict:
     return dict(trained_on=f"the {about['training_pairs']:,} training pairs of run {about['run']}, arm {about['arm']}"
                            f" ({source}; {about['training_malignant_share']:.0%} malignant), parameters "
                            f"{about['digest']}, by the code of commit {about['commit']}.",
-                measured=_measured(root, about["arm"]), language_model=_language_model(llm, referenced))
+                measured=_measured(root, about["arm"]), language_model=_language_model(llm, referenced),
+                images=sorted(splits(Cohort.open(root / "cohort"))[0].images))
 
 
 def _language_model(path, referenced) -> dict | None:

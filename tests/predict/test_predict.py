@@ -91,6 +91,16 @@ def test_record_report_and_what_is_missing_are_told(asked, tmp_path):
     assert not any("thickness" in note or "kernel" in note for note in found["notes"])
 
 
+def test_a_header_that_makes_the_scan_doubtful_is_told_to_people_and_in_the_file(asked, tmp_path, capsys):
+    write_series(tmp_path / "head", 900001, 0, 6.0, BodyPartExamined="BRAIN", LossyImageCompression="01",
+                 PixelPaddingValue=7)
+    assert main(asked(series=tmp_path / "head")) == 0
+    found, said = json.loads((tmp_path / "out" / "prediction.json").read_text()), capsys.readouterr().out
+    for words in ("compressed with loss", "the body part BRAIN, not the chest", "outside the scan are stored as 7"):
+        assert any(words in note for note in found["notes"]) and words in " ".join(said.split())
+    assert [found["nodule"][name] for name in ("body_part", "lossy", "padding")] == ["BRAIN", True, 7]
+
+
 def test_every_output_says_research_only_and_the_training_is_synthetic(asked, tmp_path, capsys):
     assert main(asked()) == 0
     out, said = tmp_path / "out", " ".join(capsys.readouterr().out.split())

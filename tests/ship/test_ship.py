@@ -18,8 +18,11 @@ from small_llm import records
 from tiny_run import write_run
 
 from namd.__main__ import main
+from namd.data.cohort import Cohort
 from namd.data.dicom.series import read_series
+from namd.data.leakage import common, sets
 from namd.ground import marks
+from namd.ground.errors import UserError
 from namd.ground.paths import REPO
 from namd.models.judge import load_judge
 from namd.models.pipeline import NAMDPipeline
@@ -105,6 +108,16 @@ def test_it_holds_half_the_bytes_a_whole_manifest_and_nothing_of_the_machine_or_
     for name in files:
         raw = (shipped / name).read_bytes()
         assert not any(word.encode() in raw for word in (str(run.parent.parent), *patients)), name
+
+
+def test_a_shipped_model_knows_the_images_it_has_learnt_from(run, shipped):
+    cohort = Cohort.open(run / "cohort")
+    learnt, = sets.pretrained(vae_path=str(shipped))
+    train, *_, test = sets.splits(cohort)
+    assert learnt.images.keys() == train.images.keys()
+    assert common.refuse(common.compare([learnt], [test])) is None
+    with pytest.raises(UserError, match=r"vae_path \(one\) and train share [24] images"):
+        common.refuse(common.compare([learnt], [train]))                    # as another split of the cohort would do
 
 
 def test_predict_says_the_same_of_a_shipped_model_as_of_its_run(run, shipped, series, tmp_path, capsys):
