@@ -38,8 +38,8 @@ def compare(seen: list[DataSet], tested: list[DataSet]) -> pd.DataFrame:
 def _row(a: DataSet, b: DataSet) -> dict:
     """Two sets."""
     patients = None if None in (a.patients, b.patients) else sorted(a.patients & b.patients)
-    images = None if None in (a.images, b.images) else sorted(a.images.keys() & b.images.keys(), key=a.images.get)
-    same = [f"{a.images[digest]} = {b.images[digest]}" for digest in images or []]
+    images = None if None in (a.images, b.images) else a.images.keys() & b.images.keys()
+    same = sorted(f"{a.images[digest]} = {b.images[digest]}" for digest in images or [])
     who = [", ".join(names[:SHOWN]) for names in (patients or [], same) if names]
     return dict(set_a=a.name, set_b=b.name, common_patients=UNKNOWN if patients is None else len(patients),
                 common_images=UNKNOWN if images is None else len(images), who=one_line("; ".join(who)))
