@@ -380,7 +380,7 @@ check("the judge reads every image of NAMD as in notebook 05", apart < 0.01, flo
 new = pd.DataFrame({row: table1.diagnosis_columns(label, prob[row], patient) for row in makers}).T.rename_axis("row")
 new = table1.image_columns({row: values[row] for row in makers}).join(new)
 new = new.assign(n=len(label), malignant=int(label.sum()), k=[len(prob[row]) for row in new.index])
-new = beside_paper.beside_the_paper(new, run.synthetic, (eval_lpips_net, lpips_weights), paper_names)
+new = beside_paper.beside_the_paper(new, run.stamp["source"], (eval_lpips_net, lpips_weights), paper_names)
 run.table(new.assign(**beside), "comparators")
 by_row = {row: prob[row] for row in makers}
 probabilities.save_probabilities(run.root / "metrics" / "comparator_probabilities.parquet", by_row, pair_id, patient)
@@ -446,7 +446,7 @@ claims.loc[ids, shown].style.set_properties(**WIDE)
 
 # %%
 known_as = paper_names | {arm: "NAMD"}
-run.panel([beside_paper.panel_row(whole, row, "auroc", run.synthetic, (eval_lpips_net, lpips_weights), known_as)
+run.panel([beside_paper.panel_row(whole, row, "auroc", run.stamp["source"], (eval_lpips_net, lpips_weights), known_as)
            for row in [arm, *makers] if known_as[row]])
 
 # %% [markdown]

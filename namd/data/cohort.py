@@ -9,7 +9,7 @@ import torch
 
 from namd.data.broken import broken, broken_otherwise, made_by, read_manifest
 from namd.data.images import MM_PER_PX, PIXELS, augment, centre_crop, window
-from namd.data.report import EHR, NODULE
+from namd.data.report import CDAS_ONLY, EHR, NODULE
 from namd.ground.errors import UserError
 from namd.ground.marks import sha256
 
@@ -46,6 +46,18 @@ READERS = {"nodule_id": "string", "reader": "Int8", "subtlety": "Int8", "interna
 
 
 ONLY_LIDC = "only a cohort of LIDC's readings holds what readers outlined and rated; build one with notebook 09"
+
+
+def source_of(manifest: dict) -> str:
+    """phantom, NLST, or e.g. `open NLST, 7 of 13 features`: those of the record that any pair of a cohort has.
+
+    Source: ours, because the paper's cohort has all of them, and the public tables lack what only CDAS gives.
+    """
+    if manifest["synthetic"]:
+        return "phantom"
+    absent = {name for name, known in manifest.get("feature_availability", {}).items() if known == "absent"}
+    name = "open NLST" if absent >= set(CDAS_ONLY) else "NLST"
+    return f"{name}, {len(EHR) - len(absent)} of {len(EHR)} features" if absent else name
 
 
 class Pairs:

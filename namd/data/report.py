@@ -9,6 +9,7 @@ NODULE = ["sct_pre_att", "sct_epi_loc", "sct_long_dia", "sct_perp_dia", "sct_mar
 PATIENT = ["age", "diagemph", "gender", "famfather", "fammother", "fambrother", "famsister", "famchild"]
 EHR = NODULE + PATIENT                  # the 13 features, in the order of Table 2
 FAMILY = PATIENT[3:]
+CDAS_ONLY = ["diagemph", *FAMILY]       # the public tables lack them
 DIAMETERS = ["sct_long_dia", "sct_perp_dia"]
 KNOWN = {"sct_pre_att": [1, 2, 3, 4, 6, 7], "sct_margins": [1, 2, 3], "sct_epi_loc": [1, 2, 3, 4, 5, 6, 8]}
 ATTENUATION = {1: "soft tissue", 2: "ground glass", 3: "part solid", 4: "fluid", 6: "fat", 7: "other attenuation"}

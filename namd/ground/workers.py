@@ -16,6 +16,7 @@ from multiprocessing import forkserver
 
 import joblib
 import numpy as np
+from joblib import parallel
 
 from namd.ground.errors import UserError
 
@@ -49,6 +50,9 @@ def side_by_side(call, jobs, workers):
 def in_order(call, jobs, workers):
     """Yield call(*job) of each job, in their order, a few jobs ahead; in this process where `workers` is 1.
 
+    Inside `joblib.parallel_config(backend="dask")` the jobs go to that cluster, whatever `workers` is; every machine of
+    it needs this code and the same folders.
+
     Args:
         call: importable by name, as everything in the jobs is; jobs: tuples of arguments, taken as they are needed.
         workers: processes; the answers are the same for any number.
@@ -60,6 +64,10 @@ def in_order(call, jobs, workers):
     Source: ours. Jobs and answers travel as plain pickles, for torch's own way, through shared memory, is narrow in a
     container; a memory-mapped array travels as the name of its file.
     """
+    if _elsewhere():
+        packed = (joblib.delayed(_answer)(_packed((call, job))) for job in jobs)
+        yield from map(pickle.loads, joblib.Parallel(n_jobs=-1, return_as="generator")(packed))
+        return
     if workers < 2:
         yield from (call(*job) for job in jobs)
         return
@@ -70,6 +78,14 @@ def in_order(call, jobs, workers):
             answer = pickle.loads(waiting.popleft().result())
             waiting.extend(submit(job) for job in islice(jobs, 1))
             yield answer
+
+
+def _elsewhere() -> bool:
+    """Whether `joblib.parallel_config` names workers that are not on this machine's cores, as dask's may be."""
+    backend, _ = parallel.get_active_backend()
+    shares_memory = getattr(backend, "supports_sharedmem", False)
+    is_default = isinstance(backend, parallel.BACKENDS[parallel.DEFAULT_BACKEND])
+    return backend.supports_return_generator and not shares_memory and not is_default
 
 
 def as_they_end(call, jobs, workers):

@@ -6,6 +6,7 @@ import sys
 
 import torch
 
+from namd.data.cohort import source_of
 from namd.ground import order
 from namd.ground.arms import Arm
 from namd.ground.errors import UserError
@@ -29,7 +30,15 @@ def stamp(run):
         device=torch.cuda.get_device_name() if run.device.type == "cuda" else "cpu",
         threads=torch.get_num_threads(), dtype=run.declared.get("precision", "float32"),
         deterministic=torch.are_deterministic_algorithms_enabled(), synthetic=run.synthetic,
-        upstream=run.upstream, data=run.data)
+        source=_source(run), upstream=run.upstream, data=run.data)
+
+
+def _source(run):
+    """What the data of `run` are: phantom, NLST or what of it; before notebook 01 has ended only which of both."""
+    manifest = run.root / "cohort" / "manifest.json"
+    if run.synthetic or not manifest.is_file():
+        return "phantom" if run.synthetic else "NLST"
+    return source_of(read_json(manifest, "01", "synthetic"))
 
 
 def stamp_text(said):
@@ -37,7 +46,7 @@ def stamp_text(said):
     arm = f" · arm {said['arm']}" if said["arm"] else ""
     state = " with uncommitted changes" if said["uncommitted_changes"] else ""
     libraries = " · ".join(f"{name} {said['versions'][name]}" for name in SHOWN)
-    source = "synthetic: phantom data, not patients" if said["synthetic"] else "NLST delivery"
+    source = "synthetic: phantom data, not patients" if said["synthetic"] else said["source"]
     upstream = " · ".join(f"{job}: {key[:8]}" for job, key in said["upstream"].items()) or "none"
     return "\n".join([
         f"run       {said['run_name']}{arm} · notebook {said['notebook']} · parameters {said['digest']}",

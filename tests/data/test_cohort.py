@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_delivery import PARAMS, tables, write_delivery
 
-from namd.data.cohort import SCHEMA, Cohort
+from namd.data.cohort import SCHEMA, Cohort, source_of
 from namd.data.images import AUGMENTATIONS, augment, centre_crop, window
 from namd.data.nlst.build import build_cohort, is_current
-from namd.data.report import EHR, NODULE
+from namd.data.report import CDAS_ONLY, EHR, NODULE
 from namd.ground.errors import UserError
 from namd.ground.marks import sha256
 
@@ -36,6 +36,19 @@ def sign(folder):
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["sha256"] = {name: sha256(folder / name) for name in manifest["sha256"]}
     (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_a_cohort_says_how_many_features_of_the_record_its_pairs_have(built):
+    manifest = json.loads((built / "manifest.json").read_text())
+    assert source_of(manifest) == "NLST" and source_of(manifest | dict(synthetic=True)) == "phantom"
+
+    def lacking(*names):
+        return source_of(manifest | dict(feature_availability=manifest["feature_availability"]
+                                         | dict.fromkeys(names, "absent") | dict(age="partial")))
+
+    assert lacking(*CDAS_ONLY) == "open NLST, 7 of 13 features"
+    assert lacking(*CDAS_ONLY, *NODULE) == "open NLST, 2 of 13 features"
+    assert lacking(*CDAS_ONLY[1:]) == "NLST, 8 of 13 features" and lacking() == "NLST"
 
 
 def test_window_by_hand():

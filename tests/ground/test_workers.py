@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -75,6 +76,29 @@ def test_answers_come_in_the_order_of_the_jobs_or_as_they_end(n):
     assert list(workers.in_order(slowest_first, iter([(0,), (1,), (2,)]), n)) == [0, 1, 2]
     if n == 2:
         assert list(workers.as_they_end(slowest_first, [(i,) for i in range(4)], n))[0] != 0
+
+
+class Cluster(joblib.parallel.BACKENDS["threading"]):
+    """joblib's threads, in the place of workers that are somewhere else."""
+
+    supports_sharedmem = False
+    sent = []
+
+    def submit(self, func, callback=None):
+        self.sent.append(func)
+        return super().submit(func, callback)
+
+
+def test_jobs_go_where_joblib_was_told_to_send_them_and_come_back_in_order():
+    joblib.register_parallel_backend("elsewhere", Cluster)
+    with joblib.parallel_config(backend="elsewhere", n_jobs=2):
+        assert list(workers.in_order(pow, ((n, 2) for n in range(9)), 1)) == [n * n for n in range(9)]
+    assert Cluster.sent
+    n_sent = len(Cluster.sent)
+    for name in ("threading", "loky"):
+        with joblib.parallel_config(backend=name):
+            assert list(workers.in_order(pow, [(3, 2)], 1)) == [9]
+    assert len(Cluster.sent) == n_sent
 
 
 def test_jobs_are_taken_as_they_are_needed():

@@ -22,6 +22,7 @@ from namd.ground.paths import REPO
 from namd.ground.provenance import cohort_digest
 from namd.ground.surroundings import python
 from namd.study import notebook as study
+from namd.study.stamp import stamp_text
 
 matplotlib.use("Agg")
 
@@ -75,8 +76,10 @@ def test_the_data_source_comes_from_the_cohort_once_there_is_one(home):
     run = study.start("05_judge", scope())
     manifest = run.root / "cohort" / "manifest.json"
     manifest.parent.mkdir()
-    manifest.write_text(json.dumps(dict(synthetic=False)))
-    assert run.synthetic is False
+    manifest.write_text(json.dumps(dict(synthetic=False, sha256={}, feature_availability=dict(diagemph="absent"))))
+    assert run.synthetic is False and run.stamp["source"] == "phantom"
+    again = study.start("06_variance", scope()).stamp
+    assert again["source"] == "NLST, 12 of 13 features" and "data      NLST, 12 of 13" in stamp_text(again)
 
 
 def stamp_of(run, number, arm=None):

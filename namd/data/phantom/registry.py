@@ -9,10 +9,9 @@ from scipy.special import ndtri
 from namd.data.codes import NODULE_CODE
 from namd.data.phantom.law import uniforms
 from namd.data.phantom.scanner import KVP, Protocol
-from namd.data.report import FAMILY
+from namd.data.report import CDAS_ONLY
 
 VERSION = "phantom 1, synthetic"
-CDAS_ONLY = ("diagemph", *FAMILY)
 SHARE_UNKNOWN_RECORD = .08              # participants without the CDAS-only values
 FLAWS = {"xray_arm": "E08", "slice_999": "E06", "ambiguous_link": "E11", "new_at_t1": "E10", "uneven_gap": "E19",
          "missing_series": "E15", "cancer_in_other_lobe": "E14", "wrong_patient": "E17"}

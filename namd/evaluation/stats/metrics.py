@@ -115,7 +115,7 @@ def floor(distance, features, *keys, patient=None) -> float:
             makes each image a patient of its own.
 
     Returns:
-        Units of `distance`. Halves have N/2 images, so the FID floor is a little too high.
+        Units of `distance`. Halves have N/2 images, so the FID floor is a little too high; NaN where one has not two.
 
     Source: ours, because an FID without its floor cannot be read.
     """
@@ -124,7 +124,8 @@ def floor(distance, features, *keys, patient=None) -> float:
     half = (number.max() + 1) // 2
     order = place.argsort(kind="stable")
     which = place[order] // half
-    return distance(features[order[which == 0]], features[order[which == 1]])
+    halves = [features[order[which == k]] for k in (0, 1)]
+    return distance(*halves) if min(map(len, halves)) > 1 else float("nan")
 
 
 def disc(size, share=0.375):

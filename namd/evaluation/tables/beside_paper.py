@@ -15,10 +15,17 @@ def paper_rows(main):
             "no_align_no_pred": "NAMD (w/o L_align)"}
 
 
-def why_not(metric, table, synthetic, lpips):
-    """Why a number of ours in `table` may not be set beside the paper's; empty where it may; lpips: (net, weights)."""
-    if synthetic:
+def other_patients(source):
+    """Why no number of a cohort may be set beside the paper's; empty where some may; source: `cohort.source_of`."""
+    if source == "phantom":
         return "phantom data"
+    return f"{source}: not the paper's patients and record" if source != "NLST" else ""
+
+
+def why_not(metric, table, source, lpips):
+    """Why a number of ours in `table` may not be set beside the paper's; empty where it may; lpips: (net, weights)."""
+    if other_patients(source):
+        return other_patients(source)
     if metric == "fid":
         if ours("fid", table) == "fid":
             return "judge features, not Inception's"
@@ -35,12 +42,12 @@ def why_no_lpips(net, weights):
     return "no LPIPS: a net without published heads" if net in LPIPS_LIKE else ""
 
 
-def beside_the_paper(table, synthetic, lpips, known_as):
+def beside_the_paper(table, source, lpips, known_as):
     """`table` with the paper's means and a word on whether the two may be compared.
 
     Args:
-        table: DataFrame indexed by row, with n; lpips: (net, weights) of the column LPIPS; known_as: {row: the paper's
-            name}, e.g. `paper_rows`.
+        table: DataFrame indexed by row, with n; source: what the cohort is of (`cohort.source_of`); lpips: (net,
+            weights) of the column LPIPS; known_as: {row: the paper's name}, e.g. `paper_rows`.
 
     Returns:
         The same with lpips_net, paper_row, paper_auroc, paper_auprc, paper_lpips, paper_fid (NaN where the paper has
@@ -53,24 +60,24 @@ def beside_the_paper(table, synthetic, lpips, known_as):
     for name in ("auroc", "auprc", "lpips", "fid"):
         means[f"paper_{name}"] = [known.get(name, (np.nan, None))[0] for known in paper]
     return table.assign(lpips_net=lpips[0], paper_row=[known_as.get(row, "") for row in table.index], **means,
-                        comparable=[_comparable(known, table, synthetic, lpips) for known in paper])
+                        comparable=[_comparable(known, table, source, lpips) for known in paper])
 
 
-def _comparable(known, table, synthetic, lpips):
+def _comparable(known, table, source, lpips):
     """The word on one row; known: what the paper reports of it."""
     if not known:
         return ""
-    if synthetic:
-        return "not comparable: phantom data"
+    if other_patients(source):
+        return f"not comparable: {other_patients(source)}"
     but = []
     for name in [name for name in known if name != "group"]:
-        why = why_not(name, table, synthetic, lpips)
+        why = why_not(name, table, source, lpips)
         if why:
             but.append(f"{name.upper()} ({why})")
     return f"all but {', '.join(but)}" if but else "yes"
 
 
-def panel_row(table, row, name, synthetic, lpips, known_as):
+def panel_row(table, row, name, source, lpips, known_as):
     """One line of the panel "Paper and this run": mean ± sd of one metric of one row, theirs and ours.
 
     Args:
@@ -87,6 +94,6 @@ def panel_row(table, row, name, synthetic, lpips, known_as):
     if sd is not None:
         paper = f"{mean} ± {sd}"
         here = f"{here} ± {line[f'{column}_sd']:.3f}"
-    why = why_not(name, table, synthetic, lpips)
+    why = why_not(name, table, source, lpips)
     return dict(quantity=f"{name.upper()}, {row}", paper=paper, here=here, n=int(line["n"]), k=int(line["k"]),
                 comparable=not why, why=why)

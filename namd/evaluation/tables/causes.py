@@ -11,7 +11,7 @@ class Evidence:
     """What a run left behind for its ledger.
 
     `tables` are {name of metrics/<name>.csv: DataFrame}, as far as they are there; `main` is the name of the arm that
-    is NAMD; `data` is phantom or NLST; `parameters` are those of notebooks 01, 02 and 05.
+    is NAMD; `data` is phantom, NLST or what of it; `parameters` are those of notebooks 01, 02 and 05.
     """
 
     run: str

@@ -65,8 +65,8 @@ def gather(folder, main, makers) -> Evidence:
     cohort = read_json(folder / "runs" / "01.json", "01", "parameters")
     vae = read_json(arm / "02.json", "02", "parameters")
     conditional = read_json(arm / "04.json", "04", "numbers")
-    evaluation = read_json(folder / "runs" / "05.json", "05", "parameters", "run_name", "synthetic")
-    return Evidence(run=evaluation["run_name"], main=main, data="phantom" if evaluation["synthetic"] else "NLST",
+    evaluation = read_json(folder / "runs" / "05.json", "05", "parameters", "run_name", "source")
+    return Evidence(run=evaluation["run_name"], main=main, data=evaluation["source"],
                     parameters=cohort["parameters"] | vae["parameters"] | evaluation["parameters"],
                     prompts_moved=conditional["numbers"]["prompts_moved"],
                     probabilities=read_table(folder / "metrics" / "probabilities.parquet", "05"),
@@ -106,8 +106,8 @@ def ledger(folder, main, arms=(), notebooks=None):
 
     Returns:
         DataFrame id, claim, place, statistic, effect, low, high (95 %), unit, over (what the interval covers), n, k,
-        training_seeds, data (phantom, NLST or LIDC), verdict (holds, fails, undecided, not comparable, not run here),
-        why.
+        training_seeds, data (phantom, NLST or what of it, LIDC), verdict (holds, fails, undecided, not comparable, not
+        run here), why.
 
     Source: ours. A verdict concerns this run and its data; none says that the paper was reproduced.
     """

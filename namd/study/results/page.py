@@ -94,11 +94,12 @@ def _claims(frame):
     """The ledger as the page shows it: a count of the verdicts, then the claims of the papers and ours."""
     counts = frame["verdict"].value_counts()
     data = frame["data"].iloc[0]
+    named = "phantom data" if data == "phantom" else data
     groups = {}
     for _, row in frame.iterrows():
         title = next((name for start, name in GROUPS.items() if row["place"].startswith(start)), "Claims of the paper")
         groups.setdefault(title, []).append(_claim(row, data))
-    return dict(data=data, groups=groups,
+    return dict(data=named, groups=groups,
                 counts=" · ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts))
 
 

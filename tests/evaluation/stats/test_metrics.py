@@ -59,6 +59,7 @@ def test_floor_is_small_and_falls_with_n():
     few, many = metrics.floor(metrics.fid, features[:200], 0), metrics.floor(metrics.fid, features, 0)
     assert 0 < many < few < 2
     assert abs(metrics.floor(metrics.kid, features, 0)) < 0.05
+    assert np.isnan(metrics.floor(metrics.fid, features[:3], 0)) and metrics.floor(metrics.fid, features[:4], 0) >= 0
 
 
 def test_delta_rmae_knows_copy_perfect_and_opposite():

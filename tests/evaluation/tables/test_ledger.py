@@ -46,7 +46,7 @@ def folder(tmp_path):
     (tmp_path / "metrics").mkdir()
     (tmp_path / "runs").mkdir()
     (tmp_path / "arms" / "namd" / "runs").mkdir(parents=True)
-    record = dict(run_name="quick", synthetic=True, parameters=dict(eval_lpips_net="alex", lpips_weights="random"))
+    record = dict(run_name="quick", source="phantom", parameters=dict(eval_lpips_net="alex", lpips_weights="random"))
     (tmp_path / "runs" / "05.json").write_text(json.dumps(record))
     (tmp_path / "runs" / "01.json").write_text('{"parameters": {"phantom_null": "none"}}')
     (tmp_path / "arms" / "namd" / "runs" / "02.json").write_text('{"parameters": {"align_latent": "flat"}}')

@@ -15,7 +15,7 @@ def table():
     for name, mean in (("lpips", lpips), ("fid", lpips), ("kid", lpips), ("auroc", auroc), ("auprc", auroc)):
         rows[f"{name}_mean"], rows[f"{name}_sd"] = mean, 0.01
     known_as = beside_paper.paper_rows("namd")
-    return beside_paper.beside_the_paper(rows.set_index("row"), True, ("alex", "random"), known_as)
+    return beside_paper.beside_the_paper(rows.set_index("row"), "phantom", ("alex", "random"), known_as)
 
 
 def test_equal_printed_values_share_a_mark():

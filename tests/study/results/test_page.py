@@ -37,9 +37,9 @@ def root(home, monkeypatch):
     for name in ("metrics", "runs", "figures"):
         (folder / name).mkdir(parents=True)
     pd.DataFrame(ROWS).assign(digest="1a2b3c4d").to_csv(folder / "metrics" / "table1.csv", index=False)
-    stamp = dict(notebook="05_judge", run_name="smoke", key="k5", digest="1a2b3c4d", synthetic=True, commit="abcdef0",
-                 dtype="float32", uncommitted_changes=False, versions={"torch": "2.14.0"}, device="cpu", threads=1,
-                 seconds=12.3, memory_gib=1.5)
+    stamp = dict(notebook="05_judge", run_name="smoke", key="k5", digest="1a2b3c4d", synthetic=True, source="phantom",
+                 commit="abcdef0", dtype="float32", uncommitted_changes=False, versions={"torch": "2.14.0"},
+                 device="cpu", threads=1, seconds=12.3, memory_gib=1.5)
     (folder / "runs" / "05.json").write_text(json.dumps(stamp))
     Image.new("L", (4, 4)).save(folder / "figures" / "fig2_latent_space.png")
     def settle(folder, main, arms, notebooks):
