@@ -14,6 +14,7 @@ from namd.ground.paths import REPO, outputs_root, short
 PERSONAL = re.compile("I?PYTHON|JUPYTER|MPLBACKEND|MATPLOTLIBRC|PAPERMILL|ACCELERATE_|NVIDIA_TF32|TORCH_ALLOW_TF32")
 NEEDED = {"PYTHONPATH", "PYTHONHOME", "PYTHONNOUSERSITE", "PYTHONUTF8", "PYTHONIOENCODING"}
 FOLDERS = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+UNATTENDED = "NAMD_UNATTENDED"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -38,7 +39,12 @@ def of_a_kernel(environ, threads, folder):
     if threads:
         kept |= dict.fromkeys(THREADS, str(threads))
     return kept | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONHASHSEED": "0",
-                         "MATPLOTLIBRC": os.devnull, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+                   "MATPLOTLIBRC": os.devnull, "PYDEVD_DISABLE_FILE_VALIDATION": "1", UNATTENDED: "1"}
+
+
+def somebody_looks():
+    """Whether a notebook may show what needs a hand, such as sliders: not where `namd run` executes it."""
+    return UNATTENDED not in os.environ
 
 
 @contextmanager
