@@ -60,6 +60,19 @@ rule page:
     shell: "{params.command} > >(tee {log}) 2> >(tee -a {log} >&2)"
 
 
+rule run_00:
+    input: []
+    output: mark="done/00.json"
+    params: key=STEPS.key("00"), command=STEPS.call("00")
+    priority: 40
+    threads: 1
+    resources: mem_mb=4000, runtime=30, gpu=STEPS.gpu("00")
+    log: "logs/00.log"
+    benchmark: "benchmarks/00.tsv"
+    conda: "environment.yml"
+    shell: "{params.command} > >(tee {log}) 2> >(tee -a {log} >&2)"
+
+
 rule run_01:
     input: []
     output: mark="done/01.json"

@@ -33,6 +33,12 @@ LIDC = "namd/data/lidc/"
 OWN = "forecasters/systems/test_own_record.py"
 RESULTS = "study/results/test_reference_command.py"
 MUTANTS = [
+    Mutant("15 mm of solid tissue are still 4A", "namd/data/lung_rads.py", "if mm < limit", "if mm <= limit",
+           "data/test_lung_rads.py"),
+    Mutant("the first result's title is blind to its interval", "namd/study/results/reference/found.py",
+           "where = place(*beside[1:])", "where = 'above'", "study/results/test_found.py"),
+    Mutant("the sliders keep the record as it is", "namd/predict/what_if.py",
+           "sitter.record(**record), seeds)", "sitter.record(), seeds)", "predict/test_what_if.py"),
     Mutant("the map marks another notebook's parts", "namd/evaluation/figures/system_map.py",
            "marked = here in part.chapters\n    fill", "marked = here < part.chapters[0]\n    fill",
            "evaluation/figures/test_system_map.py"),

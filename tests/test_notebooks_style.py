@@ -97,10 +97,11 @@ def test_the_sizes_stay_within_the_limits(source):
     p90 = quantiles(lengths, n=10, method="inclusive")[8]
     imports = sum(line.startswith(("import ", "from ")) for cell in code for line in code_lines(cell))
     checking = sum("check(" in cell.source and not tagged(cell, "solution") for cell in code)
+    most = 25 if source.stem[:2] in order.ALONE else 12         # the first hour is for reading
     values = {
         "cells": (len(cells), 40, 90), "code lines without imports": (sum(lengths) - imports, 0, 250),
         "median lines of a code cell": (median(lengths), 1, 7), "90 % quantile": (p90, 1, 20),
-        "longest code cell": (max(written), 1, 30), "words per code line": (words / sum(lengths), 5, 12),
+        "longest code cell": (max(written), 1, 30), "words per code line": (words / sum(lengths), 5, most),
         "cells that check": (checking, 4, 8), "figures": (sum("run.figure(" in c.source for c in code), 1, 12),
         "cells per heading": (len(cells) / sum(len(headings(source, n)) for n in (1, 2, 3)), 1, 8),
     }
@@ -117,7 +118,7 @@ def test_it_says_how_long_it_reads_and_shows_the_map(source):
     said = READING.findall(prose(source)[0])
     assert len(said) == 1, "the opening has no line `*Reading:* N minutes`"
     assert abs(int(said[0]) - words / WORDS_A_MINUTE) <= 2, f"{words} words, at {WORDS_A_MINUTE} a minute"
-    assert any(cell.source == "run.map()" for cell in code_cells(source)[:4])
+    assert any(cell.source == "run.map()" for cell in code_cells(source)[:12])
 
 
 def test_no_two_long_code_cells_follow_each_other(source):

@@ -86,7 +86,7 @@ def test_every_system_of_table_1_has_its_rows_and_stands_on_the_page(outputs):
 
 def test_a_second_run_finds_nothing_to_do(outputs):
     before = {f: f.stat().st_mtime_ns for f in outputs.rglob("*.json")}
-    assert "10 of 10 notebooks" in snakemake(outputs)
+    assert "11 of 11 notebooks" in snakemake(outputs)
     assert {f: f.stat().st_mtime_ns for f in outputs.rglob("*.json")} == before
 
 

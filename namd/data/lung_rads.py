@@ -8,7 +8,7 @@ HIGHEST = "4B"
 SMALL_MM = 6                                            # a part-solid nodule below it is of category 2
 GLASS_MM = 30                                           # ground glass below it too
 FOLLOWS = {"2": "CT in 12 months", "3": "CT in 6 months", "4A": "CT in 3 months",
-           "4B": "PET/CT, biopsy or further CT"}
+           "4B": "further tests now"}
 
 
 def category(attenuation, mean_mm, core_mm=None) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from namd.ground.errors import UserError
 from namd.ground.paths import NOTEBOOKS
 
-AFTER = {"01": (), "02": ("01",), "03": ("02",), "04": ("03",), "05": ("04",), "06": ("05",), "07": ("05",),
+AFTER = {"00": (), "01": (), "02": ("01",), "03": ("02",), "04": ("03",), "05": ("04",), "06": ("05",), "07": ("05",),
          "08": ("05",), "09": ("05",)}
 ALONE = ("00",)             # reads nothing of the run, and nothing of the run reads it
 LATER = ("08", "09")        # have commands of their own and are no part of `make study`

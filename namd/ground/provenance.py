@@ -19,8 +19,10 @@ COHORTS = {         # folder of a prepared cohort: who builds it, and its files 
     "cohort": ("01", ("crops.npy", "pairs.parquet")),
     "lidc": ("09", ("crops.npy", "crops_mask.npy", "pairs.parquet", "readers.parquet")),
 }
-# the parameters that name weights: a file or folder of this machine, a repository of the hub, or one by its own name
-WEIGHTS = ("vae_path", "unet_path", "llm_path", "flux_path", "eval_inception", "autorad_encoder", "autorad_text",
+# the parameters that name weights: a file or folder of this machine, a repository of the hub, or one by its own name;
+# and, for 00, the folder of the tables that it tells
+WEIGHTS = ("start_model", "start_results",
+           "vae_path", "unet_path", "llm_path", "flux_path", "eval_inception", "autorad_encoder", "autorad_text",
            "autorad_autoregressive", "autorad_contrastive")
 TRUTH = "delivery/truth"                    # of a phantom, by notebook 05
 

@@ -21,20 +21,26 @@ K_RUNS = 8
 
 @torch.no_grad()
 def arrays_of(arm, sitter: Sitter, seeds) -> dict:
-    """What passes between the parts for one subject: {name: array}; noise and drawn latent of the first seed."""
+    """What passes between the parts for one subject: {name: array}; of the latents those of the first seed.
+
+    `walk`, (steps + 1, S, S), is no part of the map: what the latent shows before each step of DDIM, and at the end.
+    """
     crop = sitter.crop(sitter.nodule())
     ehr = sitter.record()
     x1 = torch.from_numpy(seen(arm, crop))[None, None]
     z1 = arm.pipe.nodule_vae.encode(x1.to(arm.pipe.device))
     context = arm.pipe.context(ehr)
     noise = seeding.noise(z1.shape[1:], seeds[0], "sample", ehr.index[0])[None].to(z1.device)
+    walk = []
 
     def predict(z2_t, t):
+        walk.append(z2_t)
         return arm.pipe.unet(torch.cat([z2_t, z1], dim=1), t, encoder_hidden_states=context).sample
 
     z2 = ddim_sample(predict, noise, arm.pipe.scheduler, arm.pipe.config.ddim_steps)
     drawn = what_if(arm, sitter, seeds)
-    found = dict(x1=x1[0, 0], z1=z1[0], context=context[0], noise=noise[0], z2=z2[0])
+    seen_on_the_way = arm.pipe.nodule_vae.decode_scaled(torch.cat([*walk, z2])).clamp(-1, 1)[:, 0]
+    found = dict(x1=x1[0, 0], z1=z1[0], context=context[0], noise=noise[0], z2=z2[0], walk=seen_on_the_way)
     return {"crop": crop, "x2": drawn.x2_hat, "prob": drawn.prob,
             **{name: values.cpu().numpy() for name, values in found.items()}}
 
@@ -53,6 +59,7 @@ def main() -> None:
     process.settle(0, 1, "example")
     arrays = arrays_of(open_arm(MODEL), SITTER, run_seeds(K_RUNS))
     ehr = SITTER.record()
+    del arrays["walk"]
     example.write(arrays, told(ehr), report_text(ehr.iloc[0]))
     print(f"{example.FILE.name}: {', '.join(f'{name} {values.shape}' for name, values in arrays.items())}")
 

@@ -47,6 +47,11 @@ def follow_ups(arm: FinishedArm, x1, ehr: pd.DataFrame, seeds) -> Drawn:
                  prob=arm.judge.prob(x2_hat).numpy(), prob_x1=float(arm.judge.prob(image)))
 
 
+def judged(arm: FinishedArm, images) -> np.ndarray:
+    """Probability of malignancy that the judge reads in each of (N, S, S) images: (N,)."""
+    return arm.judge.prob(torch.from_numpy(np.stack(images))[:, None]).numpy()
+
+
 def what_if(arm: FinishedArm, sitter: Sitter, seeds, age=None, emphysema=None, family=None, longest=None,
             margin=None) -> Drawn:
     """Follow-ups of `sitter` with another record, or another nodule in the same place; None leaves a value as it is.

@@ -185,7 +185,7 @@ class Run:
     def map(self):
         """Show the map of the system, this notebook's parts marked."""
         if parallel.world() == 1:
-            display(SVG(system_map.draw(self.number, example.read())))
+            display(SVG(system_map.draw(self.number, example.read())), metadata=system_map.about(self.number))
 
     def figure(self, fig, name):
         """Show `fig` and save it as figures/<name>.png (150 dpi) with run name, digest and alternative text inside."""

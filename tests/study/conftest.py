@@ -8,9 +8,10 @@ from namd.ground import order
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """Outputs and eight small notebooks below `home`; `home.write` rewrites one."""
+    """Outputs and ten small notebooks below `home`; `home.write` rewrites one."""
     monkeypatch.setenv("NAMD_OUTPUTS", str(tmp_path / "outputs"))
     monkeypatch.setattr(order, "NOTEBOOKS", tmp_path)
+    write_notebook(tmp_path, "00_start", CELL)
     write_notebook(tmp_path, "01_data", CELL + 'data_source: str = "phantom"\nimage_size: int = 64\n')
     write_notebook(tmp_path, "02_vae", ARM + "lambda_align: float = 0.05\nlambda_pred: float = 0.02\n")
     write_notebook(tmp_path, "03_prior", ARM)

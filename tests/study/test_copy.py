@@ -22,7 +22,7 @@ def copy(tmp_path):
         shutil.copy(REPO / name, tmp_path / "copy")
     notebooks = tmp_path / "copy" / "notebooks"
     notebooks.mkdir()
-    for number in range(1, 10):
+    for number in range(10):
         arm = 'arm: str = "namd"\n' if number in (2, 3, 4) else ""
         write_notebook(notebooks, f"0{number}_x", CELL + arm, WHERE)
     return tmp_path / "copy"

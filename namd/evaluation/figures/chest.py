@@ -25,7 +25,7 @@ def chest_and_crop(hu, centre, crop, mm_per_px, seen_px, title="", synthetic=Tru
     for side, colour, style in ((len(crop), COLOURS[0], "--"), (seen_px, COLOURS[1], "-")):
         whole.add_patch(Rectangle((column - side / 2, row - side / 2), side, side, fill=False, ec=colour, lw=1.8,
                                   ls=style))
-    whole.set_title(f"A chest, {mm_per_px * hu.shape[1]:.0f} mm wide", fontsize=10)
+    whole.set_title(f"a slice of {mm_per_px * hu.shape[1] / 10:.0f} cm; the stored tile (dashed)", fontsize=10)
     for x, words in ((.02, "patient's right"), (.98, "patient's left")):
         whole.text(x, .03, words, transform=whole.transAxes, color="1", fontsize=8, ha="left" if x < .5 else "right")
     start = (len(crop) - seen_px) // 2
@@ -55,23 +55,27 @@ def captioned(images, captions, n_cols, title="", synthetic=True):
 
 @look()
 def readers(table, n, title="", synthetic=True):
-    """AUROC of each reader as a dot with the interval of its difference to NAMD; drawings filled, others hollow.
+    """AUROC of each reader with the interval of its difference to NAMD; squares read the record, dots an image.
 
     Args:
-        table: columns row, name, value, low, high, best first; n: test patients.
+        table: columns row, name, value, low, high, record (whether it reads that), best first; n: test patients.
     """
     fig, ax = plt.subplots(figsize=(8.6, .36 * len(table) + 1.1), layout="constrained")
     where = np.arange(len(table))[::-1]
     for y, line in zip(where, table.itertuples(), strict=True):
         own = line.row == "namd"
-        colour = COLOURS[1] if own else COLOURS[0]
+        mark, colour = ("D", COLOURS[1]) if own else ("s", COLOURS[2]) if line.record else ("o", COLOURS[0])
         ax.plot([line.low, line.high], [y, y], color="0.55", lw=2)
-        ax.plot(line.value, y, "D" if own else "o", color=colour, ms=8 if own else 7)
+        ax.plot(line.value, y, mark, color=colour, ms=8, ls="")
         ax.text(table["high"].max() + .006, y, f"{line.value:.3f}", va="center", fontsize=9.5,
                 fontweight="bold" if own else "normal")
     own = table.loc[table["row"] == "namd", "value"]
     if len(own):
         ax.axvline(own.iloc[0], color=COLOURS[1], ls="--", lw=1)
+    for mark, colour, words in (("s", COLOURS[2], "reads the record"), ("o", COLOURS[0], "reads an image alone"),
+                                ("D", COLOURS[1], "reads NAMD's drawing")):
+        ax.plot([], [], mark, color=colour, label=words)
+    ax.legend(loc="lower right", fontsize=8.5, frameon=False)
     ax.set(yticks=where, yticklabels=table["name"], ylim=(-.6, len(table) - .4),
            xlabel=f"AUROC, n = {n} test patients; bars: 95 % of the difference to NAMD's drawing")
     ax.spines[["top", "right", "left"]].set_visible(False)

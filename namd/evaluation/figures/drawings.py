@@ -23,11 +23,11 @@ def rows_of_drawings(rows, title="", synthetic=True) -> Figure:
 
     Source: ours; mean and spread are the maps of `namd predict`.
     """
-    fig = Figure(figsize=(10.6, 1.06 * len(rows) + .95))
-    top = 1 - .48 / fig.get_figheight()
+    fig = Figure(figsize=(10.6, 1.06 * len(rows) + 1.05))
+    top = 1 - .58 / fig.get_figheight()
     bottom = .5 / fig.get_figheight()
-    grid = fig.add_gridspec(len(rows), len(COLUMNS) + 1, width_ratios=[1] * len(COLUMNS) + [2.1], wspace=.06, hspace=.06,
-                            left=.135, right=.985, top=top, bottom=bottom)
+    grid = fig.add_gridspec(len(rows), len(COLUMNS) + 1, width_ratios=[1] * len(COLUMNS) + [2.1], wspace=.06,
+                            hspace=.06, left=.135, right=.985, top=top, bottom=bottom)
     axes = grid.subplots(squeeze=False)
     for line, (label, drawn) in zip(axes, rows.items(), strict=True):
         _images(line, drawn)
@@ -35,11 +35,11 @@ def rows_of_drawings(rows, title="", synthetic=True) -> Figure:
         _probabilities(line[-1], drawn)
     for ax, name in zip(axes[0], COLUMNS, strict=False):
         ax.set_title(name, fontsize=9)
-    axes[0, -1].set_title("p(malignant): K drawings, ◇ baseline", fontsize=9)
+    axes[0, -1].set_title("p(malignant)", fontsize=9)
     for ax in axes[:-1, -1]:
         ax.set_xticklabels([])
-    fig.text(.135, .07 / fig.get_figheight(), f"spread: sd over K, black 0, white {WIDEST * HALF_HU:.0f} HU and more",
-             fontsize=8, color="0.35")
+    fig.text(.135, .07 / fig.get_figheight(), f"spread: sd over K, black 0, white {WIDEST * HALF_HU:.0f} HU and more."
+             " Right: dots K drawings, orange their mean, ◇ the baseline.", fontsize=8, color="0.35")
     return finish(fig, title, synthetic)
 
 

@@ -61,6 +61,6 @@ def frame(width, height, body, alt) -> str:
     words = escape(alt, quote=True)
     tip = (f"<defs><marker id='tip' viewBox='0 0 8 8' refX='7' refY='4' markerWidth='7' markerHeight='7' orient='auto'>"
            f"<path d='M0 0 L8 4 L0 8 z' fill='{LINE}'/></marker></defs>")
-    return (f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' width='{width}' role='img' "
+    return (f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' width='100%' role='img' "
             f"aria-label='{words}' style='max-width:100%;height:auto' {FONT}><title>{words}</title>"
             f"<rect width='{width}' height='{height}' rx='8' fill='#ffffff'/>{tip}{''.join(body)}</svg>")

@@ -81,6 +81,11 @@ def draw(here, arrays) -> str:
     return frame(WIDTH, HEIGHT, body, alt(here))
 
 
+def about(here) -> dict:
+    """What `display` is to know of the map: its alternative text."""
+    return {"image/svg+xml": {"alt": alt(here)}}
+
+
 def alt(here) -> str:
     """The map in words, and which parts are marked."""
     marked = [part.title for part in PARTS.values() if here in part.chapters]

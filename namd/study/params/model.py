@@ -42,6 +42,11 @@ class Parameters(BaseModel):
     processes: int = Field(ge=1, le=64, description="processes that train one stage together")
     precision: Literal["float32", "tf32", "bfloat16"] = Field(description="arithmetic of VAE and U-Net")
 
+    # the first hour (notebook 00)
+    start_model: Place = Field(description="a trained pipeline with its judge: a shipped model or a finished run")
+    start_results: Place = Field(description="folder of the tables whose results are told")
+    start_runs: int = Field(ge=2, le=100, description="follow-ups drawn of a nodule")
+
     # data (notebook 01)
     data_source: Literal["delivery", "open", "phantom"] = Field(
         description="where the NLST tables and series come from")

@@ -24,7 +24,7 @@ def test_a_notebook_gets_its_declared_parameters_and_leaves_its_files(home, writ
     write("05_judge", "import os", "print(run_name, seed, os.environ['OMP_NUM_THREADS'])")
     assert run("05", "-p", "seed=7") == 0
     out = capsys.readouterr().out
-    assert "05_judge · smoke 7 1" in out and "(1 of 10 notebooks)" in out
+    assert "05_judge · smoke 7 1" in out and "(1 of 11 notebooks)" in out
     folder = home / "outputs" / "smoke"
     record = json.loads((folder / "done" / "05.json").read_text())
     assert record["parameters"]["seed"] == 7 and "notebooks/05_judge.html" in record["made"]

@@ -26,11 +26,12 @@ def changed(before, after):
     return {label for label in before if before[label] != after[label]}
 
 
-def test_a_run_is_nine_notebooks_three_of_them_once_per_arm(home):
+def test_a_run_is_ten_notebooks_three_of_them_once_per_arm(home):
     labels = [job.label for job in Plan([SMOKE]).jobs()]
     arms = ["namd", "no_align_no_pred"]
     per_arm = [f"{name} · {arm}" for name in ("02_vae", "03_prior", "04_follow_up") for arm in arms]
-    assert labels == ["01_data", *per_arm, "05_judge", "06_variance", "07_ablations", "08_others", "09_autorad"]
+    after = ["05_judge", "06_variance", "07_ablations", "08_others", "09_autorad"]
+    assert labels == ["00_start", "01_data", *per_arm, *after]
 
 
 def test_an_arm_differs_from_the_main_one_only_where_its_file_says(home):
@@ -177,13 +178,13 @@ def test_finished_counts_the_marks_of_this_very_plan(home, tmp_path):
     plan = Plan([SMOKE])
     marks = DoneFiles(plan, tmp_path)
     marks.write(Job("01", None), 1.0)
-    assert marks.finished() == (1, 10)
-    assert DoneFiles(Plan([SMOKE], ["seed=5"]), tmp_path).finished() == (0, 10)
+    assert marks.finished() == (1, 11)
+    assert DoneFiles(Plan([SMOKE], ["seed=5"]), tmp_path).finished() == (0, 11)
     marks.write(Job("08", None), 1.0)
-    assert marks.finished() == (1, 10)               # 08 has a command of its own
+    assert marks.finished() == (1, 11)               # 08 has a command of its own
 
 
-@pytest.mark.parametrize("number", ["99", "5", "*", "", "00", "../01"])
+@pytest.mark.parametrize("number", ["99", "5", "*", "", "10", "../01"])
 def test_a_notebook_that_is_none_is_refused_with_those_there_are(home, number):
     with pytest.raises(UserError, match="There is no notebook .* to run; choose .* 01_data, .*, 09_autorad"):
         Plan([SMOKE]).asked(number)
@@ -221,7 +222,7 @@ def test_an_ablation_kept_elsewhere_is_no_main_run_of_its_own(home, tmp_path):
 
 
 def test_what_does_not_exist_is_named(home, write):
-    with pytest.raises(UserError, match="no notebook 12; choose one of 01_data"):
+    with pytest.raises(UserError, match="no notebook 12; choose one of 00_start"):
         order.notebook("12")
     with pytest.raises(UserError, match="ablations/nowhere.yaml"):
         Plan([SMOKE], ["compare_arms=[namd, nowhere]"])

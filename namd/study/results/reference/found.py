@@ -4,7 +4,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from namd.ground.errors import UserError
+from namd.ground.paths import located
 from namd.study.results.reference import patients
+from namd.study.results.reference.tables import Kept, read
 from namd.study.results.reference.words import count, measured, number, of_row, place, place_of
 
 RECORD = "record only"
@@ -14,6 +17,7 @@ LADDER = {              # rows of Table 1, as a newcomer would call them
     "oracle": "the oracle's drawing", "namd": "NAMD's drawing", "direct x1": "the baseline image, logistic",
     patients.BASELINE: "the baseline image",
 }
+READ_THE_RECORD = ("true risk", RECORD, patients.DIRECT, "Brock")
 FREE = "no_align_no_pred"
 ORDER = "no_align_no_pred_order_flat"
 
@@ -23,6 +27,20 @@ class Finding(NamedTuple):
 
     title: str
     sentence: str
+
+
+def results(folder, main="namd") -> Kept:
+    """The tables of a run in `folder`, for `found` and `ladder`.
+
+    Raises:
+        UserError: there is no table1.csv, so nothing was evaluated.
+    """
+    folder = located(folder)
+    kept = read(folder.parent, folder.name, main)
+    if "table1" not in kept:
+        raise UserError(f"start_results ({folder}) holds no table1.csv: name the folder of an evaluated run's tables,"
+                        " such as outputs/reference/quick.")
+    return kept
 
 
 def found(kept) -> list[Finding]:
@@ -38,9 +56,10 @@ def found(kept) -> list[Finding]:
 
 
 def ladder(kept) -> pd.DataFrame:
-    """AUROC of each reader of the test patients, best first: columns row, name, value, low, high.
+    """AUROC of each reader of the test patients, best first: columns row, name, value, low, high, record.
 
     `low` and `high` are the 95 % interval of the paired difference to NAMD, laid around `value`; of NAMD itself none.
+    `record`: whether the reader sees it.
     """
     rows = []
     for row, name in LADDER.items():
@@ -50,7 +69,8 @@ def ladder(kept) -> pd.DataFrame:
             continue
         value = line["auroc_mean"]
         shift, low, high = difference or (0.0, 0.0, 0.0)
-        rows.append(dict(row=row, name=name, value=value, low=value + low - shift, high=value + high - shift))
+        rows.append(dict(row=row, name=name, value=value, low=value + low - shift, high=value + high - shift,
+                         record=row in READ_THE_RECORD))
     return pd.DataFrame(rows).sort_values("value", ascending=False, ignore_index=True)
 
 
@@ -67,8 +87,8 @@ def _inequality(kept):
     end = "; here it holds less" if where == "above" else ""
     return Finding(titles[where], (
         f"The record alone reaches an AUROC of {record}, the baseline image with the record {direct}, and NAMD's"
-        f" drawing {own}: {measured(*beside)} between the first and the last. What is drawn from image and record cannot hold"
-        f" more about the diagnosis than image and record do (the data-processing inequality){end}."))
+        f" drawing {own}: {measured(*beside)} between the first and the last. What is drawn from image and record"
+        f" cannot hold more about the diagnosis than image and record do (the data-processing inequality){end}."))
 
 
 def _gain(kept):
