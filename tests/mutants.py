@@ -35,8 +35,8 @@ RESULTS = "study/results/test_reference_command.py"
 MUTANTS = [
     Mutant("15 mm of solid tissue are still 4A", "namd/data/lung_rads.py", "if mm < limit", "if mm <= limit",
            "data/test_lung_rads.py"),
-    Mutant("the first result's title is blind to its interval", "namd/study/results/reference/found.py",
-           "where = place(*beside[1:])", "where = 'above'", "study/results/test_found.py"),
+    Mutant("the ladder shows the K-mean's difference too", "namd/evaluation/tables/ladder.py",
+           ' & (lines["statistic"] == STATISTIC)', "", "evaluation/tables/test_ladder.py"),
     Mutant("the sliders keep the record as it is", "namd/predict/what_if.py",
            "sitter.record(**record), seeds)", "sitter.record(), seeds)", "predict/test_what_if.py"),
     Mutant("the map marks another notebook's parts", "namd/evaluation/figures/system_map.py",

@@ -65,7 +65,8 @@ def _body(xx, yy) -> np.ndarray:
     _fill(hu, oval(xx, yy, 0, 4, 170, 120), FAT_HU)
     _fill(hu, oval(xx, yy, 0, 4, 156, 109), MUSCLE_HU)
     for angle in np.linspace(0, 2 * np.pi, N_RIBS, endpoint=False) + .2:
-        x, y = 148 * np.cos(angle), 102 * np.sin(angle) + 4
+        x = 148 * np.cos(angle)
+        y = 102 * np.sin(angle) + 4
         along = xx * -np.sin(angle) + yy * np.cos(angle) - (x * -np.sin(angle) + y * np.cos(angle))
         across = (xx - x) * np.cos(angle) + (yy - y) * np.sin(angle)
         rib = 1 - np.hypot(along / 17, across / 4.2)

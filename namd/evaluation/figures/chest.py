@@ -21,7 +21,8 @@ def chest_and_crop(hu, centre, crop, mm_per_px, seen_px, title="", synthetic=Tru
     rows = slice(int(.14 * len(hu)), int(.9 * len(hu)))
     picture(whole, hu[rows], *LUNG_HU)
     whole.set_box_aspect((rows.stop - rows.start) / hu.shape[1])
-    column, row = centre[0], centre[1] - rows.start
+    column = centre[0]
+    row = centre[1] - rows.start
     for side, colour, style in ((len(crop), COLOURS[0], "--"), (seen_px, COLOURS[1], "-")):
         whole.add_patch(Rectangle((column - side / 2, row - side / 2), side, side, fill=False, ec=colour, lw=1.8,
                                   ls=style))
