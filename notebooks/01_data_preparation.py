@@ -133,7 +133,7 @@ if data_source == "phantom" and not written.current():
 
 # %% [markdown]
 # File names of NLST tables differ between releases: `participant_d040722.csv`,
-# `nlst_780_prsn_idc_20210527.csv`, `sctabn.csv`. The reader never looks at them. It knows a table
+# `nlst_780_prsn_idc_20210527.csv`. The reader never looks at them. It knows a table
 # by its columns, in upper or lower case, and a series by what its DICOM headers say. A file that is
 # no table is passed over by name; a needed one that cannot be read stops here, with the reason.
 
@@ -578,8 +578,9 @@ tables.kept["comparison"] = right
 
 # %% [markdown]
 # ## In practice
-# - NLST's images are open (IDC, TCIA), and 7 of the 13 features; the other 6 are in CDAS's tables.
-# - `refused.csv` names every refused nodule, for somebody may decide otherwise.
+# - NLST's images and 7 of the 13 features are open; the other 6 are in CDAS's tables.
+# - `refused.csv` names every refused nodule.
+# - `joblib.parallel_config(backend="dask")` lets a cluster run `build_cohort` (extra `[cluster]`).
 #
 # ### Your own data
 # You need one folder: five CSV files under any name, and a folder for each CT series.
