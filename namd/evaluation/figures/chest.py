@@ -76,7 +76,7 @@ def readers(table, n, title="", synthetic=True):
     for mark, colour, words in (("s", COLOURS[2], "reads the record"), ("o", COLOURS[0], "reads an image alone"),
                                 ("D", COLOURS[1], "reads NAMD's drawing")):
         ax.plot([], [], mark, color=colour, label=words)
-    ax.legend(loc="lower right", fontsize=8.5, frameon=False)
+    ax.legend(loc="lower right", bbox_to_anchor=(.92, 0), fontsize=8.5, frameon=False)
     ax.set(yticks=where, yticklabels=table["name"], ylim=(-.6, len(table) - .4),
            xlabel=f"AUROC, n = {n} test patients; bars: 95 % of the difference to NAMD's drawing")
     ax.spines[["top", "right", "left"]].set_visible(False)
