@@ -79,10 +79,8 @@ def _record(tables, main):
 def _growth(tables, main):
     """The error of the drawn diameter beside a copy of the baseline and a perfect sampler."""
     table = tables.get("table1", pd.DataFrame())
-    if "diameter_error_mean" not in table or main not in table.index:
-        return ""
-    error = table["diameter_error_mean"].dropna()
-    if "copy-baseline" not in error:
+    error = table["diameter_error_mean"].dropna() if "diameter_error_mean" in table else {}
+    if not {main, "copy-baseline"} <= set(error.keys()):
         return ""
     sampler = f" and a perfect sampler by {error['oracle']:.2f}" if "oracle" in error else ""
     return (f"The drawn nodule misses the true diameter by {error[main]:.2f} mm, a copy of the baseline by"
@@ -91,9 +89,9 @@ def _growth(tables, main):
 
 def _arms(tables, main):
     """What leaving out the alignment and prediction losses costs."""
-    effects = tables.get("effects", pd.DataFrame(columns=["row", "quantity"])).reset_index(drop=True)
+    effects = tables.get("effects", pd.DataFrame(columns=["row", "quantity", "value"])).reset_index(drop=True)
     found = effects[(effects["row"] == "no_align_no_pred") & (effects["quantity"] == "AUROC")]
-    if found.empty:
+    if found["value"].dropna().empty:
         return ""
     line = found.iloc[0]
     word = {"holds": "raises", "fails": "lowers"}.get(verdict(line["low"], line["high"]))

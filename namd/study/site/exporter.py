@@ -12,6 +12,8 @@ from namd.study.site.once import Once
 
 MATH = re.compile(r"<code>.*?</code>|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$<]+?)\$", re.DOTALL)
 EMPTY_HEADER = re.compile("<th([^>]*)>(?:&nbsp;|\u00a0)?</th>")      # pandas leaves them over the names of rows
+FORMULA_HEADER = re.compile("<th([^>]*)>(<math((?!</th>).)*</math>)</th>", re.DOTALL)
+TAG = re.compile("<[^>]+>")
 HEADING = re.compile('<h2 id="([^"]+)">(.*?)<a class="anchor-link"', re.DOTALL)
 SECTIONS = "<!-- sections -->"      # where the template wants them
 CHAPTER = re.compile(r'href="(\d\d_\w+)\.ipynb')
@@ -42,6 +44,7 @@ class PageExporter(HTMLExporter):
         html, resources = super().from_notebook_node(nb, told, **kw)
         html = html.replace(SECTIONS, _sections(html))
         html = EMPTY_HEADER.sub(r"<td\1></td>", html)       # the empty corner of a table heads nothing
+        html = FORMULA_HEADER.sub(_spoken, html)
         html = html.replace("<table", f"{BOX.format('div', 'table')}<table").replace("</table>", "</table></div>")
         return CHAPTER.sub(r'href="\1.html', html), resources
 
@@ -53,8 +56,14 @@ class PageExporter(HTMLExporter):
 
 def _sections(html) -> str:
     """The second-level headings of a page as links, in the words and under the names that they have there."""
-    found = [(link, re.sub("<[^>]+>", "", title)) for link, title in HEADING.findall(html)]
+    found = [(link, TAG.sub("", title)) for link, title in HEADING.findall(html)]
     return "".join(f'<li><a href="#{link}">{title}</a></li>' for link, title in found)
+
+
+def _spoken(match) -> str:
+    """The header of a column that is a formula alone, with its letters as text: not every reader speaks MathML."""
+    return (f'<th{match[1]}><span aria-hidden="true">{match[2]}</span>'
+            f'<span class="unseen">{TAG.sub(" ", match[2]).strip()}</span></th>')
 
 
 def _formula(match) -> str:

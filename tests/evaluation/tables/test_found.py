@@ -49,6 +49,11 @@ def test_an_effect_is_worded_by_its_interval(tmp_path, effect, seeds, said):
     assert said in write(tmp_path, effect=effect, seeds=seeds)[4]
 
 
+def test_a_number_that_does_not_exist_is_not_told(tmp_path):
+    told = write(tmp_path, effect=(None, None, None))
+    assert len(told) == 5 and "nan" not in " ".join(told)
+
+
 def test_a_run_with_table_1_alone_says_what_it_can(tmp_path):
     pd.DataFrame([dict(row="namd", auroc_mean=0.7)]).to_csv(tmp_path / "table1.csv", index=False)
     told = what_we_found(tmp_path, "namd", False)

@@ -104,7 +104,8 @@ def test_a_page_is_read_on_a_phone_and_a_screen_by_day_and_by_night(tmp_path):
                v4.new_output("display_data", data={"image/png": PIXEL}),
                v4.new_output("execute_result", data={"text/plain": "x" * 900})]
     code = "from math import pi  # a comment\ndef f(x: int = 3) -> str:\n    return f'{x:.2f}' + 'text' * 2 @ x"
-    words = f"# Title\n\n## 1 · Do `this`\n\n$$\\mathbf{{z}} = {'a + ' * 90} b$$\n\n> note\n\n`code` [link](01_x.ipynb)"
+    words = ("# Title\n\n## 1 · Do `this`\n\n$$\\mathbf{z} = " + "a + " * 90 + "b$$\n\n> note\n\n"
+             "| $\\sigma_z$ | b |\n|---|---|\n| 1 | 2 |\n\n`code` [link](01_x.ipynb)")
     file.write_text(page(v4.new_markdown_cell(words), v4.new_code_cell(code, outputs=outputs), *ANSWERS.values()))
     with opened() as go:
         for width in WIDTHS:
