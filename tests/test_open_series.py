@@ -54,7 +54,7 @@ def cohort(series):
 def test_every_notebook_has_ended_and_says_whose_data_these_are(series):
     plan, folder = series
     for job in plan.jobs():
-        if job.number <= "07":
+        if "01" <= job.number <= "07":
             assert (folder / job.mark).is_file()
             page = folder / job.folder / "notebooks" / f"{order.notebook(job.number).stem}.html"
             assert job.number == "01" or f"data      {SOURCE}" in page.read_text(encoding="utf-8")
