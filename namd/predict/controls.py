@@ -23,7 +23,7 @@ def controls(arm: FinishedArm, sitter: Sitter, seeds) -> widgets.VBox:
         age=widgets.IntSlider(int(own["age"]), *AGES, description="age, years"),
         emphysema=widgets.Checkbox(bool(own["diagemph"]), description="emphysema", indent=False),
         family=widgets.Checkbox(any(own.filter(like="fam")), description="family history", indent=False),
-        longest=widgets.IntSlider(int(own["sct_long_dia"]), *SIZES_MM, description="longest diameter, mm"),
+        longest=widgets.IntSlider(int(own["sct_long_dia"]), *SIZES_MM, description="size, mm"),
         margin=widgets.Dropdown(options=[(name, code) for code, name in MARGIN.items()],
                                 value=int(own["sct_margins"]), description="margin"))
     picture = widgets.Image(format="png", layout={"max_width": "100%"})
