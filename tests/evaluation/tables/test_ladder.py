@@ -13,7 +13,7 @@ AUROC = {"record only": .8, "direct": .79, "my arm": .75, "real baseline": .7, "
 def write(folder):
     rows = [dict(row=row, auroc_mean=value, n=100) for row, value in AUROC.items()]
     pd.DataFrame(rows).to_csv(folder / "table1.csv", index=False)
-    lines = [("record only", "mean over runs", .05, .03, .08), ("record only", "K-mean", 9, 9, 9),
+    lines = [("record only", "mean over runs", .05, .03, .08), ("record only", "K-mean", .04, .01, .06),
              ("real baseline", "mean over runs", -.05, -.07, -.03), ("direct", "mean over runs", .04, .03, .05)]
     table = pd.DataFrame(lines, columns=["row", "statistic", "difference", "low", "high"])
     table.assign(metric="auroc").to_csv(folder / "differences.csv", index=False)
