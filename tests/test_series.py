@@ -80,7 +80,7 @@ def test_every_system_of_table_1_has_its_rows_and_stands_on_the_page(outputs):
     assert rows[["auroc_mean", "auprc_mean", "lpips_mean", "fid_mean"]].notna().all().all()
     for paper in PAPER["table1"]:
         assert paper in {"Real baseline LDCT", "Real follow-up LDCT", "NAMD", "NAMD (w/o L_align)", *rows.paper_row}
-        assert re.search(rf"<td>{re.escape(paper)}<br>(?!.*?not run here).*?</tr>", page)
+        assert re.search(rf'<th scope="row">{re.escape(paper)}<br>(?!.*?not run here).*?</tr>', page)
     assert {"brlp", "delta_lfm", "sd15_report"} <= set(rows.index)
 
 

@@ -68,7 +68,7 @@ class StandIn:
         uid = header.stored("SeriesInstanceUID")
         series = str(uuid.uuid5(uuid.NAMESPACE_OID, uid))
         for file in files:
-            self.put(f"{series}/{uuid.uuid5(uuid.NAMESPACE_OID, str(file))}.dcm", file.read_bytes())
+            self.put(f"{series}/{uuid.uuid5(uuid.NAMESPACE_OID, uid + file.name)}.dcm", file.read_bytes())
         size = sum(file.stat().st_size for file in files)
         return dict(SeriesInstanceUID=uid, PatientID=folder.parent.name, Modality="CT", analysis_result_id=None,
                     instanceCount=len(files), series_size_MB=size / 1e6, aws_bucket=DATA, crdc_series_uuid=series,
