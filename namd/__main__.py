@@ -1,7 +1,9 @@
 """python -m namd run 04 --params params/quick.yaml; why, page, dial, check, fetch, doctor, pretrain, predict, others"""
 
 import argparse
+import json
 import sys
+from pathlib import Path
 
 from namd.ground import console, words
 from namd.ground.errors import UserError
@@ -142,8 +144,10 @@ def _fetch(asked):
 
 
 def _doctor(asked):
+    from namd.data.refused import one_line
     from namd.study.params import Parameters
     from namd.study.preflight.doctor import doctor
+    asked.pairs.append(f"data_delivery={json.dumps(one_line(Path(asked.folder)), ensure_ascii=False)}")
     return doctor(asked.folder, Parameters.part(_plan(asked).values), asked.full)
 
 

@@ -6,9 +6,8 @@ from hashlib import sha256
 import pandas as pd
 
 from namd.data.cohort import Cohort
-from namd.data.leakage.shipped import manifest
+from namd.data.leakage.shipped import Training, one_name, training
 from namd.data.phantom.registry import subject_of
-from namd.ground.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -16,7 +15,7 @@ class DataSet:
     """Whom a data set holds and which images; None where nothing records it."""
 
     name: str
-    patients: frozenset[str] | None     # NLST's pids are six digits wherever they stand, LIDC's are LIDC-IDRI-0001
+    patients: frozenset[str] | None     # NLST's pids are numbers wherever they stand, LIDC's are LIDC-IDRI-0001
     images: dict[str, str] | None       # sha256 of a crop's bytes -> the nodule and year it is of
 
 
@@ -59,7 +58,7 @@ def patient_name(patient_id: str, phantom_seed: int | None = None) -> str:
     two phantoms share numbers and no subject.
     """
     if phantom_seed is None:
-        return patient_id.strip().upper()
+        return one_name(patient_id)
     return f"phantom {phantom_seed} subject {subject_of(patient_id)}"
 
 
@@ -71,7 +70,7 @@ def pretrained(**paths: str) -> list[DataSet]:
             pretrain_subjects), `patients` (a list of ids) and `images` (sha256 of crops, 128 x 128 int16 HU).
 
     Raises:
-        UserError: `patients` or `images` of a manifest is no list.
+        UserError: of `training`.
 
     Source: ours, because a model that has seen the test patients forecasts what it remembers.
     """
@@ -79,20 +78,15 @@ def pretrained(**paths: str) -> list[DataSet]:
     for parameter, path in paths.items():
         if path:
             found.setdefault(path, []).append(parameter)
-    return [_of_model(f"{' and '.join(parameters)} ({path.rstrip('/').rpartition('/')[2]})", manifest(path))
+    return [_of_model(f"{' and '.join(parameters)} ({path.rstrip('/').rpartition('/')[2]})", training(path))
             for path, parameters in found.items()]
 
 
-def _of_model(name: str, said: dict) -> DataSet:
+def _of_model(name: str, said: Training) -> DataSet:
     """What a manifest says; None where it does not."""
-    for what in ("patients", "images"):
-        if not isinstance(said.get(what, []), list):
-            raise UserError(f"MANIFEST.json of {name}: {what} is no list; write [\"first\", \"second\"].")
-    patients = None
-    if said.get("phantom_seed") is not None:
-        n = said.get("parameters", {}).get("pretrain_subjects", 0)
-        patients = frozenset(f"phantom {said['phantom_seed']} subject {subject}" for subject in range(n))
-    if "patients" in said:
-        patients = (patients or frozenset()) | {patient_name(str(each)) for each in said["patients"]}
-    images = {digest: "an image of it" for digest in said["images"]} if "images" in said else None
+    patients = said.patients
+    if said.subjects is not None:
+        of_phantom = {f"phantom {said.phantom_seed} subject {subject}" for subject in range(said.subjects)}
+        patients = (patients or frozenset()) | of_phantom
+    images = None if said.images is None else dict.fromkeys(said.images, "an image of it")
     return DataSet(name, patients, images)

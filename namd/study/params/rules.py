@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from namd.data.leakage.shipped import manifest
+from namd.data.leakage.shipped import training
 from namd.forecasters import system_names
 from namd.ground.arms import Arm
 from namd.ground.errors import UserError
@@ -77,7 +77,7 @@ def _unseen(seed, *paths):
 
     Source: ours; a wrong seed shows before a phantom is written, a wrong patient once the cohort is there.
     """
-    return seed not in [manifest(path).get("phantom_seed") for path in paths if path]
+    return seed not in [training(path).phantom_seed for path in paths if path]
 
 
 def _named(source, folder):

@@ -124,7 +124,8 @@ def _verdict(counts: dict, pairs: pd.DataFrame, n_rows: int, decode: bool) -> st
     known = "" if decode else (" Not known yet, for headers alone were read: whether the pixels decode and give HU"
                                " (E21, E23); --full reads them too.")
     return (f"01 would keep {len(pairs)} pairs ({splits}; {(pairs.label == 1).sum()} malignant) of {counts['patients']}"
-            f" patients, and refuse {counts['nodules_refused']} nodules and {n_rows} rows or files.{known}")
+            f" patients, and refuse {counts['nodules_refused']} nodules and {n_rows} rows or files.{known} Whether two"
+            " splits, or a model and what it is tested on, share an image or a patient is looked for by 01 alone.")
 
 
 def _say(lines: list[str]) -> None:

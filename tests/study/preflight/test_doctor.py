@@ -102,6 +102,20 @@ def test_a_folder_that_nobody_may_write_in_is_read(tmp_path, capsys):
     assert asked(capsys, folder)[0] == 0
 
 
+def test_the_folder_that_is_asked_for_is_the_delivery(delivery, tmp_path, capsys):
+    words = ["--params", str(REPO / "params" / "smoke.yaml"), "-p", "data_source=delivery"]
+    status, said, err = asked(capsys, delivery, *words)
+    assert status == 0 and not err and "01 would keep 18 pairs" in said
+    odd = tmp_path / "a: 'b' \" #\U0001f600"
+    odd.mkdir()
+    status, _, err = asked(capsys, odd, *words)
+    assert status == 1 and "is empty: put the tables" in err
+
+
+def test_the_verdict_says_what_01_alone_looks_for(delivery, capsys):
+    assert "share an image or a patient is looked for by 01 alone" in asked(capsys, delivery, "--full")[1]
+
+
 def test_too_many_lost_to_their_images_or_no_pair_left_is_another_status(delivery, tmp_path, capsys):
     status, said, err = asked(capsys, delivery, "-p", "data_refused_share=0.1")
     assert status == 1 and "01 would keep 18 pairs" in said
