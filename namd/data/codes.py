@@ -7,6 +7,8 @@ from namd.data.report import FAMILY
 FIRST_STUDY_YEAR = 1999             # NLST's shifted dates: 1999 is T0, 2000 T1, 2001 T2
 STUDY_DATES = 19990101, 20011231    # first and last day of them
 MAX_AGE = 120                       # years
+SCREEN_DAYS = -3650, 3650           # days of a screen from the date that a table counts from, NLST's randomization
+INTERVAL_DAYS = 60, 1095            # from a screen to the next year's
 MAX_DIAMETER_MM = 200
 NODULE_CODE = 51                    # non-calcified nodule or mass of at least 4 mm
 MISSING = {".M": "missing", ".N": "not applicable", ".S": "unable to determine", ".E": "after diagnosis",
@@ -49,6 +51,7 @@ CODES = {
     "first_lc": NO_YES,
     "ctdxqual": {1: "Diagnostic CT", 2: "Limited CT, but interpretable", 3: "Non-diagnostic CT exam"},
 }
+MALIGNANCY = {"M": True, "B": False}                # of NLSTx; empty is unknown
 CANCER_YEARS = {n: f"T{n}" for n in range(8)}
 
 

@@ -1,5 +1,6 @@
 """The twenty-eight reasons for which an input is refused, and the exception that carries one of them."""
 
+import warnings
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from namd.ground.errors import UserError
 
 REASONS = {
     "E01": "table not recognised", "E02": "required column missing", "E03": "duplicate key",
-    "E04": "code outside its table", "E05": "decoded text in a code column",
+    "E04": "no value of its column", "E05": "decoded text in a code column",
     "E06": "no slice or no centre for the crop", "E07": "impossible diameter",
     "E08": "not a CT participant", "E09": "malformed participant id",
     "E10": "follow-up nodule is new", "E11": "no single link between the years",
@@ -64,12 +65,14 @@ def one_line(text) -> str:
 
 @contextmanager
 def only_refusals(what: str):
-    """Turn every surprise of the block into a refusal (E23), so that it costs one nodule.
+    """Turn every surprise of the block into a refusal (E23), so that it costs one nodule, and keep warnings silent.
 
-    Source: ours, because no list of what a damaged file can make a library raise is complete.
+    Source: ours, because no list of what a damaged file can make a library raise or warn of is complete.
     """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     except UserError:
         raise
     except Exception as error:

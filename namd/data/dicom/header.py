@@ -18,11 +18,13 @@ ATTRIBUTES = (
     "ConvolutionKernel", "Manufacturer", "NumberOfFrames", "Rows", "Columns", "BodyPartExamined",
     "LossyImageCompression", "PixelRepresentation", "PixelPaddingValue",
 )
-OF_PIXELS = ("RescaleSlope", "RescaleIntercept", "PixelPaddingRangeLimit")
+OF_PIXELS = ("RescaleSlope", "RescaleIntercept", "PixelPaddingRangeLimit", "PhotometricInterpretation",
+             "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit")
 TAGS = {name: Tag(name) for name in (*ATTRIBUTES, *OF_PIXELS)}                  # looked up once, not a file
 LAST = max(TAGS[name] for name in ATTRIBUTES)
 CT = "1.2.840.10008.5.1.4.1.1.2"                # SOP class of a CT slice
 SEVERAL_SLICES = {f"{CT}.1": "an enhanced CT", f"{CT}.2": "a CT converted to the enhanced form"}
+CT_CLASSES = ("", CT, *SEVERAL_SLICES)          # where none is named, the modality tells
 SEVERAL = (list, tuple, pydicom.multival.MultiValue)      # how pydicom holds an attribute of several values
 LOSSY = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"}   # transfer syntaxes that are never without loss
 NLST_FIELDS = 11                                # of a SeriesDescription as NLST writes it; the second is the view
@@ -42,7 +44,7 @@ class Header:
         pixels: read the whole file, so that `dataset` can be decoded.
 
     Raises:
-        RefusedError: E23 where the file is damaged or cut off.
+        RefusedError: E23 where the file is damaged, cut off before its pixels or without an SOPInstanceUID.
 
     Source: ours, because a header is typed by people and by scanners, and pydicom converts it only when asked.
     """
@@ -52,13 +54,15 @@ class Header:
         self.name = Path(path).name
         try:
             with open(path, "rb") as file:
-                self.dataset, self.syntax = _whole(file, self.name) if pixels else _head(file, self.name)
+                self.dataset, self.syntax, is_cut = _all(file, self.name) if pixels else _head(file, self.name)
         except RefusedError:
             raise
         except Exception as error:                                    # every damage raises its own kind
             raise RefusedError("E23", f"the header of {self.name} is damaged ({error}); copy it again") from error
-        if not pixels and not self.stored("SOPInstanceUID"):
+        if is_cut and self.stored("Modality") in ("", "CT") and self.stored("SOPClassUID") in CT_CLASSES:
             raise RefusedError("E23", f"the header of {self.name} is cut off; copy it again")
+        if not pixels and not self.stored("SOPInstanceUID"):
+            raise RefusedError("E23", f"{self.name} has an empty SOPInstanceUID or none; export the series again")
 
     def _values(self, attribute: str) -> list:
         """The values of an attribute as pydicom converts them; none where it is absent, empty or unreadable."""
@@ -146,7 +150,7 @@ class Header:
 
         An image computed from others is none; an ORIGINAL SECONDARY one is acquired, and NLST has 952 such series.
         """
-        if self.stored("Modality") != "CT" or self.stored("SOPClassUID") not in ("", CT, *SEVERAL_SLICES):
+        if self.stored("Modality") != "CT" or self.stored("SOPClassUID") not in CT_CLASSES:
             return f"no CT image (modality {self.stored('Modality')[:16] or 'missing'})"
         kind = self.stored("ImageType").upper().split("\\")
         fields = self.stored("SeriesDescription").split(",")
@@ -170,11 +174,27 @@ class Header:
         return self.stored("LossyImageCompression") == "01" or self.syntax in LOSSY
 
 
+def _all(file, name: str):
+    """As `_head`, with the pixels; how many of them there must be, who decodes them tells."""
+    return *_whole(file, name), False
+
+
 def _head(file, name: str):
-    """Data set of the ATTRIBUTES of an open file, and its transfer syntax, a pydicom UID or None."""
+    """Data set of the ATTRIBUTES of an open file, its transfer syntax (pydicom's, or None), and whether it ends there.
+
+    Source: ours; pydicom reads a cut file without a word, and what it then lacks would be told as missing.
+    """
     head = file.read(scan.HEAD)
     found = scan.plain_dataset(head, WANTED, LAST) if head[128:132] == b"DICM" else None
-    return found or _whole(file, name, stop_when=_is_beyond, specific_tags=list(WANTED))
+    if found:
+        return *found, False
+    beyond = []
+
+    def is_beyond(tag, vr, length) -> bool:
+        beyond.extend([tag] * (tag > LAST))             # elements ascend
+        return bool(beyond)
+
+    return *_whole(file, name, stop_when=is_beyond, specific_tags=list(WANTED)), not beyond
 
 
 def _whole(file, name: str, **wanted):
@@ -184,8 +204,3 @@ def _whole(file, name: str, **wanted):
     file.seek(0)
     dataset = read_partial(file, force=True, **wanted)
     return dataset, getattr(dataset.file_meta, "TransferSyntaxUID", None)
-
-
-def _is_beyond(tag, vr, length) -> bool:
-    """Whether an element comes after all those that are wanted without the pixels; elements ascend."""
-    return tag > LAST

@@ -27,6 +27,11 @@ def is_dicom(path) -> bool:
     return (start[128:MARK] == b"DICM" or is_bare(start)) and MEDIA_INDEX not in start
 
 
+def is_stump(path) -> bool:
+    """Whether a file ends before the mark of DICOM part 10."""
+    return os.path.getsize(path) < MARK
+
+
 def is_bare(start: bytes) -> bool:
     """Whether a file begins with an element of group 2 or 8, as one does whose preamble a program left out.
 

@@ -1,5 +1,7 @@
 """One DICOM file to Hounsfield units (HU), and the crop around a nodule."""
 
+from pathlib import Path
+
 import numpy as np
 from pydicom.encaps import get_frame
 
@@ -13,6 +15,8 @@ MAX_PADDING = 0.25
 LOWEST_HU = -4096                               # what a CT file can mean
 HIGHEST_HU = 32767
 MAX_OVERHEAD = 1 << 16                          # bytes of markers and tables around compressed pixels
+AIR_HU = -300                                   # below it lie lung and the air around, in every axial slice
+GREY = ("MONOCHROME1", "MONOCHROME2")
 LIBJPEG = "pylibjpeg pylibjpeg-libjpeg"
 OPENJPEG = "pylibjpeg pylibjpeg-openjpeg"
 DECODERS = {".50": LIBJPEG, ".51": LIBJPEG, ".57": LIBJPEG, ".70": LIBJPEG, ".80": "pyjpegls", ".81": "pyjpegls",
@@ -58,7 +62,14 @@ def _decode(header: Header) -> np.ndarray:
     rows, columns = header.shape
     if header.frames:
         raise RefusedError("E23", header.frames)
+    _refuse_another_format(header)
     _refuse_a_larger_codestream(header, rows, columns)
+    is_plain = header.syntax and header.syntax.is_transfer_syntax and not header.syntax.is_encapsulated
+    n_bytes = rows * columns * int(header.number("BitsAllocated")) // 8
+    held = len(header.dataset.PixelData or b"")
+    if is_plain and held < n_bytes:
+        raise RefusedError("E23", f"{header.name} has damaged pixels ({held} bytes, not the {n_bytes} of {rows} Rows "
+                                  f"and {columns} Columns); copy the file again")
     try:
         stored = header.dataset.pixel_array
         missing = rows * columns * stored.itemsize - len(header.dataset.PixelData)
@@ -70,6 +81,26 @@ def _decode(header: Header) -> np.ndarray:
     if header.syntax and not header.syntax.is_encapsulated and -missing >= columns * stored.itemsize:
         raise RefusedError("E23", f"{header.name} has more PixelData than {rows} Rows and {columns} Columns hold")
     return stored
+
+
+def _refuse_another_format(header: Header) -> None:
+    """Refuse pixels that are no single grey image, or whose bits lie elsewhere than DICOM allows.
+
+    Source: PS3.5 8.1.1 (High Bit is one less than Bits Stored), PS3.3 C.8.2.1.1 (one grey sample in a CT image).
+    """
+    allocated = header.number("BitsAllocated")
+    bits = header.number("BitsStored")
+    faults = {
+        "PhotometricInterpretation": header.stored("PhotometricInterpretation") not in GREY,
+        "SamplesPerPixel": header.number("SamplesPerPixel") != 1,
+        "NumberOfFrames": header.stored("NumberOfFrames") != "" and header.number("NumberOfFrames") != 1,
+        "BitsAllocated": allocated not in (8, 16, 32), "BitsStored": bits is None or not 1 <= bits <= (allocated or 0),
+        "HighBit": bits is None or header.number("HighBit") not in (None, bits - 1)}
+    wrong = next((name for name, is_wrong in faults.items() if is_wrong), None)
+    if wrong:
+        said = header.text(wrong)[:60] or header.stored(wrong)[:60] or "missing"
+        raise RefusedError("E23", f"{header.name} has {wrong} {said}, so it is no CT slice as DICOM has it; export the "
+                                  "series again")
 
 
 def _refuse_a_larger_codestream(header: Header, rows: int, columns: int) -> None:
@@ -106,9 +137,15 @@ def read_crop(series: Series, i: int, centre_px) -> tuple[np.ndarray, np.ndarray
     """Crop of slice i around a stored pixel (column, row), and that point in mm (x, y, z).
 
     Rows always run to the patient's back and columns to the left, however the file stores them.
+
+    Raises:
+        RefusedError: E21, E23 as `read_hu`, E21 also for a slice without air or lung; E24 as `place_crop`.
     """
     item = series.slices[i]
     hu = read_hu(item.path)
+    if hu.min() >= AIR_HU:
+        raise RefusedError("E21", f"{Path(item.path).name} has no pixel below {AIR_HU} HU, where air and lung lie; it "
+                                  f"holds {hu.min():.0f} to {hu.max():.0f} HU, as with a wrong RescaleIntercept")
     point = place_crop(series, i, centre_px)
     centre = np.array(centre_px, dtype=float)
     to_the_left = item.axes[0, 0]                                     # of increasing column, 1 or -1

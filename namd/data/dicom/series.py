@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from namd.data.dicom.header import Header
-from namd.data.dicom.opening import is_dicom, named_series
+from namd.data.dicom.opening import is_dicom, is_stump, named_series
 from namd.data.folders import folders, regular_files
 from namd.data.refused import RefusedError
 from namd.ground.workers import in_order
@@ -16,6 +16,7 @@ MIN_AXIAL_COSINE = 0.999
 SPACING_MM = (0.01, 10)                 # what a CT scanner can mean, here and below
 MAX_THICKNESS_MM = 1000
 MAX_POSITION_MM = 100_000
+FILE_NAMES = (".dcm", ".dicom", ".ima")
 CHEST = ("CHEST", "THORA", "LUNG")      # in a BodyPartExamined
 
 
@@ -183,9 +184,15 @@ def _uids(folders) -> list[list[str]]:
 
 
 def _headers(folder) -> list[Header]:
-    """The header of every DICOM file of a folder."""
+    """The header of every DICOM file of a folder; a file too short to be one is refused where it is called as one."""
     try:
-        return [Header(path) for path in regular_files(folder) if is_dicom(path)]
+        paths = regular_files(folder)
+        images = [path for path in paths if is_dicom(path)]
+        rest = sorted({*paths} - {*images}) if images else []
+        stumps = [Path(path).name for path in rest if path.lower().endswith(FILE_NAMES) and is_stump(path)]
+        if stumps:
+            raise RefusedError("E23", f"{stumps[0]} is empty or cut off at its first bytes; copy it again")
+        return [Header(path) for path in images]
     except OSError as error:                                          # a slice left out would pass unnoticed
         raise RefusedError("E23", f"{Path(error.filename or folder).name} cannot be opened ({error.strerror})"
                            ) from error

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from namd.data.codes import BOX, FIRST_STUDY_YEAR
+from namd.data.codes import BOX, FIRST_STUDY_YEAR, MALIGNANCY
 
-MALIGNANCY = {"M": True, "B": False}                # of NLSTx; else unknown
 LABEL = {1: True, 0: False}                         # of LUNA25
 
 

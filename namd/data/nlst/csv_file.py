@@ -11,7 +11,8 @@ from namd.data.folders import regular_files
 from namd.data.refused import RefusedError, one_line
 
 MARKS = {b"PK\x03\x04": "an Excel workbook or ZIP archive", b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-         b"\x1f\x8b": "compressed (gzip)", b"\xff\xfe": "UTF-16 text", b"\xfe\xff": "UTF-16 text", b"<": "a web page",
+         b"\x1f\x8b": "compressed (gzip)", b"\xff\xfe\0\0": "UTF-32 text", b"\0\0\xfe\xff": "UTF-32 text",
+         b"\xff\xfe": "UTF-16 text", b"\xfe\xff": "UTF-16 text", b"<": "a web page",
          b"\x89PNG": "a picture", b"%PDF": "a PDF file"}
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 EDGES = " \t\r\n\u00a0\u200b\ufeff'\""          # around a cell they mean nothing

@@ -154,7 +154,7 @@ def _labelled(participant, start, end, before, after, tier, label_days) -> Link:
         raise RefusedError("E03", f"two differing rows name {participant.pid} nodule {name}; only one of them can be "
                                   "right")
     check_preexisting(participant, year + 1, after)
-    interval_days = _interval_days(participant.person, year)
+    interval_days = participant.interval_days(year)
     marks = frozenset(centre.malignant for centre in (start, end) if centre.malignant is not None)
     decide = early_label if tier == "C" else label_nodule
     return Link(participant=participant, year=year, start=start, end=end, tier=tier, interval_days=interval_days,
@@ -176,17 +176,6 @@ def check_preexisting(participant: Participant, year: int, row: dict | None) -> 
     """Refuse a follow-up that the comparison with the year before calls new."""
     if row is not None and participant.preexist[year].get(row["sct_ab_num"]) == NEW:
         raise RefusedError("E10", f"the comparison read calls nodule {row['sct_ab_num']} at T{year} new (preexist = 1)")
-
-
-def _interval_days(person: dict, year: int) -> int | None:
-    """Days from the screen of a year to the next one's; None where one of them is unknown."""
-    first = person.get(f"scr_days{year}")
-    second = person.get(f"scr_days{year + 1}")
-    if first is None or second is None:
-        return None
-    if second <= first:
-        raise RefusedError("E12", f"screened on day {first:.0f} at T{year} and on day {second:.0f} at T{year + 1}")
-    return int(second - first)
 
 
 def _check_place(centre: Listed, what: str) -> None:

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 
-from namd.data.codes import NODULE_CODE, YEARS
+from namd.data.codes import INTERVAL_DAYS, NODULE_CODE, SCREEN_DAYS, YEARS
 from namd.data.nlst.centres import Listed
 from namd.data.nlst.lists import listed
 from namd.data.nlst.rows import Fault
@@ -62,6 +62,33 @@ class Participant:
     def is_unnamed(self, number: int) -> bool:
         """Whether no list names this row of T0 by its number."""
         return all(centre.number != number for centre in self.centres[0])
+
+    def interval_days(self, year: int) -> int | None:
+        """Days from the screen of a year to the next one's; None where one of them is unknown.
+
+        Raises:
+            RefusedError: E04 a day that no screen can be on, E12 screens that are not about a year apart.
+
+        Source: ours, with room around a yearly screen; no open table has scr_days and could say how far NLST's reach.
+        """
+        first, second = (self._screen_day(when) for when in (year, year + 1))
+        if first is None or second is None:
+            return None
+        if second <= first:
+            raise RefusedError("E12", f"screened on day {first:.0f} at T{year} and on day {second:.0f} at T{year + 1}")
+        low, high = INTERVAL_DAYS
+        if not low <= second - first <= high:
+            raise RefusedError("E12", f"T{year + 1} is {second - first} days after T{year}, not {low} to {high}")
+        return int(second - first)
+
+    def _screen_day(self, year: int) -> int | None:
+        """Day of the screen of a year; None where it is unknown."""
+        name = f"scr_days{year}"
+        day = self.person.get(name)
+        low, high = SCREEN_DAYS
+        if day is not None and not low <= day <= high:
+            raise RefusedError("E04", f"{name} = {day} is not in {low} to {high} days")
+        return day
 
     def name(self, centre: Listed) -> str:
         """Name of a lesion over the years: its number at T0 where a list tells it, else the list's own name."""

@@ -6,7 +6,18 @@ from dataclasses import dataclass
 import pandas as pd
 import pandera.pandas as pa
 
-from namd.data.codes import BOX, CANCER_YEARS, CODES, MAX_AGE, MAX_DIAMETER_MM, MISSING, SHAPES, STUDY_DATES, TableShape
+from namd.data.codes import (
+    BOX,
+    CANCER_YEARS,
+    CODES,
+    MALIGNANCY,
+    MAX_AGE,
+    MAX_DIAMETER_MM,
+    MISSING,
+    SHAPES,
+    STUDY_DATES,
+    TableShape,
+)
 from namd.data.nlst.csv_file import RAGGED
 
 INTEGERS = {"pid", "patientid", "study_yr", "sct_ab_num", "lc_order", "studydate", "lesionid", "abnormality uid",
@@ -42,15 +53,24 @@ def read_values(raw: pd.DataFrame, shape: TableShape) -> tuple[pd.DataFrame, dic
         is_no_number = table[name].isna() & (table[name + "__why"] == "")
         for i in table.index[is_no_number]:
             text = raw.at[i, name]
-            faults.setdefault(i, Fault(_number_code(name, shape), f"{name} = '{text}' is not a number{_hint(text)}"))
+            what = _lacking(text)
+            code = _number_code(name, shape, what == "a number")
+            faults.setdefault(i, Fault(code, f"{name} = '{text}' is not {what}{_hint(text)}"))
     return table, faults
 
 
-def _number_code(name: str, shape: TableShape) -> str:
-    """The reason that a cell without a number is refused for: by what the column holds."""
+def _lacking(text: str) -> str:
+    """What a cell without a value is not: a number, or a whole one."""
+    value = pd.to_numeric(text.strip(), errors="coerce")
+    is_fraction = abs(value) <= MAX_NUMBER and value % 1 != 0
+    return "a whole number" if is_fraction else "a number"
+
+
+def _number_code(name: str, shape: TableShape, is_text: bool) -> str:
+    """The reason that a cell without a value is refused for: by what the column holds."""
     if name == shape.key[0]:
         return "E09"
-    return "E05" if name in CODES else "E04"
+    return "E05" if is_text and name in CODES else "E04"
 
 
 def is_missing(text: pd.Series) -> pd.Series:
@@ -92,7 +112,7 @@ def _hint(text: str) -> str:
 
 def rule_faults(kind: str, table: pd.DataFrame) -> dict[int, Fault]:
     """First broken rule of each row, by pandera in lazy mode (all failures of a table at once)."""
-    names = [name for name in table if name + "__why" in table]
+    names = [name for name in table if name + "__why" in table or name == "malignancy"]
     columns = {name: pa.Column(checks=_checks(kind, name), nullable=name not in SHAPES[kind].key) for name in names}
     try:
         schema = pa.DataFrameSchema(columns, checks=OF_ROWS.get(kind))
@@ -117,12 +137,19 @@ def _checks(kind: str, name: str) -> list[pa.Check]:
         is_place = name in BOX[:2]
         return [pa.Check.in_range(0, MAX_BOX, include_min=is_place, error=f"E06|is not in {'[' if is_place else '('}0, "
                                   f"{MAX_BOX}] pixels")]
+    if name == "malignancy":
+        return [pa.Check(_is_a_mark, error=f"E04|is not one of {' '.join(MALIGNANCY)}")]
     if name == "age":
         return [pa.Check.in_range(0, MAX_AGE, error=f"E04|is not in 0 to {MAX_AGE} years")]
     if name in ("sct_long_dia", "sct_perp_dia"):
         return [pa.Check.in_range(0, MAX_DIAMETER_MM, include_min=False,
                                   error=f"E07|is not in (0, {MAX_DIAMETER_MM}] mm")]
     return []
+
+
+def _is_a_mark(marks: pd.Series) -> pd.Series:
+    """Whether each mark is one that NLSTx has, or none at all."""
+    return marks.str.strip().str.upper().isin(["", *MALIGNANCY])
 
 
 def _is_not_wider_than_long(rows: pd.DataFrame) -> pd.Series:

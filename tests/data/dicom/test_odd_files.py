@@ -7,11 +7,9 @@ import pydicom
 import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
-from pydicom.datadict import dictionary_VR
-from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 from small_delivery import write_series
-from two_participants import read, sentence
+from two_participants import raw_element, read, rewrite, sentence
 
 from namd.data.dicom.header import ATTRIBUTES
 from namd.data.refused import REASONS
@@ -19,24 +17,6 @@ from namd.data.refused import REASONS
 FUZZ = settings(max_examples=int(os.environ.get("NAMD_FUZZ", "100")), deadline=None,
                 suppress_health_check=[HealthCheck.function_scoped_fixture])
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-def rewrite(folder, **stored):
-    """Replace elements of every file of a folder by bytes that nobody checked; None deletes one."""
-    for file in folder.iterdir():
-        ds = pydicom.dcmread(file)
-        for name, value in stored.items():
-            tag = Tag(name)
-            if value is None:
-                del ds[tag]
-            else:
-                ds[tag] = raw_element(tag, value)
-        ds.save_as(file)
-
-
-def raw_element(tag, value):
-    """An element that pydicom has not looked at yet."""
-    return RawDataElement(tag, dictionary_VR(tag).split(" ")[0], len(value), value, 0, False, True)
 
 
 HEADERS = {

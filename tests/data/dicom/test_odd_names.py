@@ -35,7 +35,7 @@ def junk(folder):
     os.chdir(place)
     here.close()
     (folder / "!x.dcm").mkdir()
-    (folder / "!empty.dcm").touch()
+    (folder / "!empty").touch()
     (folder / "._1.dcm").write_bytes(b"\0\5\x16\7" + b"\0" * 124 + b"DICM")
     (folder / ".1.dcm.partial").write_bytes((folder / "1.dcm").read_bytes()[:900])
     (folder / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0" * 100)

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def by_pydicom(raw):
-    return header._whole(BytesIO(raw), "a.dcm", stop_when=header._is_beyond, specific_tags=list(WANTED))
+    return header._whole(BytesIO(raw), "a.dcm", stop_when=lambda tag, *_: tag > LAST, specific_tags=list(WANTED))
 
 
 def said(dataset, syntax):

@@ -54,7 +54,8 @@ def test_harmless_habits_change_nothing(tmp_path, content):
 @pytest.mark.parametrize("content, words", [
     (TABLE.replace("60", "caf\u00e9").encode("latin-1"), "not in the encoding UTF-8 .byte 0xe9 in line 2.*save it as"),
     (TABLE.replace("61", "\u201cx\u201d").encode("cp1252"), "not in the encoding UTF-8 .byte 0x93 in line 3"),
-    (TABLE.encode("utf-16"), "UTF-16 text"), (TABLE.encode("utf-16-le"), "a zero byte in line 1"),
+    (TABLE.encode("utf-16"), "UTF-16 text"), (TABLE.encode("utf-32"), "UTF-32 text"),
+    (b"\0\0\xfe\xff" + TABLE.encode("utf-32-be"), "UTF-32 text"), (TABLE.encode("utf-16-le"), "a zero byte in line 1"),
     (TABLE.encode() + b"10000\0", "a zero byte in line 4"), (b"PK\3\4" + b"x" * 50, "an Excel workbook"),
     (b"\xd0\xcf\x11\xe0" + b"x" * 50, "an old Excel workbook"), (b"\x1f\x8b\x08", "compressed"),
     (b"<!DOCTYPE html><html>Log in", "a web page"), (b"", "is empty"), (b" \n\r\n", "is empty"),
@@ -87,7 +88,7 @@ def test_a_comparison_that_does_not_say_new_refuses_no_nodule_of_a_list(folder, 
     ("100003,60", "100003,60,extra", "14 cells under 13 columns"), ("100003,60", "100003 60", "12 cells under 13"),
     ("100003,60", "1.0E+05,60", "pid = '1.0E+05' is not a number; a spreadsheet rounded it"),
     ("100003,60", "years,mm", "pid = 'years' is not a number"), ("100003,60", "pid,age", "pid = 'pid'"),
-    ("100003,60", "100003,63.5", "age = '63.5' is not a number"), ("100003,60", "100003,inf", "age = 'inf'"),
+    ("100003,60", "100003,63.5", "age = '63.5' is not a whole number"), ("100003,60", "100003,inf", "age = 'inf'"),
     ("100003,60", "100003,1e300", "age = '1e300'"), ("100003,60", "100003,600", "age = 600 is not in 0 to 120"),
     ("100003,60", '100003,"6,0"', "decimal point and no thousands separator")])
 def test_a_row_that_is_wrong_costs_its_participant(folder, old, new, words):

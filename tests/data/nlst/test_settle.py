@@ -107,6 +107,9 @@ def test_t1_and_t2_are_a_pair_where_a_list_names_the_nodule_in_both():
     cured = change(third_year(tables(2)), "cancer", second, candx_days=300)
     links, refused = linked(cured, second_year=True)
     assert [row.code for row in refused] == ["E13"] and [link.year for link in links] == [0, 1, 0]
+    late = change(third_year(tables(2)), "people", first, scr_days2=900000000)      # costs the pair that it decides
+    links, refused = linked(late, second_year=True)
+    assert [row.code for row in refused] == ["E04"] and [link.year for link in links] == [0, 0, 1]
     new = change(third_year(tables(1)), "comparison", lambda table: table.study_yr == 2, sct_ab_preexist=1)
     assert [row.source_id for row in linked(new, second_year=True)[1]] == ["100001 T1 nlstx lesion 0"]
 

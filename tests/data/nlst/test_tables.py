@@ -110,7 +110,7 @@ def test_missing_column_and_missing_table_stop_with_one_sentence(tmp_path):
     ("sct_long_dia", "201", "E07", "is not in (0, 200] mm"),
     ("sct_perp_dia", "11", "E07", "perpendicular above longest"),
     ("sct_long_dia", "about 9", "E04", "is not a number"),
-    ("sct_margins", "1.5", "E05", "'1.5' is not a number"),
+    ("sct_margins", "1.5", "E04", "'1.5' is not a whole number"),
     ("pid", "12345", "E09", "is not six digits"),
     ("pid", "A00001", "E09", "is not a number"),
     ("sct_ab_num", "", "E04", "missing in a key"),
@@ -178,14 +178,23 @@ def test_slice_999_is_missing_but_a_stage_of_999_days_is_a_number():
     assert checked("participant", people)[0].loc[1, "scr_days1"] == 999
 
 
-@pytest.mark.parametrize("text", ["abc", "1e300", "12.5"])
-def test_a_slice_number_that_is_no_number_is_refused_not_called_blank(text):
+@pytest.mark.parametrize("text, what", [("abc", "a number"), ("1e300", "a number"), ("12.5", "a whole number"),
+                                        ("True", "a number"), ("0x3C", "a number")])
+def test_a_slice_number_that_is_no_number_is_refused_not_called_blank(text, what):
     table = tables()["centres"].astype(str)
     table.loc[1, "Slice number"] = text
     table.loc[2, "Slice number"] = ".M"
     kept, codes, result = checked("nlstx", table.rename(columns=str.lower))
-    assert codes == ["E04"] and f"slice number = '{text}' is not a number" in result.refused[0].message
+    assert codes == ["E04"] and f"slice number = '{text}' is not {what}" in result.refused[0].message
     assert kept.loc[1, "slice number__why"] == ".M" and len(kept) == len(table) - 1
+
+
+@pytest.mark.parametrize("mark, codes", [("maybe", ["E04"]), (" m ", []), ("", []), ("NA", []), ("0", ["E04"])])
+def test_a_mark_outside_the_lists_two_is_said(mark, codes):
+    table = tables()["centres"].rename(columns=str.lower)
+    table.loc[1, "malignancy"] = mark
+    _, found, result = checked("nlstx", table)
+    assert found == codes and all(f"malignancy = {mark} is not one of M B" in row.message for row in result.refused)
 
 
 def test_a_differing_repeat_marks_its_key_and_an_equal_one_does_not():

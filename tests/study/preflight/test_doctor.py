@@ -70,7 +70,7 @@ def test_it_says_what_is_kept_refused_unread_and_doubtful_and_writes_nothing(del
                   "images/disk (behind a link that leads nowhere)", "no linked nodule lies in, e.g. images/100004_0",
                   "nlstx, tier A, T0-T1: 18 pairs", "1 pairs: a scan was once compressed with loss",
                   "1 pairs: a header names another body part than the chest", "notes.csv: E01",
-                  "1 x E04 code outside its table, participant: e.g. participant: file0.csv line 11: age = 'sixty'",
+                  "1 x E04 no value of its column, participant: e.g. participant: file0.csv line 11: age = 'sixty'",
                   "E08 not a CT participant, nlstx: e.g. 100004 T0 nodule 1 (file4.csv line 8): participant 100004 is",
                   "1 x E16 several series in one folder", "1 x E15 no CT series, nlstx", "1 x E23",
                   "1 x E24 centre outside the volume", "--full reads them"]:
