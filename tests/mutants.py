@@ -33,6 +33,16 @@ LIDC = "namd/data/lidc/"
 OWN = "forecasters/systems/test_own_record.py"
 RESULTS = "study/results/test_reference_command.py"
 MUTANTS = [
+    Mutant("a file may end within its header", "namd/data/dicom/header.py", "list(WANTED)), not beyond",
+           "list(WANTED)), False", "data/dicom/test_cut_files.py"),
+    Mutant("a slice without air is HU too", "namd/data/dicom/pixels.py", "if hu.min() >= AIR_HU:", "if False:",
+           "data/dicom/test_cut_files.py"),
+    Mutant("the high bit may lie anywhere", "namd/data/dicom/pixels.py", "not in (None, bits - 1)", "is False",
+           "data/dicom/test_cut_files.py"),
+    Mutant("a year may be a day long", "namd/data/codes.py", "INTERVAL_DAYS = 60,", "INTERVAL_DAYS = 1,",
+           "data/nlst/test_links.py"),
+    Mutant("a table that names a phantom is one", "namd/data/nlst/tables.py",
+           'kind == "participant" and "dataset_version"', '"dataset_version"', "data/nlst/test_build.py"),
     Mutant("15 mm of solid tissue are still 4A", "namd/data/lung_rads.py", "if mm < limit", "if mm <= limit",
            "data/test_lung_rads.py"),
     Mutant("the ladder shows the K-mean's difference too", "namd/evaluation/tables/ladder.py",

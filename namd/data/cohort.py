@@ -49,13 +49,15 @@ ONLY_LIDC = "only a cohort of LIDC's readings holds what readers outlined and ra
 
 
 def source_of(manifest: dict) -> str:
-    """phantom, NLST, or e.g. `open NLST, 7 of 13 features`: those of the record that any pair of a cohort has.
+    """phantom, NLST, or e.g. `open NLST, 7 of 13 features` or `own data, 8 of 13`: what of the record any pair has.
 
     Source: ours, because the paper's cohort has all of them, and the public tables lack what only CDAS gives.
     """
     if manifest["synthetic"]:
         return "phantom"
     absent = {name for name, known in manifest.get("feature_availability", {}).items() if known == "absent"}
+    if manifest.get("source") == "own":
+        return f"own data, {len(EHR) - len(absent)} of {len(EHR)} features"
     name = "open NLST" if absent >= set(CDAS_ONLY) else "NLST"
     return f"{name}, {len(EHR) - len(absent)} of {len(EHR)} features" if absent else name
 

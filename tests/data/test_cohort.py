@@ -14,6 +14,7 @@ from namd.data.cohort import SCHEMA, Cohort, source_of
 from namd.data.images import AUGMENTATIONS, augment, centre_crop, window
 from namd.data.nlst.build import build_cohort, is_current
 from namd.data.report import CDAS_ONLY, EHR, NODULE
+from namd.evaluation.tables.beside_paper import other_patients
 from namd.ground.errors import UserError
 from namd.ground.marks import sha256
 
@@ -46,6 +47,8 @@ def test_a_cohort_says_how_many_features_of_the_record_its_pairs_have(built):
         return source_of(manifest | dict(feature_availability=manifest["feature_availability"]
                                          | dict.fromkeys(names, "absent") | dict(age="partial")))
 
+    own = source_of(manifest | dict(source="own"))
+    assert own == "own data, 13 of 13 features" and "not the paper's patients" in other_patients(own)
     assert lacking(*CDAS_ONLY) == "open NLST, 7 of 13 features"
     assert lacking(*CDAS_ONLY, *NODULE) == "open NLST, 2 of 13 features"
     assert lacking(*CDAS_ONLY[1:]) == "NLST, 8 of 13 features" and lacking() == "NLST"

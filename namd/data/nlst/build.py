@@ -11,7 +11,16 @@ from namd.data.nlst.csv_file import csv_files
 from namd.data.nlst.fingerprint import fingerprint, record, unchanged
 from namd.data.nlst.labels import rule_name
 from namd.data.nlst.links import link_nodules
-from namd.data.nlst.outcome import DOUBTS, NoCohortError, counts_of, decide, is_synthetic, lost, phantom_seed
+from namd.data.nlst.outcome import (
+    DOUBTS,
+    LICENCES,
+    NoCohortError,
+    counts_of,
+    decide,
+    lost,
+    phantom_seed,
+    source_of_delivery,
+)
 from namd.data.nlst.pieces import Pieces
 from namd.data.nlst.reading import pairs_read, read_linked
 from namd.data.nlst.tables import read_delivery
@@ -93,14 +102,15 @@ def is_current(out, delivery, p) -> bool:
 
 def _manifest(delivery, tables, pairs, refused, p) -> dict:
     """What a cohort says of itself, without the sums of its files."""
-    synthetic = is_synthetic(tables)
+    source = source_of_delivery(tables)
     return dict(
-        schema_version=SCHEMA_VERSION, name=delivery.name, source="synthetic" if synthetic else "nlst",
-        synthetic=synthetic, phantom_seed=phantom_seed(tables), seed=p.data_split_seed, parameters=_parameters(p),
-        inputs=_inputs(delivery), crop=CROP, hu_clip=[HU_LOW, HU_HIGH], counts=counts_of(tables, pairs, refused),
+        schema_version=SCHEMA_VERSION, name=delivery.name, source=source,
+        synthetic=source == "synthetic", phantom_seed=phantom_seed(tables), seed=p.data_split_seed,
+        parameters=_parameters(p), inputs=_inputs(delivery), crop=CROP, hu_clip=[HU_LOW, HU_HIGH],
+        counts=counts_of(tables, pairs, refused),
         label_rule=rule_name(p.data_label_days), split_rule="by patient, stratified by label",
         feature_availability={name: availability(pairs[name]) for name in EHR},
-        licence="none: synthetic" if synthetic else "NLST images: CC BY 4.0; CDAS tables: as agreed with NCI")
+        licence=LICENCES[source])
 
 
 def check_refused_share(cohort, largest: float) -> None:

@@ -14,6 +14,7 @@ from namd.data.dicom.series import CHEST
 from namd.data.nlst.crops import FETCH, PairRead
 from namd.data.nlst.labels import is_further_test_pair, rule_name, split_patients
 from namd.data.nlst.links import Link, rows_left
+from namd.data.nlst.lists import listed
 from namd.data.nlst.participants import row_id
 from namd.data.nlst.settle import settle
 from namd.data.nlst.tables import Tables
@@ -25,6 +26,9 @@ SEED = re.compile(r"phantom.*\bseed (\d{1,10})$")       # in a dataset_version
 DOUBTS = {"lossy": "a scan was once compressed with loss, so its HU may be tens off",
           "other_body_part": "a header names another body part than the chest",
           "padding": "a header declares a value for pixels outside the scan, which are read as air"}
+NLST_ROOTS = ("1.2.840.113654.2.55.", "1.3.6.1.4.1.14519.5.2.1.7009.")       # of a SeriesInstanceUID
+LICENCES = {"synthetic": "none: synthetic", "nlst": "NLST images: CC BY 4.0; CDAS tables: as agreed with NCI",
+            "own": "as the owner of the data grants it"}
 NO_ROW = "no row of the tables at the listed place"
 
 
@@ -52,6 +56,7 @@ def decide(name: str, tables: Tables, read: Iterable[tuple[Link, PairRead]], ref
     linked = []
     rows = []
     found = set()                               # rows of the tables that links have, tier C's by their images
+    whose = source_of_delivery(tables)
     for link, pair in settle(read, p.data_label_days):
         linked.append(link)
         found.add(row_id(link.pid, link.year, link.number))
@@ -60,7 +65,7 @@ def decide(name: str, tables: Tables, read: Iterable[tuple[Link, PairRead]], ref
             refused.append(Refused(link.source_id, stage, pair.refusal.code, pair.refusal.message, link.start.source,
                                    link.start.row))
         else:
-            rows.append(_row(link, pair.scans, keep(pair.crops), is_synthetic(tables), p))
+            rows.append(_row(link, pair.scans, keep(pair.crops), whose, p))
     refused += rows_left(linked, found)
     if not rows:
         raise NoCohortError(f"{name} gives no pair: its {len(refused)} nodules are refused: {causes(refused)}"
@@ -70,27 +75,38 @@ def decide(name: str, tables: Tables, read: Iterable[tuple[Link, PairRead]], ref
     return pairs
 
 
-def is_synthetic(tables) -> bool:
-    """A synthetic delivery says so in the dataset_version of its tables."""
-    return any("synthetic" in version.lower() or "phantom" in version.lower() for version in tables.versions)
+def source_of_delivery(tables: Tables) -> str:
+    """Whose a delivery is: synthetic, nlst or own.
+
+    Synthetic is one whose participant table says so in its dataset_version; NLST's is one with a list of NLSTx or
+    GM-AE, or with series that all bear UIDs of NLST's; all else is somebody's own.
+
+    Source: ours, because own data come in NLST's columns too; roots of the UIDs as in the two public lists.
+    """
+    if any(word in version.lower() for version in tables.versions for word in ("synthetic", "phantom")):
+        return "synthetic"
+    uids = [centre.uid for centre in listed(tables) if centre.uid]
+    is_nlst = {"nlstx", "gmae"} & set(tables.kept) or (uids and all(uid.startswith(NLST_ROOTS) for uid in uids))
+    return "nlst" if is_nlst else "own"
 
 
 def phantom_seed(tables) -> int | None:
-    """Of which phantom a synthetic delivery is, by the dataset_version of its tables; None where none says so."""
+    """Of which phantom a synthetic delivery is, by the dataset_version of its participants; None where none says so."""
     found = [SEED.search(version) for version in sorted(tables.versions)]
     return next((int(one[1]) for one in found if one), None)
 
 
-def _row(link: Link, scans, first_crop: int, synthetic: bool, p) -> dict:
+def _row(link: Link, scans, first_crop: int, whose: str, p) -> dict:
     """One row of pairs.parquet."""
     person = link.person
     values, reasons = _record(link)
     year = link.year
-    row = dict(pair_id=f"{link.nodule_id}-T{year}T{year + 1}", dataset="synthetic" if synthetic else "nlst",
+    is_synthetic = whose == "synthetic"
+    row = dict(pair_id=f"{link.nodule_id}-T{year}T{year + 1}", dataset=whose,
                patient_id=f"{link.pid:06d}", nodule_id=link.nodule_id, t0_index=first_crop, t1_index=first_crop + 1,
                t0_year=year, t1_year=year + 1, interval_days=link.interval_days, link_tier=link.tier, label=link.label,
-               center_source="synthetic" if synthetic else link.start.source,
-               label_source="synthetic" if synthetic else "registry", label_rule=rule_name(p.data_label_days),
+               center_source="synthetic" if is_synthetic else link.start.source,
+               label_source="synthetic" if is_synthetic else "registry", label_rule=rule_name(p.data_label_days),
                missing_reason=json.dumps(reasons), **values)
     for time, scan in enumerate(scans):
         row |= {f"t{time}_{name}": value for name, value in scan.items()}

@@ -24,7 +24,7 @@ class Tables:
     counts: dict[str, dict] = field(default_factory=dict)
     named: dict[str, set] = field(default_factory=dict)         # participants of each kind
     causes: dict[tuple, Fault] = field(default_factory=dict)    # (kind, *key) of a refused row -> why
-    versions: set[str] = field(default_factory=set)             # values of dataset_version
+    versions: set[str] = field(default_factory=set)             # dataset_version of the participants
     unread: list[Refused] = field(default_factory=list)         # files that are no table, refused too
     boxes: list[Listed] = field(default_factory=list)           # nodules of DICOM reports
 
@@ -144,7 +144,7 @@ def check_table(kind: str, raw: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     for i, fault in rule_faults(kind, table).items():
         faults.setdefault(i, fault)
     tables.named[kind] = set(table[shape.key[0]].dropna())
-    if "dataset_version" in raw:
+    if kind == "participant" and "dataset_version" in raw:
         tables.versions |= set(raw["dataset_version"])
     _stop_at_a_fault_of_the_whole(kind, raw["_row"], faults)
     for i, fault in faults.items():

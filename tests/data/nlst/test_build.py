@@ -10,10 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from small_delivery import PARAMS, SPACING, tables, write_delivery, write_series, write_slice
+from small_links import luna
 
 from namd.data.brock import risk
 from namd.data.cohort import Cohort
 from namd.data.nlst.build import build_cohort, is_current
+from namd.data.nlst.outcome import source_of_delivery
+from namd.data.nlst.tables import read_delivery
 from namd.data.report import nodule_features, record_vector, report_texts
 
 SILENT = {"progress": lambda line: None}
@@ -138,3 +141,33 @@ def test_a_series_that_arrives_later_makes_the_cohort_again(tmp_path):
         if late.exists():
             late.rename(delivery / "images" / "100002_1")
     assert pairs == [4, 5]
+
+
+SOURCES = {
+    "NLSTx": (lambda made: made, "nlst"), "own list": (luna, "own"),
+    "own data in a table called phantom": (lambda made: luna(made) | dict(
+        comparison=made["comparison"].assign(dataset_version="read before the phantom study")), "own"),
+    "LUNA25 of NLST": (lambda made: of_nlst(luna(made)), "nlst"),
+    "a synthetic one": (lambda made: luna(made) | dict(people=made["people"].assign(
+        dataset_version="phantom 1, seed 3")), "synthetic")}
+
+
+def of_nlst(made):
+    """The same with UIDs as NLST has them."""
+    made["centres"].SeriesInstanceUID = "1.2.840.113654.2.55" + made["centres"].SeriesInstanceUID.str[1:]
+    return made
+
+
+@pytest.mark.parametrize("case", SOURCES)
+def test_a_delivery_is_nlsts_synthetic_or_somebodys_own(tmp_path, case):
+    change, source = SOURCES[case]
+    for name, table in change(tables()).items():
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    assert source_of_delivery(read_delivery(tmp_path)) == source
+
+
+def test_own_data_are_not_called_nlst(tmp_path):
+    folder = write_delivery(tmp_path / "d", luna(tables(n=6)))
+    cohort = Cohort.open(build_cohort(folder, tmp_path / "c", PARAMS, **SILENT))
+    assert cohort.manifest["source"] == "own" and cohort.manifest["licence"] == "as the owner of the data grants it"
+    assert set(cohort.pairs.dataset) == {"own"} and set(cohort.pairs.label_source) == {"registry"}
