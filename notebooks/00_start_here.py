@@ -295,8 +295,9 @@ if somebody_looks():
 
 # %% [markdown]
 # In JupyterLab, sliders stand above: move age, emphysema, family history, size and margin, and the
-# drawings follow within two seconds. Size and margin change the baseline image, too; age,
-# emphysema and family change no pixel of it. The same function draws these lines:
+# drawings follow within two seconds (after Run All, once its last cell has run). Size and margin
+# change the baseline image, too; age, emphysema and family change no pixel of it. The same
+# function draws these lines:
 
 # %%
 changes = {"as she is": {}, "56 years": dict(age=56), "75 years": dict(age=75),
