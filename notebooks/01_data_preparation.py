@@ -11,8 +11,8 @@
 # NLST comes as tables and CT series. Here they become pairs: the same nodule at baseline and a
 # year later, with the record of its patient and a label that we can defend.
 #
-# *Paper:* Section 3.1, Section 4.1.1, Appendix C (Table 2, Figure 4). *Previous:* none.
-# *Next:* `02_aligned_vae`.
+# *Paper:* Section 3.1, Section 4.1.1, Appendix C (Table 2, Figure 4). *Previous:*
+# `00_start_here`. *Next:* `02_aligned_vae`.
 #
 # *Reading:* 10 minutes; the core, sections 3, 4 and 6, takes 4. The rest is optional.
 #
@@ -110,9 +110,10 @@ run.map()
 
 # %% [markdown]
 # ## 1 · Find the delivery, or write one
-# NLST is access-controlled, so a first reader has none. The phantom stands in: it writes what NCI
-# and TCIA would send, CSV tables with NLST's columns and codes and DICOM files with NLST's
-# geometry. **There is one reader.** From here on, nothing knows which of the two it reads.
+# NLST's images are terabytes, and some of its tables are given on request alone: a first reader has
+# neither. The phantom stands in: it writes what NCI and TCIA would send, CSV tables with NLST's
+# columns and codes and DICOM files with NLST's geometry. **There is one reader.** From here on,
+# nothing knows which of the two it reads.
 #
 # Three things are slow to make: the delivery, the cohort and the language model. Each is kept
 # with the key of the work that made it (parameters, code, what it read), and made again when the key
@@ -591,7 +592,8 @@ tables.kept["comparison"] = right
 #   ct/100001_0/*.dcm  ct/100001_1/*.dcm  ct/100002_0/*.dcm  ct/100002_1/*.dcm
 # ```
 #
-# Two patients, the second with cancer; days count from any date, empty is unknown:
+# Two patients, the second with cancer; days count from a date within ten years, empty is
+# unknown:
 #
 # ```
 # people.csv

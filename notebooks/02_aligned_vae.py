@@ -576,7 +576,8 @@ run.panel([
 ])
 
 # %% [markdown]
-# The quick profile shrinks the VAE, its training and the perceptual backbone.
+# The quick profile shrinks the VAE, its training and the perceptual backbone; nothing of it is
+# evidence about NLST.
 #
 # ## Exercises
 # ### 1 · Predict

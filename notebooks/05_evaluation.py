@@ -597,10 +597,11 @@ run.figure(drawn, "decision_curves")
 # %%
 wanted = [("real baseline", "auroc"), ("real follow-up", "auroc"), ("real follow-up", "auprc"), (arm, "auroc"),
           (arm, "auprc"), (arm, "lpips"), (arm, "fid")]
+why = beside_paper.other_patients(run.stamp["source"])
 share = gaps[(gaps["row"] == arm) & (gaps["ceiling"] == "real follow-up")].iloc[0]
 gap_row = dict(quantity=f"gap closed, {arm}", paper=PAPER["gap_closed_auroc"], n=len(label), k=k_runs,
                here=f"{share['value']:.2f} [{share['low']:.2f}, {share['high']:.2f}]",
-               comparable=not (why := beside_paper.other_patients(run.stamp["source"])), why=why)
+               comparable=not why, why=why)
 run.panel([*(beside_paper.panel_row(table, *pair, run.stamp["source"], ruler, known_as) for pair in wanted), gap_row])
 
 # %% [markdown]

@@ -464,8 +464,8 @@ except UserError as absent:
 else:
     shapes = run.root / "autorad" / "lidc_shape.npz"
     real, of_lidc, who = real_rows.lidc_rows(lidc_readers, autorad_folds, seed, shapes, data_workers)
-    of_real = three_class.arm_rows(three_class.draw_arms(real, of_lidc, bootstrap.resample_counts(
-        of_lidc, n_boot, seed, "lidc", patient=who)), len(of_lidc))
+    resampled = bootstrap.resample_counts(of_lidc, n_boot, seed, "lidc", patient=who)
+    of_real = three_class.arm_rows(three_class.draw_arms(real, of_lidc, resampled), len(of_lidc))
     display(cells.interval_cells(run.table(of_real, "autorad_lidc").set_index("arm"), {"accuracy": 3, "macro_f1": 3}))
 
 # %% [markdown]

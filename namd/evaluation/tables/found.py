@@ -42,7 +42,7 @@ def _inequality(tables, main):
     ceiling = f", and the true risk {of['true risk']}" if "true risk" in of else ""
     beside = f", the real follow-up image reaches {of[FOLLOW_UP]}" if FOLLOW_UP in of else ""
     adds = float(of[DIRECT]) - float(of[RECORD]) > LITTLE
-    opening = "Record and image both tell" if adds else "No image is needed to rank these nodules"
+    opening = "Record and image both tell" if adds else "Beside the record the image adds little"
     return (f"{opening}: the record alone reaches an AUROC of {of[RECORD]}, record and baseline image together (direct)"
             f" {of[DIRECT]}{ceiling}; NAMD's drawn follow-ups reach {of[main]}{beside}. What is drawn from the baseline"
             " and the record cannot hold more about the label than they do.")
@@ -52,28 +52,27 @@ def _gap(tables, main):
     """How much of the way from the baseline to the follow-up, and to a perfect sampler, NAMD goes."""
     gaps = tables.get("gaps", pd.DataFrame(columns=["row", "ceiling"])).reset_index(drop=True)
     found = gaps[gaps["row"] == main].set_index("ceiling")
-    of = _auroc(tables)
-    if FOLLOW_UP not in found.index or not {BASELINE, main} <= of.keys() or found["value"].isna().any():
+    gain = _effect(tables, BASELINE)
+    if gain is None or FOLLOW_UP not in found.index or found["value"].isna().any():
         return ""
-    says = "says more" if of[main] > of[BASELINE] else "does not say more"
+    says = {"holds": "is read better than", "fails": "is read worse than"}.get(
+        verdict(gain["low"], gain["high"]), "cannot be told from")
     oracle = f", and {_measured(found.loc['oracle'])} of a perfect sampler's" if "oracle" in found.index else ""
-    return (f"A drawn follow-up {says} than the baseline image alone ({of[main]} against {of[BASELINE]}): NAMD"
-            f" closes {_measured(found.loc[FOLLOW_UP])} of the real follow-up's gain{oracle}; the paper reports"
+    return (f"A drawn follow-up {says} the baseline image alone (AUROC {_signed(gain)}): NAMD closes"
+            f" {_measured(found.loc[FOLLOW_UP])} of the real follow-up's gain{oracle}; the paper reports"
             f" {PAPER['gap_closed_auroc']:.2f} of the real follow-up's.")
 
 
 def _record(tables, main):
-    """What is left when each nodule gets another patient's record."""
+    """What is lost when each nodule gets another patient's record."""
+    lost = _effect(tables, PERMUTED)
     of = _auroc(tables)
-    if not {PERMUTED, BASELINE, main} <= of.keys():
+    if lost is None or not {PERMUTED, main} <= of.keys():
         return ""
-    left = float(of[PERMUTED]) - float(of[BASELINE])
-    if 2 * left > float(of[main]) - float(of[BASELINE]):
-        opening = "Little of the gain comes from the record"
-    else:
-        opening = "The gain comes from the record"
-    return (f"{opening}: with the records of other patients the AUROC is {of[PERMUTED]} instead of"
-            f" {of[main]}, beside {of[BASELINE]} of the baseline image.")
+    openings = {"holds": "The drawing depends on whose record it is", "fails": "Another patient's record does better"}
+    opening = openings.get(verdict(lost["low"], lost["high"]), "Whether the drawing depends on the record is undecided")
+    return (f"{opening}: with the records of other patients the AUROC is {of[PERMUTED]} instead of {of[main]}"
+            f" (difference {_signed(lost)}).")
 
 
 def _growth(tables, main):
@@ -89,16 +88,22 @@ def _growth(tables, main):
 
 def _arms(tables, main):
     """What leaving out the alignment and prediction losses costs."""
-    effects = tables.get("effects", pd.DataFrame(columns=["row", "quantity", "value"])).reset_index(drop=True)
-    found = effects[(effects["row"] == "no_align_no_pred") & (effects["quantity"] == "AUROC")]
-    if found["value"].dropna().empty:
+    line = _effect(tables, "no_align_no_pred")
+    if line is None:
         return ""
-    line = found.iloc[0]
     word = {"holds": "raises", "fails": "lowers"}.get(verdict(line["low"], line["high"]))
     said = f"{word} the AUROC by" if word else "is undecided in its effect on the AUROC:"
-    return (f"Training with the alignment and prediction losses {said}"
-            f" {line['value']:+.3f} [{line['low']:+.3f}, {line['high']:+.3f}] over"
+    return (f"Training with the alignment and prediction losses {said} {_signed(line)} over"
             f" {'patients' if line['training_seeds'] == 1 else 'training seeds'}.")
+
+
+def _effect(tables, row):
+    """The line of NAMD minus `row` in AUROC; None where there is no number."""
+    if "effects" not in tables:
+        return None
+    effects = tables["effects"]
+    found = effects[(effects["row"] == row) & (effects["quantity"] == "AUROC")].dropna(subset="value")
+    return None if found.empty else found.iloc[0]
 
 
 def _auroc(tables):
@@ -112,3 +117,8 @@ def _auroc(tables):
 def _measured(line):
     """0.88 [0.60, 1.19]."""
     return f"{line['value']:.2f} [{line['low']:.2f}, {line['high']:.2f}]"
+
+
+def _signed(line):
+    """+0.041 [+0.022, +0.061]."""
+    return f"{line['value']:+.3f} [{line['low']:+.3f}, {line['high']:+.3f}]"
