@@ -69,7 +69,7 @@ def render(plan, root, pages=None):
         raise UserError(f"Run {root.name} has no metrics/table1.csv yet; notebook 05 writes it.")
     stamp = read_json(record, "05", *STAMP)
     rows = _rows(root, plan, table)
-    claims = _settle(root, plan.main, stamp)
+    claims = _settle(root, plan, stamp)
     found = what_we_found(root / "metrics", plan.main, stamp["synthetic"])
     page = template("page.html.j2", __package__).render(
         look=LOOK, stamp=stamp, found=found, claims=_claims(claims), notebooks=_notebooks(root, plan, pages),
@@ -77,17 +77,19 @@ def render(plan, root, pages=None):
     return page, claims
 
 
-def _settle(root, main, stamp):
-    """The claims ledger from the tables of every notebook that has run."""
+def _settle(root, plan, stamp):
+    """The claims ledger from the tables of every notebook that has followed this 05, or one with the same results."""
+    done = DoneFiles(plan, root)
     records = {}
     for file in root.glob("runs/0[679].json"):
         records[file.stem] = read_json(file, file.stem, "notebook", "upstream", "numbers")
-    stale = [number for number, record in records.items() if stamp["key"] not in record["upstream"].values()]
+    stale = [number for number, record in records.items()
+             if stamp["key"] not in record["upstream"].values() and not done.current(Job(number, None))]
     for number in stale:
         print(f"{records[number]['notebook']} was run before this 05: its claims are left out until it is run again.")
     arms = records["07"]["numbers"].get("arms", ()) if "07" in records else ()
     current = [number for number in AFTER if number not in stale]
-    return ledger(root, main, arms, current).assign(run_name=root.name, digest=stamp["digest"])
+    return ledger(root, plan.main, arms, current).assign(run_name=root.name, digest=stamp["digest"])
 
 
 def _claims(frame):

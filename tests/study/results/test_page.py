@@ -7,7 +7,7 @@ from browser import WIDTHS, folds, needs_browser, opened, too_wide, violations
 from bs4 import BeautifulSoup
 from PIL import Image, PngImagePlugin
 
-from namd.ground import paths
+from namd.ground import contents, paths
 from namd.ground.errors import DamagedError, UserError
 from namd.ground.order import Job
 from namd.ground.paper import PAPER
@@ -114,6 +114,19 @@ def test_claims_of_a_notebook_that_followed_another_05_are_left_out(root, capsys
     write_page(Plan([SMOKE]))
     assert "07_ablations was run before this 05" in capsys.readouterr().out
     assert len(pd.read_csv(root / "metrics" / "claims.csv")) == 1
+
+
+def test_claims_of_a_notebook_stay_when_a_new_05_came_out_the_same(root, capsys):
+    read = root / "metrics" / "table1.csv"
+    record = dict(notebook="07_ablations", digest="5e6f7a8b", seconds=1, memory_gib=1, numbers={"arms": []},
+                  upstream={"05_judge": "before"}, reads={"metrics/table1.csv": contents.Contents().digest(read)}, made=[])
+    (root / "runs" / "07.json").write_text(json.dumps(record))
+    DoneFiles(Plan([SMOKE]), root).write(Job("07", None), 1)
+    write_page(Plan([SMOKE]))
+    assert "was run before this 05" not in capsys.readouterr().out
+    read.write_text(read.read_text().replace("0.7", "0.6"))
+    write_page(Plan([SMOKE]))
+    assert "07_ablations was run before this 05" in capsys.readouterr().out
 
 
 def test_the_page_writes_the_ledger_it_shows(root):
