@@ -119,7 +119,8 @@ def test_claims_of_a_notebook_that_followed_another_05_are_left_out(root, capsys
 def test_claims_of_a_notebook_stay_when_a_new_05_came_out_the_same(root, capsys):
     read = root / "metrics" / "table1.csv"
     record = dict(notebook="07_ablations", digest="5e6f7a8b", seconds=1, memory_gib=1, numbers={"arms": []},
-                  upstream={"05_judge": "before"}, reads={"metrics/table1.csv": contents.Contents().digest(read)}, made=[])
+                  upstream={"05_judge": "before"}, made=[],
+                  reads={"metrics/table1.csv": contents.Contents().digest(read)})
     (root / "runs" / "07.json").write_text(json.dumps(record))
     DoneFiles(Plan([SMOKE]), root).write(Job("07", None), 1)
     write_page(Plan([SMOKE]))
