@@ -94,7 +94,7 @@ from namd.data.report import PATIENT, record_vector
 from namd.evaluation.figures import curves, forests, plots
 from namd.evaluation.stats import bootstrap, calibration, growth, image_quality, intervals, metrics
 from namd.evaluation.stats.inception import load as load_inception
-from namd.evaluation.tables import beside_paper, cells, differences, probabilities, table1
+from namd.evaluation.tables import beside_paper, cells, differences, probabilities, table1, two_judges
 from namd.evaluation.tables.table1_layout import paper_table
 from namd.forecasters import controls, drawing
 from namd.forecasters.namd import NAMD
@@ -534,6 +534,15 @@ run.figure(forests.difference_forests(found, arm, n_text, run.synthetic), "diffe
 # **What to see.** An interval across 0 is *undecided*. The paper's order puts *real baseline* left
 # and *real follow-up* right of 0. One in twenty intervals misses by chance: do not pick the best.
 #
+# All these verdicts are one judge's. Notebook 09 asks a second one, of another kind, about the same
+# images; where it has run, its verdicts on the AUROC of the first draw stand here:
+
+# %%
+asked = two_judges.as_kept(run.root / "metrics", label, prob)
+print(two_judges.in_words(asked))
+asked
+
+# %% [markdown]
 # How much of the way from the real baseline to a ceiling does a row go?
 #
 # $$\text{gap closed} = \frac{\mathrm{AUROC} - \mathrm{AUROC}_\text{baseline}}

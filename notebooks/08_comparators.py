@@ -109,7 +109,7 @@ from namd.data.cohort import Cohort
 from namd.evaluation.figures import forests, plots, training_and_cost
 from namd.evaluation.stats import bootstrap
 from namd.evaluation.stats.inception import load as load_inception
-from namd.evaluation.tables import beside_paper, cells, comparators, differences, probabilities, table1
+from namd.evaluation.tables import beside_paper, cells, comparators, differences, probabilities, table1, two_judges
 from namd.evaluation.tables.ledger import ledger
 from namd.evaluation.tables.table1_layout import paper_table
 from namd.forecasters import drawing, flow
@@ -407,6 +407,13 @@ run.figure(forests.difference_forests(found, arm, n_text, run.synthetic), "compa
 # %% [markdown]
 # **What to see.** Left of 0 NAMD is ahead in AUROC, right of 0 behind; an interval across 0 decides
 # nothing. A row can be ahead in LPIPS and behind in AUROC: a likeness is not a diagnosis.
+#
+# Notebook 09 asks a second judge about the same images; where it has run since, this is its answer:
+
+# %%
+asked = two_judges.as_kept(run.root / "metrics", label, prob)
+print(two_judges.in_words(asked))
+asked
 
 # %%
 one = x1[:1], test.ehr[:1]

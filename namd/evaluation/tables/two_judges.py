@@ -4,12 +4,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from namd.evaluation.stats import bootstrap
+from namd.evaluation.stats import bootstrap, metrics
 from namd.evaluation.stats.intervals import verdict
 from namd.evaluation.stats.three_class import interval
+from namd.ground.reading import read_table
 
 WORDS = {"holds": "above 0", "fails": "below 0", "undecided": "undecided"}
 JUDGES = ("first", "second")
+SHOWN = ("row", "beside", "first_verdict", "second_verdict", "survives")
 
 
 def draw_judges(label, prob, counts):
@@ -115,6 +117,31 @@ def _survives(first, second):
     if undecided not in (first, second):
         return "no: turned round"
     return f"no: undecided by the {'first' if first == undecided else 'second'}"
+
+
+def as_kept(folder, label, prob):
+    """What notebook 09 asked a second judge about the rows at hand: as of `survival`, without lines where it has not.
+
+    Args:
+        folder: metrics/ of the run; label: (N,) in {0, 1}; prob: {row: (K, N)} by the first judge. Readings that are
+            not those that 09 compared have not been asked.
+
+    Source: ours. 09 reads what 05 and 08 make, so they show its answer where it is there and do not wait for it.
+    """
+    rows, claims = (folder / f"{name}.csv" for name in ("two_judges", "two_judges_claims"))
+    if not (rows.is_file() and claims.is_file()):
+        return pd.DataFrame(columns=SHOWN)
+    first = read_table(rows, "09", "row", "first").set_index("row")["first"]
+    same = {row for row in first.index if row in prob and np.isclose(metrics.auroc(label, prob[row][0]), first[row])}
+    kept = read_table(claims, "09", *SHOWN)
+    return kept.loc[kept["row"].isin(same) & kept["beside"].isin(same), list(SHOWN)]
+
+
+def in_words(asked):
+    """One sentence on `as_kept`: how many verdicts both judges give, or how to have a second judge."""
+    if asked.empty:
+        return "No second judge has read these rows; notebook 09 trains one: make autorad."
+    return f"The second judge gives the first one's verdict on {(asked['survives'] == 'yes').sum()} of {len(asked)}."
 
 
 def by_variance(unsure, variance, counts, parts=6):

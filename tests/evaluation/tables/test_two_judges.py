@@ -1,6 +1,9 @@
 """Two judges of the same rows: their ranks, the verdicts that survive, and doubt beside variance."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
@@ -91,3 +94,24 @@ def test_both_judges_are_asked_for_the_real_images_and_for_namd_beside_every_row
     rows = ["real baseline", "real follow-up", "copy-baseline", "namd", "oracle"]
     assert two_judges.asked(rows, "namd") == [
         ("real follow-up", "real baseline"), ("namd", "real baseline"), ("namd", "real follow-up"), ("namd", "oracle")]
+
+
+def test_the_answer_of_09_is_shown_about_the_readings_it_was_asked_about_alone(tmp_path):
+    judged = two_judges.draw_judges(LABEL, {judge: {row: p[:1] for row, p in PROB[judge].items()} for judge in PROB},
+                                    COUNTS)
+    assert two_judges.as_kept(tmp_path, LABEL, PROB["first"]).empty
+    two_judges.rows_by_judge(judged).to_csv(tmp_path / "two_judges.csv", index=False)
+    pairs = [("best", "worst"), ("best", "middle")]
+    two_judges.survival(judged, pairs).to_csv(tmp_path / "two_judges_claims.csv", index=False)
+    asked = two_judges.as_kept(tmp_path, LABEL, PROB["first"])
+    assert list(zip(asked["row"], asked["beside"], strict=True)) == pairs
+    assert asked["survives"].tolist() == two_judges.survival(judged, pairs)["survives"].tolist()
+    other = PROB["first"] | {"middle": PROB["first"]["middle"] - LABEL}
+    assert two_judges.as_kept(tmp_path, LABEL, other)["beside"].tolist() == ["worst"]
+
+
+def test_the_second_judge_is_counted_in_a_sentence():
+    none = two_judges.as_kept(Path("nowhere"), LABEL, {})
+    assert "make autorad" in two_judges.in_words(none)
+    asked = pd.DataFrame({"survives": ["yes", "no: turned round", "yes"]})
+    assert two_judges.in_words(asked) == "The second judge gives the first one's verdict on 2 of 3."
