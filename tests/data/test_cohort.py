@@ -1,12 +1,12 @@
 import json
-import os
 import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from fuzzing import fuzz
+from hypothesis import given
 from hypothesis import strategies as st
 from small_delivery import PARAMS, tables, write_delivery
 
@@ -185,19 +185,28 @@ ANYTHING = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() 
                         max_leaves=6)
 
 
-@settings(max_examples=int(os.environ.get("NAMD_FUZZ", "60")), deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """A cohort of four pairs, its delivery, and the bytes of its files by name."""
+    folder = tmp_path_factory.mktemp("few")
+    made = build_cohort(write_delivery(folder / "d", tables(n=4)), folder / "c", PARAMS, progress=lambda line: None)
+    return made, folder / "d", {file.name: file.read_bytes() for file in made.glob("[!.]*")}
+
+
+@fuzz()
 @given(key=st.sampled_from(["schema_version", "sha256", "synthetic", "parameters", "inputs", "counts", "crop"]),
        value=ANYTHING, table=st.sampled_from(["pairs.parquet", "crops.npy", None]), junk=st.binary(max_size=64))
-def test_whatever_a_manifest_or_a_table_holds_it_opens_or_is_e25(built, tmp_path, key, value, table, junk):
-    """2,000 examples with NAMD_FUZZ=2000."""
-    for file in built.glob("[!.]*"):
-        (tmp_path / file.name).write_bytes(file.read_bytes())
+def test_whatever_a_manifest_or_a_table_holds_it_opens_or_is_e25(few, key, value, table, junk):
+    folder, delivery, before = few
     if table:
-        (tmp_path / table).write_bytes(junk)
-        sign(tmp_path)
-    mend(tmp_path, **{key: value})
+        (folder / table).write_bytes(junk)
+        sign(folder)
+    mend(folder, **{key: value})
     try:
-        is_current(tmp_path, built.parent / "d", PARAMS)
-        Cohort.open(tmp_path)
+        is_current(folder, delivery, PARAMS)
+        Cohort.open(folder)
     except UserError as error:
         assert "\n" not in str(error) and ("E25" in str(error) or "run notebook 01 again" in str(error))
+    finally:
+        for name in filter(None, ("manifest.json", table)):
+            (folder / name).write_bytes(before[name])

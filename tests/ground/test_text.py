@@ -6,16 +6,16 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from fuzzing import fuzz
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from namd.data.record import read_record
 from namd.data.report import EHR
 from namd.ground.errors import UserError
 from namd.study import params
+from namd.study.params import layers
 
-FUZZ = settings(max_examples=int(os.environ.get("NAMD_FUZZ", "100")), deadline=None,
-                suppress_health_check=list(HealthCheck))
 DEEP = 200_000
 
 
@@ -140,13 +140,21 @@ def test_a_record_with_a_byte_order_mark_is_read(tmp_path):
     assert read_record(tmp_path / "ehr.json")[0]["age"] == 63
 
 
+@pytest.fixture
+def base_at_hand(monkeypatch):
+    """params/paper.yaml read once, not for each example."""
+    base = layers.read_layer(layers.BASE)
+    monkeypatch.setattr(layers, "read_layer", lambda path, whole=layers.read_layer: base if path == layers.BASE else
+                        whole(path))
+
+
 scalars = st.one_of(st.text(max_size=12), st.integers().map(str), st.floats().map(str), st.sampled_from(
     ["010", "1:2:3", "yes", "~", "[", "{a", "*x", "&x", "!!int", "!!float .", "0x", "2024-02-30", "- 1", "'", '"', "|",
      ">", "%", "@", "`", "? a", "1e5", "-.inf", "0b2", "[1, [2, [3]]]", "{}", "[]", "\x85", "\u2028", "\ufeff"]))
 lines = st.tuples(st.sampled_from([*params.KEYS, "seed ", "? seed", "<<", "- seed", "\tseed"]), scalars).map(": ".join)
 
 
-@FUZZ
+@fuzz()
 @given(raw=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda t: t.encode("utf-8", "surrogatepass")),
                      st.lists(lines, max_size=5).map(lambda found: "\n".join(found).encode("utf-8", "surrogatepass"))))
 @example(raw=b"a: !!set {b, c}\n")
@@ -154,15 +162,15 @@ lines = st.tuples(st.sampled_from([*params.KEYS, "seed ", "? seed", "<<", "- see
 @example(raw=b"!!map [1]\n")
 @example(raw=b"seed: !!float a\n")
 @example(raw=b"!<tag:yaml.org,2002:bool> x: 1")
-def test_no_parameter_file_ends_in_a_traceback(tmp_path, raw):
+def test_no_parameter_file_ends_in_a_traceback(tmp_path, base_at_hand, raw):
     path = tmp_path / "x.yaml"
     path.write_bytes(raw)
     refused_or(lambda: params.load([path]))
 
 
-@FUZZ
+@fuzz()
 @given(pair=st.one_of(st.text(max_size=40), st.tuples(st.sampled_from(list(params.KEYS)), scalars).map("=".join)))
-def test_no_pair_ends_in_a_traceback(pair):
+def test_no_pair_ends_in_a_traceback(base_at_hand, pair):
     refused_or(lambda: params.load([], [pair]))
 
 
@@ -170,7 +178,7 @@ values = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | 
                       st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3))
 
 
-@FUZZ
+@fuzz()
 @given(raw=st.one_of(st.binary(max_size=200), st.text(max_size=60).map(lambda t: t.encode("utf-8", "surrogatepass")),
                      st.dictionaries(st.sampled_from([*EHR, "age ", ""]), values, max_size=5).map(
                          lambda found: json.dumps(found).encode())))

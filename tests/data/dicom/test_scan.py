@@ -1,13 +1,13 @@
 """Our own scan of a header against pydicom: the same elements, or none at all."""
 
-import os
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from fuzzing import fuzz
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -18,8 +18,6 @@ from namd.data.dicom.header import ATTRIBUTES, LAST, WANTED, Header
 from namd.data.dicom.opening import is_dicom
 from namd.data.folders import regular_files
 
-FUZZ = settings(max_examples=int(os.environ.get("NAMD_FUZZ", "300")), deadline=None,
-                suppress_health_check=list(HealthCheck))
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -93,11 +91,10 @@ def test_a_sequence_in_a_sequence_without_end_is_left_to_pydicom(written):
     assert scan.plain_dataset(raw[:at] + endless + raw[at:], WANTED, LAST) is None
 
 
-@FUZZ
+@fuzz()
 @given(where=st.integers(132, 1100), what=st.binary(min_size=1, max_size=10), implicit=st.booleans())
 @example(where=146, what=b"\0", implicit=False)
 def test_whatever_bytes_change_both_say_the_same(tmp_path_factory, where, what, implicit):
-    """2,000 examples with NAMD_FUZZ=2000."""
     raw = whole(tmp_path_factory, "1.2.840.10008.1.2" if implicit else "1.2.840.10008.1.2.1")
     raw = raw[:where] + what + raw[where + len(what):]
     try:

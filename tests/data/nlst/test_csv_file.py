@@ -1,11 +1,7 @@
 """Text of tables as programs and people write it: read as it was meant, or one sentence; never a traceback."""
 
-import os
-
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from small_delivery import PARAMS, tables, write_delivery
 
 from namd.data.codes import EMPTY
@@ -13,13 +9,10 @@ from namd.data.cohort import Cohort
 from namd.data.nlst.build import build_cohort
 from namd.data.nlst.csv_file import RAGGED, read_table
 from namd.data.nlst.links import link_nodules
-from namd.data.nlst.tables import Tables, check_table, read_delivery, read_files
+from namd.data.nlst.tables import read_delivery
 from namd.data.refused import RefusedError
 from namd.ground.errors import UserError
 
-FUZZ = settings(max_examples=int(os.environ.get("NAMD_FUZZ", "100")), deadline=None,
-                suppress_health_check=list(HealthCheck))
-WHOLE = {}                                      # checked tables by folder, for the fuzz
 TABLE = "PID,Age\n100001,60\n100002,61\n"
 
 
@@ -146,32 +139,3 @@ def test_a_cancer_that_the_cancer_table_lacks_is_never_benign(folder):
     pd.read_csv(folder / "centres.csv").assign(malignancy="").to_csv(folder / "centres.csv", index=False)
     linked, refused = link_nodules(rewrite(folder, "cancer", lambda text: text.splitlines()[0].encode()), 2555)
     assert [x.label for x in linked] == [0, 0, 0] and [row.code for row in refused] == ["E14", "E14"]
-
-
-@FUZZ
-@given(st.data())
-def test_any_change_of_one_table_is_read_or_one_sentence(tmp_path, data):
-    """2,000 examples with NAMD_FUZZ=2000: some bytes of one table become others, or another cell."""
-    made, whole, part = tables(), tmp_path / "whole", tmp_path / "part.csv"
-    if not whole.is_dir():
-        whole.mkdir()
-        for name, table in made.items():
-            table.to_csv(whole / f"{name}.csv", index=False)
-        WHOLE[tmp_path] = read_delivery(whole)
-    raw = (whole / f"{data.draw(st.sampled_from(list(made)))}.csv").read_bytes()
-    cells = st.one_of(st.text(max_size=8), st.floats().map(str), st.integers().map(str), st.sampled_from(EMPTY))
-    what = data.draw(st.one_of(st.binary(max_size=6), cells.map(lambda cell: cell.encode("utf-8", "surrogatepass"))))
-    start = data.draw(st.integers(0, len(raw)))
-    stop = data.draw(st.integers(start, min(start + 40, len(raw))))
-    part.write_bytes(raw[:start] + what + raw[stop:])
-    file, = read_files(tmp_path)
-    try:
-        if file.refusal:
-            raise file.refusal
-        rest = WHOLE[tmp_path]
-        found = Tables(kept=dict(rest.kept), named=dict(rest.named))
-        found.kept[file.kind] = check_table(file.kind, file.text.rename_axis("_row").reset_index(), found)
-        linked, refused = link_nodules(found, 2555)
-        assert all(row.message for row in refused + found.refused) and len(linked) <= 6
-    except UserError as error:
-        assert "\n" not in str(error)

@@ -1,0 +1,27 @@
+"""How long a property is tried: 2,000 examples in the suite; by hand for as long as one likes, anew each time.
+
+    NAMD_FUZZ_MINUTES=30 python -m pytest -m hypothesis tests/data tests/ground         so many minutes each
+"""
+
+import os
+import time
+
+from hypothesis import HealthCheck, settings
+
+MINUTES = float(os.environ.get("NAMD_FUZZ_MINUTES", "0"))
+EXAMPLES = int(os.environ.get("NAMD_FUZZ", "2000"))
+
+
+def fuzz(examples=EXAMPLES):
+    """Settings of one property."""
+    return settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def repeat(test, minutes):
+    """Call `test`, one property, with new examples until its time is over; how often."""
+    end = time.monotonic() + 60 * minutes
+    n = 0
+    while n == 0 or time.monotonic() < end:
+        test()
+        n += 1
+    return n
