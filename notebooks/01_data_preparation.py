@@ -196,7 +196,7 @@ pd.DataFrame(tables.counts).T
 
 # %%
 people = tables.kept["participant"]
-name = "diagemph" if "diagemph" in people else "scr_days1"           # the open tables lack diagemph
+name = "diagemph" if "diagemph" in people else "gender"              # the open tables lack diagemph
 people[name + "__why"].replace("", "known").value_counts().rename(name).to_frame()
 
 # %%

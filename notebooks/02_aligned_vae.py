@@ -87,6 +87,7 @@ from namd.data.images import AUGMENTATIONS
 from namd.data.report import has_attributes, nodule_features
 from namd.evaluation.figures import plots
 from namd.evaluation.stats import image_quality, latent
+from namd.ground.errors import UserError
 from namd.ground.seeding import generator, noise
 from namd.models import hub, losses
 from namd.models import vae as vaes
@@ -253,7 +254,10 @@ check("slow and fast agree on L_align", torch.allclose(kl_rows.mean(), losses.al
 check("L_align is 0 when z repeats f", losses.alignment_loss(f_3, 5 * f_3 + 7, 1.0, 5.0).abs() < 1e-6)
 masked = losses.alignment_loss(*(torch.cat([v, 0 * v[:1]]) for v in (f_3, z_3)), 1.0, 1.0, known=torch.arange(4) < 3)
 check("a fourth nodule without attributes changes nothing", torch.allclose(kl_rows.mean(), masked))
-check("attributes are known of two training images or more", m_train.sum() > 1, f"{m_train.sum()} of {len(m_train)}")
+n_known = int(torch.count_nonzero(m_train))
+if n_known < 2:
+    raise UserError(f"The tables name attributes of {n_known} of {len(m_train)} training images, and Eq. 4 needs two or"
+                    " more: put the abnormality table's rows of these nodules into the delivery, run 01 again.")
 
 # %% [markdown]
 # Eq. 4 has no upper end: where Q holds a neighbour for all but impossible, the logarithm grows with

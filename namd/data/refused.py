@@ -47,7 +47,7 @@ class Refused:
     """One row of refused.csv: what was left out, where on the way, and why; and who names it in which file and line."""
 
     source_id: str          # e.g. `100001 T0 nodule 1` or `participant: people.csv line 4`
-    stage: str              # tables, link, series, split, reading or consensus
+    stage: str              # tables, link, fetch, series, split, reading or consensus
     code: str               # of REASONS
     message: str
     source: str = ""        # the list or table that names it, e.g. nlstx or abnormalities

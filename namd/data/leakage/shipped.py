@@ -2,7 +2,6 @@
 
 import os
 import re
-import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +13,8 @@ from namd.ground.text import read_json
 FILE = "MANIFEST.json"
 KEYS = ("phantom_seed", "patients", "images")
 MOST_SUBJECTS = 100_000                 # of one phantom, whose patients' ids are unique below it
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(E\+\d+)?")
-GROUPED = re.compile(r"\d{1,3}( \d{3})+")
-NAME = re.compile(r"\w[\w .:/^=+-]*")
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(E[+-]?\d+)?")
+NAME = re.compile(r"\w[\w .:/^=+-]*", re.ASCII)
 DIGEST = re.compile("[0-9a-f]{64}")
 EXACT = 2 ** 53                         # below it a float64 holds every whole number
 
@@ -53,15 +51,9 @@ def one_name(patient: str) -> str:
 
     Source: ours, because pandas writes an id with a missing value beside it as 100001.0, and a sheet drops its zeros.
     """
-    text = unicodedata.normalize("NFKC", patient)
-    text = "".join(str(unicodedata.decimal(sign, sign)) for sign in text if unicodedata.category(sign) != "Cf")
-    text = " ".join(text.upper().split())
-    digits = text.replace(" ", "") if GROUPED.fullmatch(text) else text
-    if NUMBER.fullmatch(digits) and not digits.isdecimal():
-        value = float(digits)
-        if 0 <= value < EXACT and value.is_integer():
-            digits = str(int(value))
-    return digits.lstrip("0") or "0" if digits.isdecimal() else text
+    text = " ".join(patient.upper().split())
+    digits = text.removesuffix(".0")
+    return digits.lstrip("0") or "0" if digits.isascii() and digits.isdecimal() else text
 
 
 def _training(file: Path) -> Training:
@@ -144,7 +136,7 @@ def _patient(entry) -> tuple[str | None, str]:
 
 def _image(entry) -> tuple[str | None, str]:
     """A digest in lower case, or None and what to write."""
-    text = "".join(unicodedata.normalize("NFKC", entry).lower().split()) if isinstance(entry, str) else ""
+    text = entry.strip().lower() if isinstance(entry, str) else ""
     return text if DIGEST.fullmatch(text) else None, ("which is no sha256: write the 64 hex digits of a crop's bytes"
                                                       " (128 x 128 int16 HU)")
 

@@ -57,12 +57,12 @@ def build_cohort(delivery, out, p, progress=print) -> Path:
     found = fingerprint(delivery)           # before anything is read: what changes meanwhile is noticed
     tables, linked, refused = _linked(delivery, p, say)
     pieces = Pieces(out, str(delivery.absolute()), found, [repr((link.pid, link.start, link.end)) for link in linked])
-    read_linked(delivery, linked, pieces, p.data_workers, say)
+    index = read_linked(delivery, linked, pieces, p.data_workers, say)
     try:
         with replacing(out) as partial:
             partial.mkdir()
             record(partial, found)
-            pairs = _build(delivery, partial, tables, linked, refused, pieces, p)
+            pairs = _build(delivery, partial, tables, pairs_read(linked, pieces, index), refused, p)
     except NoCohortError:
         pieces.discard()
         raise
@@ -83,10 +83,10 @@ def _linked(delivery, p, say):
     return tables, linked, refused
 
 
-def _build(delivery, partial, tables, linked, refused, pieces, p) -> pd.DataFrame:
-    """Write the files of a cohort, all of whose pieces are read, to the folder `partial`; its pairs."""
+def _build(delivery, partial, tables, read, refused, p) -> pd.DataFrame:
+    """Write the files of a cohort, all of whose scans are `read`, to the folder `partial`; its pairs."""
     with CropFile(partial / "crops.npy") as crops:
-        pairs = decide(delivery.name, tables, pairs_read(linked, pieces), refused, crops.append, p)
+        pairs = decide(delivery.name, tables, read, refused, crops.append, p)
     write_cohort(partial, pairs, tables.refused + refused, _manifest(delivery, tables, pairs, refused, p))
     return pairs
 

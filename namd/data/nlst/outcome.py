@@ -11,11 +11,12 @@ import pandas as pd
 from namd.data.codes import MISSING
 from namd.data.cohort import SCHEMA
 from namd.data.dicom.series import CHEST
-from namd.data.nlst.crops import FETCH, PairRead
+from namd.data.nlst.crops import PairRead
 from namd.data.nlst.labels import is_further_test_pair, rule_name, split_patients
 from namd.data.nlst.links import Link, rows_left
 from namd.data.nlst.lists import listed
 from namd.data.nlst.participants import row_id
+from namd.data.nlst.reading import AbsentSeriesError
 from namd.data.nlst.settle import settle
 from namd.data.nlst.tables import Tables
 from namd.data.refused import REASONS, Refused, causes
@@ -61,9 +62,8 @@ def decide(name: str, tables: Tables, read: Iterable[tuple[Link, PairRead]], ref
         linked.append(link)
         found.add(row_id(link.pid, link.year, link.number))
         if pair.refusal:
-            stage = "link" if pair.scans else "series"
-            refused.append(Refused(link.source_id, stage, pair.refusal.code, pair.refusal.message, link.start.source,
-                                   link.start.row))
+            refused.append(Refused(link.source_id, _stage(pair), pair.refusal.code, pair.refusal.message,
+                                   link.start.source, link.start.row))
         else:
             rows.append(_row(link, pair.scans, keep(pair.crops), whose, p))
     refused += rows_left(linked, found)
@@ -73,6 +73,14 @@ def decide(name: str, tables: Tables, read: Iterable[tuple[Link, PairRead]], ref
     pairs, more = _pairs(rows, p)
     refused += more
     return pairs
+
+
+def _stage(pair: PairRead) -> str:
+    """Where on the way a linked nodule was refused: its series were never fetched, cannot be read, or tell against it.
+    """
+    if pair.scans:
+        return "link"
+    return "fetch" if isinstance(pair.refusal, AbsentSeriesError) else "series"
 
 
 def source_of_delivery(tables: Tables) -> str:
@@ -158,7 +166,7 @@ def counts_of(tables, pairs, refused) -> dict:
     return dict(tables=tables.counts, nodules_at_t0=len(pairs) + len(refused), pairs=len(pairs),
                 nodules_refused=len(refused),
                 refused_by_code={code: by_code[code] for code in REASONS if by_code[code]},
-                refused_for_images=sum(row.stage == "series" and not row.message.endswith(FETCH) for row in refused),
+                refused_for_images=sum(row.stage == "series" for row in refused),
                 doubtful=_doubtful(pairs), patients=int(pairs.patient_id.nunique()), splits=splits)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from namd.data.codes import INTERVAL_DAYS, NODULE_CODE, SCREEN_DAYS, YEARS
 from namd.data.nlst.centres import Listed
 from namd.data.nlst.lists import listed
-from namd.data.nlst.rows import Fault
+from namd.data.nlst.rows import UNREADABLE, Fault
 from namd.data.nlst.tables import Tables, records
 from namd.data.refused import RefusedError
 
@@ -85,6 +85,9 @@ class Participant:
         """Day of the screen of a year; None where it is unknown."""
         name = f"scr_days{year}"
         day = self.person.get(name)
+        unreadable = self.person.get(name + UNREADABLE)
+        if unreadable:
+            raise RefusedError("E04", f"{unreadable} (participant: {self.person['_row']})")
         low, high = SCREEN_DAYS
         if day is not None and not low <= day <= high:
             raise RefusedError("E04", f"{name} = {day} is not in {low} to {high} days")

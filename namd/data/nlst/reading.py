@@ -11,15 +11,19 @@ from namd.data.folders import packed_or_lost
 from namd.data.nlst.crops import PairRead, Scan, n_workers, read_pair, see_pair
 from namd.data.nlst.links import Link
 from namd.data.nlst.pieces import SERIES_AT_HAND, Pieces, load_piece, read_piece
-from namd.data.refused import one_line
+from namd.data.refused import RefusedError, one_line
 from namd.ground.errors import UserError
 from namd.ground.workers import in_order
 
 PAIRS_A_PIECE = 32
 
 
-def read_linked(delivery, linked: list[Link], pieces: Pieces, workers: int, say) -> None:
-    """Read the scans of all linked nodules that no piece holds yet.
+class AbsentSeriesError(RefusedError):
+    """A nodule one of whose series is not in the delivery: nothing of it is lost that a fetch would not bring."""
+
+
+def read_linked(delivery, linked: list[Link], pieces: Pieces, workers: int, say) -> SeriesIndex:
+    """Read the scans of all linked nodules that no piece holds yet; where the series of the delivery lie.
 
     Args:
         delivery: folder; pieces: of this delivery and these nodules; workers: processes, 0 for one a core; say: called
@@ -27,7 +31,7 @@ def read_linked(delivery, linked: list[Link], pieces: Pieces, workers: int, say)
     """
     workers = n_workers(workers, len(linked))
     index = pieces.index(delivery, workers)
-    say(f"images: {len(index)} series found, read by {workers} process(es)")
+    say(f"images: {len(index)} series found")
     unread = _unread(delivery, index, linked)
     batches = _batches(linked)
     n_before = sum(len(load_piece(pieces.file(i))) for i in range(len(batches)))
@@ -40,6 +44,7 @@ def read_linked(delivery, linked: list[Link], pieces: Pieces, workers: int, say)
         n_read += n
         if n_read * 4 // len(linked) > quarters:
             say(f"images: {n_read} of {len(linked)} pairs read")
+    return index
 
 
 def _batches(linked) -> list[list[Link]]:
@@ -48,8 +53,11 @@ def _batches(linked) -> list[list[Link]]:
     return [linked[i:i + size] for i in range(0, len(linked), size)]
 
 
-def pairs_read(linked: list[Link], pieces: Pieces):
+def pairs_read(linked: list[Link], pieces: Pieces, index: SeriesIndex) -> Iterator[tuple[Link, PairRead]]:
     """Yield (link, what its scans gave) in order.
+
+    Args:
+        linked, pieces: of `read_linked`; index: what it returned.
 
     Raises:
         UserError: a piece that was written a moment ago cannot be read.
@@ -59,7 +67,7 @@ def pairs_read(linked: list[Link], pieces: Pieces):
         if len(found) != len(batch):
             raise UserError(f"{pieces.file(i)} was damaged or removed since it was written: start again, what is whole "
                             "is kept.")
-        yield from zip(batch, found, strict=True)
+        yield from ((link, _told(link, read, index)) for link, read in zip(batch, found, strict=True))
 
 
 def pairs_seen(delivery, index: SeriesIndex, linked: list[Link], workers: int,
@@ -73,7 +81,14 @@ def pairs_seen(delivery, index: SeriesIndex, linked: list[Link], workers: int,
     unread = _unread(delivery, index, linked)
     jobs = ((_scans(batch, index, unread), decode) for batch in _batches(linked))
     seen = in_order(_see, jobs, n_workers(workers, len(linked)))
-    return zip(linked, chain.from_iterable(seen), strict=True)
+    return ((link, _told(link, read, index)) for link, read in zip(linked, chain.from_iterable(seen), strict=True))
+
+
+def _told(link: Link, read: PairRead, index: SeriesIndex) -> PairRead:
+    """What the scans of a link gave, its refusal marked where one of the two is not in the delivery."""
+    if {link.start.uid, link.end.uid} <= index.keys():
+        return read
+    return replace(read, refusal=AbsentSeriesError(read.refusal.code, read.refusal.message))
 
 
 def _see(scans: list[tuple[Scan, Scan]], decode: bool) -> list[PairRead]:
@@ -94,8 +109,17 @@ def _unread(delivery, index, linked) -> str:
 
 
 def _scans(links, index, unread) -> list[tuple[Scan, Scan]]:
-    """The two scans of each link, with their folders by the `index` of series."""
+    """The two scans of each link, with their folders by the `index` of series; an absent one stands for both.
+
+    Source: ours, because a scan whose partner is not there would be read for nothing.
+    """
     def scan(link, year, centre):
         return Scan(folders=index.get(centre.uid, []), pid=link.pid, year=year, centre=centre, unread=unread)
 
-    return [(scan(link, link.year, link.start), scan(link, link.year + 1, link.end)) for link in links]
+    def both(link):
+        first = scan(link, link.year, link.start)
+        second = scan(link, link.year + 1, link.end)
+        absent = [one for one in (first, second) if not one.folders]
+        return (absent[0], absent[0]) if absent else (first, second)
+
+    return list(map(both, links))

@@ -22,6 +22,8 @@ from namd.data.nlst.csv_file import RAGGED
 
 INTEGERS = {"pid", "patientid", "study_yr", "sct_ab_num", "lc_order", "studydate", "lesionid", "abnormality uid",
             "label", "age", "scr_days0", "scr_days1", "scr_days2", "candx_days", "sct_slice_num", "slice number"}
+DAYS = ("scr_days0", "scr_days1", "scr_days2")          # one that is no day costs the pairs of that year alone
+UNREADABLE = "__unreadable"             # behind the name of a day: why its text is none, or ''
 MAX_NUMBER = 1e9
 MAX_BOX = 2048                          # pixels of a slice
 NO_SLICE = 999                          # how NLST writes a missing slice number
@@ -37,7 +39,10 @@ class Fault:
 
 
 def read_values(raw: pd.DataFrame, shape: TableShape) -> tuple[pd.DataFrame, dict[int, Fault]]:
-    """The columns of a table that the study reads, as numbers or text, and the rows that already cannot be used."""
+    """The columns of a table that the study reads, as numbers or text, and the rows that already cannot be used.
+
+    The text of a screen's day that is no day refuses no row: it stays in `<column>__unreadable`.
+    """
     table = raw[["_row"]].copy()
     for name in shape.texts:
         table[name] = raw[name].mask(is_missing(raw[name]), "")
@@ -51,26 +56,31 @@ def read_values(raw: pd.DataFrame, shape: TableShape) -> tuple[pd.DataFrame, dic
             continue
         table[name], table[name + "__why"] = _numbers(raw[name], name)
         is_no_number = table[name].isna() & (table[name + "__why"] == "")
-        for i in table.index[is_no_number]:
-            text = raw.at[i, name]
-            what = _lacking(text)
-            code = _number_code(name, shape, what == "a number")
-            faults.setdefault(i, Fault(code, f"{name} = '{text}' is not {what}{_hint(text)}"))
+        of_cells = {i: _fault_of_cell(raw.at[i, name], name, shape) for i in table.index[is_no_number]}
+        if name in DAYS:
+            table[name + UNREADABLE] = pd.Series({i: fault.message for i, fault in of_cells.items()}, dtype="str")
+            table[name + UNREADABLE] = table[name + UNREADABLE].fillna("")
+        else:
+            faults = of_cells | faults
     return table, faults
 
 
-def _lacking(text: str) -> str:
-    """What a cell without a value is not: a number, or a whole one."""
+def unreadable_days(table: pd.DataFrame) -> dict[int, Fault]:
+    """Rows of `read_values` with a day that is none."""
+    found = {}
+    for name in (name for name in table if name.endswith(UNREADABLE)):
+        found |= {i: Fault("E04", why) for i, why in table[name].items() if why}
+    return found
+
+
+def _fault_of_cell(text: str, name: str, shape: TableShape) -> Fault:
+    """Why a cell holds no value: it is no number, or no whole one; the reason is by what the column holds."""
     value = pd.to_numeric(text.strip(), errors="coerce")
     is_fraction = abs(value) <= MAX_NUMBER and value % 1 != 0
-    return "a whole number" if is_fraction else "a number"
-
-
-def _number_code(name: str, shape: TableShape, is_text: bool) -> str:
-    """The reason that a cell without a value is refused for: by what the column holds."""
+    code = "E05" if name in CODES and not is_fraction else "E04"
     if name == shape.key[0]:
-        return "E09"
-    return "E05" if is_text and name in CODES else "E04"
+        code = "E09"
+    return Fault(code, f"{name} = '{text}' is not {'a whole number' if is_fraction else 'a number'}{_hint(text)}")
 
 
 def is_missing(text: pd.Series) -> pd.Series:

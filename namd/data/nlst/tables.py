@@ -10,7 +10,7 @@ from namd.data.codes import CENTRE_LISTS, NEEDED, SHAPES, TableShape
 from namd.data.nlst.boxes import read_boxes
 from namd.data.nlst.centres import Listed
 from namd.data.nlst.csv_file import RAGGED, csv_files, guess_columns, read_table
-from namd.data.nlst.rows import Fault, read_values, rule_faults
+from namd.data.nlst.rows import Fault, read_values, rule_faults, unreadable_days
 from namd.data.refused import REASONS, Refused, RefusedError, one_line
 from namd.ground.errors import UserError
 
@@ -146,7 +146,7 @@ def check_table(kind: str, raw: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     tables.named[kind] = set(table[shape.key[0]].dropna())
     if kind == "participant" and "dataset_version" in raw:
         tables.versions |= set(raw["dataset_version"])
-    _stop_at_a_fault_of_the_whole(kind, raw["_row"], faults)
+    _stop_at_a_fault_of_the_whole(kind, raw["_row"], unreadable_days(table) | faults)
     for i, fault in faults.items():
         tables.causes[kind, *table.loc[i, list(shape.key)]] = Fault(
             fault.code, f"its row ({kind}: {raw.at[i, '_row']}) was refused: {fault.message}")

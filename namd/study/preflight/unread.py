@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from namd.data.dicom.series import SeriesIndex
+from namd.data.dicom.series import FILE_NAMES, SeriesIndex
 from namd.data.folders import folders, packed_and_lost
 from namd.data.nlst.links import Link
 from namd.data.refused import one_line
@@ -35,27 +35,34 @@ def lines(root: Path, index: SeriesIndex, linked: list[Link]) -> list[str]:
 
 
 def _by_name(root: Path) -> list[str]:
-    """Files that are passed over for their names."""
+    """Files that are passed over for their names, or for holding nothing."""
     found = Counter()
     example = {}
     for folder, names in folders(root):
         for name in sorted(names):
-            what = _kind(name, is_top=Path(folder) == root)
+            what = _kind(folder, name, is_top=Path(folder) == root)
             if what:
                 found[what] += 1
                 example.setdefault(what, _below(root, os.path.join(folder, name)))
     return [f"{n} x {what}, e.g. {example[what]}" for what, n in found.items()]
 
 
-def _kind(name: str, is_top: bool) -> str:
-    """What a file is that is passed over for its name; empty for another one."""
+def _kind(folder: str, name: str, is_top: bool) -> str:
+    """What a file is that is passed over for its name, or because it is empty and not called a slice; "" for others."""
     if name.upper() == "DICOMDIR":
         return "index of a medium (DICOMDIR), which is not needed"
     if name.lower().endswith(SHEETS):
         return "table in another form than CSV: export it as comma-separated UTF-8 text"
     if name.lower().endswith(".csv") and not is_top:
         return "CSV file in a folder below: tables are read beside each other, at the top"
+    if not name.lower().endswith(FILE_NAMES) and _is_empty(os.path.join(folder, name)):
+        return "empty file: if it is a slice, copy it again"
     return ""
+
+
+def _is_empty(path: str) -> bool:
+    """Whether a file is there and holds nothing."""
+    return os.path.isfile(path) and os.path.getsize(path) == 0
 
 
 def _below(root: Path, path) -> str:

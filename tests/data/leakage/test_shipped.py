@@ -31,8 +31,7 @@ def said(folder, text):
 
 
 @pytest.mark.parametrize("entry", [
-    100001, 100001.0, "100001.0", "100001.", "000100001", " 100001\n", "100 001", "100\u00a0001", "1.00001e+05",
-    "\uff11\uff10\uff10\uff10\uff10\uff11", "\u0661\u0660\u0660\u0660\u0660\u0661", "\ufeff100001", "100001\u200b"])
+    100001, 100001.0, "100001.0", "000100001", " 100001\n"])
 def test_a_patient_is_one_in_every_form(entry, cohort, tmp_path):
     assert said(tmp_path, {"patients": [entry]}).patients == {"100001"}
     split = cohort.pairs.split[cohort.pairs.patient_id == "100001"].iloc[0]
@@ -52,7 +51,8 @@ def test_names_are_the_same_only_where_they_mean_one_patient(one, other, is_same
 
 @pytest.mark.parametrize("entry", [
     ["100001"], {"pid": "100001"}, None, True, "", " ", 100001.5, -100001, "-100001", "100001.5", "100001, 100002",
-    "100001 100002", "[100001]", "100001\u0000"])
+    "100001 100002", "[100001]", "100001\u0000", "100 001", "100\u00a0001", "100001.", "1.00001e+05", "1e-3",
+    "\uff11\uff10\uff10\uff10\uff10\uff11", "\u0661\u0660\u0660\u0660\u0660\u0661", "\ufeff100001", "100001\u200b"])
 def test_what_is_no_patient_is_named_with_its_place_and_mend(entry, tmp_path):
     with pytest.raises(UserError) as caught:
         said(tmp_path, {"patients": ["100001", entry]})

@@ -103,6 +103,7 @@ def test_numbers_may_be_written_as_floats_that_lose_nothing(folder, old, new):
 @pytest.mark.parametrize("name, change, words", [
     ("people", lambda text: text.splitlines()[0].encode(), "participant table has a header and no row"),
     ("people", lambda text: text.replace(",60,", ",sixty,").encode(), "5 of 5 rows of the participant table.*E04"),
+    ("people", lambda text: text.replace(",375,", ",2000-01-11,").encode(), "5 of 5 rows.*scr_days1 = '2000-01-11'"),
     ("abnormalities", lambda text: text.replace(",10,", ",'10,5',").replace(",8,", ',"8,5",').encode(),
      "10 of 10 rows of the abnormalities table"),
     ("cancer", lambda text: text.replace("10000", "1e5,").encode(), "2 of 2 rows of the cancer table"),

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from namd.data.nlst.crops import FETCH
 from namd.data.nlst.outcome import counts_of, lost
 from namd.data.refused import Refused
 
@@ -28,8 +27,8 @@ def test_either_scan_makes_a_pair_doubtful(time, column, value, flag):
 
 
 def test_a_series_that_was_never_fetched_is_not_lost_to_its_image():
-    refused = [Refused("a", "series", "E15", f"series 1.2 is not in the delivery; {FETCH}"),
-               Refused("b", "series", "E23", "cut off"), Refused("c", "link", "E10", "new")]
+    refused = [Refused("a", "fetch", "E15", "not there"), Refused("b", "series", "E15", "no CT"),
+               Refused("c", "link", "E10", "new")]
     counts = counted(refused)
     assert counts["refused_for_images"] == 1 and counts["nodules_refused"] == 3
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from small_delivery import PARAMS, tables, write_delivery
 from two_participants import scan
@@ -81,7 +82,7 @@ def test_a_killed_reading_goes_on_and_opens_nothing_twice(delivery, whole, tmp_p
     assert status == 0 and {file.name for file in tmp_path.iterdir()} == {"cohort", "opened"}
     read_before, read_after = ({file for file in files if file.endswith("1.dcm")} for files in (before, after))
     assert len(read_before) == 9 and not folders(read_before) & folders(read_after)     # the index opens 0 and 2.dcm
-    assert len(folders(read_after)) == 13 and after.count(min(after)) == 1      # once, whether it is a report of boxes
+    assert len(folders(read_after)) == 12 and after.count(min(after)) == 1      # once, whether it is a report of boxes
     for name in FILES:
         assert (out / name).read_bytes() == (whole / name).read_bytes(), name
 
@@ -158,6 +159,8 @@ def test_nodules_of_one_scan_read_its_headers_once(two, tmp_path_factory, monkey
 
 def test_too_many_refused_images_end_a_run_and_absent_ones_do_not(whole):
     cohort = Cohort.open(whole)
+    refused = pd.read_csv(whole / "refused.csv").set_index("source_id")
+    assert refused.stage.to_dict() == {"100005 T0 nodule 1": "series", "100007 T0 nodule 1": "fetch"}
     assert cohort.manifest["counts"]["refused_for_images"] == 1 and len(cohort.pairs) == 10
     check_refused_share(cohort, 1 / 11)
     with pytest.raises(UserError, match=r"1 of 11 nodules \(9%\) were refused for their images, over data_refu"):

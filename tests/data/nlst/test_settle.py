@@ -110,6 +110,10 @@ def test_t1_and_t2_are_a_pair_where_a_list_names_the_nodule_in_both():
     late = change(third_year(tables(2)), "people", first, scr_days2=900000000)      # costs the pair that it decides
     links, refused = linked(late, second_year=True)
     assert [row.code for row in refused] == ["E04"] and [link.year for link in links] == [0, 0, 1]
+    for name, years in (("scr_days0", [1, 0, 1]), ("scr_days1", [0, 1]), ("scr_days2", [0, 0, 1])):
+        links, refused = linked(change(third_year(tables(2)), "people", first, **{name: "soon"}), second_year=True)
+        assert [link.year for link in links] == years and {row.code for row in refused} == {"E04"}
+        assert refused[0].message == f"{name} = 'soon' is not a number (participant: 0)", refused[0].message
     new = change(third_year(tables(1)), "comparison", lambda table: table.study_yr == 2, sct_ab_preexist=1)
     assert [row.source_id for row in linked(new, second_year=True)[1]] == ["100001 T1 nlstx lesion 0"]
 

@@ -51,6 +51,7 @@ def faulty(folder):
     (folder / "notes.csv").write_bytes("caf\u00e9".encode("latin-1"))
     (folder / "people.xlsx").write_bytes(b"PK")
     (folder / "DICOMDIR").write_bytes(b"index")
+    (folder / "images" / "100001_0" / "IM0004").write_bytes(b"")
     (images / "more.zip").write_bytes(b"PK")
     (images / "disk").symlink_to(folder.parent / "nowhere")
     return folder
@@ -66,7 +67,9 @@ def test_it_says_what_is_kept_refused_unread_and_doubtful_and_writes_nothing(del
     beside = sorted(delivery.parent.iterdir())
     status, said, err = asked(capsys, delivery)
     assert status == 0 and not err and fingerprint(delivery) == before and sorted(delivery.parent.iterdir()) == beside
-    for words in ["people.xlsx", "1 x index of a medium (DICOMDIR)", "images/more.zip (packed)",
+    for words in ["people.xlsx", "1 x index of a medium (DICOMDIR)",
+                  "1 x empty file: if it is a slice, copy it again, e.g. images/100001_0/IM0004",
+                  "images/more.zip (packed)",
                   "images/disk (behind a link that leads nowhere)", "no linked nodule lies in, e.g. images/100004_0",
                   "nlstx, tier A, T0-T1: 18 pairs", "1 pairs: a scan was once compressed with loss",
                   "1 pairs: a header names another body part than the chest", "notes.csv: E01",
