@@ -9,16 +9,17 @@ from small_delivery import CENTRE, SPACING
 from namd.data.dicom.nodule import read_nodule_at
 from namd.data.dicom.series import index_series
 from namd.data.nlst.centres import Listed
-from namd.data.nlst.crops import Scan, read_pair
+from namd.data.nlst.crops import Scan
+from namd.data.nlst.pieces import read_both
 from namd.ground.errors import UserError
 
 POINT = (-40 + CENTRE[0] * SPACING, -30 + CENTRE[1] * SPACING, 0.0)
 
 
 def read(root):
-    """What `read_pair` says of both participants: None for a pair, else the refusal."""
+    """What the reader says of both participants: None for a pair, else the refusal."""
     index = index_series(root, 1)
-    return [read_pair(scan(root, pid, 0, index), scan(root, pid, 1, index)).refusal for pid in (100001, 100002)]
+    return [read_both(scan(root, pid, 0, index), scan(root, pid, 1, index)).refusal for pid in (100001, 100002)]
 
 
 def scan(root, pid, year, index=None):

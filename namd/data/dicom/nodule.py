@@ -11,6 +11,8 @@ from namd.data.dicom.series import Series, find_series, read_series
 from namd.data.refused import RefusedError, one_line, only_refusals
 from namd.ground.errors import UserError
 
+LUNG_HU = -700                                  # a nodule, ground glass too, has a pixel above it, and so has a vessel
+
 
 @dataclass
 class Nodule:
@@ -56,8 +58,26 @@ def _nodule(series: Series, point) -> Nodule:
                         f"reaches {reach} mm (DICOM: x to the patient's left, y to the back, z to the head).")
     place, pixel = find_position(series, point)
     crop, _ = read_crop(series, place, pixel)
+    refuse_air(crop, Path(series.slices[place].path).name)
     return Nodule(series=series, point=tuple(point), place=place, pixel=pixel,
                   off_slice=mm_to_slice(series, place, point), gap=slice_gap(series, place), crop=crop)
+
+
+def refuse_air(crop: np.ndarray, what: str) -> None:
+    """Refuse a crop that shows air and lung alone.
+
+    Args:
+        crop: (128, 128) int16 HU; what: the file or series it is of.
+
+    Raises:
+        RefusedError: E21 where no pixel reaches -700 HU, as with a wrong slope or pixels of 8 bits.
+
+    Source: ours, because an empty picture looks to a model like any other crop.
+    """
+    highest = int(crop.max())
+    if highest < LUNG_HU:
+        raise RefusedError("E21", f"{what} shows no tissue around the nodule: no pixel is above {highest} HU, as with "
+                                  "a wrong RescaleSlope, blank pixels or a point in the air")
 
 
 def _series(folder: Path) -> Series:

@@ -38,7 +38,7 @@ def label_nodule(participant: Participant, nodule: dict | None, marks: set[bool]
         year: of the first scan, 0 or 1.
 
     Raises:
-        RefusedError: E13 cancer before the first screen, E14 any nodule the rule leaves open.
+        RefusedError: E03 two first cancers that differ, E13 cancer before the first screen, E14 what is left open.
 
     Source: ours; the authors' code puts the participant's label on every nodule.
     """
@@ -69,6 +69,9 @@ def early_label(participant: Participant, nodule: dict | None, marks: set[bool],
 
 def _check_time_of_cancer(participant: Participant, label_days: int, year: int) -> None:
     """Refuse a first cancer found before the screen of a year, too long after it, or at an unknown time."""
+    if "cancer" in participant.clashes:
+        raise RefusedError("E03", f"two differing rows of the cancer table tell of {participant.pid}'s first cancer; "
+                                  "only one of them can be right")
     day = participant.diagnosis_day
     screened = participant.person.get(f"scr_days{year}")
     if day is None or screened is None:

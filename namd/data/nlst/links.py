@@ -173,7 +173,10 @@ def _check_person(participant: Participant) -> None:
 
 
 def check_preexisting(participant: Participant, year: int, row: dict | None) -> None:
-    """Refuse a follow-up that the comparison with the year before calls new."""
+    """Refuse a follow-up that the comparison with the year before calls new, or of which it says two things."""
+    if row is not None and (year, row["sct_ab_num"]) in participant.clashes:
+        raise RefusedError("E03", "two differing rows of the comparison table name nodule "
+                                  f"{row['sct_ab_num']} at T{year}; only one of them can be right")
     if row is not None and participant.preexist[year].get(row["sct_ab_num"]) == NEW:
         raise RefusedError("E10", f"the comparison read calls nodule {row['sct_ab_num']} at T{year} new (preexist = 1)")
 

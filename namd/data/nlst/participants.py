@@ -25,6 +25,7 @@ class Participant:
     causes: dict[tuple, Fault] = field(default_factory=dict)    # (kind, *key) of a refused row of anybody -> why
     has_cancer: bool = False                        # the cancer table does; refused rows count, so never benign
     diagnosis_day: int | None = None                # of the first cancer
+    clashes: set = field(default_factory=set)       # what two differing rows tell: "cancer", or (year, sct_ab_num)
     nodules: dict[int, dict[int, dict]] = field(default_factory=_a_year)    # year -> sct_ab_num -> row
     centres: dict[int, list[Listed]] = field(default_factory=lambda: defaultdict(list))    # year -> centres
     preexist: dict[int, dict[int, int | None]] = field(default_factory=_a_year)     # the same -> its code
@@ -153,9 +154,14 @@ def _add_the_rest(everybody: dict[int, Participant], tables: Tables) -> None:
     comparison = tables.kept["comparison"]
     for row in _known(comparison, everybody):
         everybody[row["pid"]].preexist[row["study_yr"]][row["sct_ab_num"]] = row["sct_ab_preexist"]
+        if row["repeated"]:
+            everybody[row["pid"]].clashes.add((row["study_yr"], row["sct_ab_num"]))
     cancer = tables.kept["cancer"]
     for row in _known(cancer[(cancer.first_lc == 1).fillna(False)], everybody):
-        everybody[row["pid"]].diagnosis_day = row["candx_days"]
+        participant = everybody[row["pid"]]
+        if row["repeated"] or participant.diagnosis_day not in (None, row["candx_days"]):
+            participant.clashes.add("cancer")
+        participant.diagnosis_day = row["candx_days"]
     for pid, participant in everybody.items():
         participant.causes = tables.causes
         participant.has_cancer = pid in tables.named["cancer"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from namd.data.dicom.nodule import refuse_air
 from namd.data.dicom.series import SeriesIndex, index_series, read_series
 from namd.data.images import PIXELS
 from namd.data.nlst.crops import PairRead, Scan, read_pair
@@ -69,11 +70,22 @@ def read_piece(file: Path, jobs: list[tuple[Scan, Scan]]) -> int:
     open_series = lru_cache(SERIES_AT_HAND)(read_series)
     saved = time.monotonic()
     for first, second in jobs[len(done):]:
-        done.append(read_pair(first, second, open_series))
+        done.append(read_both(first, second, open_series))
         if len(done) == len(jobs) or time.monotonic() - saved > SAVE_EVERY_S:
             _save(file, done)
             saved = time.monotonic()
     return len(done)
+
+
+def read_both(first: Scan, second: Scan, open_series=read_series) -> PairRead:
+    """`read_pair`, refused where one of the crops shows no tissue."""
+    found = read_pair(first, second, open_series)
+    try:
+        for crop, scan in zip(found.crops if found.refusal is None else (), (first, second), strict=False):
+            refuse_air(crop, f"series {scan.centre.uid}")
+    except RefusedError as error:
+        return PairRead(refusal=error)
+    return found
 
 
 def load_piece(file: Path) -> list[PairRead]:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from namd.data.dicom.series import SeriesIndex, read_series
 from namd.data.folders import packed_or_lost
-from namd.data.nlst.crops import PairRead, Scan, n_workers, read_pair, see_pair
+from namd.data.nlst.crops import PairRead, Scan, n_workers, see_pair
 from namd.data.nlst.links import Link
-from namd.data.nlst.pieces import SERIES_AT_HAND, Pieces, load_piece, read_piece
+from namd.data.nlst.pieces import SERIES_AT_HAND, Pieces, load_piece, read_both, read_piece
 from namd.data.refused import RefusedError, one_line
 from namd.ground.errors import UserError
 from namd.ground.workers import in_order
@@ -94,7 +94,7 @@ def _told(link: Link, read: PairRead, index: SeriesIndex) -> PairRead:
 def _see(scans: list[tuple[Scan, Scan]], decode: bool) -> list[PairRead]:
     """What some pairs give, without crops."""
     open_series = lru_cache(SERIES_AT_HAND)(read_series)
-    see = read_pair if decode else see_pair
+    see = read_both if decode else see_pair
     return [replace(see(first, second, open_series), crops=None) for first, second in scans]
 
 
@@ -114,7 +114,8 @@ def _scans(links, index, unread) -> list[tuple[Scan, Scan]]:
     Source: ours, because a scan whose partner is not there would be read for nothing.
     """
     def scan(link, year, centre):
-        return Scan(folders=index.get(centre.uid, []), pid=link.pid, year=year, centre=centre, unread=unread)
+        folders = _with_images(index.get(centre.uid, []))
+        return Scan(folders=folders, pid=link.pid, year=year, centre=centre, unread=unread)
 
     def both(link):
         first = scan(link, link.year, link.start)
@@ -123,3 +124,22 @@ def _scans(links, index, unread) -> list[tuple[Scan, Scan]]:
         return (absent[0], absent[0]) if absent else (first, second)
 
     return list(map(both, links))
+
+
+def _with_images(folders: list[str]) -> list[str]:
+    """Of several folders that name one series, those with CT images, where any has some.
+
+    Source: ours, because a segmentation or a report in a folder of its own names the series that it is of.
+    """
+    if len(folders) < 2:
+        return folders
+    return [folder for folder in folders if _has_images(folder)] or folders
+
+
+def _has_images(folder: str) -> bool:
+    """Whether a folder holds an axial CT image, whatever else may be wrong with it."""
+    try:
+        read_series(folder)
+    except RefusedError as error:
+        return error.code != "E15"
+    return True

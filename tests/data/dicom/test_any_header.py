@@ -16,7 +16,8 @@ from namd.data.dicom.header import ATTRIBUTES, OF_PIXELS
 from namd.data.dicom.scan import LONG
 from namd.data.dicom.series import read_series, series_uids
 from namd.data.nlst.centres import Listed
-from namd.data.nlst.crops import Scan, read_pair
+from namd.data.nlst.crops import Scan
+from namd.data.nlst.pieces import read_both
 from namd.data.refused import REASONS
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -59,10 +60,10 @@ def test_any_change_of_a_header_is_read_or_refused(case, name, change, further):
     try:
         uids = series_uids(case.folder)
         assert len(uids) <= 3 and "\n" not in "".join(uids)
-        found = read_pair(scan(0, [str(case.folder)]), scan(1, [str(case.later)]), opened(case))
+        found = read_both(scan(0, [str(case.folder)]), scan(1, [str(case.later)]), opened(case))
         assert (found.crops is None) == (found.refusal is not None)
         assert found.refusal is None or found.refusal.code in REASONS and "\n" not in str(found.refusal)
-        assert found.crops is None or found.crops[0].any()                  # nothing broken becomes an image of zeros
+        assert found.crops is None or found.crops[0].max() >= -700          # nothing broken becomes a picture of air
         sentence(case.folder)
     finally:
         path.write_bytes(case.files[name])

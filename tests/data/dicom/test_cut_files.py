@@ -58,6 +58,8 @@ CASES = {
     "colours": (dict(SamplesPerPixel=b"\3\0"), "E23", "has SamplesPerPixel 3,"),
     "no intercept": (dict(RescaleIntercept=b"0 "), "E21", "has no pixel below -300 HU"),
     "huge slope": (dict(RescaleSlope=b"1e300 "), "E21", "gives HU from"),
+    "tiny slope": (dict(RescaleSlope=b"1e-7"), "E21", "no tissue around the nodule: no pixel is above -1024 HU"),
+    "blank": (dict(PixelData=b"\0" * 28800), "E21", "shows no tissue around the nodule"),
     "no UID": (dict(SOPInstanceUID=b""), "E23", "has an empty SOPInstanceUID or none; export"),
 }
 

@@ -53,6 +53,18 @@ def test_one_fault_refuses_one_nodule(case):
     assert len(refused[0].message) > 20 and refused[0].source_id.startswith("10000")
 
 
+@pytest.mark.parametrize(("name", "values", "n_left"), [
+    ("cancer", {}, 5), ("cancer", dict(candx_days=100), 4), ("cancer", dict(candx_days=100, lc_order=2), 4),
+    ("cancer", dict(candx_days=600, lc_order=2, first_lc=0), 5), ("comparison", {}, 5),
+    ("comparison", dict(sct_ab_preexist=1), 4)])
+def test_two_rows_that_differ_decide_nothing_and_a_copy_changes_nothing(name, values, n_left):
+    made = tables()
+    made[name] = pd.concat([made[name], made[name].iloc[[0]].assign(**values)], ignore_index=True)
+    links, refused = linked(made)
+    assert len(links) == n_left and [row.code for row in refused] == ["E03"] * (5 - n_left)
+    assert all(f"two differing rows of the {name} table" in row.message for row in refused)
+
+
 def test_last_day_that_counts():
     assert not linked(change(tables(), "cancer", second, candx_days=2565))[1]
 
