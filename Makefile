@@ -10,8 +10,8 @@
 # make test-quick    the quick study, then: does it say what outputs/reference/quick/ says, within bounds?
 # make pretrained    train the small models of outputs/reference/models/ again (an hour)
 # make reading  the executed notebooks of the run as an offline site: outputs/<profile>/reading/index.html
-# make lab      JupyterLab on the notebooks
-# make course   outputs/course/: the notebooks without their solutions
+# make lab      JupyterLab on a working copy of the notebooks, outputs/<profile>/lab/  (PROFILE=smoke, ARM=no_align)
+# make course   outputs/course/: a bundle for students, without answers, and one for teachers, each as a folder and a zip
 # Each sets up .venv from requirements.lock first; only Python 3.11+, pip and make are needed.
 
 PROFILE ?= quick
@@ -75,13 +75,13 @@ pretrained: .venv/.ready
 	@$(PY) -m namd pretrain
 
 lab: .venv/.ready
-	@$(PY) -m jupyter lab notebooks
+	@$(PY) -m namd lab --params params/$(PROFILE).yaml $(ARM:%=--params params/ablations/%.yaml)
 
 reading: .venv/.ready
 	@$(PY) -m namd reading --params params/$(PROFILE).yaml
 
 course: .venv/.ready
-	@$(PY) -m namd course
+	@$(PY) -m namd course --params params/$(PROFILE).yaml
 
 ifneq ($(LINK),)
 .venv/.ready:

@@ -33,17 +33,17 @@ def _arguments(argv):
 
     page = _add(commands, "page", _page, "write index.html of a run")
     reading = _add(commands, "reading", _reading, "the executed notebooks of a run as an offline site (make reading)")
+    lab = _add(commands, "lab", _lab, "JupyterLab on a working copy of the notebooks with these parameters (make lab)")
+    course = _add(commands, "course", _course, "bundles for a class: without answers, and with them (make course)")
     dial = _add(commands, "dial", _dial, "table and figure of the runs along the phantom's dial (make dial)")
     cohorts = _add(commands, "cohorts", _cohorts, "table and figure of the run on other patients (make cohorts)")
     reference = _add(commands, "reference", _reference, "keep what a finished run says in outputs/reference/")
 
-    for command in (run, why, check, page, reading, dial, cohorts, reference, _add_fetch(commands),
+    for command in (run, why, check, page, reading, lab, course, dial, cohorts, reference, _add_fetch(commands),
                     _add_doctor(commands), _add_pretrain(commands)):
         _add_parameters(command)
     _add_predict(commands)
     _add_ship(commands)
-
-    _add(commands, "course", _course, "the notebooks without their solutions (make course)")
 
     benchmark = _add(commands, "benchmark", _benchmark, "our way against the common way, side by side")
     benchmark.add_argument("names", nargs="*", help="which of them; all when none is named")
@@ -161,6 +161,11 @@ def _reading(asked):
     write_reading(_plan(asked))
 
 
+def _lab(asked):
+    from namd.study.lab.server import open_lab
+    open_lab(_plan(asked))
+
+
 def _dial(asked):
     from namd.study.results.neighbours import write_dial
     write_dial(_plan(asked))
@@ -198,8 +203,8 @@ def _ship(asked):
 
 
 def _course(asked):
-    from namd.study.results.course import write_course
-    return write_course()
+    from namd.study.results.course.command import write_course
+    write_course(_plan(asked))
 
 
 def _benchmark(asked):

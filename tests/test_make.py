@@ -27,3 +27,14 @@ def test_each_command_asks_snakemake_for_its_notebooks(command):
     calls = [get_argument_parser().parse_args(line[line.index("namd.study.runner.workflow") + 1:]) for line in words]
     assert [sorted(call.targets) for call in calls] == CALLS[command]
     assert all("params=params/smoke.yaml" in call.config[0] for call in calls)
+
+
+@pytest.mark.parametrize("command", ["lab", "course", "reading"])
+def test_each_other_command_hands_its_profile_on(command):
+    printed = subprocess.run(["make", "-n", command, "PROFILE=smoke"], cwd=REPO, capture_output=True, text=True)
+    assert printed.returncode == 0 and f"-m namd {command} --params params/smoke.yaml" in printed.stdout
+
+
+def test_an_arm_is_one_more_file():
+    printed = subprocess.run(["make", "-n", "lab", "ARM=no_align"], cwd=REPO, capture_output=True, text=True)
+    assert "--params params/quick.yaml --params params/ablations/no_align.yaml" in printed.stdout

@@ -15,6 +15,7 @@ AFTER = {"00": (), "01": (), "02": ("01",), "03": ("02",), "04": ("03",), "05": 
 ALONE = ("00",)             # reads nothing of the run, and nothing of the run reads it
 LATER = ("08", "09")        # have commands of their own and are no part of `make study`
 PER_ARM = ("02", "03", "04")
+COPY = ".copy.json"         # lies in a folder with a reader's copy of the notebooks (namd.study.lab)
 # what the training of a notebook may read, below the run or below {arm}
 TRAINS_ON = {"02": ("cohort",), "03": ("cohort", "llm", "{arm}/latents", "{arm}/vae"),
              "04": ("cohort", "llm", "{arm}/latents", "{arm}/unet_uncond")}
@@ -52,7 +53,13 @@ def before(number):
 
 @cache
 def notebook(number):
-    """The .ipynb of `number`, e.g. "04"; UserError names the ones there are."""
+    """The .ipynb of `number`, e.g. "04": a reader's copy where we stand in one; UserError names the ones there are."""
+    copy = Path.cwd() / original(number).name
+    return copy if copy.with_name(COPY).is_file() and copy.is_file() else original(number)
+
+
+def original(number):
+    """The .ipynb of `number` in the checkout; UserError names the ones there are."""
     found = sorted(NOTEBOOKS.glob(f"{number}_*.ipynb"))
     if not found:
         there = sorted(f.stem for f in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
@@ -62,7 +69,11 @@ def notebook(number):
 
 def cells(number):
     """Cells of a notebook as (type, tags, source)."""
-    raw = json.loads(notebook(number).read_text(encoding="utf-8"))["cells"]
+    return _cells(notebook(number))
+
+
+def _cells(file):
+    raw = json.loads(file.read_text(encoding="utf-8"))["cells"]
     return [(c["cell_type"], c["metadata"].get("tags", []), "".join(c["source"])) for c in raw]
 
 
@@ -79,8 +90,20 @@ def declared(number):
 
 def code_cells(number):
     """Code cells up to the exercises, which decide the result, as (tags, source without IPython's own lines)."""
+    return _code(cells(number))
+
+
+def edited(number):
+    """Whether what runs is a reader's copy whose code, parameters aside, is no longer that of the checkout."""
+    def code(file):
+        return [source for tags, source in _code(_cells(file)) if "parameters" not in tags]
+
+    return code(notebook(number)) != code(original(number))
+
+
+def _code(found):
     kept = []
-    for kind, tags, source in cells(number):
+    for kind, tags, source in found:
         if kind == "markdown" and re.search("^## Exercises", source, re.M):
             break
         if kind == "code":

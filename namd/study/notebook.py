@@ -19,6 +19,7 @@ from namd.ground.provenance import cohort_digest
 from namd.ground.reading import read_json
 from namd.ground.surroundings import refuse_another_checkout
 from namd.study import params, ranks
+from namd.study.lab import progress
 from namd.study.need import commands
 from namd.study.panel import panel_table
 from namd.study.stamp import stamp, stamp_text, upstream, used
@@ -46,6 +47,7 @@ def start(name, scope):
     if missing:
         raise UserError(f"The parameters cell of {name} lacks {', '.join(sorted(missing))}.")
     run = Run(name, declared)
+    progress.watch()
     print(stamp_text(run.stamp))
     if declared.get("processes", 1) > 1 and parallel.world() == 1:
         ranks.launch(run)
@@ -79,8 +81,7 @@ class Run:
         self.reads = {}
         self.results = set()
         self.contents = contents.Contents()
-        early = self.number in (*order.ALONE, "01")         # 01 has yet to build the cohort
-        self.data = None if early else cohort_digest(self.root)
+        self.data = None if self.number in (*order.ALONE, "01") else cohort_digest(self.root)   # 01 has yet to build it
         self.upstream = upstream(self)
         self.components = Components.of(self.number, declared)
         self.key = keys.sha(self.components.key, self.upstream, self.data)
@@ -231,8 +232,7 @@ class Run:
         if self.number == "01":
             record["data"] = cohort_digest(self.root)
         record["key"] = keys.sha(self.components.key, self.reads, record["data"])
-        record["reads"] = self.reads
-        record["made"] = sorted(self.results)
+        record |= dict(reads=self.reads, made=sorted(self.results))
         write_json(self.dir / "runs" / f"{self.number}.json", record)
         print(f"{self.name} finished in {record['seconds']:.0f} s, peak memory {record['memory_gib']:.1f} GiB.")
 

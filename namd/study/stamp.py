@@ -25,7 +25,8 @@ def stamp(run):
     return dict(
         notebook=run.name, job=Job(run.number, run.arm).label, arm=run.arm,
         run_name=run.p.run_name, digest=run.digest, key=run.key,
-        parameters=run.declared, commit=commit, uncommitted_changes=dirty,
+        parameters=run.declared, commit=commit,
+        uncommitted_changes=dirty or order.edited(run.number),
         versions={"python": platform.python_version(), **versions()},
         device=torch.cuda.get_device_name() if run.device.type == "cuda" else "cpu",
         threads=torch.get_num_threads(), dtype=run.declared.get("precision", "float32"),

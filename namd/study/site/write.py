@@ -60,12 +60,12 @@ class Chapter:
         return base64.b64encode(at_screen_size(base64.b64decode(drawn[0]), SMALL)).decode()
 
 
-def write_site(files, folder, title, note="", others=()) -> list[Chapter]:
+def write_site(files, folder, title, note="", others=(), answers=True) -> list[Chapter]:
     """Write `folder`: index.html with the contents, and a page of each executed notebook in `files`, in their order.
 
     Args:
         title: of the contents; note: a warning above them, e.g. that the data are a phantom's; others: further pages
-            of `folder`, as dicts of link, title and about.
+            of `folder`, as dicts of link, title and about; answers: whether the notebooks hold them.
 
     Raises:
         DamagedError: a file is no notebook.
@@ -81,13 +81,14 @@ def write_site(files, folder, title, note="", others=()) -> list[Chapter]:
                     before=series[at - 1] if at else None, after=series[at + 1] if at + 1 < len(series) else None)
         html, _ = exporter.from_notebook_node(chapter.notebook, told)
         (folder / chapter.link).write_text(html, encoding="utf-8")
-    page = template("contents.html.j2").render(look=LOOK, title=title, note=note, chapters=chapters, others=others)
+    page = template("contents.html.j2").render(look=LOOK, title=title, note=note, chapters=chapters, others=others,
+                                               answers=answers)
     (folder / "index.html").write_text(page, encoding="utf-8")
     return chapters
 
 
 def template(name, package=__package__):
-    """The template `name` of a package's folder; whatever is put into it is escaped."""
-    environment = Environment(loader=PackageLoader(package, "."), autoescape=True, trim_blocks=True,
+    """The template `name` of a package's folder; whatever is put into one of HTML is escaped."""
+    environment = Environment(loader=PackageLoader(package, "."), autoescape=".html" in name, trim_blocks=True,
                               lstrip_blocks=True, undefined=StrictUndefined)
     return environment.get_template(name)

@@ -1,0 +1,1 @@
+"""`python -m namd course`: what a class gets, without answers, and what its teacher gets."""

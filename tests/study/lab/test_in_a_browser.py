@@ -1,0 +1,90 @@
+"""A reader's way through JupyterLab: start page, Run All, sliders; the checkout stays as it was.
+
+NAMD_LAB_SERIES=cold runs 02 to 07 too, without a terminal; NAMD_LAB_SERIES=<a finished smoke run> on a copy of it.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from browser import needs_browser
+from in_lab import close, failures, jupyter, page_of, run_all
+
+from namd.ground import order
+from namd.ground.marks import sha256
+from namd.ground.paths import NOTEBOOKS, REPO
+from namd.study.lab.copy import write_copy
+from namd.study.runner.plan import Plan
+
+SERIES = os.environ.get("NAMD_LAB_SERIES", "")
+SMOKE = [REPO / "params" / "smoke.yaml"]
+pytestmark = needs_browser
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The working copy, on a copy of a finished run where one is named."""
+    outputs = tmp_path_factory.mktemp("outputs")
+    if Path(SERIES).is_dir() and SERIES:
+        shutil.copytree(SERIES, outputs / "smoke")
+    before = os.environ.get("NAMD_OUTPUTS")
+    os.environ["NAMD_OUTPUTS"] = str(outputs)
+    yield write_copy(Plan(SMOKE))[0]
+    os.environ.pop("NAMD_OUTPUTS")
+    if before is not None:
+        os.environ["NAMD_OUTPUTS"] = before
+
+
+@pytest.fixture(scope="module")
+def page(folder, tmp_path_factory):
+    settings = tmp_path_factory.mktemp("settings")
+    with jupyter(folder, settings) as address, page_of(address) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def checkout():
+    return {file: sha256(file) for file in NOTEBOOKS.iterdir()}
+
+
+def test_the_start_page_opens_without_news_and_its_links_open_notebooks(page, checkout):
+    page.get_by_role("heading", name="NAMD, step by step: your copy").wait_for()
+    assert page.get_by_text("Jupyter news").count() == 0
+    names = page.locator(".jp-DirListing-itemName").all_inner_texts()
+    assert {"00_start_here.ipynb", "03_diffusion_pretraining.ipynb"} <= set(names)
+    page.get_by_role("link", name="00 · Start here").click()
+    page.locator(".jp-Notebook").wait_for()
+    page.locator(".jp-RenderedHTMLCommon h1", has_text="00 · Start here").wait_for()
+
+
+def test_00_runs_and_its_sliders_redraw(page, folder):
+    cells = run_all(page, "lab/00_start_here.ipynb")
+    assert failures(cells) == [] and page.heard == []
+    drawn = ("[...document.querySelectorAll('.jp-OutputArea-output')].map(area => area.innerText"
+             " + [...area.querySelectorAll('img')].map(image => image.src).join('')).join('')")
+    slider = page.locator(".widget-slider .noUi-handle").first
+    slider.scroll_into_view_if_needed()
+    before = page.evaluate(drawn)
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"before => {drawn} !== before", arg=before, timeout=60_000)
+    close(page)
+
+
+@pytest.mark.parametrize("number", [
+    number if number == "01" else pytest.param(number, marks=pytest.mark.skipif(
+        not SERIES, reason="minutes: NAMD_LAB_SERIES=cold, or a finished smoke run"))
+    for number in order.before("06") + ["06", "07"]])
+def test_a_notebook_runs_without_an_error(number, page, folder, checkout):
+    name = order.original(number).name
+    cells = run_all(page, f"lab/{name}")
+    assert failures(cells) == [] and page.heard == []
+    assert any("finished in" in str(output) for output in cells[-1]["outputs"])
+    assert '"output_type"' in (folder / name).read_text()
+    close(page)
+
+
+def test_the_checkout_is_as_it_was_and_nothing_was_paired(folder, checkout):
+    assert {file: sha256(file) for file in NOTEBOOKS.iterdir()} == checkout
+    assert list(folder.glob("*.py")) == []
