@@ -23,8 +23,7 @@ def open_lab(plan) -> None:
     folder, edited = write_copy(plan)
     print(f"Your copy of the notebooks: {short(folder)}")
     if edited:
-        print(f"You edited {', '.join(edited)} there, so they stay as they are; to have one anew, rename or delete it"
-              " and start again.")
+        print(f"Kept as you edited them: {', '.join(edited)}; to have one anew, rename or delete it and start again.")
     sys.stdout.flush()
     os.execve(sys.executable, words(folder), surroundings(os.environ))
 

@@ -10,6 +10,7 @@ import pytest
 
 from namd.ground.paths import REPO
 from namd.study.lab import server
+from namd.study.runner.plan import Plan
 
 SCHEMAS = Path(jupyterlab.__file__).parents[4] / "share" / "jupyter" / "lab" / "schemas"
 
@@ -23,6 +24,18 @@ def test_the_checkout_is_the_root_and_the_start_page_opens():
 def test_outputs_elsewhere_have_the_folder_of_the_run_as_root(tmp_path):
     words = server.words(tmp_path / "quick" / "lab")
     assert f"--ServerApp.root_dir={tmp_path / 'quick'}" in words and words[-1].endswith("/tree/lab/README.md")
+
+
+def test_one_sentence_says_what_a_reader_edited_before_jupyterlab_takes_over(home, monkeypatch, capsys):
+    became = []
+    monkeypatch.setattr(os, "execve", lambda *told: became.append(told))
+    plan = Plan([REPO / "params" / "quick.yaml"])
+    server.open_lab(plan)
+    assert "edited" not in capsys.readouterr().out
+    (home / "outputs" / "quick" / "lab" / "README.md").write_text("my notes")
+    server.open_lab(plan)
+    assert "Kept as you edited them: README.md; to have one anew" in capsys.readouterr().out
+    assert [words[1:3] for _, words, _ in became] == [["-m", "jupyterlab"]] * 2
 
 
 @pytest.mark.parametrize(("user", "told"), [(0, True), (1000, False)])
