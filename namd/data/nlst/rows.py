@@ -18,6 +18,7 @@ from namd.data.codes import (
     STUDY_DATES,
     TableShape,
 )
+from namd.data.nlst.centres import LABEL
 from namd.data.nlst.csv_file import RAGGED
 
 INTEGERS = {"pid", "patientid", "study_yr", "sct_ab_num", "lc_order", "studydate", "lesionid", "abnormality uid",
@@ -80,7 +81,7 @@ def _fault_of_cell(text: str, name: str, shape: TableShape) -> Fault:
     code = "E05" if name in CODES and not is_fraction else "E04"
     if name == shape.key[0]:
         code = "E09"
-    return Fault(code, f"{name} = '{text}' is not {'a whole number' if is_fraction else 'a number'}{_hint(text)}")
+    return Fault(code, f"{name} = '{text}' is not {'a whole number' if is_fraction else 'a number'}{_hint(text, name)}")
 
 
 def is_missing(text: pd.Series) -> pd.Series:
@@ -113,11 +114,12 @@ def _is_rounded(text: str) -> bool:
     return found is not None and len(found[1] or "") < int(found[2])
 
 
-def _hint(text: str) -> str:
+def _hint(text: str, name: str) -> str:
     """What to write instead, where it can be told."""
     if "," in text:
         return "; write a decimal point and no thousands separator"
-    return "; a spreadsheet rounded it, export it as text" if EXPONENT.fullmatch(text.upper()) else ""
+    is_rounded = (name in CODES or name in INTEGERS) and EXPONENT.fullmatch(text.upper())
+    return "; a spreadsheet rounded it, export it as text" if is_rounded else ""
 
 
 def rule_faults(kind: str, table: pd.DataFrame) -> dict[int, Fault]:
@@ -147,6 +149,8 @@ def _checks(kind: str, name: str) -> list[pa.Check]:
         is_place = name in BOX[:2]
         return [pa.Check.in_range(0, MAX_BOX, include_min=is_place, error=f"E06|is not in {'[' if is_place else '('}0, "
                                   f"{MAX_BOX}] pixels")]
+    if name == "label":
+        return [pa.Check.isin(list(LABEL), error=f"E04|is not one of {' '.join(map(str, LABEL))}")]
     if name == "malignancy":
         return [pa.Check(_is_a_mark, error=f"E04|is not one of {' '.join(MALIGNANCY)}")]
     if name == "age":

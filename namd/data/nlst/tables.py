@@ -7,12 +7,16 @@ from pathlib import Path
 import pandas as pd
 
 from namd.data.codes import CENTRE_LISTS, NEEDED, SHAPES, TableShape
+from namd.data.folders import regular_files
 from namd.data.nlst.boxes import read_boxes
 from namd.data.nlst.centres import Listed
 from namd.data.nlst.csv_file import RAGGED, csv_files, guess_columns, read_table
 from namd.data.nlst.rows import Fault, read_values, rule_faults, unreadable_days
 from namd.data.refused import REASONS, Refused, RefusedError, one_line
 from namd.ground.errors import UserError
+
+SHEETS = (".xlsx", ".xls", ".ods", ".tsv", ".sas7bdat", ".sav", ".parquet")       # surely tables
+OTHER_FORMS = (*SHEETS, ".txt", ".tab", ".csv.gz", ".zip")                          # perhaps
 
 
 @dataclass
@@ -123,10 +127,16 @@ def _need(files: list[File], folder, has_boxes: bool) -> None:
     unknown = "; ".join(f"{file.name}: {file.refusal.message}" for file in files if file.refusal)
     unknown = f" (not recognised: {unknown})" if unknown else ""
     if absent:
-        raise UserError(f"{folder} lacks the {', '.join(absent)} table; add its CSV{unknown}")
+        raise UserError(f"{folder} lacks the {', '.join(absent)} table; add its CSV{unknown}{_not_csv(folder)}")
     if not has_boxes and not kinds & set(CENTRE_LISTS):
         raise UserError(f"{folder} has no list of nodule centres, and NLST recorded none; add the NLSTx, "
                         f"LUNA25 or GM-AE CSV{unknown}")
+
+
+def _not_csv(folder) -> str:
+    """The files of a folder that may be a table in another form than CSV, in brackets; "" for none."""
+    names = [one_line(Path(path).name) for path in regular_files(folder) if path.lower().endswith(OTHER_FORMS)]
+    return f" (no CSV, so not read: {', '.join(names[:5])}{' ...' if len(names) > 5 else ''})" if names else ""
 
 
 def check_table(kind: str, raw: pd.DataFrame, tables: Tables) -> pd.DataFrame:

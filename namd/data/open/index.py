@@ -9,12 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from namd.data.refused import one_line
 from namd.ground.errors import UserError
 
 PACKAGE = "idc-index-data"
 COLUMNS = ["SeriesInstanceUID", "PatientID", "Modality", "analysis_result_id", "instanceCount", "series_size_MB",
            "aws_bucket", "crdc_series_uuid", "license_short_name"]
 BATCH = 65536                       # rows; a million at once take half a gigabyte
+MAX_MB = 1e6                        # of a series
 
 
 @dataclass(frozen=True)
@@ -60,29 +62,45 @@ def _rows(keep) -> dict[str, Row]:
     Source: ours, because IDC's own client takes half a minute and 3 GB to open the same file.
     """
     found = {}
-    for batch in _file().iter_batches(BATCH, columns=COLUMNS, use_threads=False):
-        for row in batch.filter(keep(batch)).to_pylist():
-            found[row["SeriesInstanceUID"]] = Row(
-                uid=row["SeriesInstanceUID"], patient=row["PatientID"], files=row["instanceCount"],
-                size=round(row["series_size_MB"] * 1e6), bucket=row["aws_bucket"], uuid=row["crdc_series_uuid"],
-                licence=row["license_short_name"])
+    path = _path()
+    try:
+        for batch in _file(path).iter_batches(BATCH, columns=COLUMNS, use_threads=False):
+            found |= {row["SeriesInstanceUID"]: _row(row) for row in batch.filter(keep(batch)).to_pylist()}
+    except (OSError, ValueError, TypeError, NotImplementedError) as error:
+        raise UserError(f"{path} is no index of IDC that can be read ({one_line(error)}): .venv/bin/pip install "
+                        f"--upgrade --force-reinstall {PACKAGE}") from error
     return found
 
 
-def _file() -> pq.ParquetFile:
+def _row(row: dict) -> Row:
+    """One series of the index.
+
+    Raises:
+        ValueError: it lacks a value, or a number is none.
+    """
+    lacking = [name for name in COLUMNS if row[name] is None and name != "analysis_result_id"]
+    if lacking or row["instanceCount"] < 0 or not 0 <= row["series_size_MB"] < MAX_MB:
+        raise ValueError(f"series {row['SeriesInstanceUID']} has {', '.join(lacking) or 'no size'}"
+                         f"{' missing' if lacking else ''}")
+    return Row(uid=row["SeriesInstanceUID"], patient=row["PatientID"], files=row["instanceCount"],
+               size=round(row["series_size_MB"] * 1e6), bucket=row["aws_bucket"], uuid=row["crdc_series_uuid"],
+               licence=row["license_short_name"])
+
+
+def _path() -> Path:
     """The index of the installed package, which is not imported."""
     spec = importlib.util.find_spec(PACKAGE.replace("-", "_"))
     if spec is None:
         raise _absent()
-    path = Path(spec.submodule_search_locations[0]) / "idc_index.parquet"
-    try:
-        file = pq.ParquetFile(path, buffer_size=1 << 20)
-        lacking = sorted(set(COLUMNS) - set(file.schema_arrow.names))
-        if lacking:
-            raise ValueError(f"it lacks {', '.join(lacking)}")
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is no index of IDC that can be read ({error}): .venv/bin/pip install --upgrade "
-                        f"--force-reinstall {PACKAGE}") from error
+    return Path(spec.submodule_search_locations[0]) / "idc_index.parquet"
+
+
+def _file(path: Path) -> pq.ParquetFile:
+    """An index that has all columns."""
+    file = pq.ParquetFile(path, buffer_size=1 << 20)
+    lacking = sorted(set(COLUMNS) - set(file.schema_arrow.names))
+    if lacking:
+        raise ValueError(f"it lacks {', '.join(lacking)}")
     return file
 
 

@@ -112,7 +112,7 @@ def _held(folder: Path, job: Job) -> Held:
             return found
         for name in filter(NAME.fullmatch, found.files):
             files.discard(folder / name)
-    except (OSError, ValueError, TypeError, AttributeError, LookupError):
+    except (OSError, ValueError, TypeError, AttributeError, LookupError, RecursionError):
         pass
     return Held(job.row.uuid, [], {})
 

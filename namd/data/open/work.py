@@ -45,6 +45,9 @@ def _one(job: Job, root: Path, buckets: Buckets, bar: "_Bar") -> AbsentError | N
         series.fetch(job, root, buckets)
     except AbsentError as error:
         return error
+    except OSError as error:                            # a file of somebody's where a folder belongs, a bad sector
+        return AbsentError(f"{error.filename or job.folder} cannot be used ({error.strerror or error}): see that you "
+                           "may read and write it, and that nothing is in its way")
     except StoppedError:                                # the thread that stopped the others says why
         return None
     finally:

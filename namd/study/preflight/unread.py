@@ -7,9 +7,9 @@ from pathlib import Path
 from namd.data.dicom.series import FILE_NAMES, SeriesIndex
 from namd.data.folders import folders, packed_and_lost
 from namd.data.nlst.links import Link
+from namd.data.nlst.tables import SHEETS
 from namd.data.refused import one_line
 
-SHEETS = (".xlsx", ".xls", ".ods", ".tsv", ".sas7bdat", ".sav")
 AT_MOST = 5                     # folders of one kind that are named
 
 

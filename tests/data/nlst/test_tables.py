@@ -3,6 +3,7 @@ import re
 import pandas as pd
 import pytest
 from small_delivery import REAL, needs_real, tables
+from small_links import luna
 
 from namd.data.codes import CODES, SHAPES
 from namd.data.nlst.links import link_nodules
@@ -93,7 +94,10 @@ def test_missing_column_and_missing_table_stop_with_one_sentence(tmp_path):
     with pytest.raises(UserError, match="E02.*a.csv.*abnormalities table but lacks sct_slice_num"):
         read_delivery(tmp_path)
     made["abnormalities"].to_csv(tmp_path / "a.csv", index=False)
-    with pytest.raises(UserError, match="lacks the participant, comparison, cancer table"):
+    for name in ("cancer.txt", "people.parquet", "notes.md"):
+        (tmp_path / name).write_text("x")
+    with pytest.raises(UserError, match=r"lacks the participant, comparison, cancer table; add its CSV \(no CSV, so "
+                                        r"not read: cancer.txt, people.parquet\)$"):
         read_delivery(tmp_path)
     for name in ("people", "comparison", "cancer"):
         made[name].to_csv(tmp_path / f"{name}.csv", index=False)
@@ -108,6 +112,7 @@ def test_missing_column_and_missing_table_stop_with_one_sentence(tmp_path):
     ("sct_perp_dia", "0", "E07", "sct_perp_dia = 0.0 is not in (0, 200] mm"),
     ("sct_long_dia", "0", "E07", "sct_long_dia = 0.0 is not in (0, 200] mm"),
     ("sct_long_dia", "201", "E07", "is not in (0, 200] mm"),
+    ("sct_long_dia", "1e400", "E04", "sct_long_dia = '1e400' is not a number"),
     ("sct_perp_dia", "11", "E07", "perpendicular above longest"),
     ("sct_long_dia", "about 9", "E04", "is not a number"),
     ("sct_margins", "1.5", "E04", "'1.5' is not a whole number"),
@@ -121,6 +126,13 @@ def test_bad_rows_are_refused_with_their_code(column, value, code, words):
     kept, codes, result = checked("abnormalities", table)
     assert codes == [code] and words in result.refused[0].message
     assert "line 4" in result.refused[0].source_id and len(kept) == 9
+
+
+@pytest.mark.parametrize("label, codes", [("0", []), ("1.0", []), ("", []), ("2", ["E04"]), ("-1", ["E04"])])
+def test_a_label_of_luna25_is_0_1_or_unknown(label, codes):
+    table = luna(tables())["centres"].astype(str)
+    table.loc[2, "label"] = label
+    assert checked("luna25", table)[1] == codes
 
 
 @pytest.mark.parametrize("side, value", [("x", -1), ("y", 2049), ("width", -5), ("height", 0)])

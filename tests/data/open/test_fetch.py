@@ -241,6 +241,18 @@ def test_a_file_of_yours_stays_and_costs_its_series(right, folder, idc):
     assert (folder / path).read_bytes() == b"mine"
 
 
+@pytest.mark.parametrize("where", ["", "folder"])
+def test_a_file_where_a_folder_belongs_costs_what_lies_in_it(right, folder, idc, where):
+    path = sorted(right.glob("dicom/*/*"))[0].relative_to(right)
+    place = folder / (path if where else path.parent)
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"mine")
+    said = []
+    assert get(folder, say=said.append) == 2
+    assert any("cannot be used" in line and "nothing is in its way" in line for line in said)
+    assert place.read_bytes() == b"mine" and 0 < len(tree(folder)) < len(tree(right))
+
+
 def test_a_slice_that_you_have_is_not_fetched_again(right, folder, idc):
     path = sorted(right.rglob("*.dcm"))[0].relative_to(right)
     (folder / path).parent.mkdir(parents=True)
@@ -277,7 +289,7 @@ def test_a_new_version_of_a_series_takes_the_place_of_the_old_one(right, tmp_pat
 @pytest.mark.parametrize("change", [
     lambda record: "{", lambda record: json.dumps(record | dict(places="all")), lambda record: "[1]",
     lambda record: json.dumps(record | dict(files={"../../../x.dcm": dict(bytes=1, md5="0" * 32)})),
-    lambda record: json.dumps(record | dict(files={"a.dcm": dict(bytes="x", md5=3)}))])
+    lambda record: json.dumps(record | dict(files={"a.dcm": dict(bytes="x", md5=3)})), lambda record: "[" * 100_000])
 def test_a_record_that_is_none_is_made_again(right, tmp_path, idc, change):
     made = copy(right, tmp_path)
     record = sorted(made.rglob(".fetched.json"))[2]

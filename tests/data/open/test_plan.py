@@ -81,6 +81,25 @@ def test_an_index_that_cannot_be_read_is_one_sentence(tmp_path, monkeypatch, con
         index.of_series(["1"])
 
 
+ROW = dict(SeriesInstanceUID="1", PatientID="100001", Modality="CT", analysis_result_id=None, instanceCount=3,
+           series_size_MB=1.5, aws_bucket="b", crdc_series_uuid="u", license_short_name="CC BY 4.0")
+
+
+@pytest.mark.parametrize("change, words", [
+    (dict(series_size_MB=None), "series 1 has series_size_MB missing"), (dict(aws_bucket=None), "aws_bucket missing"),
+    (dict(instanceCount="three"), "is no index of IDC"), (dict(series_size_MB=float("inf")), "series 1 has no size"),
+    (dict(series_size_MB=-1.0), "series 1 has no size"), (None, "is no index of IDC")])
+def test_an_index_whose_rows_are_damaged_is_one_sentence(tmp_path, monkeypatch, change, words):
+    write_index(tmp_path, [ROW | (change or {})])
+    if change is None:                                                      # zeros where the pages of the columns are
+        path = tmp_path / "idc_index_data" / "idc_index.parquet"
+        path.write_bytes(path.read_bytes()[:4] + b"\0" * 40 + path.read_bytes()[44:])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UserError, match=words) as caught:
+        index.of_series(["1"])
+    assert "\n" not in str(caught.value)
+
+
 @needs_real
 def test_the_real_lists_have_the_pairs_that_were_counted_by_hand(tmp_path):
     for name in ("nlstx_dataset.csv", "gmae_original_coordinates.csv"):
