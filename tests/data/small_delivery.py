@@ -19,6 +19,7 @@ SPACING = 0.75                            # mm, of a pixel
 SIDE = 120                                # pixels
 GAP = 2.5                                 # mm between slices
 CENTRE = (60.0, 58.0)                     # pixel (column, row) of every nodule
+POINT = (-40 + CENTRE[0] * SPACING, -30 + CENTRE[1] * SPACING, 0.0)     # mm, where it lies in the middle slice
 
 
 def write_slice(path, stored, z=0.0, instance=1, uid="1.2.3", sop=None, **overrides):

@@ -4,7 +4,7 @@ import pydicom
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
-from small_delivery import CENTRE, SPACING
+from small_delivery import CENTRE, POINT
 
 from namd.data.dicom.nodule import read_nodule_at
 from namd.data.dicom.series import index_series
@@ -12,8 +12,6 @@ from namd.data.nlst.centres import Listed
 from namd.data.nlst.crops import Scan
 from namd.data.nlst.pieces import read_both
 from namd.ground.errors import UserError
-
-POINT = (-40 + CENTRE[0] * SPACING, -30 + CENTRE[1] * SPACING, 0.0)
 
 
 def read(root):

@@ -2,26 +2,14 @@
 
 import pytest
 import torch
-from small_llm import parameters, records
+from small_llm import records
 
 from namd.data.report import report_texts
 from namd.ground.errors import UserError
-from namd.models import hub, llm
+from namd.models import hub
 from namd.models.context import ContextBank, RecordBank
-from namd.models.prompts import SoftPrompts, encode_all
+from namd.models.prompts import encode_all
 from namd.models.record_numbers import RecordContext
-
-
-@pytest.fixture(scope="module")
-def frozen(tmp_path_factory):
-    path = tmp_path_factory.mktemp("run") / "llm"
-    llm.build_llm(path, llm.pretraining_texts(records(40)), parameters())
-    return llm.load_llm(path)
-
-
-@pytest.fixture
-def prompts(frozen):
-    return SoftPrompts.begin(frozen[0], 3, 2, seed=23)
 
 
 @pytest.fixture

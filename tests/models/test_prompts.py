@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from small_llm import parameters, records
+from small_llm import records
 
 from namd.data.report import report_texts
 from namd.ground import seeding
@@ -13,18 +13,6 @@ from namd.models import unet as unets
 from namd.models.context import ContextBank
 from namd.models.prompts import SoftPrompts, encode, encode_all
 from namd.training import loop
-
-
-@pytest.fixture(scope="module")
-def frozen(tmp_path_factory):
-    path = tmp_path_factory.mktemp("run") / "llm"
-    llm.build_llm(path, llm.pretraining_texts(records(40)), parameters())
-    return llm.load_llm(path)
-
-
-@pytest.fixture
-def prompts(frozen):
-    return SoftPrompts.begin(frozen[0], 3, 2, seed=23)
 
 
 def test_context_is_equation_7_and_8_by_hand(frozen, prompts):

@@ -10,7 +10,7 @@ import pydicom
 import pytest
 import torch
 from PIL import Image
-from small_delivery import CENTRE, REAL, SPACING, needs_real, write_series, write_slice
+from small_delivery import POINT, REAL, SPACING, needs_real, write_series, write_slice
 from tiny_run import P, write_run
 
 from namd.__main__ import main
@@ -26,7 +26,6 @@ from namd.forecasters.drawing import run_seeds
 from namd.models.judge import load_judge
 from namd.models.pipeline import NAMDPipeline
 
-POINT = (-40 + CENTRE[0] * SPACING, -30 + CENTRE[1] * SPACING, 0.0)
 RECORD = {"age": 63, "gender": 1, "sct_long_dia": 12, "sct_margins": 9, "famchild": None}
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from small_delivery import CENTRE, REAL, SPACING, needs_real, write_series
+from small_delivery import POINT, REAL, needs_real, write_series
 from small_llm import records
 from tiny_run import write_run
 
@@ -29,7 +29,6 @@ from namd.models.pipeline import NAMDPipeline
 from namd.models.record_numbers import RecordContext
 from namd.ship.folder import MANIFEST, first_changed
 
-POINT = (-40 + CENTRE[0] * SPACING, -30 + CENTRE[1] * SPACING, 0.0)
 OWN = REPO / "outputs" / "reference" / "models" / "namd-small"
 PIXEL, PROBABILITY = 8e-3, 2e-4         # of an image in [-1, 1] and of a probability; measured .0039 and .00008
 
