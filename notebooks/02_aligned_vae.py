@@ -81,9 +81,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
+from IPython.display import display
 
 from namd.data.cohort import Cohort
 from namd.data.images import AUGMENTATIONS
+from namd.data.leakage.common import before_training
 from namd.data.report import has_attributes, nodule_features
 from namd.evaluation.figures import plots
 from namd.evaluation.stats import image_quality, latent
@@ -156,8 +158,10 @@ x_train.shape, x_val.shape
 # times, as red, green and blue. The small one sees it folded: each 2 x 2 square of pixels becomes
 # four channels, and three levels give the factor 8. Both make the same latent. Eq. 6 *fine-tunes*:
 # the paper starts from Stable Diffusion, this run from `vae_path`, which has seen phantoms alone.
+# Another arm may begin with another one: what it has seen of validation or test ends the arm.
 
 # %%
+display(before_training(cohort, vae_path=vae_path))
 show(vaes.NoduleVAE)
 
 # %%

@@ -79,8 +79,10 @@ save_every: int = 200                   # steps between checkpoints
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch
+from IPython.display import display
 
 from namd.data.cohort import Cohort
+from namd.data.leakage.common import before_training
 from namd.evaluation.figures import plots
 from namd.ground import seeding
 from namd.ground.files import replacing
@@ -310,9 +312,11 @@ yardstick = alpha_bar.mean().item() if p.prediction_type == "epsilon" else 1.0
 # of 768 numbers, the language model speaks in vectors of 2,560 (Appendix B). Nothing of the old
 # projections fits, so we replace them, explicitly and with a seed. The small U-Net that `unet_path`
 # names has Stable Diffusion's 768 too and goes through the same door. It was trained without any
-# condition on single images of nobody; Eq. 9 makes it know *this* arm's latents.
+# condition on single images of nobody; Eq. 9 makes it know *this* arm's latents. What it or the
+# language model has seen of validation or test ends the arm here.
 
 # %%
+display(before_training(Cohort.open(run.need("cohort")), unet_path=p.unet_path, llm_path=p.llm_path))
 key = run.part_key(["namd.models.unet"], [])
 source = p.unet_path or unet.build_unet(run.dir / "unet_start", p, key)
 net = unet.load_unet(source, p.precision)

@@ -73,7 +73,29 @@ def of_cohort(cohort: Cohort, p) -> pd.DataFrame:
     """
     parts = splits(cohort)
     models = pretrained(vae_path=p.vae_path, unet_path=p.unet_path, flux_path=p.flux_path, llm_path=p.llm_path)
-    return compare([*parts, *models], [part for part in parts if part.name != "train"])
+    return compare([*parts, *models], _tested(parts))
+
+
+def _tested(parts: list[DataSet]) -> list[DataSet]:
+    """The splits of a cohort that something is chosen or judged by."""
+    return [part for part in parts if part.name != "train"]
+
+
+def before_training(cohort: Cohort, **paths: str) -> pd.DataFrame:
+    """What validation and test share with the models that an arm begins with, nothing of it; else the run ends.
+
+    Args:
+        paths: parameter -> path or hub id, as of `pretrained`.
+
+    Raises:
+        UserError: of `refuse`.
+
+    Source: ours; 01 compares the models of the main arm, and an ablation may begin with others.
+    """
+    models = pretrained(**paths)
+    found = compare(models, _tested(splits(cohort)) if models else [])
+    refuse(found)
+    return found
 
 
 def of_readings(cohort: Cohort, beside, p) -> pd.DataFrame:

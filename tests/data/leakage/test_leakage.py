@@ -16,6 +16,7 @@ from namd.data.leakage import common, sets
 from namd.data.nlst.build import build_cohort
 from namd.data.nlst.lists import read_lists
 from namd.data.phantom.registry import patient_id, subject_of
+from namd.ground import order
 from namd.ground.errors import UserError
 
 NO_MODELS = dict(vae_path="", unet_path="", flux_path="", llm_path="")
@@ -166,3 +167,18 @@ def test_a_real_slice_under_another_name_is_the_same_image(tmp_path):
                              split=["train", "train", "test"], t0_index=[0, 1, 2], t1_index=pd.NA))
     compared = of(Cohort(tmp_path, {}, rows, np.stack(crops)))
     assert shared(compared) == {("train", "test"): (0, 1)} and compared.who[0] == "a T0 = c T0"
+
+
+@pytest.mark.parametrize(("number", "parameter"), [("02", "vae_path"), ("03", "unet_path"), ("03", "llm_path")])
+def test_an_arm_ends_on_a_model_that_has_seen_its_tests(number, parameter, cohort, tmp_path):
+    of_split = {name: cohort.split(name).table.patient_id.iloc[0] for name in ("train", "val", "test")}
+    for name, patient in of_split.items():
+        paths = {parameter: model(tmp_path / name, patients=[patient])}
+        if name == "train":
+            assert common.before_training(cohort, **paths).common_patients.tolist() == [0, 0]
+            continue
+        with pytest.raises(UserError, match=rf"{parameter} \({name}\) and {name} share 1 patients \({patient}\)"):
+            common.before_training(cohort, **paths)
+    assert common.before_training(cohort, **{parameter: ""}).empty
+    asked, = (source for _, source in order.code_cells(number) if source.startswith("display(before_training("))
+    assert f"{parameter}=" in asked
