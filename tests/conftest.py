@@ -9,3 +9,15 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 for folder in (".", "models", "data", "study", "forecasters", "autorad"):     # tiny_run.py, small_llm.py, ...
     sys.path.insert(0, str(Path(__file__).parent / folder))
+
+
+def pytest_pyfunc_call(pyfuncitem):
+    """Try a property of hypothesis for NAMD_FUZZ_MINUTES, where that is set; everything else is left to pytest."""
+    minutes = float(os.environ.get("NAMD_FUZZ_MINUTES", "0"))
+    if not (minutes and pyfuncitem.get_closest_marker("hypothesis")):
+        return None
+    from fuzzing import repeat
+    given = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    n = repeat(lambda: pyfuncitem.obj(**given), minutes)
+    print(f"{pyfuncitem.name}: {n} times its examples in {minutes:g} minutes, no finding")
+    return True

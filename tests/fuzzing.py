@@ -1,6 +1,6 @@
 """How long a property is tried: 2,000 examples in the suite; by hand for as long as one likes, anew each time.
 
-    NAMD_FUZZ_MINUTES=30 python -m pytest -m hypothesis tests/data tests/ground         so many minutes each
+    NAMD_FUZZ_MINUTES=30 python -m pytest -s -m hypothesis tests/data tests/ground      so many minutes each
 """
 
 import os
@@ -8,7 +8,6 @@ import time
 
 from hypothesis import HealthCheck, settings
 
-MINUTES = float(os.environ.get("NAMD_FUZZ_MINUTES", "0"))
 EXAMPLES = int(os.environ.get("NAMD_FUZZ", "2000"))
 
 
