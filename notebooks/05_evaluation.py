@@ -8,29 +8,34 @@
 
 # %% [markdown]
 # # 05 · Judge the forecasts
-# A follow-up image is worth what a reader learns from it. We train one reader, show it real,
-# generated and control images of the test patients, and fill Table 1.
+# A follow-up image is worth what a reader learns from it. You train one reader, the
+# [judge](00_start_here.ipynb#judge), show it real, drawn and control images of the test patients,
+# and fill Table 1.
 #
-# *Paper:* Sections 4.1.2 and 4.2, Table 1. *Previous:* `04_conditional_training`.
+# *Paper:* [NAMD](https://arxiv.org/abs/2603.15932), Sections 4.1.2 and 4.2, Table 1.
+# *Previous:* `04_conditional_training`.
 # *Next:* `06_variance_analysis`.
 #
-# *Reading:* 11 minutes; the core, sections 2, 4, 6 and 7, takes 5. The rest is optional.
+# *Reading:* 14 minutes; the core, sections 1, 3, 5 and 6, takes 6. The rest is optional.
 #
 # ## What you will do
 # Build Table 1 in the paper's layout and, beside it, every row's difference to NAMD with an
-# interval over patients: `metrics/table1.csv` and `metrics/differences.csv`.
+# interval over patients: `metrics/table1.csv` and `metrics/differences.csv`. Below each figure and
+# table stands what came out in this run, a sentence made of its numbers.
 #
 # ## What you will learn
 # - Compute AUROC, its DeLong interval and AUPRC by counting pairs of nodules.
 # - Tell the spread over sampling seeds from the uncertainty over patients.
 # - Read an FID beside its floor, and a pixel error beside a copied baseline.
-# - Name the controls and ceilings without which a generator's AUROC says little.
+# - Name the controls and ceilings without which the AUROC of drawn images says little.
 # - Decide from a paired interval whether one row beats another.
 # - Say whether probabilities and spreads mean what they claim.
 #
 # ## What you need
-# Mean, variance and the normal distribution. The cohort of notebook 01 and, for each arm of
-# `compare_arms` that shall be a row, 02-04. **This is the first notebook that opens the test split.**
+# Mean, variance and the normal distribution. The cohort of notebook 01 and, for each
+# [arm](00_start_here.ipynb#arm) of `compare_arms` that shall be a row, 02-04: `namd`, and
+# `no_align_no_pred`, which is NAMD trained without the alignment and the prediction loss. **This is
+# the first notebook that opens the test split.**
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
@@ -89,12 +94,14 @@ from IPython.display import display
 
 from namd.data import brock
 from namd.data.cohort import Cohort
+from namd.data.images import MM_PER_PX
 from namd.data.phantom import oracle
 from namd.data.report import PATIENT, record_vector
 from namd.evaluation.figures import curves, forests, plots
-from namd.evaluation.stats import bootstrap, calibration, growth, image_quality, intervals, metrics
+from namd.evaluation.stats import bootstrap, calibration, growth, image_quality, intervals, metrics, rows
 from namd.evaluation.stats.inception import load as load_inception
 from namd.evaluation.tables import beside_paper, cells, differences, probabilities, table1, two_judges
+from namd.evaluation.tables import told_evaluation as told
 from namd.evaluation.tables.table1_layout import paper_table
 from namd.forecasters import controls, drawing
 from namd.forecasters.namd import NAMD
@@ -111,9 +118,9 @@ compare_arms = run.trained_arms()
 run.map()
 
 # %% [markdown]
-# ## 1 · Open the test split
-# From here on nothing is chosen any more: every row is read on the same test patients by the same
-# judge.
+# ## 1 · Open the test split and train one judge
+# From here on nothing is chosen any more: every row of Table 1 is read on the same test patients by
+# the same judge.
 #
 # | symbol | code | shape | unit |
 # |---|---|---|---|
@@ -136,16 +143,15 @@ print(f"{len(label)} test pairs of {len(set(patient))} patients")
 pd.DataFrame(sizes, ["pairs", "patients", "malignant"]).T
 
 # %% [markdown]
-# The paper has 450 test patients, 53 malignant: that number limits every interval below. As many
-# pairs as patients makes them independent; where a patient has several, intervals keep them
-# together.
+# The number of malignant nodules limits every interval below; the paper has 53 among 450 patients.
+# Where a patient has several nodules, the intervals keep them together.
 #
-# ## 2 · Train one judge
-# Section 4.1.2 says no more of its reader than "a pre-trained ViT-based binary classification
-# model". Ours has the shape of the authors' and is trained on *real follow-up* images of training
-# patients only; validation patients choose its weights. It never sees a generated image or a
-# baseline. Its loss is the cross-entropy; in the small profiles a second head learns the
-# follow-up's attributes $f$ and is ignored afterwards:
+# Of its reader the paper says no more than "a pre-trained ViT-based binary classification model"
+# (Section 4.1.2). Ours, a small [vision transformer](https://arxiv.org/abs/2010.11929), has the
+# shape of the authors'. It learns from *real follow-up* images of training patients only, and
+# validation patients choose its weights. In training it never sees a drawn image or a baseline.
+# Its loss is the cross-entropy; in the small profiles a second output learns the follow-up's
+# attributes $f$, which helps with few images, and is ignored afterwards:
 #
 # $$\mathcal L_\text{judge} = -\tfrac1B \sum_i \big[ L_i \log p_i + (1 - L_i) \log (1 - p_i) \big]
 # + \lambda \lVert \hat f - f \rVert^2 / (B \, n_\text{feat})$$
@@ -175,33 +181,32 @@ check("judge loss by hand and by the module agree", torch.isclose(slow, fast), r
 show(judging.judge_loss)
 
 # %% [markdown]
-# Training turns and mirrors each image into one of the 8 symmetries of the square. A decoded image
-# has no scanner noise, and a judge that never met such an image takes its smoothness for a sign. So
-# half of the images of a step (`judge_blur`) lose their noise to a mean over 3 x 3 pixels.
+# Training turns and mirrors each image in one of the 8 ways that a square allows. Drawn images have
+# no scanner noise, and a judge that never met such an image might take its smoothness for a sign of
+# disease. So half of the images of a step (`judge_blur`) lose their noise to a mean over 3 x 3
+# pixels.
 
 # %%
 key = run.part_key(["namd.models.judge"], ["cohort"])                                       # not the rows to come
 judges, history = judging.train_judges(train, val, run.p, run.root / "judge", run.device, key,
                                        workers.count(eval_workers, judge_seeds))
-judge = judges[0]                                          # reads Table 1; the others: Section 6
+judge = judges[0]                                          # reads Table 1; the others: Section 5
 columns = [name for name in ("loss_label", "loss_attributes", "val_loss") if name in history]
-run.figure(plots.training_curves(history, columns, "Judge (nats)", run.synthetic), "judge_training")
+title = "The judge learns from real follow-ups (losses in nats, attributes squared)"
+run.figure(plots.training_curves(history, columns, title, run.synthetic), "judge_training")
+print(told.judge_kept(history))
+prob = {row: judge.prob(x).double().numpy()[None] for row, x in (("real baseline", x1), ("real follow-up", x2))}
+print(told.worth_of_the_year(label, prob, patient))
 
 # %% [markdown]
-# **What to see.** Validation loss (last panel) falls, then stays or rises: the weights of its
-# lowest point are kept. If it rose from the start, the judge would only remember.
+# **What to see.** The last panel shows the loss on patients that did not train the judge: the curve
+# falls, then stays or rises, and the weights of its lowest point are kept. The difference of the
+# two AUROCs is all that a year of waiting adds for this reader, so it is what a forecast can hope
+# to save.
 #
-# Two AUROCs say what there is to win:
-
-# %%
-prob = {"real baseline": judge.prob(x1).double().numpy()[None],              # (1, N)
-        "real follow-up": judge.prob(x2).double().numpy()[None]}
-{row: round(metrics.auroc(label, p[0]), 3) for row, p in prob.items()}
-
-# %% [markdown]
-# ## 3 · Count pairs
-# AUROC is a probability: take a malignant and a benign nodule at random; how often does the
-# malignant one score higher? Ties count half.
+# ## 2 · Count pairs
+# *Optional.* AUROC is a probability: take a malignant and a benign nodule at random; how often does
+# the malignant one score higher? Ties count half.
 #
 # $$\mathrm{AUROC} = \frac{1}{n_1 n_0} \sum_{i: L_i = 1} \sum_{j: L_j = 0} M_{ij}, \qquad
 # M_{ij} = [s_i > s_j] + \tfrac12 [s_i = s_j]$$
@@ -218,20 +223,21 @@ s1 = np.array([0.9, 0.6, 0.3])                             # malignant
 s0 = np.array([0.7, 0.3, 0.1])                             # benign
 M = (s1[:, None] > s0) + 0.5 * (s1[:, None] == s0)         # (3, 3)
 label_6, prob_6 = np.array([1, 1, 1, 0, 0, 0]), np.concatenate([s1, s0])
-run.figure(plots.matrices([M], ["wins of malignant i over benign j"]), "auroc_pairs")
+run.figure(plots.matrices([M], ["wins of malignant i over benign j"], "AUROC counts won pairs"), "auroc_pairs")
 
 # %% [markdown]
 # **What to see.** Six wins, one tie, two losses: 6.5 / 9. Row 3 is the weak malignant nodule,
 # column 1 the benign one that looks dangerous.
 #
 # The same table gives the uncertainty: with other patients, rows and columns would have changed.
-# DeLong adds the variance of the row means to that of the column means:
+# [DeLong](https://doi.org/10.2307/2531595) adds the variance of the row means to that of the column
+# means:
 #
 # $$\mathrm{Var} = \frac{\mathrm{Var}_i(V_i)}{n_1} + \frac{\mathrm{Var}_j(W_j)}{n_0},
 # \qquad V_i = \tfrac1{n_0} \sum_j M_{ij}, \quad W_j = \tfrac1{n_1} \sum_i M_{ij}$$
 #
-# For two readers of the same nodules, the differences of their V and W go through the same formula:
-# the *paired* test.
+# Two readers of the same nodules share their luck with the patients. Take the differences of their
+# V and W first, and put them through the same formula: this is the *paired* test.
 
 # %%
 V, W = M.mean(1), M.mean(0)                                # (3,) each
@@ -251,19 +257,12 @@ show(intervals.placements)
 # %% [markdown]
 # The module finds row and column means from ranks, without the table.
 #
-# AUPRC walks down the thresholds and sums precision over the steps of recall. Chance is the share
-# of malignant nodules, here one half:
-
-# %%
-auprc_slow, recall_before = 0.0, 0.0
-for threshold in np.unique(prob_6)[::-1]:
-    called = prob_6 >= threshold
-    precision, recall = label_6[called].mean(), label_6[called].sum() / 3
-    auprc_slow, recall_before = auprc_slow + (recall - recall_before) * precision, recall
-check("AUPRC by hand = scikit-learn's", np.isclose(auprc_slow, metrics.auprc(label_6, prob_6)), round(auprc_slow, 3))
-
-# %% [markdown]
-# For everything else we resample patients, malignant and benign apart, each with all its nodules. One
+# AUPRC, the second number of Table 1, walks down the thresholds and sums the *precision*, the share
+# of malignant nodules among those called so, over the steps of *recall*, the share of malignant
+# nodules that are found. For a coin it is the share of malignant nodules. Exercise 1 counts it.
+#
+# For everything else we resample patients: a *bootstrap* draws as many patients as there are, with
+# replacement, malignant and benign apart, and computes the number again, a thousand times. One
 # table of counts serves every row of Table 1, which keeps differences paired.
 
 # %%
@@ -273,21 +272,24 @@ boot = bootstrap.percentile_interval(bootstrap.auroc_draws(label, prob["real fol
 print(f"AUROC of the real follow-up: DeLong [{low:.3f}, {high:.3f}], bootstrap [{boot[0]:.3f}, {boot[1]:.3f}]")
 
 # %% [markdown]
-# Two roads, nearly one interval; the paper's Table 1 does not show it.
+# Two ways lead to nearly the same interval. The paper's Table 1 shows none: its ± is the spread over
+# the noise of the sampler, with the patients held fixed.
 #
-# ## 4 · Draw K follow-ups for every row
-# A generator is asked K times, with the seeds of the authors' evaluation. Noise is keyed by (seed,
-# nodule), and rows are kept on disk in pieces: a killed notebook goes on with the next piece, and
-# any number of processes draws the same images, bit for bit.
+# ## 3 · Draw K follow-ups for every row
+# NAMD draws K follow-ups of each nodule, each from other noise. Noise is named by (seed, nodule), so
+# the same images come out however many processes draw them, and a notebook that was stopped goes on
+# where it was.
+#
+# Beside NAMD stand *controls*, rows that tell what its number is worth:
 #
 # | row | follow-up image | why it is there |
 # |---|---|---|
-# | namd, other arms | sampled by notebooks 02-04 | the question |
+# | namd, other arms | drawn by the models of notebooks 02-04 | the question |
 # | permuted records | NAMD with another subject's record | does the text matter? |
-# | permuted patients | its 8 patient fields only: age to family | does the patient matter? |
+# | permuted patients | NAMD with another's 8 patient fields, age to family | does the patient matter? |
 # | copy-baseline | $\hat X^{(2)} = X^{(1)}$ | AUROC of the real baseline, by construction |
 # | mean follow-up | the training mean, for everyone | AUROC .5, by construction |
-# | oracle (phantom) | drawn from the true $p(X^{(2)} \mid X^{(1)}, e)$ | ceiling of any generator |
+# | [oracle](00_start_here.ipynb#oracle) | from the law $p(X^{(2)} \mid X^{(1)}, e)$ | the best that drawing can be |
 
 # %%
 mean_follow_up = controls.MeanFollowUp(run.p)
@@ -318,7 +320,8 @@ run.made("judge", *(drawing.row_file("samples", row) for row in makers))
 {row: tuple(drawing.load_row(run.root / "samples", row).shape[:2]) for row in makers}
 
 # %% [markdown]
-# Six test patients, three malignant and three benign, drawn by lot:
+# Six test patients, three malignant and three benign, chosen by lot. A nodule of 12 mm may turn out
+# like the one or like the other; that is why we draw several:
 
 # %%
 rng = np.random.default_rng(seed)
@@ -328,15 +331,20 @@ error = x2_hat.mean(0) - x2                                                  # (
 grid = [[x1[i, 0], x2[i, 0], *x2_hat[:2, i, 0], x2_hat[:, i, 0].mean(0), error[i, 0]] for i in six]
 heads = ["baseline x1", "follow-up x2", "sample 1", "sample 2", f"mean of {k_runs}", "mean - x2"]
 names = [f"{plots.LABELS[label[i]]}\n{test.table['sct_long_dia'].iloc[i]:.0f} mm" for i in six]
-run.figure(plots.image_grid(grid, heads, names, f"{arm}, six test patients", run.synthetic), "test_grid")
+title = "Six test patients: what came, what NAMD drew, and where they differ"
+run.figure(plots.image_grid(grid, heads, names, title, run.synthetic, MM_PER_PX, "mean - x2 (window)"), "test_grid")
+
+print(told.middle_error(x2_hat, x2, counts))
 
 # %% [markdown]
-# **What to see.** Mid-grey in the last column is no error. A white or black ring around the nodule
-# in every row would mean that growth is over- or under-shot.
+# **What to see.** In the last column white is no error. A blue ring means that the drawn nodule is
+# too small there, a red one that it is too large. Single patients err on both sides; the sentence
+# above counts over all of them.
 #
-# ## 5 · Ask how good the images are
-# LPIPS compares each image with its own follow-up. FID compares two clouds of features, each
-# summarised by mean $\mu$ and covariance $\Sigma$:
+# ## 4 · Ask how good the images are
+# *Optional.* [LPIPS](https://arxiv.org/abs/1801.03924) compares each image with its own follow-up,
+# in the features of a network. The [FID](https://arxiv.org/abs/1706.08500) compares two clouds of
+# features, each summarised by mean $\mu$ and covariance $\Sigma$:
 #
 # $$\mathrm{FID} = \lVert \mu_a - \mu_b \rVert^2 + \mathrm{tr}\big(\Sigma_a + \Sigma_b -
 # 2 (\Sigma_a \Sigma_b)^{1/2}\big)$$
@@ -349,11 +357,12 @@ fid_slow = (b.mean() - a.mean()) ** 2 + (b.std() - a.std()) ** 2             # 9
 check("FID of one feature by hand and by torchmetrics agree", np.isclose(fid_slow, metrics.fid(a, b)), fid_slow.item())
 
 # %% [markdown]
-# The paper's FID lives in 2,048 Inception features, which 450 images cannot fill: most of it is
-# bias. Ours lives in the judge's class token, on another scale. Beside it stand one in the 112 mean
-# features of EfficientNet-Lite0, which sees texture, and with `eval_inception` the paper's. KID asks
-# the same without bias. Both need a *floor*: two halves of the real follow-ups, which a perfect
-# generator cannot beat. Halves have N/2 images, so the FID floor is a little high.
+# The paper's FID is taken in 2,048 features of the Inception network. A covariance of 2,048 features
+# cannot be estimated from 450 images, so most of that FID is bias. Ours is taken in the judge's own
+# features, on another scale. Beside it stands one in the 112 mean features of EfficientNet-Lite0,
+# which sees texture, and, with `eval_inception`, the paper's. [KID](https://arxiv.org/abs/1801.01401)
+# asks the same without bias. Both need a *floor*: the distance of two halves of the real follow-ups,
+# which a perfect generator cannot beat. Halves have N/2 images, so the floor of FID is a little high.
 
 # %%
 inception_net = load_inception(eval_inception).to(run.device) if eval_inception else None
@@ -366,10 +375,10 @@ floors = pd.DataFrame({name + end: [metrics.floor(d, of_x2, seed, patient=patien
 run.table(floors, "floors").round(4)
 
 # %% [markdown]
-# Pixels have a trap: a copied baseline is close to most follow-ups. PSNR (in dB) averages squared
-# errors; SSIM compares mean, contrast and pattern in small windows and is 1 for equal images. Both
-# praise the copy. The Δ-RMAE looks at the *change* $d = X^{(2)} - X^{(1)}$ and its forecast, over the
-# pixels of the central disc:
+# Errors of pixels have a trap: most nodules hardly change, so a copied baseline is close to most
+# follow-ups. PSNR (in dB) averages squared errors; SSIM compares mean, contrast and pattern in small
+# windows and is 1 for equal images. Both praise the copy. The Δ-RMAE looks at the *change*
+# $d = X^{(2)} - X^{(1)}$ and its forecast $\hat d$, over the pixels of the central disc:
 #
 # $$\Delta\text{-RMAE} = \frac{\sum |d - \hat d|}{\tfrac12 \sum (|d| + |\hat d|)} \in [0, 2]$$
 
@@ -379,19 +388,21 @@ trials = {"perfect": zero + 0.2, "half the change": zero + 0.1, "copied baseline
 {name: round(float(metrics.delta_rmae(zero, zero + 0.2, guess)[0]), 3) for name, guess in trials.items()}
 
 # %% [markdown]
-# A copy reaches 2, the worst value.
+# A copy forecasts no change and reaches 2, the worst value. Now every row of the run:
 
 # %%
 sampled, values = table1.score_rows(run.root / "samples", list(makers), x1, x2, judge, net,
                                     threads, eval_workers, inception_net)
 prob |= sampled
 images = table1.image_columns(values)
+print(told.likeness(images, arm))
 images.filter(like="_mean").round(3)
 
 # %% [markdown]
-# A reader of CT asks for growth. The *diameter error* is in mm, the *doubling time error* in days.
-# K draws also claim how sure they are: *coverage* is the share of true diameters within their
-# range, which honest draws hold (K - 1) / (K + 1) of the time. The *CRPS* rewards both:
+# A reader of CT asks for growth. The *diameter error* is in mm, the error of the *doubling time* in
+# days. K draws also claim how sure they are: *coverage* is the share of nodules whose true diameter
+# lies between the smallest and the largest draw. If truth and draws come from one law, that happens
+# (K - 1) / (K + 1) of the time. The *CRPS* rewards being near and being honest:
 #
 # $$\mathrm{CRPS} = \frac1K \sum_k |d_k - d| - \frac{1}{2 K (K - 1)} \sum_{k \neq l} |d_k - d_l|$$
 
@@ -401,7 +412,8 @@ crps_slow = np.abs(d_hat - d).mean(0) - 0.5 * np.abs(d_hat[0] - d_hat[1])    # (
 check("CRPS by hand and by the module agree", np.allclose(crps_slow, growth.crps(d, d_hat)), crps_slow)
 
 # %% [markdown]
-# The second nodule lies outside its two draws and pays. The phantom's follow-ups, measured:
+# The second nodule lies outside its two draws and pays half a millimetre. The run's follow-ups, where
+# the phantom can be measured:
 
 # %%
 if known_law:
@@ -410,14 +422,17 @@ if known_law:
     grown = pd.DataFrame([growth.growth_columns(d1, d2, found["diameter"], days, counts)
                           for found in values.values()], index=pd.Index(values, name="row"))
     units = dict(diameter_error=2, vdt_error=0, vdt_error_growing=0, crps=2, coverage=2)
+    print(told.known_growth(grown, arm))
     display(cells.interval_cells(run.table(grown, "growth"), units).assign(honest=grown["coverage_nominal"].round(2)))
 
 # %% [markdown]
-# Coverage below *honest* is false confidence. The oracle is what any generator could reach. A copy is
-# right about every stable nodule and misses all growth (`vdt_error_growing`).
+# Coverage below *honest* is false confidence. A copy is right about every stable nodule and misses
+# all growth: compare the two columns of the doubling time, over all nodules and over those that grow
+# (`vdt_error_growing`).
 #
 # Are these pictures of CT? A decoder that blurs limits every row (notebook 02), a nodule with a hole
-# is seldom real, and a sample should look more like its follow-up than the copied baseline does:
+# is seldom real, and you would expect a drawing to look more like its follow-up than the copied
+# baseline does:
 
 # %%
 vae = vaes.load_vae(run.need(f"arms/{arm}/vae", made_by="02"), precision=precision).to(run.device)
@@ -429,17 +444,27 @@ quality = [*image_quality.decoded_rows(x2_decoded, x2, patient, clouds_decoded, 
 run.table(pd.DataFrame(quality), "image_quality").round(4)
 
 # %% [markdown]
-# The last lines subtract nodule by nodule; below 0 is better. The phantom has two rulers: the copy,
-# and the oracle, a draw from the law that made the follow-up.
+# The last two lines subtract nodule by nodule, NAMD's distance minus the copy's and minus the
+# oracle's: below 0 NAMD is nearer. The oracle draws from the law that made the follow-up, and its
+# own drawing still differs from what came.
 #
-# ## 6 · Fill Table 1
-# Some rows need no generated image, only a logistic regression fitted on train and val. *Direct x1*
-# reads the judge's features of $X^{(1)}$ alone; they are many, so val says how far to shrink their
-# weights. *Direct* (x1 + record) reads the judge's logit of $X^{(1)}$ and the record, *record only*
-# the record. Generated pixels are made from $(X^{(1)}, e)$ and cannot hold more about the label:
-# direct is what a generator must be measured against. *True risk* is the phantom's own
-# $P(L = 1 \mid X^{(1)}, e)$, which no predictor can beat. *Brock* is the published PanCan model
-# (full, with spiculation), with nothing fitted:
+# ## 5 · Fill Table 1
+# Some rows need no drawing, only a logistic regression that is fitted on train and val:
+#
+# | row | what it reads |
+# |---|---|
+# | direct x1 | the judge's features of $X^{(1)}$; val says how far to shrink their weights |
+# | record only | the [record](00_start_here.ipynb#record), 13 fields |
+# | direct | the judge's logit of $X^{(1)}$, and the record |
+# | [true risk](00_start_here.ipynb#true-risk) | the phantom's $P(L = 1 \mid X^{(1)}, e)$, which none can beat |
+# | Brock | the record, by a published formula |
+#
+# *Direct* matters most. Drawn pixels are made from $(X^{(1)}, e)$ and noise, so they cannot hold more
+# about the label than $(X^{(1)}, e)$ does (00, Section 5). A drawing that is read worse than *direct*
+# has lost something on the way.
+#
+# *Brock* is the [PanCan model](https://doi.org/10.1056/NEJMoa1214726) of doctors (full, with
+# spiculation), with nothing fitted:
 #
 # $$\begin{array}{l} \mathrm{logit}\, P = 0.0287\,(\text{age} - 62) + 0.6011\,[\text{female}] +
 # 0.2961\,[\text{family}] + 0.2953\,[\text{emphysema}] \\
@@ -448,9 +473,9 @@ run.table(pd.DataFrame(quality), "image_quality").round(4)
 # \quad + 0.7729\,[\text{spiculated}] + 0.6581\,[\text{upper lobe}] - 0.0824\,(n - 4) - 6.7892
 # \end{array}$$
 #
-# d is the longest diameter in mm. The record does not hold the number n of nodules, so n = 4;
-# whatever else is missing takes the value at which its term is 0. Brock ranks, but its risks are
-# those of another population: as published, not calibrated here.
+# d is the longest diameter in mm. The record does not hold the number n of nodules, so n = 4, the
+# value at which its term is 0; whatever else is missing is treated so, too. Read Brock by its order:
+# its risks are those of the Canadian population that it was fitted on.
 
 # %%
 record_fit, stats = record_vector(fitted.ehr)                                # (n_fit, n)
@@ -477,14 +502,9 @@ copied, real = (metrics.auroc(label, prob[row][0]) for row in ("copy-baseline", 
 check("copy-baseline scores as the real baseline", abs(copied - real) < 0.005, round(copied - real, 5))
 
 # %%
-order = ["real baseline", "real follow-up", "copy-baseline", "mean follow-up", "direct x1", "direct", "record only",
-         "Brock", "oracle", "true risk", *[row for row in compare_arms if row != arm], arm, "permuted records",
-         "permuted patients"]
-prob = {row: prob[row] for row in order if row in prob}
-table = pd.DataFrame({row: table1.diagnosis_columns(label, p, patient) for row, p in prob.items()}).T.rename_axis("row")
-table = images.reindex(table.index).join(table)
-table = table.assign(n=len(label), malignant=int(label.sum()), k=[len(p) for p in prob.values()])
+prob = {row: prob[row] for row in rows.ordered(prob)}
 known_as, ruler = beside_paper.paper_rows(arm), (eval_lpips_net, lpips_weights)
+table = table1.whole(label, prob, images, patient)
 table = beside_paper.beside_the_paper(table, run.stamp["source"], ruler, known_as)
 shown = [row for row in prob if "-seed" not in row]        # other training seeds: notebook 07
 
@@ -492,35 +512,41 @@ shown = [row for row in prob if "-seed" not in row]        # other training seed
 run.table(table.round(6), "table1")
 probabilities.save_probabilities(run.root / "metrics" / "probabilities.parquet", prob, pair_id, patient)
 run.made("metrics/probabilities.parquet")
+print(told.standing(table.loc[shown], arm))
 paper_table(table.loc[shown], compare_arms)
 
 # %% [markdown]
-# "±" is over K runs of one trained model, as in the paper. Bold is best, underlined second among
-# generators; equal printed values share a mark. LPIPS (`eval_lpips_net`, `lpips_weights`) and FID
-# depend on a network: other networks do not compare.
+# "±" is over K runs of one trained model, as in the paper. Among the rows that draw, the best value
+# is bold and the second underlined; equal printed values share a mark. LPIPS (`eval_lpips_net`,
+# `lpips_weights`) and FID depend on a network, so numbers of other networks do not compare.
 
 # %%
 again = {"real baseline": x1[None], "real follow-up": x2[None], arm: x2_hat}
 read = run.table(table1.judge_spread(label, prob, again, judges[1:]), "judges")
-print(f"judges trained: {judge_seeds}" + (": their spread is not known" if judge_seeds == 1 else ""))
+print(told.other_judges(read, arm))
 read.round(3)
 
 # %% [markdown]
-# The reader is one draw as well: `sd` is the spread of AUROC over judges with other seeds. What the
-# marks hide besides is the patients:
+# The judge is a draw as well: trained from another seed it would have read a little differently, and
+# `sd` says how much. Neither mark nor ± says how the numbers would move with other patients. The
+# bars of the next figure do:
 
 # %%
 n_text = f"n = {len(label)}, {int(label.sum())} malignant, 95 % intervals over {len(set(patient))} patients"
-run.figure(forests.row_forests(table.loc[shown], n_text, run.synthetic, bold=arm), "table1_auroc")
+title = f"{told.headline(table, arm)}\n{n_text}"
+run.figure(forests.row_forests(table.loc[shown], title, run.synthetic, bold=arm), "table1_auroc")
+print(told.averaged(table, arm))
 
 # %% [markdown]
-# **What to see.** The dashed line is the real baseline. A generator earns its place right of it. If
-# *direct* lies right of *namd*, the pictures cost information. If *permuted records* lies on *namd*,
-# the record is ignored; if *permuted patients* does, age, sex, emphysema and family are.
+# **What to see.** The dashed line is the real baseline: what a drawing gains begins right of it.
+# Compare NAMD with three rows. *Record only* and *direct* read what NAMD was given, without a
+# drawing. *Another's record* is NAMD told about another patient: the way from there to NAMD is what
+# the record is worth to the drawing.
 #
-# ## 7 · Decide what holds
-# Overlapping bars decide nothing, because all rows share their patients. We subtract NAMD patient
-# by patient. The mean over runs compares rows of any K; the K-mean adds DeLong's test.
+# ## 6 · Decide what holds
+# Bars that overlap decide nothing, because all rows share their patients: a hard test set pulls all
+# of them down together. So we subtract NAMD patient by patient. The *mean over runs* compares rows of
+# any K; the *K-mean*, of the K probabilities of a nodule, adds DeLong's test.
 
 # %%
 found = run.table(differences.differences(label, prob, values, counts, patient, arm), "differences")
@@ -529,10 +555,12 @@ cells.difference_cells(found)
 
 # %%
 run.figure(forests.difference_forests(found, arm, n_text, run.synthetic), "differences")
+print(told.verdicts(found, arm))
 
 # %% [markdown]
-# **What to see.** An interval across 0 is *undecided*. The paper's order puts *real baseline* left
-# and *real follow-up* right of 0. One in twenty intervals misses by chance: do not pick the best.
+# **What to see.** An interval across 0 is *undecided*: these patients cannot tell the two apart. An
+# arrow stands for a row that lies outside the panel. One in twenty intervals misses by chance, so do
+# not go looking for the best of many.
 #
 # All these verdicts are one judge's. Notebook 09 asks a second one, of another kind, about the same
 # images; where it has run, its verdicts on the AUROC of the first draw stand here:
@@ -543,63 +571,75 @@ print(two_judges.in_words(asked))
 asked
 
 # %% [markdown]
-# How much of the way from the real baseline to a ceiling does a row go?
+# How much of the [gap](00_start_here.ipynb#gap), the way from the real baseline to a ceiling, does a
+# row close?
 #
 # $$\text{gap closed} = \frac{\mathrm{AUROC} - \mathrm{AUROC}_\text{baseline}}
 # {\mathrm{AUROC}_\text{ceiling} - \mathrm{AUROC}_\text{baseline}}$$
 #
-# With the real follow-up as ceiling the paper's numbers give 0.82; with the oracle it is the share
-# of the *reachable* gap.
+# With the real follow-up as ceiling, the paper's numbers give 0.82. With the oracle as ceiling it is
+# the share of what a drawing can reach at all.
 
 # %%
 ceilings = ["real follow-up", "oracle"] if known_law else ["real follow-up"]
 gaps = differences.gaps(label, prob, [*compare_arms, *ceilings[1:], "direct"], ceilings, counts)
+print(told.gaps_closed(gaps, arm))
 run.table(gaps, "gaps").round(3)
+
+# %% [markdown]
+# ## 7 · Ask whether to believe a probability
+# *Optional.* AUROC reads the order of the nodules. Whoever acts on a probability needs more: where
+# to cut, whether 0.3 means three in ten, and whether acting helps at all.
 
 # %%
 scores = {row: prob[row].mean(0) for row in ("real baseline", "real follow-up", arm, "direct")}
 run.figure(curves.roc_and_pr(label, scores, synthetic=run.synthetic), "roc_and_pr")
+print(told.found_at(label, scores))
 
 # %% [markdown]
-# **What to see.** Precision falls to the dashed prevalence at full recall for everyone. A curve
-# that leads only at low false positive rates would help screening more than its area tells.
+# **What to see.** Left, the price is false alarms, and a curve that leads on the far left helps
+# screening most. Right, precision ends at the dashed share of malignant nodules for every row, once
+# all nodules are called malignant.
 
 # %%
 run.figure(curves.reliability(label, scores, synthetic=run.synthetic, patient=patient), "reliability")
 
 # %% [markdown]
-# **What to see.** Points on the diagonal mean what they say; below it the judge calls too many
-# nodules malignant. Bars are 95 % intervals over patients. Two numbers sum it up:
+# **What to see.** On the diagonal, as many nodules are malignant as the probability says. Above it
+# the judge says too little, below it too much. Two numbers sum it up:
 #
 # $$\mathrm{logit}\, P(L = 1) = a + b \; \mathrm{logit}\, p$$
 #
-# A slope $b$ below 1 is overconfident; an intercept $a$ (at $b = 1$) above 0 calls too few.
+# A slope $b$ below 1 is overconfident: the probabilities are too extreme. An intercept $a$ (at
+# $b = 1$) above 0 means that they are too low on average.
 
 # %%
 free = bootstrap.resample_counts(0 * label, n_boot, seed, "calibration", patient=patient)   # prevalence varies too
 fits = {row: calibration.calibration(label, prob[row].mean(0), free) for row in [*scores, "Brock"]}
 fits = run.table(pd.DataFrame(fits).T.rename_axis("row"), "calibration")
+print(told.calibrated(fits))
 cells.interval_cells(fits, dict(slope=2, intercept=2)).assign(brier=table.loc[fits.index, "brier"].round(4))
 
 # %% [markdown]
-# Would it help to act on $p$? Whoever works up nodules from threshold $t$ on accepts
-# $(1 - t) / t$ needless work-ups for one cancer:
+# Would it help to act on $p$? Who sends every nodule above a threshold $t$ to biopsy accepts
+# $(1 - t) / t$ needless biopsies for one cancer: nine at $t = 0.1$. The *net benefit* counts hits TP
+# and false alarms FP at this rate of exchange:
 #
 # $$\text{net benefit} = \frac1N \Big( \mathrm{TP} - \frac{t}{1 - t} \, \mathrm{FP} \Big)$$
-#
-# Three nodules at $t = 0.2$: one hit, one false alarm.
 
 # %%
-benefit = (1 - 1 * 0.2 / 0.8) / 3
+benefit = (1 - 1 * 0.2 / 0.8) / 3                          # three nodules at t = 0.2: one hit, one false alarm
 fast = calibration.net_benefit([1, 0, 0], [0.6, 0.3, 0.1], [0.2])
 check("net benefit by hand and by the module agree", np.isclose(benefit, fast[0]), round(benefit, 3))
 thresholds = np.linspace(0.02, 0.4, 39)
-drawn = curves.decision_curves(label, scores, free, "real baseline", thresholds, synthetic=run.synthetic)
+drawn = curves.decision_curves(label, scores, free, "real baseline", thresholds, run.synthetic)
 run.figure(drawn, "decision_curves")
+print(told.useful_range(label, scores, free, "real baseline", thresholds, arm))
 
 # %% [markdown]
-# **What to see.** A score helps where it lies above both "all" and "none"; its gain over the
-# baseline is real where the band leaves 0.
+# **What to see.** Left, a score helps where its line lies above both grey ones, working up everybody
+# and working up nobody. Right, one panel a row: its gain over the baseline is certain where the band
+# does not hold 0.
 #
 # ## Paper and this run
 
@@ -614,12 +654,38 @@ gap_row = dict(quantity=f"gap closed, {arm}", paper=PAPER["gap_closed_auroc"], n
 run.panel([*(beside_paper.panel_row(table, *pair, run.stamp["source"], ruler, known_as) for pair in wanted), gap_row])
 
 # %% [markdown]
-# On phantom data the cohort's law decides what can be found: only the share of the oracle's gap is
-# evidence about the method. Open NLST has other patients than the paper and 7 of the 13 features.
+# On phantom data the phantom's law decides what can be found: only the share of the oracle's gap says
+# something about the method. Open NLST has other patients than the paper and 7 of the 13 features.
 #
 # ## Exercises
-# ### 1 · Predict
-# Every probability is squared. What happens to AUROC, AUPRC and the Brier score?
+# ### 1 · Implement
+# Count the AUPRC of the six nodules of Section 2, `label_6` and `prob_6`, without a library. Call it
+# `mine`; then
+#
+#     check("AUPRC by hand", np.isclose(mine, metrics.auprc(label_6, prob_6)), round(mine, 3))
+#
+# <details><summary>Hint</summary>
+#
+# Go through the different scores from the highest down. Each is a threshold: the nodules at or above
+# it are called malignant. Add (recall now - recall before) x precision now.
+# </details>
+
+# %%
+# your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
+
+# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
+called = prob_6 >= np.unique(prob_6)[::-1, None]           # (thresholds, 6)
+hits = (called * label_6).sum(1)
+mine = (np.diff(hits / 3, prepend=0) * hits / called.sum(1)).sum()
+check("AUPRC by hand", np.isclose(mine, metrics.auprc(label_6, prob_6)), round(mine, 3))
+
+# %% [markdown]
+# ### 2 · Predict
+# Every probability is squared. What happens to AUROC, AUPRC and the Brier score, the mean squared
+# distance of probability and label?
 
 # %%
 # your turn
@@ -638,9 +704,9 @@ p_namd, measures = prob[arm].mean(0), (metrics.auroc, metrics.auprc, metrics.bri
 # </details>
 
 # %% [markdown]
-# ### 2 · Change a parameter
-# Compute the FID floor with fewer and fewer images. What would you ask an author whose FID comes
-# from another N?
+# ### 3 · Change a parameter
+# Compute the floor of the FID with fewer and fewer images. What would you ask an author whose FID
+# comes from another N?
 
 # %%
 # your turn
@@ -655,26 +721,14 @@ p_namd, measures = prob[arm].mean(0), (metrics.auroc, metrics.auprc, metrics.bri
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# The floor rises as N falls, though the images are the same. Ask for the floor at that N, or KID.
+# The floor tends to rise as N falls, though the images come from the same law; between two numbers
+# that are close, the lot of the halves decides. Ask for the floor at that N, or for the KID.
 # </details>
 
 # %% [markdown]
-# ### 3 · Derive
-# Why does a copied baseline score exactly 2 in Δ-RMAE, whatever the follow-up?
-
-# %%
-# your turn
-
-# %% [markdown]
-# <details><summary>Solution</summary>
-#
-# A copy predicts $\hat d = 0$. The numerator is $\sum |d|$, the denominator $\tfrac12 \sum |d|$.
-# </details>
-
-# %% [markdown]
-# ### 4 · Break it on purpose
-# Compare the K-mean probability of NAMD with *one run* of itself. Which is higher, and why would
-# it be unfair to set one row's K-mean beside another row's run?
+# ### 4 · Break it
+# Compare NAMD's AUROC of the K-mean with the mean of its single runs: the same model, the same
+# patients. How would you make a weaker system seem better than NAMD with this?
 
 # %%
 # your turn
@@ -688,33 +742,38 @@ table.loc[compare_arms, ["auroc_mean", "auroc_kmean"]].round(4)
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# The mean averages sampling noise away and usually ranks better than a single run. Mean against
-# run compares K = 4 with K = 1, not two methods.
+# The mean averages the sampling noise away and usually ranks better than a single run. Set the K-mean
+# of your system beside a single run of the rival: you compare K with 1, not two methods. This is why
+# Table 1 prints the mean over runs for every row, and the K-mean beside it for every row as well.
 # </details>
 
 # %% [markdown]
 # ## In practice
 # - This is one judge. Notebook 09 lets a second one read the same images, and says which verdicts
 #   survive.
-# - With 53 malignant test nodules the DeLong half-width is about 0.06. Differences of 0.02 between
-#   rows of the published table are within one standard error.
-# - All rows share one training seed. The spread over training seeds needs more runs of 02-04.
-# - Small negative KIDs are no mistake: an unbiased estimator scatters around 0.
+# - With 53 malignant test nodules, half the width of DeLong's interval is about 0.06. Differences of
+#   0.02 between rows of the published table are within one standard error.
+# - All rows share one training seed. Other seeds need more runs of 02-04 (`make seeds`).
+# - Small negative KIDs are no mistake: an estimator without bias scatters around 0.
 #
 # ## Summary
 # - AUROC, its DeLong interval and AUPRC are counts over pairs of nodules.
 # - "±" over seeds and brackets over patients answer different questions; both stand in Table 1.
 # - FID has a floor that depends on N; a copied baseline fools pixel errors, not Δ-RMAE.
-# - Copy, mean, permuted, direct, Brock, oracle and true risk tell what a generator's AUROC is worth.
+# - Copy, mean, permuted, direct, Brock, oracle and true risk tell what NAMD's AUROC is worth.
 # - A verdict comes from a paired interval, and "undecided" is one of the answers.
 # - Slope, net benefit and coverage ask whether to believe a probability and a spread.
 #
 # ## Further reading
-# - DeLong, DeLong and Clarke-Pearson 1988: comparing the areas under correlated ROC curves.
-# - Sun and Xu 2014: the fast algorithm behind `placements`.
-# - Zhang et al. 2018: LPIPS, and why the backbone matters.
-# - Binkowski et al. 2018: KID, and the bias of FID at small N.
-# - McWilliams et al. 2013: the Brock model. Obuchowski 1997: AUROC with several nodules a patient.
+# - [DeLong and others](https://doi.org/10.2307/2531595) 1988: comparing areas under ROC curves.
+# - [Sun and Xu](https://doi.org/10.1109/LSP.2014.2337313) 2014: the fast algorithm of `placements`.
+# - [Zhang and others](https://arxiv.org/abs/1801.03924) 2018: LPIPS, and why the network matters.
+# - [Binkowski and others](https://arxiv.org/abs/1801.01401) 2018: KID, and the bias of FID.
+# - [Vickers and Elkin](https://doi.org/10.1177/0272989X06295361) 2006: decision curves.
+# - [McWilliams and others](https://doi.org/10.1056/NEJMoa1214726) 2013: the Brock model.
+#   Obuchowski 1997, *Biometrics* 53:567: AUROC with several nodules a patient.
+# - Documentation: scikit-learn's
+#   [model evaluation](https://scikit-learn.org/stable/modules/model_evaluation.html).
 
 # %%
 run.finish(auroc_namd=table.loc[arm, "auroc_mean"], auroc_baseline=table.loc["real baseline", "auroc_mean"],

@@ -33,6 +33,18 @@ LIDC = "namd/data/lidc/"
 OWN = "forecasters/systems/test_own_record.py"
 RESULTS = "study/results/test_reference_command.py"
 MUTANTS = [
+    Mutant("a far row stays in its panel", "namd/evaluation/figures/forests.py",
+           "if _width(ends, reference) <= 2 * _width(rest, reference):", "if True:",
+           "evaluation/figures/test_forests.py"),
+    Mutant("coverage is held against honest draws", "namd/evaluation/tables/told_evaluation.py",
+           "intervals.verdict(low - honest, high - honest)", "intervals.verdict(low, high)",
+           "evaluation/tables/test_told_evaluation.py"),
+    Mutant("error maps are alike when no difference is certain", "namd/evaluation/tables/told_variance.py",
+           "inside = -margin < low and high < margin", "inside = low < 0 < high",
+           "evaluation/tables/test_told_variance.py"),
+    Mutant("a gain of guidance is worded by its value", "namd/evaluation/tables/told_three_class.py",
+           'get(verdict(*three.iloc[1:]), "undecided")', 'get(verdict(three.iloc[0], three.iloc[0]), "undecided")',
+           "evaluation/tables/test_told_three_class.py"),
     Mutant("a file may end within its header", "namd/data/dicom/header.py", "list(WANTED)), not beyond",
            "list(WANTED)), False", "data/dicom/test_cut_files.py"),
     Mutant("a slice without air is HU too", "namd/data/dicom/pixels.py", "if hu.min() >= AIR_HU:", "if False:",

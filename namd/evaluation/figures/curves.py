@@ -10,6 +10,7 @@ from namd.evaluation.stats import metrics
 from namd.evaluation.stats.calibration import net_benefit
 from namd.evaluation.stats.intervals import wilson
 from namd.evaluation.stats.patients import numbered
+from namd.evaluation.stats.rows import plain
 
 DASHES = ("-", (0, (6, 1.5)), "-.", (0, (1, 1)))     # rows differ by more than colour
 MARKERS = "os^D"
@@ -21,7 +22,7 @@ def _style(i, lw=1.6):
 
 
 @look()
-def roc_and_pr(label, scores, title="", synthetic=False):
+def roc_and_pr(label, scores, title="How many malignant nodules are found, at which price", synthetic=False):
     """ROC curve (left) and precision-recall curve (right) of each row.
 
     Args:
@@ -32,8 +33,8 @@ def roc_and_pr(label, scores, title="", synthetic=False):
         style = _style(i)
         false_positive, true_positive, _ = roc_curve(label, prob)
         precision, recall, _ = precision_recall_curve(label, prob)
-        roc.plot(false_positive, true_positive, label=f"{row} ({metrics.auroc(label, prob):.3f})", **style)
-        pr.step(recall, precision, where="post", label=f"{row} ({metrics.auprc(label, prob):.3f})", **style)
+        roc.plot(false_positive, true_positive, label=f"{plain(row)} ({metrics.auroc(label, prob):.3f})", **style)
+        pr.step(recall, precision, where="post", label=f"{plain(row)} ({metrics.auprc(label, prob):.3f})", **style)
     roc.plot([0, 1], [0, 1], color="0.6", ls="--", lw=1)
     pr.axhline(np.mean(label), color="0.6", ls="--", lw=1)
     roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC (AUROC)")
@@ -42,7 +43,7 @@ def roc_and_pr(label, scores, title="", synthetic=False):
         ax.legend(fontsize=8, loc=place)
         sns.despine(ax=ax)
     n = f"n = {len(label)} test nodules, {int(np.sum(label))} malignant"
-    return finish(fig, f"{title} ({n}; dashed: chance)" if title else n, synthetic)
+    return finish(fig, f"{title}\n{n}; dashed: chance", synthetic)
 
 
 def reliability_bins(label, prob, n_bins=8, patient=None):
@@ -68,7 +69,7 @@ def reliability_bins(label, prob, n_bins=8, patient=None):
 
 
 @look()
-def reliability(label, scores, title="", n_bins=8, synthetic=False, patient=None):
+def reliability(label, scores, title="Does a probability mean what it says?", n_bins=8, synthetic=False, patient=None):
     """Observed malignancy rate against predicted probability, one line a row, with 95 % intervals over patients.
 
     Args:
@@ -77,7 +78,7 @@ def reliability(label, scores, title="", n_bins=8, synthetic=False, patient=None
     fig, ax = plt.subplots(figsize=(5.4, 4.6), layout="constrained")
     for i, (row, prob) in enumerate(scores.items()):
         predicted, observed, low, high = reliability_bins(label, prob, n_bins, patient)
-        text = f"{row} (Brier {metrics.brier(label, prob):.3f})"
+        text = f"{plain(row)} (Brier {metrics.brier(label, prob):.3f})"
         ax.errorbar(predicted, observed, yerr=(observed - low, high - observed), marker=MARKERS[i % len(MARKERS)], ms=4,
                     capsize=2, elinewidth=0.8, label=text, **_style(i, 1.2))
     ax.plot([0, 1], [0, 1], color="0.6", ls="--", lw=1)
@@ -86,39 +87,44 @@ def reliability(label, scores, title="", n_bins=8, synthetic=False, patient=None
     ax.legend(fontsize=8, loc="upper left")
     sns.despine(ax=ax)
     bars = f"n = {len(label)} test nodules in {n_bins} bins of equal size, bars 95 % over patients"
-    return finish(fig, title or bars, synthetic)
+    return finish(fig, f"{title}\n{bars}", synthetic)
 
 
 @look()
-def decision_curves(label, scores, counts, reference, thresholds, title="", synthetic=False):
-    """Net benefit of acting on each row (left), and how far it exceeds that of the row `reference` (right).
+def decision_curves(label, scores, counts, reference, thresholds, synthetic=False):
+    """Net benefit of acting on each row, and beside it, row by row, how far it exceeds that of the row `reference`.
 
     Args:
         label: (N,) in {0, 1}; scores: {row: (N,)} probabilities, four rows or fewer are readable.
-        counts: (n_boot, N) of unstratified `bootstrap.resample_counts`, for the 95 % bands on the right.
+        counts: (n_boot, N) of unstratified `bootstrap.resample_counts`, for the 95 % bands.
         reference: a row of `scores`; thresholds: (T,) in (0, 1).
     """
-    fig, (benefit, gain) = plt.subplots(1, 2, figsize=(9.6, 4.2), layout="constrained")
+    others = [row for row in scores if row != reference]
+    widths = [2, *[1] * len(others)]
+    fig, (benefit, *gains) = plt.subplots(1, len(widths), figsize=(2.3 * sum(widths), 4.2), width_ratios=widths,
+                                          layout="constrained")
     t = np.asarray(thresholds)
-    everyone = np.ones(len(label))
     worth = {row: net_benefit(label, prob, t) for row, prob in scores.items()}
     drawn = {row: net_benefit(label, prob, t, counts) for row, prob in scores.items()}
-    for i, row in enumerate(scores):
-        style = dict(**_style(i), label=row)
-        benefit.plot(t, worth[row], **style)
-        if row != reference:
-            gain.plot(t, worth[row] - worth[reference], **style)
-            low, high = np.percentile(drawn[row] - drawn[reference], [2.5, 97.5], axis=0)
-            gain.fill_between(t, low, high, color=style["color"], alpha=0.18, lw=0)
-    benefit.plot(t, net_benefit(label, everyone, t), color="0.6", ls="--", lw=1, label="work up everybody")
+    styles = {row: _style(i) for i, row in enumerate(scores)}
+    for row, style in styles.items():
+        benefit.plot(t, worth[row], label=plain(row), **style)
+    benefit.plot(t, net_benefit(label, np.ones(len(label)), t), color="0.6", ls="--", lw=1, label="work up everybody")
     benefit.axhline(0, color="0.3", ls=":", lw=1, label="work up nobody")
-    gain.axhline(0, color="0.6", ls="--", lw=1)
     top = max(map(np.max, worth.values()))
     benefit.set(xlabel="threshold probability", ylabel="net benefit (true positives per nodule)",
                 ylim=(-0.25 * top, 1.1 * top), title="net benefit")
-    gain.set(xlabel="threshold probability", ylabel="difference in net benefit",
-             title=f"gain over {reference}, 95 % over patients")
-    for ax in (benefit, gain):
-        ax.legend(fontsize=8, loc="upper right")
-        sns.despine(ax=ax)
-    return finish(fig, title or f"n = {len(label)} test nodules, {int(np.sum(label))} malignant", synthetic)
+    benefit.legend(fontsize=8, loc="upper right")
+    for ax, row in zip(gains, others, strict=True):         # a band each: three on one axes mix to brown
+        if ax is not gains[0]:
+            ax.sharey(gains[0])
+            ax.tick_params(labelleft=False)
+        ax.plot(t, worth[row] - worth[reference], label=row, **styles[row])
+        low, high = np.percentile(drawn[row] - drawn[reference], [2.5, 97.5], axis=0)
+        ax.fill_between(t, low, high, color=styles[row]["color"], alpha=0.25, lw=0)
+        ax.axhline(0, color="0.6", ls="--", lw=1)
+        ax.set(xlabel="threshold", title=f"{plain(row)}\n- {plain(reference)}")
+    gains[0].set_ylabel("gain in net benefit, 95 %")
+    sns.despine(fig)
+    n = f"n = {len(label)} test nodules, {int(np.sum(label))} malignant"
+    return finish(fig, f"What acting on each score is worth, and its gain over the {plain(reference)}\n{n}", synthetic)

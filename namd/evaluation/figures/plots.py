@@ -43,16 +43,34 @@ def picture(ax, image, vmin=-1, vmax=1, cmap="gray"):
     return None if image is None else ax.imshow(np.asarray(image, dtype=float), cmap=cmap, vmin=vmin, vmax=vmax)
 
 
+def scale_bar(ax, mm_per_px, mm=10, colour="1"):
+    """A bar of so many mm in the lower left corner of an image whose axes count pixels."""
+    bottom, top = ax.get_ylim()                             # of an image, bottom > top
+    side = bottom - top
+    ax.plot([0.06 * side, 0.06 * side + mm / mm_per_px], [top + 0.94 * side] * 2, color=colour, lw=2.5)
+    ax.text(0.06 * side, top + 0.9 * side, f"{mm} mm", color=colour, fontsize=7)
+
+
 @look()
-def image_grid(rows, col_titles=(), row_titles=(), title="", synthetic=False):
-    """Images in rows; rows: list of lists of (H, W) float in [-1, 1], None leaves a gap."""
+def image_grid(rows, col_titles=(), row_titles=(), title="", synthetic=False, mm_per_px=None, difference=None):
+    """Images in rows; rows: list of lists of (H, W) float in [-1, 1], None leaves a gap.
+
+    Args:
+        mm_per_px: where all images have one scale, the first of them gets a bar of 10 mm; difference: what the last
+            column shows, red above 0 and blue below, with a colour bar of that name.
+    """
     n_cols = max(len(row) for row in rows)
     size = (1.25 * n_cols + 0.4, 1.25 * len(rows) + 0.6)
     fig, axes = plt.subplots(len(rows), n_cols, figsize=size, squeeze=False, layout="constrained")
     for line, row in zip(axes, rows, strict=True):
         gaps = [None] * (n_cols - len(row))
         for ax, image in zip(line, [*row, *gaps], strict=True):
-            picture(ax, image)
+            last = difference and ax is line[-1]
+            drawn = picture(ax, image, cmap="RdBu_r" if last else "gray")
+    if difference:
+        fig.colorbar(drawn, ax=axes[:, -1], shrink=0.6, label=difference)
+    if mm_per_px:
+        scale_bar(axes[0, 0], mm_per_px)
     for ax, text in zip(axes[0], col_titles, strict=False):
         ax.set_title(text, fontsize=9)
     for ax, text in zip(axes[:, 0], row_titles, strict=False):

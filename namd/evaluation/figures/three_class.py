@@ -12,11 +12,12 @@ COLUMNS = 4             # confusion matrices side by side
 
 
 @look()
-def confusions(matrices, title="", synthetic=False):
+def confusions(matrices, n="", synthetic=False):
     """Confusion matrices, small multiples: the number of nodules and below it the share of their true class.
 
     Args:
         matrices: {arm: (3, 3) nodules by true (rows) and called class (columns)}; the colour is the share.
+        n: whom it counts, in words.
     """
     columns = min(COLUMNS, len(matrices))
     lines = -(-len(matrices) // columns)
@@ -35,49 +36,50 @@ def confusions(matrices, title="", synthetic=False):
         ax.tick_params(axis="y", labelrotation=0)
     for ax in axes[:, 0]:
         ax.set_ylabel("true class")
-    return finish(fig, title, synthetic)
+    return finish(fig, f"Who is called what\n{n}".strip(), synthetic)
 
 
 _words = np.vectorize(lambda n, share: f"{n:.0f}\n{share:.0%}")
 
 
-def difference_forests(table, statistics, title="", synthetic=False):
+def difference_forests(table, statistics, n="", synthetic=False):
     """Forests of differences between arms on the same patients, one panel a statistic; right of 0 the first gains.
 
     Args:
         table: rows of tables.three_class.differences, those that are to be lines ("guided - static") in their order.
-        statistics: names of stats.three_class.TITLES.
+        statistics: names of stats.three_class.TITLES; n: whom it counts, in words.
     """
     named = table.assign(row=table["row"] + " - " + table["beside"])
     panels = {TITLES[name]: (named[named["statistic"] == name].drop(columns="statistic"), 0) for name in statistics}
-    return forests.forests(panels, title, synthetic)
+    return forests.forests(panels, f"What an arm gains over another, 95 % over patients\n{n}".strip(), synthetic)
 
 
 @look()
-def token_sweep(table, statistics, paper=None, title="", synthetic=False):
-    """Statistics against the number of context tokens, each with its 95 % band.
+def token_sweep(table, statistics, paper=None, n="", synthetic=False):
+    """Statistics against the number of context tokens, each with its 95 % bar.
 
     Args:
         table: rows of tables.three_class.arm_rows with the column tokens; statistics: names of TITLES.
-        paper: {tokens: accuracy} that the paper reports, drawn as crosses where they may be compared.
+        paper: {tokens: accuracy} that the paper reports, drawn as crosses where they may be compared; n: as above.
     """
     fig, ax = plt.subplots(figsize=(5.6, 3.6), layout="constrained")
     table = table.sort_values("tokens")
     for i, name in enumerate(statistics):
-        ax.plot(table["tokens"], table[name], "o^sD"[i % 4] + "-", ms=4, lw=1.2, color=COLOURS[i], label=TITLES[name])
-        ax.fill_between(table["tokens"], table[f"{name}_low"], table[f"{name}_high"], color=COLOURS[i], alpha=0.15,
-                        lw=0)
+        reach = np.abs(table[[f"{name}_low", f"{name}_high"]].to_numpy().T - table[name].to_numpy())
+        beside = 0.008 * np.ptp(table["tokens"]) * (2 * i - len(statistics) + 1)        # no bar hides another
+        ax.errorbar(table["tokens"] + beside, table[name], reach, fmt="o^sD"[i % 4], ls=("-", "--")[i % 2], ms=5,
+                    lw=1.2, capsize=3, color=COLOURS[i], label=TITLES[name])
     if paper:
         ax.plot(list(paper), list(paper.values()), "x", color="0.2", ms=7, label="accuracy, paper")
     ax.set_xticks(table["tokens"])
-    ax.set(xlabel="context tokens", ylabel=", ".join(TITLES[name] for name in statistics) + "; band 95 %")
+    ax.set(xlabel="context tokens", ylabel=", ".join(TITLES[name] for name in statistics) + "; bars 95 %")
     ax.legend(fontsize=8)
     sns.despine(fig)
-    return finish(fig, title, synthetic)
+    return finish(fig, f"Does the number of context vectors matter?\n{n}".strip(), synthetic)
 
 
 @look()
-def moves(table, title="", synthetic=False):
+def moves(table, n="", synthetic=False):
     """Bars of how far each group of features moves the conditional token.
 
     Args:
@@ -87,7 +89,7 @@ def moves(table, title="", synthetic=False):
     where = np.arange(len(table))[::-1]
     reach = np.abs(table[["low", "high"]].to_numpy().T - table["value"].to_numpy())
     ax.barh(where, table["value"], xerr=reach, color=COLOURS[0], height=0.6, capsize=3, ecolor="0.3")
-    ax.set(yticks=where, yticklabels=table["group"], ylabel="group of features at their means",
+    ax.set(yticks=where, yticklabels=table["group"], ylabel="silenced group",
            xlabel="mean |change of δ| / mean |δ|, 95 % over patients")
     sns.despine(fig)
-    return finish(fig, title, synthetic)
+    return finish(fig, f"Which numbers move the prompt\n{n}".strip(), synthetic)

@@ -6,6 +6,7 @@ import seaborn as sns
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from namd.evaluation.figures.plots import COLOURS, finish, look
+from namd.evaluation.stats.rows import plain
 
 MARKERS = "os^Dv<>pP*X"
 
@@ -34,12 +35,12 @@ def histories(tables, title="", synthetic=False):
 
 
 @look()
-def cost_against_auroc(table, costs, title="", synthetic=False, reference="real baseline"):
+def cost_against_auroc(table, costs, n="", synthetic=False, reference="real baseline"):
     """AUROC of the K-mean probability against what a follow-up and a training cost, with intervals over patients.
 
     Args:
         table: DataFrame of table1.diagnosis_columns, indexed by row, with the row `reference` (dashed).
-        costs: DataFrame of systems.costs, indexed by row: the rows to draw.
+        costs: DataFrame of systems.costs, indexed by row: the rows to draw; n: whom it counts, in words.
     """
     colours = sns.color_palette("dark")             # each at least 3 : 1 against white, the thin lines too
     names = {"flop": "FLOP a follow-up", "parameters": "parameters", "train_seconds": "training, s"}
@@ -51,8 +52,8 @@ def cost_against_auroc(table, costs, title="", synthetic=False, reference="real 
     for ax, (column, label) in zip(axes, names.items(), strict=True):
         for i, row in enumerate(costs.index):
             ax.errorbar(costs.loc[row, column], value[i], yerr=reach[:, [i]], fmt=MARKERS[i % len(MARKERS)], ms=7,
-                        mfc="none", color=colours[i % len(colours)], lw=1, label=row)   # open: none hides another
-        ax.axhline(table.loc[reference, "auroc_kmean"], color="0.3", ls="--", lw=1)
+                        mfc="none", color=colours[i % len(colours)], lw=1, label=plain(row))   # open markers
+        ax.axhline(table.loc[reference, "auroc_kmean"], color="0.3", ls="--", lw=1, label=plain(reference))
         ax.set(xscale="log", xlabel=label)
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
@@ -60,4 +61,4 @@ def cost_against_auroc(table, costs, title="", synthetic=False, reference="real 
     axes[0].set_ylabel("AUROC of the K-mean probability")
     axes[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     sns.despine(fig)
-    return finish(fig, title, synthetic)
+    return finish(fig, f"What a better AUROC costs\n{n}".strip(), synthetic)

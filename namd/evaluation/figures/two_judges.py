@@ -7,11 +7,11 @@ from namd.evaluation.figures.plots import COLOURS, finish, look
 
 
 @look()
-def unsure_by_variance(table, title="", synthetic=False):
+def unsure_by_variance(table, n="", synthetic=False):
     """Mean P(unsure) in each part of the nodules by variance, with its interval; dotted: the mean of all.
 
     Args:
-        table: rows of tables.two_judges.by_variance.
+        table: rows of tables.two_judges.by_variance; n: whom it counts, in words.
     """
     fig, ax = plt.subplots(figsize=(5.6, 3.6), layout="constrained")
     reach = abs(table[["low", "high"]].to_numpy().T - table["value"].to_numpy())
@@ -25,4 +25,4 @@ def unsure_by_variance(table, title="", synthetic=False):
            ylabel="P(unsure), three-class model")
     ax.legend(fontsize=8)
     sns.despine(fig)
-    return finish(fig, title, synthetic)
+    return finish(fig, f"Do the two systems doubt the same nodules?\n{n}".strip(), synthetic)

@@ -6,7 +6,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import LogLocator, NullLocator
 
-from namd.evaluation.figures.plots import COLOURS, INK, LABEL_COLOURS, LABELS, finish, look, picture
+from namd.data.images import MM_PER_PX
+from namd.evaluation.figures.plots import COLOURS, INK, LABEL_COLOURS, LABELS, finish, look, picture, scale_bar
 from namd.evaluation.stats.patients import error_of_mean
 from namd.evaluation.stats.variance import REGIMES
 
@@ -43,7 +44,8 @@ def error_and_variance(table, regime, error_cut, var_cut, k_runs, synthetic=Fals
     fig.legend(*ax.get_legend_handles_labels(), fontsize=8, loc="outside lower left", ncols=4, frameon=False,
                columnspacing=1)
     sns.despine(fig)
-    return finish(fig, f"Error and variance over K = {k_runs} runs, n = {len(table)} test nodules", synthetic)
+    n = f"K = {k_runs} runs, n = {len(table)} test nodules"
+    return finish(fig, f"How wrong the mean is, and how far the runs disagree\n{n}", synthetic)
 
 
 def _variance_by_label(ax, table):
@@ -77,7 +79,10 @@ def case_panel(cases, k_runs, n_shown=3, synthetic=False):
         ax.set_title(text, fontsize=9)
     for j, bar in zip((-2, -1), bars, strict=True):
         fig.colorbar(bar, ax=axes[:, j], orientation="horizontal", shrink=0.9, pad=0.01)
-    return finish(fig, f"Six cases; maps over K = {k_runs} runs, image scale [-1, 1]", synthetic)
+    full = next(ax for ax in axes[:, 0] if ax.images)
+    scale_bar(full, MM_PER_PX)
+    maps = f"maps over K = {k_runs} runs, in units of the window [-1, 1]"
+    return finish(fig, f"Where the runs of six nodules disagree, and where they err\n{maps}", synthetic)
 
 
 def _case(row, case, n_shown, top):
@@ -106,8 +111,8 @@ def boundary(profiles, edges, within, ring_mm, k_runs, synthetic=False):
         values = values.loc[:, values.notna().mean() >= 0.5]
         known = [column.dropna() for _, column in values.items()]
         half = [1.96 * error_of_mean(column, column.index) for column in known]
-        ax.errorbar(centre[values.columns], values.mean(), yerr=half, marker="o", ms=4, capsize=2, color=COLOURS[i],
-                    label=f"{name} (n = {len(values)})")
+        ax.errorbar(centre[values.columns], values.mean(), yerr=half, marker="os^"[i % 3], ms=4, capsize=2,
+                    color=COLOURS[i], label=f"{name} (n = {len(values)})")
     ax.axvspan(-ring_mm, ring_mm, color="0.92", zorder=0, label=f"ring, {ring_mm:g} mm on each side")
     ax.set(xlabel="distance from the boundary (mm), inside < 0", ylabel="pixel-wise variance", ylim=(0, None))
     side.plot(within["width"], within["share"], color=COLOURS[0], marker=".", label="share of the variance")
@@ -120,11 +125,12 @@ def boundary(profiles, edges, within, ring_mm, k_runs, synthetic=False):
     for axes in (ax, side):
         axes.legend(fontsize=8)
     sns.despine(fig)
-    return finish(fig, f"Where K = {k_runs} runs disagree; bars and band 95 % over patients", synthetic)
+    n = f"K = {k_runs} runs; bars and band 95 % over patients"
+    return finish(fig, f"How the disagreement is spread around the nodule's boundary\n{n}", synthetic)
 
 
 @look()
-def running_variance(running, share, k_paper=20, title="", synthetic=False):
+def running_variance(running, share, k_paper=20, synthetic=False):
     """Figure 5: variance of the first k probabilities, one curve a nodule; below, the share that has settled.
 
     Args:
@@ -134,20 +140,22 @@ def running_variance(running, share, k_paper=20, title="", synthetic=False):
     k = np.arange(1, len(running) + 1)
     ax.plot(k, running, color=COLOURS[0], lw=0.8, alpha=0.45)
     ax.plot(k, running.mean(1), color=INK, lw=2, label="mean over nodules")
-    ax.set(ylabel="running variance of p", title=title)
+    ax.set(ylabel="running variance of p")
     for i, (name, values) in enumerate(share.items()):
-        low.plot(k[: len(values)], values, color=COLOURS[i + 1], marker=".", label=name)
+        style = dict(color=COLOURS[i + 1], ls=("-", "--")[i % 2], marker="o^"[i % 2], ms=4)
+        low.plot(k[: len(values)], values, label=name, **style)
     low.axhline(0.5, color="0.6", lw=0.8, ls=":")
     low.set(xlabel="number of runs K", ylabel="share of nodules settled", ylim=(-0.03, 1.05))
     for axes in (ax, low):
         axes.axvline(k_paper, color="0.4", lw=1, ls="--", label=f"the paper's K = {k_paper}")
         axes.legend(fontsize=8)
     sns.despine(fig)
-    return finish(fig, "", synthetic)
+    n = f"n = {running.shape[1]} test nodules"
+    return finish(fig, f"After how many runs does a nodule's variance stand still?\n{n}", synthetic)
 
 
 @look()
-def precision(panels, k_paper=20, title="", synthetic=False):
+def precision(panels, k_paper=20, synthetic=False):
     """Standard error of three quantities against the number of runs, both axes logarithmic.
 
     Args:
@@ -167,7 +175,7 @@ def precision(panels, k_paper=20, title="", synthetic=False):
         ax.legend(fontsize=7)
     axes[0].set_ylabel("standard error")
     sns.despine(fig)
-    return finish(fig, title, synthetic)
+    return finish(fig, "How many runs a stated precision takes", synthetic)
 
 
 @look()
@@ -191,5 +199,5 @@ def referral(curves, n, synthetic=False):
     for ax in axes:
         ax.legend(fontsize=8)
     sns.despine(fig)
-    title = f"What is left when the most uncertain are referred, n = {n} test nodules; band 95 % over patients"
-    return finish(fig, title, synthetic)
+    title = "What is left when the most uncertain nodules are referred"
+    return finish(fig, f"{title}\nn = {n} test nodules; band 95 % over patients", synthetic)

@@ -151,6 +151,23 @@ def image_columns(values):
     return pd.DataFrame(rows, index=pd.Index(values, name="row"))
 
 
+def whole(label, prob, images, patient):
+    """All rows as one table: what their images are worth, and what the judge says of each.
+
+    Args:
+        label: (N,); prob: {row: (K, N)}, in the order of the table; images: `image_columns`, of the rows that have
+            images; patient: (N,).
+
+    Returns:
+        DataFrame indexed by row: `image_columns` (NaN where a row has none), `diagnosis_columns`, n, malignant, k.
+
+    Source: Table 1.
+    """
+    found = pd.DataFrame({row: diagnosis_columns(label, runs, patient) for row, runs in prob.items()}).T
+    found = images.reindex(found.index).join(found).rename_axis("row")
+    return found.assign(n=len(label), malignant=int(label.sum()), k=[len(runs) for runs in prob.values()])
+
+
 def judge_spread(label, prob, images, judges):
     """AUROC of some rows by one judge and by others that saw the same training images in another order.
 

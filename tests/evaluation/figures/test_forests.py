@@ -34,5 +34,30 @@ def test_difference_forests_show_both_statistics_of_auroc():
     lines = [("auroc", "mean over runs"), ("auroc", "K-mean"), ("lpips", "mean over runs")]
     long = pd.DataFrame([dict(row="copy", metric=metric, statistic=statistic, difference=0.1, low=0.0, high=0.2)
                          for metric, statistic in lines])
-    left, right = forests.difference_forests(long, "namd").axes
+    left, right = forests.difference_forests(long, "namd", "n = 9").axes
     assert len(left.containers) == 2 and len(right.containers) == 1 and "LPIPS" in right.get_xlabel()
+
+
+def one_panel(values):
+    rows = [dict(row=row, value=value, low=value - 0.01, high=value + 0.01) for row, value in values.items()]
+    return pd.DataFrame(rows)
+
+
+def test_a_row_that_would_halve_the_scale_is_an_arrow_with_its_value():
+    values = {"namd": 0.02, "oracle": 0.0, "direct": 0.05, "permuted records": -0.04, "mean follow-up": -0.26}
+    far = one_panel(values)
+    assert forests.far_off(far, 0) == ["mean follow-up"]
+    assert forests.far_off(far[far["row"] != "mean follow-up"], 0) == []
+    (ax,) = forests.effect_forest(far, "difference").axes
+    assert "-0.26" in [text.get_text() for text in ax.texts] and ax.get_xlim()[0] > -0.1
+
+
+def test_grouped_rows_have_headings_plain_names_and_namd_stands_out():
+    table = pd.DataFrame(dict(auroc_kmean=[0.7, 0.76], auroc_low=[0.6, 0.7], auroc_high=[0.8, 0.8],
+                              auprc_kmean=[0.3, 0.4], auprc_low=[0.2, 0.3], auprc_high=[0.4, 0.5]),
+                         pd.Index(["namd", "real baseline"], name="row"))
+    left, _ = forests.row_forests(table, bold="namd").axes
+    names = {label.get_text(): (label.get_fontweight(), label.get_fontstyle()) for label in left.get_yticklabels()}
+    assert list(names) == ["real images", "real baseline", "drawn from image and record", "NAMD"]
+    assert names["NAMD"] == ("bold", "normal") and names["real images"] == ("normal", "italic")
+    assert left.containers[0].lines[0].get_ydata().tolist() == [-3, -1]     # below their headings

@@ -28,6 +28,14 @@ def test_image_grid_leaves_gaps_blank():
     assert {"a", "b", "x1", "x2", "grid"} <= set(texts(fig).split())
 
 
+def test_image_grid_has_a_bar_of_10_mm_and_a_scale_of_the_difference():
+    image = np.full((64, 64), 0.5)
+    fig = plots.image_grid([[image, image]], ["x1", "mean - x2"], mm_per_px=0.5, difference="units")
+    first, last, bar = fig.axes
+    assert np.ptp(first.lines[0].get_xdata()) == 20 and "10 mm" in texts(fig)
+    assert last.images[0].get_cmap().name == "RdBu_r" and bar.get_ylabel() == "units"
+
+
 def test_training_curves_skip_missing_values():
     history = pd.DataFrame({"step": [0, 1, 2, 3], "loss": [4.0, 3, 2, 1], "val_loss": [np.nan, 3, np.nan, 2]})
     loss, val = plots.training_curves(history, ["loss", "val_loss"]).axes

@@ -39,15 +39,19 @@ def test_differences_are_named_by_both_arms_and_share_their_lines():
     assert "macro F1" in alt.describe(fig, "gains")
 
 
-def test_the_sweep_has_a_band_and_its_lengths_in_order():
+def test_the_sweep_has_bars_and_its_lengths_in_order():
     table = pd.DataFrame(dict(tokens=[70, 10, 50], accuracy=[0.6, 0.5, 0.7])).assign(
         accuracy_low=lambda t: t["accuracy"] - 0.1, accuracy_high=lambda t: t["accuracy"] + 0.05)
     ax = three_class.token_sweep(table, ["accuracy"], {50: 0.661}).axes[0]
     assert list(ax.lines[0].get_xdata()) == [10, 50, 70] and list(ax.lines[0].get_ydata()) == [0.5, 0.7, 0.6]
-    band = ax.collections[0].get_paths()[0].vertices
-    assert band[:, 1].min() == pytest.approx(0.4) and band[:, 1].max() == pytest.approx(0.75)
-    assert list(ax.lines[1].get_ydata()) == [0.661] and ax.get_xlabel() == "context tokens"
-    assert len(three_class.token_sweep(table, ["accuracy"]).axes[0].lines) == 1
+    bars = ax.containers[0][2][0].get_segments()
+    assert bars[0][:, 1] == pytest.approx([0.4, 0.55]) and bars[1][:, 1] == pytest.approx([0.6, 0.75])
+    assert list(ax.lines[-1].get_ydata()) == [0.661] and ax.get_xlabel() == "context tokens"
+    lines = len(ax.lines)
+    assert len(three_class.token_sweep(table, ["accuracy"]).axes[0].lines) == lines - 1     # no crosses of a paper
+    two = three_class.token_sweep(table.assign(**{f"macro_f1{end}": 0.5 for end in ("", "_low", "_high")}),
+                                  ["accuracy", "macro_f1"]).axes[0]
+    assert min(two.containers[0][0].get_xdata()) < 10 < min(two.containers[1][0].get_xdata())
 
 
 def test_moves_are_bars_with_the_largest_on_top():
