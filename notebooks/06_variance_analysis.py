@@ -8,18 +8,17 @@
 
 # %% [markdown]
 # # 06 · Ask where the forecasts disagree
-# NAMD draws K follow-ups of each nodule. We measure their disagreement: how large it is, where in
-# the image it sits, how many runs it takes to know, and whether it tells which answers to trust.
+# NAMD draws K follow-ups of each nodule. You measure how far they disagree, where in the image, how
+# many runs it takes to know, and whether disagreement tells which answers to trust.
 #
-# *Paper:* Section 4.3, Figure 3, Appendix D, Figure 5. *Previous:* `05_evaluation`.
-# *Next:* `07_ablations`.
+# *Paper:* [NAMD](https://arxiv.org/abs/2603.15932), Section 4.3, Figure 3, Appendix D, Figure 5.
+# *Previous:* `05_evaluation`. *Next:* `07_ablations`.
 #
-# *Reading:* 11 minutes; the core, sections 2, 4 and 6, takes 4. The rest is optional.
+# *Reading:* 13 minutes; the core, sections 1 to 4 and 6, takes 6. The rest is optional.
 #
 # ## What you will do
 # Turn each claim of Section 4.3 into a number with an interval over patients and training seeds, and
-# give it a verdict.
-# The artefacts are Figure 3, Figure 5 and `metrics/claims_variance.csv`.
+# give it a verdict. You make Figure 3, Figure 5 and `metrics/claims_variance.csv`.
 #
 # ## What you will learn
 # - Compute the prediction error and the predictive variance of a nodule by hand.
@@ -29,8 +28,8 @@
 # - Test whether holding back the unsure nodules helps, and give a claim its verdict.
 #
 # ## What you need
-# The patient bootstrap of notebook 05, its samples, judge and probabilities; from 02-04 the arm
-# `namd`, once for each training seed.
+# The patient bootstrap of notebook 05, its samples, [judge](00_start_here.ipynb#judge) and
+# probabilities; from 02-04 the [arm](00_start_here.ipynb#arm) `namd`, once for each training seed.
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
@@ -57,20 +56,19 @@ var_runs: int = 30                     # runs of Figure 5: beyond 20, to see a p
 n_boot: int = 1000                     # bootstrap resamples of the patients
 arm: str = "namd"                      # the row that is NAMD
 
-# %% [markdown]
-# `start` reads the cell above and prints the stamp of this run.
-
 # %%
 from functools import partial
 
 import numpy as np
 import pandas as pd
+from IPython.display import display
 from scipy.stats import spearmanr
 
 from namd.data.cohort import Cohort
 from namd.evaluation.figures import plots, variance_figures
 from namd.evaluation.stats import bootstrap, boundary, intervals, metrics, referral, seeds_and_patients, variance
 from namd.evaluation.tables import probabilities, uncertainty_claims
+from namd.evaluation.tables import told_variance as told
 from namd.forecasters import drawing
 from namd.forecasters.namd import NAMD
 from namd.ground.paper import PAPER
@@ -84,9 +82,9 @@ run.map()
 
 # %% [markdown]
 # ## 1 · Read the forecasts of notebook 05
-# Notebook 05 drew K follow-ups of every test nodule and let the judge read each. Its files are the
-# only link between the two notebooks. `make seeds` trains NAMD R = 3 times: we follow the first, row
-# `namd`, until Section 7 reads the others.
+# Notebook 05 drew K follow-ups of every test nodule and let the judge read each. We start from its
+# files. Where NAMD was trained from several seeds (`make seeds` trains R = 3), we follow the first,
+# row `namd`, until Section 7 reads the others.
 #
 # | symbol | code | shape | unit |
 # |---|---|---|---|
@@ -110,7 +108,7 @@ pd.DataFrame(prob[:, :5].round(3), columns=pair_id[:5])
 
 # %% [markdown]
 # ## 2 · Measure error and variance of one nodule
-# Section 4.3 sets the error of a nodule's mean probability against the spread of its K runs:
+# The paper sets the error of a nodule's mean probability against the spread of its K runs:
 #
 # $$\bar p_i = \frac1K \sum_k p_{k,i}, \qquad \text{error}_i = |L_i - \bar p_i|, \qquad
 # \mathrm{Var}(p)_i = \frac{1}{K-1} \sum_k (p_{k,i} - \bar p_i)^2$$
@@ -136,8 +134,8 @@ prob_var = ((prob_3 - prob_mean) ** 2).sum(0) / 3  # (3,)
 pd.DataFrame({"error": error, "prob_var": prob_var}).round(4)
 
 # %% [markdown]
-# Confidently correct, unsure, confidently incorrect: the third nodule's runs agree on the wrong
-# answer. The module does the same for all nodules.
+# The first nodule is confidently correct, the second unsure, and the third confidently incorrect: its
+# runs agree on the wrong answer. The module does the same for all nodules.
 
 # %%
 show(variance.spread)
@@ -154,7 +152,8 @@ check("slow and fast variance agree", np.allclose(fast["prob_var"], prob_var))
 # $$\mathrm{Var}(p) \le \frac{K}{K-1}\, \bar p\,(1 - \bar p)
 # = \frac{K}{K-1}\, \text{error}\,(1 - \text{error})$$
 #
-# Both ends of the arch are forced: the largest errors *cannot* have a large variance.
+# Drawn over the error this bound is an arch. Both of its ends are forced: the smallest and the
+# largest errors *cannot* have a large variance, whatever the model.
 
 # %%
 table = variance.spread(prob, label)
@@ -164,9 +163,9 @@ table.describe().round(4)
 
 # %% [markdown]
 # ## 3 · Sort the nodules into three regimes and look at six
-# The paper splits its cloud "roughly" into three and draws no line. We draw two, and state them: a
-# nodule is *unsure* when its variance is in the top quarter of the test nodules; the others are
-# confident, and *correct* when the error is below 0.5.
+# The paper splits its cloud of nodules "roughly" into three and draws no line. We draw two, and state
+# them. A nodule is *unsure* when its variance is in the top quarter of the test nodules. The others
+# are *confident*: correct when the error is below 0.5, else incorrect.
 
 # %%
 error_cut, unsure = uncertainty_claims.ERROR_CUT, uncertainty_claims.UNSURE            # 0.5 and a quarter
@@ -174,6 +173,7 @@ var_cut = float(table["prob_var"].quantile(1 - unsure))
 regime = variance.regimes(table["error"], table["prob_var"], error_cut, var_cut)
 cells = pd.crosstab(regime, table["label"]).reindex(variance.REGIMES, fill_value=0)
 cells = cells.reindex(columns=[0, 1], fill_value=0).rename(columns={0: "benign", 1: "malignant"})
+print(told.regimes_found(table, regime))
 run.table(cells.rename_axis("regime").reset_index(), "regimes")
 
 # %%
@@ -181,9 +181,11 @@ fig = variance_figures.error_and_variance(table, regime, error_cut, var_cut, k_r
 run.figure(fig, "fig3_error_and_variance")
 
 # %% [markdown]
-# **What to see.** Dashed: our two cuts. Dotted: the ceiling. In the paper the cloud rises to the
+# **What to see.** Dashed are our two cuts, dotted is the arch. In the paper the cloud rises to the
 # middle of the error axis and falls on the right, and the benign box sits below the malignant
-# one. Benign nodules are many: compare the boxes, not the number of dots.
+# one. Benign nodules are many, so compare the boxes and not the number of dots. And mind the words:
+# a judge whose probabilities stay below two thirds is *confident* only in the sense that its runs
+# agree, and an error above two thirds can only be a malignant nodule that it misses.
 #
 # Does the right end really fall? We cut the error axis into thirds and compare the mean variance
 # of the middle one with the outer two. One table of patient resamples serves every interval below.
@@ -195,27 +197,24 @@ third = np.minimum((table["error"] * 3).astype(int), 2).to_numpy()    # 0, 1, 2
 spread_of_p = table["prob_var"].to_numpy()
 rise = bootstrap.contrast(spread_of_p, third == 1, third == 0, counts)
 fall = bootstrap.contrast(spread_of_p, third == 1, third == 2, counts)
-pd.DataFrame([rise, fall], ["middle - low error", "middle - high error"], ["value", "low", "high"])
+print(told.arch(rise, fall))
 
 # %% [markdown]
-# An interval above 0 says that the cloud rises (first line) or falls (second line); one that
-# crosses 0 leaves it open.
-#
 # "Benign cases have a lot of confident predictions compared to malignant cases", says the paper.
 # Benign nodules are the majority, so we compare the *share* of confident ones in each label.
 
 # %%
 confident = (table["prob_var"] <= var_cut).to_numpy(dtype=float)
 benign_lead = bootstrap.contrast(confident, label == 0, label == 1, counts)
-print("confident: benign {:.2f}, malignant {:.2f}".format(*(confident[label == v].mean() for v in (0, 1))))
-print("difference {:+.2f} [{:+.2f}, {:+.2f}]".format(*benign_lead))
+print(told.confident_shares(confident, label, benign_lead))
 
 # %% [markdown]
-# Beware: malignant nodules have higher probabilities, and the ceiling gives 0.3 more room than
-# 0.03. Exercise 4 compares nodules of equal $\bar p$.
+# Beware: malignant nodules have higher probabilities, and the arch leaves more room for variance at a
+# probability of 0.3 than at 0.03. Exercise 4 compares nodules of equal $\bar p$.
 #
-# Figure 3 (right) shows one benign and one malignant nodule of each regime. How they were chosen is
-# not said; we take the smallest error, the largest variance and the largest error of their cell.
+# Figure 3 (right) shows one benign and one malignant nodule of each regime. The paper does not say
+# how they were chosen. We take the smallest error of the confidently correct, the largest variance
+# of the unsure and the largest error of the confidently incorrect.
 
 # %%
 def case(name, label_i, i):
@@ -231,11 +230,13 @@ picked = variance.pick_cases(table, regime)
 panel_cases = [case(name, v, i) for (name, v), i in picked.items()]
 fig = variance_figures.case_panel(panel_cases, k_runs, synthetic=run.synthetic)
 run.figure(fig, "fig3_cases")
+print(told.chosen_cases(table, picked))
 
 # %% [markdown]
-# **What to see.** A bright ring in the variance column: samples disagree about the nodule's edge.
-# If the last column could tell correct rows from incorrect ones, the paper's second observation
-# would be wrong. Six chosen cases prove neither; Section 4 measures both on all nodules.
+# **What to see.** Where the samples disagree, the variance column shows a bright ring: they disagree
+# about the nodule's edge. The paper adds that the last column, the error, looks the same for right
+# and wrong answers. Look for a difference between the correct rows and the incorrect ones: six
+# chosen cases prove nothing, and Section 4 measures both statements on all nodules.
 #
 # ## 4 · Locate the disagreement
 # The paper sees the variance "predominantly concentrated along the boundary of the nodule rather
@@ -249,10 +250,11 @@ run.figure(fig, "fig3_cases")
 # | $V$ | `pixel_var` | (N, 64, 64) | squared window units |
 # | $d$ | `distance` | (N, 64, 64) | mm |
 #
-# The recorded follow-up diameters make the true nodule a *disc*: a record has no outline and no
-# direction. Two numbers answer the claim: the mean of V by distance, and the share of all V that
-# lies in the ring $|d| \le 1.8$ mm (three pixels), beside the ring's share of the area, which a
-# flat map would give.
+# Here $u$ is a pixel's place as seen from the middle of the crop, and $R_i$ the nodule's radius at
+# the follow-up. The record holds two diameters and no outline, so the true nodule is taken for a
+# *disc*. Two numbers answer the claim: the mean of V by distance, and the share of all V that lies
+# in the ring $|d| \le 1.8$ mm (three pixels), beside the ring's share of the area. A map without any
+# pattern would have both shares equal.
 #
 # A toy row of five pixels of 0.6 mm across a nodule of 1.8 mm, with a ring of 0.5 mm:
 
@@ -293,13 +295,14 @@ fig = variance_figures.boundary(profiles, edges, within, boundary.RING_MM, k_run
 run.figure(fig, "boundary")
 
 # %% [markdown]
-# **What to see.** Left: thirds of the nodules by diameter, because only large ones have a deep
-# interior. If the paper is right, each curve peaks in the shaded ring and falls on both sides; one
-# that is highest on the left means an undecided interior. Right: how
-# far the solid line runs above the dashed one, and where it crosses one half.
+# **What to see.** Left, the nodules in three parts by diameter, because only large ones have a deep
+# interior. The paper's sentence asks that each curve peaks in the shaded ring and falls on both
+# sides. A curve that is highest at its left end would say that the runs disagree about the inside.
+# Right, the solid line is the share of the variance within a distance; the farther it runs above
+# the dashed share of the area, the more the variance gathers at the boundary.
 #
-# Within each nodule we subtract the mean inside the ring, and the mean outside it, from the ring's
-# own. "Predominantly" asks for more: over half of all variance in the ring.
+# Now as numbers: within each nodule we subtract the mean inside the ring, and the mean outside it,
+# from the ring's own. "Predominantly" asks for more: over half of all variance in the ring.
 
 # %%
 width = boundary.RING_MM
@@ -308,13 +311,12 @@ edge_inside = bootstrap.mean_interval(zones[:, 1] - zones[:, 0], counts)
 edge_outside = bootstrap.mean_interval(zones[:, 1] - zones[:, 2], counts)
 ring = boundary.share_within(pixel_var, distance, [width], counts).iloc[0]
 ring_share, ring_lead = ring[["share", "low", "high"]].to_numpy(), ring[["lead", "lead_low", "lead_high"]].to_numpy()
-print("ring: {:.2f} [{:.2f}, {:.2f}] of the variance".format(*ring_share), f"on {ring.flat:.2f} of the area")
-print("half of the variance lies within", np.interp(0.5, within["share"], within["width"]).round(1), "mm")
+print(told.ring_found(ring_share, ring.flat, edge_inside, edge_outside, within))
 
 # %% [markdown]
-# Error maps are said to show "no clear distinction across confidence levels and correctness". A
-# wide interval does not support a claim of *no* difference. We call two regimes alike when the
-# interval of their difference stays within 10 % of the mean error.
+# Error maps are said to show "no clear distinction across confidence levels and correctness". That
+# no difference was seen is no proof of none: with few patients every interval is wide. We call two
+# regimes alike only when the whole interval of their difference stays within 10 % of the mean error.
 
 # %%
 mean_error = pixel_error.mean((1, 2))                                # (N,) window units
@@ -322,7 +324,7 @@ correct, _, incorrect = (regime == name for name in variance.REGIMES)
 gap, low, high = bootstrap.contrast(mean_error, correct, incorrect, counts)
 margin = uncertainty_claims.ALIKE * mean_error.mean()
 alike = uncertainty_claims.alike(gap, low, high, margin)                      # margin - |gap|, low, high
-print(f"correct - incorrect {gap:+.4f} [{low:+.4f}, {high:+.4f}], margin {margin:.4f} (window units)")
+print(told.errors_alike(gap, low, high, margin))
 
 # %% [markdown]
 # From the maps the paper concludes that pixel fidelity "does not fully determine downstream
@@ -332,12 +334,12 @@ print(f"correct - incorrect {gap:+.4f} [{low:+.4f}, {high:+.4f}], margin {margin
 # %%
 fixed_share = spearmanr(mean_error, table["error"]).statistic ** 2
 drawn = bootstrap.rank_correlation_draws(mean_error, table["error"], counts) ** 2
-print("squared rank correlation {:.3f} [{:.3f}, {:.3f}]".format(fixed_share, *bootstrap.percentile_interval(drawn)))
+print(told.pixels_fix(fixed_share, *bootstrap.percentile_interval(drawn)))
 
 # %% [markdown]
 # ## 5 · Count the runs that are needed
-# Appendix D follows the variance of the first k probabilities and stops at K = 20, where most
-# curves "plateau" after they "initially rise".
+# *Optional.* Appendix D follows the variance of the first k probabilities and stops at K = 20, where
+# most curves "plateau" after they "initially rise".
 #
 # $$v_{k,i} = \frac{1}{k - 1} \sum_{j \le k} (p_{j,i} - \bar p_{k,i})^2, \qquad k = 2, \dots, K$$
 #
@@ -345,8 +347,8 @@ print("squared rank correlation {:.3f} [{:.3f}, {:.3f}]".format(fixed_share, *bo
 # |---|---|---|---|
 # | $v_{k,i}$ | `running` | (K, N) | squared probability |
 #
-# Does a running variance rise by itself? Take every pair of four probabilities. Divided by k - 1,
-# the pairs have on average the variance of all four; divided by k, half of it.
+# Does a running variance rise by itself? Take all six pairs of four probabilities. With divisor k - 1
+# the pairs have on average the variance of all four; with divisor k, half of it.
 
 # %%
 four = np.array([0.2, 0.4, 0.5, 0.9])
@@ -388,14 +390,14 @@ tolerance, k_max = uncertainty_claims.TOLERANCE, len(prob_shown)
 running = variance.running_variance(prob_shown)                      # (k_max, n_shown)
 k_at = min(PAPER["running_variance_plateau"], 2 * k_max // 3)
 share = {f"judged against run {k}": variance.settled(running[:k], tolerance) for k in (k_max, k_at)}
-fig = variance_figures.running_variance(running, share, title=f"n = {n_shown} test nodules", synthetic=run.synthetic)
-run.figure(fig, "fig5_running_variance")
+run.figure(variance_figures.running_variance(running, share, synthetic=run.synthetic), "fig5_running_variance")
+print(told.plateau(share))
 
 # %% [markdown]
-# **What to see.** Upper panel: with divisor k - 1 the mean of the curves should not climb; single
-# curves jump early and calm down. Lower panel: the share of nodules whose variance stays within
-# 20 % of its last value, 1 at the end by construction. If a plateau were a property of the model,
-# both curves would cross one half at the same k; if not, it follows from where one stops.
+# **What to see.** Above, single curves jump early and calm down, and their black mean stays level,
+# as it must with divisor k - 1. Below, the share of nodules whose variance stays within 20 % of its
+# last value; at the end it is 1 by construction. A plateau that belonged to the model would be
+# reached at the same k whether one stops at 20 or later.
 
 # %%
 is_settled = np.abs(running[k_at - 1] - running[-1]) <= tolerance * running[-1]
@@ -403,8 +405,8 @@ majority = np.array([is_settled.mean(), *intervals.wilson(is_settled.mean(), n_s
 print(f"within 20 % at K = {k_at}:", "{:.2f} [{:.2f}, {:.2f}]".format(*(majority + 0.5)))
 
 # %% [markdown]
-# Instead of waiting for a plateau we state a precision and ask for its K. Theory, the second for
-# normal draws:
+# Instead of waiting for a plateau we state a precision and ask for its K. Theory has a formula for
+# the mean, and one for the variance of normal draws:
 #
 # $$\mathrm{se}(\bar p_i) = \sqrt{\mathrm{Var}(p)_i / K}, \qquad
 # \mathrm{se}(\mathrm{Var}) / \mathrm{Var} \approx \sqrt{2 / (K - 1)}$$
@@ -424,9 +426,9 @@ check("2,000 random splits agree", np.isclose(measured**2, by_hand, rtol=0.1), r
 show(variance.split_error)
 
 # %% [markdown]
-# Three precisions, and a target for each: 0.02 for a probability (root mean square over nodules),
-# 20 % for its variance, and .005 for the AUROC of all test nodules, which have the K runs of
-# notebook 05. No formula gives the last; its line continues the last point as $1 / \sqrt K$.
+# We ask for three precisions: 0.02 for a probability (root mean square over nodules), 20 % for its
+# variance, and .005 for the AUROC of all test nodules, which have the K runs of notebook 05. No
+# formula gives the last; its line continues the last point as $1 / \sqrt K$.
 
 # %%
 def panel(name, values, ks, target, statistic, theory=None, **options):
@@ -444,14 +446,13 @@ panels = [
           lambda k: np.sqrt(2 / (k - 1)), relative=True),
     panel("AUROC of mean p", prob, ks_all, 0.005, lambda v: intervals.placements(label, v.mean(0))[0].mean()),
 ]
-fig = variance_figures.precision(panels, title="Standard error of K runs", synthetic=run.synthetic)
-run.figure(fig, "run_precision")
+run.figure(variance_figures.precision(panels, synthetic=run.synthetic), "run_precision")
 
 # %% [markdown]
-# **What to see.** K needed is where a line falls below its target. The first panel agrees by
-# arithmetic, as the four probabilities did. The second line is exact for normal draws only; dots
-# below it mean lighter tails. If the last panel falls more slowly than $1 / \sqrt K$, the line
-# after its last dot is too hopeful.
+# **What to see.** The K that is needed is where a line falls below its orange target. In the first
+# panel dots and line agree by arithmetic, as the four probabilities did. The second line is exact
+# for normal draws only: dots above it mean that now and then a run lies far off. In the third panel
+# the line beyond the last dot is a guess.
 
 # %%
 paper_k, target = PAPER["running_variance_plateau"], uncertainty_claims.TARGET
@@ -461,16 +462,15 @@ k_auroc = ks_all[-1] * (panels[2]["measured"][-1] / panels[2]["target"]) ** 2
 k_text = "{} [{}, {}] / ".format(*k_mean) + f"{1 + 2 / tolerance**2:.0f} / {np.ceil(k_auroc):.0f}"
 one_run, _ = metrics.over_runs(metrics.auroc, label, prob)
 all_runs = intervals.delong(label, prob.mean(0), patient=patient)
-print(f"K needed, mean p / Var(p) / AUROC: {k_text}")
-print(f"AUROC of one run {one_run:.3f}, of the mean of {k_runs} {all_runs[0]:.3f}; error of patients {all_runs[1]:.3f}")
+print(told.runs_needed(k_mean, 1 + 2 / tolerance**2, np.ceil(k_auroc), all_runs[1]))
+print(f"AUROC of one run {one_run:.3f}, of the mean of {k_runs} {all_runs[0]:.3f}")
 
 # %% [markdown]
-# Two limits that no K removes: averaging runs moves the AUROC itself, so say with which K it was
-# read; and the patients' standard error, the last number, stays.
+# Averaging runs moves the AUROC itself, as the second line shows. So say with which K it was read.
 #
 # ## 6 · Hold back the unsure nodules
-# A variance is useful if it says which answers to distrust. Refer the nodules with the largest
-# Var(p) to a radiologist and score those that are kept. Referring at random changes nothing on
+# A variance is useful if it says which answers to distrust. So *refer* the nodules with the largest
+# Var(p) to a radiologist, and score those that are kept. Referring at random would change nothing on
 # average: AUROC and error rate stay where they were.
 #
 # Five nodules, of which two are referred:
@@ -487,8 +487,8 @@ check("wrong answers by hand: 2 of 5, then 0 of 3", np.allclose(curve["error"], 
 show(referral.referral_curve)
 
 # %% [markdown]
-# We compare two orders: by Var(p), and by the share of its ceiling that Var(p) reaches. The first
-# refers whatever has $\bar p$ near one half; the second asks about disagreement alone.
+# We compare two orders: by Var(p), and by the share of the arch that Var(p) reaches. The first tends
+# to refer what has $\bar p$ near one half; the second asks about disagreement alone.
 
 # %%
 shares = np.linspace(0, 0.6, 13)
@@ -498,19 +498,20 @@ fig = variance_figures.referral(referred, len(label), synthetic=run.synthetic)
 run.figure(fig, "referral")
 
 # %% [markdown]
-# **What to see.** If Var(p) marks bad answers, the left curve rises above the dotted line. The
-# right one falls in any case when malignant nodules are referred more often: only below the grey
-# line would the judge beat calling each kept nodule benign.
+# **What to see.** Left, a variance that marks bad answers lifts the curve above the dotted line.
+# Right, do not be pleased too soon when the curve falls. Most wrong answers are malignant nodules
+# that were missed, and these are referred more often. So a fall comes by itself; the grey line shows
+# what calling each kept nodule benign would give, and the judge is of use only below it.
 
 # %%
 quarter = referred["largest Var(p) first"].iloc[5]                           # 25 %: the unsure
 gain = quarter[["gain", "gain_low", "gain_high"]].to_numpy()
-print("AUROC gained: {:+.3f} [{:+.3f}, {:+.3f}]".format(*gain), quarter[["error", "malignant"]].round(3).to_dict())
+print(told.referred(quarter, shares[5]))
 
 # %% [markdown]
 # ## 7 · Repeat on every training seed, and settle each claim
-# So far we saw one trained model. `measure` takes the same steps in one call: on row `namd` it must
-# find our numbers, then it reads the other models.
+# *Optional.* So far we saw one trained model. `measure` takes the same steps in one call: on row
+# `namd` it must find our numbers, then it reads the other models.
 
 # %%
 show(uncertainty_claims.measure)
@@ -537,8 +538,15 @@ check("thirteen numbers by hand agree with the module", all(same), sum(same))
 # $$\theta^{(b)} = \frac1R \sum_r \theta_r^{(b)} + \kappa\, T^{(b)} \frac{s}{\sqrt R}, \qquad
 # s^2 = \frac{1}{R - 1} \sum_r (\theta_r - \bar\theta)^2$$
 #
-# $T^{(b)}$ is Student's t with R - 1 degrees of freedom: three models are few. Part of $s$ is noise
-# of the patients, which the first term holds already; $\kappa$ between 0 and 1 takes it off.
+# $T^{(b)}$ is drawn from Student's t with R - 1 degrees of freedom, because three models are few. The
+# models differ for two reasons: they were trained from other seeds, and each is read with the luck
+# of these patients. The first term holds the luck already, so $\kappa$ takes its part off $s$. That
+# part is estimated by what resampling the patients adds to the spread of the models:
+#
+# $$\kappa^2 = 1 - \frac{\bar v - s^2}{s^2}, \qquad
+# \bar v = \frac1B \sum_b \frac{1}{R - 1} \sum_r \big(\theta_r^{(b)} - \bar\theta^{(b)}\big)^2$$
+#
+# cut at 0 and 1. With one model the second term is left out, and the interval is over patients alone.
 
 # %%
 show(seeds_and_patients.combine)
@@ -548,18 +556,20 @@ over = uncertainty_claims.over_training(found, settled_all, resamples.weights, s
 run.table(by_seed.join(pd.DataFrame(over, ["over all", "low", "high"]).T), "claims_by_seed").round(4)
 
 # %% [markdown]
-# A claim *holds* when its interval lies above 0, *fails* below, and is *undecided* otherwise. Empty
-# cells are counted, in the model that has most. The verdicts concern this run and its data source.
+# Each number was formed so that the claim says "above 0". A claim *holds* when its whole interval
+# lies above 0, *fails* when it lies below, and is *undecided* otherwise. The verdicts concern this
+# run and its data.
 
 # %%
 claims = uncertainty_claims.table(over, len(trained)).assign(n=label.size, k=k_runs)
 claims.loc[claims.index.str.contains("boundary|ring_"), "n"] = np.isfinite(diameter_mm).sum()
 claims.loc["plateau", ["n", "k"]] = n_shown, k_max
+print(told.settled(claims))
 run.table(claims, "claims_variance").drop(columns="claim").round(4)
 
 # %% [markdown]
 # ## Paper and this run
-# The paper shows pictures of one model, so its column holds words.
+# The paper shows pictures and gives no number for these statements, so its column holds words.
 
 # %%
 def shown(value, low, high):
@@ -583,31 +593,38 @@ run.panel([
 ])
 
 # %% [markdown]
-# The column `over` says what an interval covers: patients alone when the run has one training seed,
-# and never another judge. Var(p) at small K is itself noisy, which blurs every border between
-# regimes.
+# In the table of claims, `over` says what an interval covers: patients alone when the run has one
+# training seed, and never another judge. Var(p) of few runs is itself noisy, which blurs every border
+# between regimes.
 #
 # ## Exercises
-# ### 1 · Derive
-# Show that K numbers in [0, 1] with mean $\bar p$ have
-# $\mathrm{Var}(p) \le \frac{K}{K-1}\bar p (1 - \bar p)$, and say when they are equal.
+# ### 1 · Implement
+# Compute the running variance of all shown nodules, `prob_shown`, for all k at once, without a loop
+# and without `var`. Call it `mine`, (k_max, n_shown); then
+#
+#     check("running variance", np.allclose(mine[1:], running[1:]))
+#
+# <details><summary>Hint</summary>
+#
+# $\sum_{j \le k} (p_j - \bar p_k)^2 = \sum_{j \le k} p_j^2 - \frac1k \big(\sum_{j \le k} p_j\big)^2$.
+# Both sums over the first k grow along an axis: `np.cumsum`.
+# </details>
 
 # %%
 # your turn
 
-# %% [markdown]
-# <details><summary>Solution</summary>
-#
-# For $0 \le p \le 1$ we have $p^2 \le p$, so $\frac1K\sum p_k^2 \le \bar p$. Subtract $\bar p^2$:
-# the variance with divisor K is at most $\bar p - \bar p^2$. Multiply by $K/(K-1)$. Both sides are
-# equal when every $p_k$ is 0 or 1.
-#
-# </details>
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
+
+# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
+k = np.arange(1, k_max + 1)[:, None]
+mine = (np.cumsum(prob_shown**2, 0) - np.cumsum(prob_shown, 0) ** 2 / k) / np.maximum(k - 1, 1)
+check("running variance", np.allclose(mine[1:], running[1:]))
 
 # %% [markdown]
-# ### 2 · Change a parameter
-# Call a nodule unsure when the standard deviation of its probability exceeds 0.1. How many
-# nodules change their regime?
+# ### 2 · Predict
+# Call a nodule unsure when the standard deviation of its probability exceeds 0.1, instead of the top
+# quarter. Will more nodules be unsure, or fewer? From where do the others come? Guess, then count.
 
 # %%
 # your turn
@@ -620,9 +637,9 @@ fixed = variance.regimes(table["error"], table["prob_var"], error_cut, 0.1**2)
 pd.crosstab(pd.Series(regime, name="top quarter"), pd.Series(fixed, name="sd above 0.1"))
 
 # %% [markdown]
-# ### 3 · Break it on purpose
-# Draw the median running variance with divisor k. Predict first where it reaches 95 % of the
-# median with divisor k - 1.
+# ### 3 · Break it
+# Use the wrong divisor: draw the median over nodules of the running variance with divisor k beside
+# the one with k - 1. Predict first at which k it reaches 95 % of the other.
 
 # %%
 # your turn
@@ -631,11 +648,13 @@ pd.crosstab(pd.Series(regime, name="top quarter"), pd.Series(fixed, name="sd abo
 # #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
-k, broken = np.arange(2, k_max + 1), variance.running_variance(prob_shown, ddof=0)
+k, broken = np.arange(2, k_max + 1), variance.running_variance(prob_shown, ddof=0)          # (k_max, n_shown)
 medians = pd.DataFrame({"by k - 1": np.median(running[1:], axis=1), "by k": np.median(broken[1:], axis=1)}, index=k)
 with plots.look():
-    ax = medians.plot(figsize=(5, 3), xlabel="runs k", ylabel="median Var(p)", title=f"n = {n_shown} test nodules")
-    plots.finish(ax.figure, synthetic=run.synthetic).set_layout_engine("constrained")
+    ax = medians.plot(figsize=(5, 3), style=["-", "--"], xlabel="runs k", ylabel="median Var(p)",
+                      title="Divisor k climbs by itself")
+    display(plots.finish(ax.figure, synthetic=run.synthetic))
+plots.plt.close(ax.figure)
 check("the ratio is (k - 1) / k: 95 % at k = 20", np.allclose(medians["by k"] / medians["by k - 1"], 1 - 1 / k))
 
 # %% [markdown]
@@ -657,33 +676,50 @@ print(within.round(2), "\nbenign - malignant at equal mean p:", round((within[0]
 # %% [markdown]
 # <details><summary>What to expect</summary>
 #
-# If the difference shrinks inside the bins, malignant nodules are less often confident because
-# their probabilities are larger.
+# The difference shrinks inside the bins as far as malignant nodules are less often confident only
+# because their probabilities are larger. What is left over is a difference of the labels.
+#
+# </details>
+
+# %% [markdown]
+# ### 5 · Derive
+# Show that K numbers in [0, 1] with mean $\bar p$ have
+# $\mathrm{Var}(p) \le \frac{K}{K-1}\bar p (1 - \bar p)$, and say when they are equal.
+
+# %%
+# your turn
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# For $0 \le p \le 1$ we have $p^2 \le p$, so $\frac1K\sum p_k^2 \le \bar p$. Subtract $\bar p^2$:
+# the variance with divisor K is at most $\bar p - \bar p^2$. Multiply by $K/(K-1)$. Both sides are
+# equal when every $p_k$ is 0 or 1.
 #
 # </details>
 
 # %% [markdown]
 # ## In practice
-# - Recorded diameters have reading errors, and a nodule is no disc: both widen the peak. With a
-#   mask, measure the distance from its edge.
+# - Recorded diameters have reading errors, and a nodule is no disc: both widen the peak of Section 4.
+#   With an outline, measure the distance from it.
 # - A nodule that all runs get wrong in the same way has no variance: a small Var(p) is no safety
 #   signal.
 # - Another judge, on the same samples, moves the regimes.
 #
 # ## Summary
-# - Error is the mean's distance from the label, variance the spread of K readings.
+# - Error is the distance of the mean from the label, variance the spread of K readings.
 # - Near error 0 and 1 part of the arch is arithmetic.
 # - The ring's share of the variance means something beside its share of the area.
 # - K follows from a stated precision; a plateau, from where one stops drawing.
-# - Fewer errors among the kept are no merit when the malignant were referred. An interval above 0
-#   holds, below 0 fails, across 0 is undecided.
+# - Fewer errors among the kept are no merit when the malignant were referred. A claim holds when its
+#   interval lies above 0, fails below 0, and is undecided across 0.
 #
 # ## Further reading
-# - Kendall and Gal (2017), *What uncertainties do we need in Bayesian deep learning?*: which
-#   doubts more data removes.
+# - Kendall and Gal (2017), [*What uncertainties do we need in Bayesian deep
+#   learning?*](https://arxiv.org/abs/1703.04977): which doubts more data removes.
 # - Efron and Tibshirani (1993), *An introduction to the bootstrap*: why we resample patients.
-# - Altman and Bland (1995), *Absence of evidence is not evidence of absence*: why "no clear
-#   distinction" needs a margin.
+# - Altman and Bland (1995), [*Absence of evidence is not evidence of
+#   absence*](https://doi.org/10.1136/bmj.311.7003.485): why "no clear distinction" needs a margin.
 
 # %%
 run.finish(k_needed=k_text, claims=claims["verdict"].to_dict(), training_seeds=trained, var_cut=var_cut)
