@@ -8,17 +8,18 @@
 
 # %% [markdown]
 # # 07 · Take one part away, then settle the claims
-# What does each part of NAMD buy? We compare trained arms by their forecasts and by the order of
-# their latents. Then we settle claims: a sentence of the paper, and its verdict on this run's data.
+# What is each part of NAMD worth? You compare [arms](00_start_here.ipynb#arm), trained variants of
+# NAMD that lack a part or have another one, by their forecasts and by the order of their latents.
+# Then you settle claims: a sentence of the paper, and its verdict on this run's data.
 #
-# *Paper:* Section 4.2.2, the last two rows of Table 1, Figure 2. *Previous:*
-# `06_variance_analysis`. *Back to:* `02_aligned_vae`, where the alignment is built.
+# *Paper:* [NAMD](https://arxiv.org/abs/2603.15932), Section 4.2.2, the last two rows of Table 1,
+# Figure 2. *Previous:* `06_variance_analysis`. *Next:* `08_comparators`.
 #
-# *Reading:* 11 minutes; the core, sections 1, 2 and 7, takes 4. The rest is optional.
+# *Reading:* 12 minutes; the core, sections 1, 2 and 7, takes 4. The rest is optional.
 #
 # ## What you will do
-# Read the arms that other notebooks trained and evaluated; train nothing. The artefacts are Figure
-# 2, `metrics/effects.csv`, `metrics/ablation_order.csv` and `metrics/doses.csv`.
+# Read the arms that other notebooks trained and evaluated; train nothing. You make Figure 2,
+# `metrics/effects.csv`, `metrics/ablation_order.csv` and `metrics/doses.csv`.
 #
 # ## What you will learn
 # - Name what an ablation row leaves out, and what else changed with it.
@@ -28,9 +29,9 @@
 # - Settle a claim by a rule that was written down before the number.
 #
 # ## What you need
-# AUROC and paired tests (notebook 05), the alignment loss (notebook 02). From 05 the
-# probabilities and Table 1; from 02-04 one folder for each arm. Arms that are not trained are
-# named below the stamp; alone, NAMD is compared with the controls of notebook 05.
+# AUROC and paired tests (notebook 05), the alignment loss (notebook 02). From 05 the probabilities
+# and Table 1; from 02-04 one folder for each arm. Below the stamp you read which arms are not
+# trained yet; without any, NAMD is compared with the controls of notebook 05.
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
@@ -52,9 +53,6 @@ n_boot: int = 1000               # bootstrap resamples of the patients
 arm: str = "namd"                # the row that is NAMD: the reference
 compare_arms: list = ["namd", "no_align_no_pred"]  # rows of Table 1
 
-# %% [markdown]
-# `start` reads the cell above and prints the stamp of this run.
-
 # %%
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -62,14 +60,15 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import t
+from scipy.stats import sem, t
 from sklearn.manifold import trustworthiness
 
 from namd.data.cohort import Cohort
-from namd.evaluation.figures import plots
+from namd.evaluation.figures import forests, plots
 from namd.evaluation.figures.doses import dose_curves
 from namd.evaluation.stats import bootstrap, intervals, latent, metrics, seeds_and_patients
 from namd.evaluation.tables import doses, probabilities
+from namd.evaluation.tables import told_ablations as told
 from namd.evaluation.tables.claims import PAPER_ARMS
 from namd.evaluation.tables.ledger import ledger, settle
 from namd.ground import order, paths
@@ -87,7 +86,7 @@ run.map()
 
 # %% [markdown]
 # ## 1 · Name what was left out
-# What changed in the last row of Table 1? There are three answers:
+# What changed in the last row of the paper's Table 1? Label, text and code give three answers:
 #
 # | | $\lambda_\text{align}$ | $\lambda_\text{pred}$ | start of the VAE | learning rate | batch |
 # |---|---|---|---|---|---|
@@ -97,8 +96,8 @@ run.map()
 # | the authors' shipped ablation file | **0** | **0** | **random** | **1e-4** | **16** |
 #
 # If the published row came from the shipped file, its drop of 0.040 in AUROC mixes five changes.
-# Here an arm is one file in `params/ablations/`. A name with `-seed24` is the same arm trained
-# from another seed. Which arms does this run have, and what makes a missing one?
+# Here an arm is one file in `params/ablations/` that says what it changes. A name with `-seed24` is
+# the same arm trained from another seed. Which arms does this run have, and what makes a missing one?
 
 # %%
 judged = pd.read_parquet(run.need("metrics/probabilities.parquet", made_by="05"))
@@ -131,8 +130,8 @@ own = {arm: {key for part in arm.removeprefix(f"{reference}-").split("-") for ke
 check("each arm differs in its own file's parameters alone", all(set(changed[a]) <= own[a] for a in changed), changed)
 
 # %% [markdown]
-# Some arms take a part away or exchange it; others only turn a dose, $\lambda_\text{align}$ of Eq. 6
-# or $\sigma_z$ of Eq. 2. The doses wait for Section 5.
+# Some arms take a part away or exchange it. Others only change a *dose*, the weight
+# $\lambda_\text{align}$ of Eq. 6 or the width $\sigma_z$ of Eq. 2; these wait for Section 5.
 
 # %%
 ladder = doses.doses(stamps, reference, ["lambda_align", "sigma_z"])
@@ -142,15 +141,15 @@ ladder
 
 # %% [markdown]
 # ## 2 · Compare the forecasts
-# The rows share patients, judge and noise, so we compare them pair by pair. With R training seeds
-# and K runs each,
+# The rows share patients, [judge](00_start_here.ipynb#judge) and noise, so we compare them on the
+# same nodules. With R training seeds and K runs each,
 #
 # $$\Delta = \frac1{RK} \sum_{r,k} \mathrm{AUROC}(p^\text{ NAMD}_{r,k})
 # - \frac1{RK} \sum_{r,k} \mathrm{AUROC}(p^\text{ row}_{r,k})$$
 #
 # Three kinds of chance move it: other patients, other noise, another training seed. The paper's ±
-# holds patients and training fixed. Noise is keyed by (seed, nodule), so our interval draws it anew
-# with each patient; training seeds widen it where the run has more than one.
+# is over the noise alone; patients and training are held fixed. Our interval resamples patients,
+# and each brings its own noise. Where the run has several training seeds, they widen it.
 #
 # | symbol | code | shape | unit |
 # |---|---|---|---|
@@ -193,7 +192,7 @@ check("difference by hand and by the module agree", np.isclose(delta, by_hand[0]
 show(seeds_and_patients.estimate)
 
 # %% [markdown]
-# Now every arm, and beside the arms five controls of notebook 05.
+# Now every arm, and with the arms five controls of notebook 05.
 
 # %%
 table1 = pd.read_csv(run.need("metrics/table1.csv", made_by="05")).set_index("row")
@@ -250,8 +249,8 @@ def share(ceiling):
 
 
 # %% [markdown]
-# Some questions set arms against one another. Do soft prompts adapt the language model? The purest
-# answer is `prompts_every_step` (Eq. 10) minus `frozen_prompts`. Is it the alignment? Four arms have
+# Some questions set arms against one another. Does it help that the soft prompts learn? The cleanest
+# answer is `prompts_every_step` (Eq. 10) minus `frozen_prompts`. Does alignment help? Four arms have
 # each of the two losses on or off. The *main effect* of alignment averages over the prediction loss:
 #
 # $$\Delta_\text{align} = \tfrac12 \big[ \mathrm{AUROC}_\text{both} + \mathrm{AUROC}_\text{align}
@@ -290,21 +289,25 @@ run.table(effects, "effects").round(4)
 compared = [*parts, *controls, "soft prompts", "alignment", "alignment, epsilon"]
 shown = effects[effects["row"].isin(compared) & (effects["quantity"] == "AUROC")]
 n_malignant = int(label.sum())
-title = f"AUROC, {reference} - row, 95 %; n = {len(label)} test nodules, {n_malignant} malignant, K = {k_runs}"
-run.figure(plots.forest(shown, "difference in AUROC", title, reference=0, synthetic=run.synthetic), "effects_auroc")
+title = f"What NAMD gains over each row\n95 %; n = {len(label)}, {n_malignant} malignant, K = {k_runs}"
+run.figure(forests.effect_forest(shown, "difference in AUROC, NAMD - row", title, run.synthetic), "effects_auroc")
+print(told.effects_found(shown))
+print(told.part_effects(shown, parts))
 
 # %% [markdown]
-# **What to see.** A dot right of the dashed line favours NAMD. If the bar crosses the line, this
-# run cannot tell the two apart, whatever the dot says. In the table, a positive difference is good
-# for AUROC and AUPRC, and bad for LPIPS and FID, where smaller is better. *Alignment* is the main
-# effect, not a row: right of the line it helps; so it is with *soft prompts*. Three rows ask what the
-# paper takes for granted: `frozen_prompts` (must prompts learn?), `no_llm` (is text better than a
-# learned vector of the same 13 features?), `scratch` (are pretrained weights worth a download?).
+# **What to see.** A dot right of the dashed line favours NAMD. Where the bar crosses the line, this
+# run cannot tell the two apart, whatever the dot says. In the table above, a positive difference is
+# good for AUROC and AUPRC, and bad for LPIPS and FID, where smaller is better.
+#
+# Rows under *two arms against two* are no rows of Table 1 but main effects; right of the line the
+# part helps. Three arms, where they are trained, ask what the paper takes for granted:
+# `frozen_prompts` (must prompts learn?), `no_llm` (is text better than a learned vector of the same
+# 13 features?) and `scratch` (are pretrained weights worth a download?).
 #
 # ## 3 · Put a number on order
-# Figure 2 colours a map of the latents by diameter and speaks of "structure". Is a colour gradient
-# more than taste? If neighbours in the latent have similar diameters, then the diameter of a
-# nodule can be read from its neighbours. The nearest-neighbour R2 measures how well:
+# *Optional.* Figure 2 colours a map of the latents by diameter and speaks of "structure". Is a colour
+# gradient more than taste? If neighbours in the latent have similar diameters, then the diameter of
+# a nodule can be read from its neighbours. The nearest-neighbour R2 measures how well:
 #
 # $$R^2 = 1 - \frac{\sum_i (y_i - \hat y_i)^2}{\sum_i (y_i - \bar y)^2}, \qquad
 # \hat y_i = \frac1{|\mathcal N_i|} \sum_{j \in \mathcal N_i} y_j, \quad i \notin \mathcal N_i$$
@@ -314,6 +317,9 @@ run.figure(plots.forest(shown, "difference in AUROC", title, reference=0, synthe
 # | $y$ | `y` | (N,) | log of the longest diameter in mm |
 # | $z$ | `z` | (N, D) | scaled latent, dimensionless |
 # | $\hat y$ | `y_hat` | (N,) | as `y` |
+#
+# $\mathcal N_i$ are the nearest nodules of nodule i. R2 is 1 for a perfect reading, 0 for who always
+# says the mean.
 #
 # Five nodules on a line, one neighbour each, once in order and once tangled:
 
@@ -346,13 +352,14 @@ fast = {name: latent.r2(y_5, latent.out_of_fold(z[:, None], y_5, "knn", n_neighb
 check("slow and fast R2 agree", np.allclose(list(slow.values()), list(fast.values())), fast)
 
 # %% [markdown]
-# A map can also invent order. *Trustworthiness* asks whether neighbours on the map are neighbours
-# in the latent. Each false neighbour j of i costs its latent rank $r(i, j)$ beyond k:
+# A flat map of the latents can also invent order. *Trustworthiness* asks whether neighbours on the
+# map are neighbours in the latent. A false neighbour j of i is among the k nearest on the map
+# ($\mathcal U_i$ holds these), but is only number $r(i, j) > k$ in the latent:
 #
 # $$T = 1 - \frac{2}{n k (2n - 3k - 1)} \sum_i \sum_{j \in \mathcal U_i} \bigl(r(i, j) - k\bigr)$$
 #
-# It is 1 when no neighbour on the map is false. We take the ordered line as the latent and the
-# tangled one as its map, with k = 1.
+# It is 1 when no neighbour on the map is false. Take the ordered line as the latent and the tangled
+# one as its map, with k = 1:
 
 # %%
 z_line, map_line, n = layouts["ordered"], layouts["tangled"], 5
@@ -366,8 +373,8 @@ check("trustworthiness by hand and by scikit-learn agree", np.isclose(T, library
 
 # %% [markdown]
 # ## 4 · Measure the order of the test latents
-# An arm that changes the VAE has latents of its own; one that changes text, noise or the U-Net's
-# pretraining shares NAMD's, and no order can differ. Which have their own?
+# *Optional.* An arm that changes the VAE has latents of its own. One that changes text, noise or the
+# U-Net's pretraining shares NAMD's latents, and their order. Which have their own?
 
 # %%
 trained_02 = {arm: {name: v for name, v in stamp(arm, ["02"]).items() if name != "arm"} for arm in compare_arms}
@@ -375,9 +382,9 @@ own_vae = [arm for arm in others if trained_02[arm] != trained_02[reference]]
 own_vae
 
 # %% [markdown]
-# We encode the baseline images of the test nodules; no VAE has seen them. Eq. 2 compares latents,
-# and the paper leaves open in which form, so we read both: `pooled` (mean over height and width,
-# 4 numbers, the authors' code) and `flat` (all of z).
+# We encode the baseline images of the test nodules, which no VAE has seen. Eq. 2 compares latents,
+# and the paper leaves open in which form. So we read both: `pooled`, the mean over height and
+# width, 4 numbers, as in the authors' code, and `flat`, all of z.
 
 # %%
 x1, _ = test.images(image_size, window_low, window_high)
@@ -419,19 +426,22 @@ run.table(ordered, "ablation_order").round(3)
 
 # %%
 if len(lines := ordered[ordered["arm"].isin(parts)]):
+    told_orders = [told.order_found(lines, name, align_latent) for name in lines["arm"].unique()]
     lines = lines.assign(row=lines["arm"] + ": " + lines["latent"] + ", " + lines["reader"])
-    title = f"R2 of log diameter, {reference} - arm, 95 %; n = {len(y)} test nodules"
+    title = f"How much better NAMD's latents tell the diameter\nR2, {reference} - arm, 95 %; n = {len(y)}"
     run.figure(plots.forest(lines, "difference in R2", title, 0, synthetic=run.synthetic), "ablation_order")
+    print("\n".join(told_orders))
 
 # %% [markdown]
-# **What to see.** A bar to the right of 0 says that the aligned latent tells more about diameter.
-# Compare the readers: where the linear R2 gains less than the nearest-neighbour R2, the diameter
-# was in the latent all along, and alignment moved it to where distances see it. That is what Eq.
-# 2-4 ask for.
+# **What to see.** A bar right of 0 says that NAMD's latent tells more about the diameter than the
+# arm's. Compare the two readers. The straight line finds the diameter wherever it is written; the
+# neighbours find it only where distances show it. Eq. 2-4 ask for the second. So alignment works as
+# it should where the neighbours gain, and most clearly where the line gains less.
 #
-# ## 5 · Turn the dose
-# One weight and one width say nothing about the ones beside them. Appendix B gives none of the
-# two. Along each we ask for the reader's gain and for the order of the latent the loss acts on:
+# ## 5 · Change the dose
+# *Optional.* NAMD was trained with one weight and one width. Would others have done better? The
+# paper gives neither value. Along each we ask for the gain in AUROC and for the order of the latent
+# that the loss acts on:
 #
 # $$\Delta(\lambda) = \mathrm{AUROC}(\lambda) - \mathrm{AUROC}(\lambda_\text{NAMD})$$
 
@@ -441,22 +451,24 @@ auroc_at = effects[effects["quantity"] == "AUROC"].rename(columns={"row": "arm"}
 curves = pd.concat([doses.against(ladder, found.set_index("arm"), reference, name) for name, found in
                     (("AUROC", auroc_at), (f"R2 of log diameter, {align_latent}", order_at))])
 if len(ladder):
-    title = f"n = {len(label)} test nodules, 95 % over patients, and over training seeds where an arm has several"
+    title = f"What a larger dose does to order and forecast\n95 % over patients (and training seeds), n = {len(label)}"
     run.figure(dose_curves(run.table(curves, "doses"), reference, title, run.synthetic), "doses")
+    print(told.doses_found(curves, reference))
 else:
     print(f"This run has one dose of each: make ablations PROFILE={run_name}")
 
 # %% [markdown]
-# **What to see.** The ring is the run's own dose, at 0 by definition. Lower row: does the loss do
-# what it is for? Order should rise with $\lambda_\text{align}$. It should fall where $\sigma_z$ is so
-# narrow that a row of Q has one neighbour, and where it is so wide that all are neighbours. Upper
-# row: what does order buy? Flat above and rising below means order without better forecasts. A fall
-# at the right end means that the picture paid for it.
+# **What to see.** Where this run has several doses, a ring marks its own, at 0 by definition. The
+# lower row asks whether the loss does what it is for: order should rise with
+# $\lambda_\text{align}$, and fall where $\sigma_z$ is so narrow that a row of Q has one neighbour, or
+# so wide that all are neighbours. The upper row asks what order is good for. Flat above and rising
+# below means order without better forecasts.
 #
 # ## 6 · Draw Figure 2
-# t-SNE places points so that near neighbours stay near. Its axes have no unit, far distances mean
-# little, and another seed turns the picture. So each map carries its own R2 and trustworthiness.
-# We draw NAMD and the arms of the paper's row.
+# *Optional.* [t-SNE](https://jmlr.org/papers/v9/vandermaaten08a.html) places points so that near
+# neighbours stay near. Its axes have no unit, far distances mean little, and another seed gives
+# another picture. So each map carries its own R2 and trustworthiness. We draw NAMD and the arms of
+# the paper's row.
 
 # %%
 pictured = [reference, *(arm for arm in others if arm in PAPER_ARMS)]
@@ -469,16 +481,17 @@ def drawn(view):
     r2 = [latent.r2(y, latent.out_of_fold(m, y, "knn", seed=seed, patient=patient[known])) for m in maps]
     trust = [trustworthiness(latents[arm][view], m, n_neighbors=k) for arm, m in zip(pictured, maps, strict=True)]
     scores = [f"map R2 {a:.2f}, trustworthiness {b:.2f}" for a, b in zip(r2, trust, strict=True)]
+    print(told.maps_found(dict(zip(pictured, zip(r2, trust, strict=True), strict=True))))
     return plots.latent_maps(maps, diameter_mm[known], pictured, scores,
-                               f"t-SNE of the {view} test latents", run.synthetic)
+                             f"Are nodules of like size neighbours? t-SNE of the {view} test latents", run.synthetic)
 
 
 run.figure(drawn(align_latent), "fig2_latent_space")
 
 # %% [markdown]
-# **What to see.** The paper's left panel runs from small nodules to large ones, its right panel
-# is mixed. Follow the colours from end to end, then read the numbers: a gradient has a map R2
-# well above 0, and a map with low trustworthiness shows neighbours that are none.
+# **What to see.** The paper's left panel runs from small nodules to large ones, and its right panel
+# is mixed. Follow the colours from end to end, then read the numbers. A gradient has a map R2 well
+# above 0; a map with low trustworthiness shows neighbours that are none.
 #
 # The loss acted on the view above. Does the order reach the other view as well?
 
@@ -487,15 +500,16 @@ other_view = "pooled" if align_latent == "flat" else "flat"
 run.figure(drawn(other_view), "fig2_other_view")
 
 # %% [markdown]
-# **What to see.** The same nodules in the other view. Four pooled numbers can lose what 256 hold,
-# and they can be ordered while the flat latent is not. A claim about "the latent space" has to
-# name its view.
+# **What to see.** The same nodules in the other view, and its R2 beside the one above. Four pooled
+# numbers can lose what 256 hold, and they can be ordered while the flat latent is not. So a claim
+# about "the latent space" has to say which view it means.
 #
 # ## 7 · Settle the claims
-# The claims ledger has one row for each claim of the paper, declared in the module: the sentence,
-# its place, the statistic, the table that holds it, and the rule. One claim by hand: "generated
-# follow-ups diagnose better than real baselines". Rule: the interval of the difference in AUROC
-# lies above 0. The module settles all claims that rest on tables of notebooks 05 and 07:
+# A *ledger* has one row for each claim of the paper: the sentence, its place, the statistic, the
+# table that holds it, and the rule by which it is settled. All of this was written down before the
+# number was known. One claim by hand: "generated follow-ups diagnose better than real baselines".
+# Rule: the interval of the difference in AUROC lies above 0. The module settles all claims that
+# rest on tables of notebooks 05 and 07:
 
 # %%
 effect, low, high = effects.set_index(["row", "quantity"]).loc[("real baseline", "AUROC"), ["value", "low", "high"]]
@@ -516,6 +530,7 @@ show(settle)
 # missing, and the last column says how to make it.
 
 # %%
+print(told.claims_found(claims))
 claims[["claim", "place", "effect", "low", "high", "verdict", "why"]].style.hide().format(precision=3, na_rep="")
 
 # %% [markdown]
@@ -526,12 +541,10 @@ for line in claims[claims["verdict"].isin(["fails", "undecided"])].itertuples():
     measured = f"{line.effect:+.3g} [{line.low:+.3g}, {line.high:+.3g}] {line.unit}"
     print(f"{line.verdict.upper()} on {line.data} data ({line.place}): {line.claim}.\n  {line.statistic}: {measured}."
           f"\n  Why: {line.why}.\n")
-claims["verdict"].value_counts()
-
 # %% [markdown]
-# A verdict concerns this run and its data source, and never says "reproduced". Ordered latents and
-# better forecasts are two claims: the loss asks for the first, the second is the paper's further
-# step and has its own interval.
+# A verdict concerns this run and its data; it never says "reproduced". Note that ordered latents and
+# better forecasts are two claims. The alignment loss asks for order and nothing else; that order
+# makes better forecasts is a further step of the paper, with an interval of its own.
 #
 # Claims about variance are settled in notebook 06, the one about every other system in 08. The
 # whole ledger is `metrics/claims.csv` and the first thing on `index.html`. `make study` writes both
@@ -555,11 +568,47 @@ for line in effects[effects["row"].isin([arm for arm in others if arm in PAPER_A
 run.panel(entries)
 
 # %% [markdown]
-# Where the table says one training seed, no interval covers another one: with small models that
-# spread can be as large as the difference. `make seeds` trains three.
+# Where the table says one training seed, no interval covers another one, and with small models
+# another seed can move a number as much as an arm does. `make seeds` trains three.
 #
 # ## Exercises
-# ### 1 · Predict
+# ### 1 · Implement
+# Three training seeds gave these differences in AUROC, NAMD - arm:
+#
+#     each = np.array([0.021, 0.004, 0.013])
+#
+# Compute the 95 % interval of their mean from Student's t with two degrees of freedom, and call it
+# `mine`, (low, high). Is the effect settled? Then
+#
+#     check("interval over seeds", np.allclose(mine, t.interval(0.95, 2, each.mean(), sem(each))))
+#
+# <details><summary>Hint</summary>
+#
+# The standard error of a mean of R numbers is their standard deviation, with divisor R - 1, over
+# $\sqrt R$. `t.ppf(0.975, 2)` says how many standard errors to go to each side. `sem` is in
+# `scipy.stats`.
+# </details>
+
+# %%
+# your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
+
+# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
+each = np.array([0.021, 0.004, 0.013])
+half = t.ppf(0.975, 2) * each.std(ddof=1) / np.sqrt(3)
+mine = each.mean() - half, each.mean() + half
+check("interval over seeds", np.allclose(mine, t.interval(0.95, 2, each.mean(), sem(each))), np.round(mine, 3))
+
+# %% [markdown]
+# <details><summary>In words</summary>
+#
+# It is not settled, though all three seeds favour NAMD: with three of them t is 4.3, not 1.96.
+# </details>
+
+# %% [markdown]
+# ### 2 · Predict
 # In `paper.yaml` the loss acts on the pooled latent. Which of the two views of Section 6 will
 # then be better ordered, and why can the other one stay tangled?
 
@@ -575,7 +624,7 @@ run.panel(entries)
 # </details>
 
 # %% [markdown]
-# ### 2 · Break it on purpose
+# ### 3 · Break it
 # Shuffle the diameters between nodules. What must R2 become? Which part of Figure 2 would still
 # look orderly?
 
@@ -599,7 +648,7 @@ check("shuffled diameters cannot be read", broken < 0.3, round(broken, 3))
 # </details>
 
 # %% [markdown]
-# ### 3 · Derive
+# ### 4 · Derive
 # The standard error of a paired difference, here NAMD and real baseline, shrinks with the square
 # root of the number of malignant nodules, the rarer class. How large would it be with the paper's
 # 53, and what is the smallest difference an interval could separate from 0?
@@ -619,7 +668,7 @@ print(f"here {se_here:.4f} with {n_malignant} malignant; with {n_paper} about {s
 print(f"smallest separable difference: {1.96 * se_paper:.3f}; the paper reports {drop:.3f}")
 
 # %% [markdown]
-# ### 4 · Extend
+# ### 5 · Extend
 # Write a claim of your own and settle it: "the prediction loss alone carries the gain". Which
 # arms does it need, and which side of which limit must the interval lie on?
 
@@ -641,26 +690,30 @@ print("claim: AUROC, no_align - no_align_no_pred, above 0;", settle("above", 0, 
 
 # %% [markdown]
 # ## In practice
-# - Change one thing at a time, and keep the stamp that proves it.
+# - Change one thing at a time, and keep the stamp that proves that you did.
 # - Train each arm with several seeds before you call a small difference an effect: `make seeds`.
 #   Arms are independent, so they run side by side.
 # - Some thirty intervals at 95 % miss once or twice by chance. Read the ledger as a whole.
-# - With the original SD1.5 VAE the starting latent is not empty: it holds size before any
-#   alignment. Measure its R2 too before you credit the loss.
+# - The VAE of SD1.5 has never seen a lung, and its latent tells size all the same. Measure its R2,
+#   too, before you credit the loss.
 #
 # ## Summary
 # - The published row has a label, a text and a file that disagree; ours are named by parameters.
-# - Arms are compared on the same patients; the interval names the levels of chance it covers.
+# - Arms are compared on the same patients; the interval says which kinds of chance it covers.
 # - Nearest-neighbour R2 measures order; trustworthiness measures whether a map may be believed.
 # - A t-SNE map without numbers supports neither order nor disorder.
 # - A claim is settled by its interval and a rule; undecided is one of the answers.
 #
 # ## Further reading
-# - van der Maaten and Hinton (2008), *Visualizing data using t-SNE*: what the map keeps.
-# - Wattenberg, Viegas and Johnson (2016), *How to use t-SNE effectively*: how it misleads.
+# - van der Maaten and Hinton (2008), [*Visualizing data using
+#   t-SNE*](https://jmlr.org/papers/v9/vandermaaten08a.html): what the map keeps.
+# - Wattenberg, Viegas and Johnson (2016), [*How to use t-SNE
+#   effectively*](https://doi.org/10.23915/distill.00002): how it misleads.
 # - Venna and Kaski (2001), *Neighborhood preservation in nonlinear projection methods*:
-#   trustworthiness and its twin, continuity.
-# - DeLong et al. (1988), *Comparing the areas under two or more correlated ROC curves*.
+#   [trustworthiness](https://scikit-learn.org/stable/modules/manifold.html)
+#   and its twin, continuity.
+# - DeLong and others (1988), [*Comparing the areas under two or more correlated ROC
+#   curves*](https://doi.org/10.2307/2531595).
 
 # %%
 run.finish(arms=parts, verdicts=dict(zip(claims["id"], claims["verdict"], strict=True)),
