@@ -11,25 +11,26 @@
 # Before NAMD answers "how will this nodule look in a year?", its U-Net learns an easier thing:
 # what nodules look like at all. This notebook trains it, one noisy latent at a time.
 #
-# *Paper:* Sections 2.1 and 3.3.2, Eq. 1 and 9, Appendix B. *Previous:* `02_aligned_vae`.
-# *Next:* `04_conditional_training`.
+# *Paper:* [NAMD](https://arxiv.org/abs/2603.15932), Sections 2.1 and 3.3.2, Eq. 1 and 9,
+# Appendix B. *Previous:* `02_aligned_vae`. *Next:* `04_conditional_training`.
 #
-# *Reading:* 11 minutes; the core, sections 1, 2, 6 and 7, takes 5. The rest is optional.
+# *Reading:* 15 minutes; the core, sections 1, 2, 6 and 7, takes 7. The rest is optional.
 #
 # ## What you will do
-# Train the unconditional U-Net on the latents of notebook 02 and draw nodules that nobody has.
-# The artefact is `unet_uncond/`, a directory in the Hugging Face format.
+# Train the unconditional U-Net on the [latents](00_start_here.ipynb#latent) of notebook 02 and draw
+# nodules that no patient has. The artefact is `unet_uncond/`, a directory in the Hugging Face
+# format, of the [arm](00_start_here.ipynb#arm) (trained variant) that the parameter `arm` names.
 #
 # ## What you will learn
 # - Compute a noisy latent by hand and say what is left of the image at step t.
-# - Tell the paper's "linear" schedule from a linear one, and say what either leaks at t = T.
+# - Derive the closed form of the noise, the loss and the sampler's step.
+# - Tell the paper's "linear" schedule from a linear one, and say what either lets through at t = T.
 # - Convert between the two targets, noise and v, and recover the latent from each.
 # - Explain why the null prompt must not be zero and must not be one token.
-# - Walk DDIM from noise to a latent in two steps with pencil and paper.
 #
 # ## What you need
-# Gaussian noise, the mean squared error, the idea of a U-Net. From notebook 01 the language model,
-# from 02 this arm's VAE and latents.
+# Gaussian noise, the mean squared error, convolutions. From notebook 01 the language model, from 02
+# this arm's VAE and latents.
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
@@ -76,14 +77,14 @@ grad_clip: float = 1.0                  # App. B
 save_every: int = 200                   # steps between checkpoints
 
 # %%
-import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 from IPython.display import display
 
 from namd.data.cohort import Cohort
 from namd.data.leakage.common import before_training
-from namd.evaluation.figures import plots
+from namd.evaluation.figures import plots, unet_shapes, worked
+from namd.evaluation.tables import told_noise
 from namd.ground import seeding
 from namd.ground.files import replacing
 from namd.ground.paper import PAPER
@@ -91,6 +92,7 @@ from namd.models import diffusion, hub, unet
 from namd.models.llm import load_llm, null_context
 from namd.models.prompts import SoftPrompts
 from namd.models.vae import load_latents, load_vae
+from namd.study.lesson import drawing, told
 from namd.study.notebook import check, show, start
 from namd.training import loop, parallel
 
@@ -102,9 +104,10 @@ run.map()
 
 # %% [markdown]
 # ## 1 · Work where the image is small
-# A crop has 64 x 64 = 4,096 pixels. Its latent has 4 x 8 x 8 = 256 numbers, sixteen times fewer,
-# and most of the pixel noise is gone: hence "latent" diffusion (Section 2.1). The VAE is frozen
-# from here on. Notebook 02 stored both moments of its posterior, so a latent costs no encoder:
+# An image has 64 x 64 = 4,096 pixels. Its latent has 4 x 8 x 8 = 256 numbers, sixteen times fewer,
+# and most of the pixel noise is gone: hence "latent" diffusion (Section 2.1). The VAE is frozen from
+# here on. Notebook 02 stored the mean and the standard deviation that the encoder gives for each
+# image, so you get a latent without running it:
 #
 # $$\mathbf z = \boldsymbol\mu + \boldsymbol\sigma \odot \boldsymbol\xi, \quad
 # \boldsymbol\xi \sim \mathcal N(\mathbf 0, \mathbf I)$$
@@ -134,7 +137,7 @@ check("the latents have about unit spread", 0.7 < spread < 1.4, round(spread, 3)
 
 # %% [markdown]
 # The latent scale of notebook 02 brings all latents to unit spread, because the noise below has
-# unit variance and the schedule only says *how much* of it is mixed in. Here is what the U-Net
+# unit variance and the schedule only says *how much* of it is mixed in. Here you see what the U-Net
 # sees: four pictures of 8 x 8 instead of one of 64 x 64.
 
 # %%
@@ -150,14 +153,15 @@ fig = plots.image_grid([x2[:8, 0], x2_round[:, 0], *z_real.transpose(0, 1) / 3],
                          row_titles=["crop", "decoded", *(f"latent {c}" for c in "1234")], synthetic=run.synthetic,
                          title=f"Validation follow-ups and their latents (n = {len(z_real)})")
 run.figure(fig, "uncond_latents")
+told(told_noise.decoder_error(x2[:8], x2_round, p.window_low, p.window_high))
 
 # %% [markdown]
 # **What to see.** The decoded row keeps the nodule's size and place and loses fine texture: no
 # sample of this notebook can be sharper than that row. Grey values of the latents run from -3 to
-# 3. The nodule shows in some latent channels as a patch in the middle.
+# 3. In some latent channels the nodule shows as a patch in the middle.
 
 # %% [markdown]
-# ## 2 · Destroy an image by the book
+# ## 2 · Destroy an image step by step
 # The forward process mixes a latent with noise. At step t, the share $\bar\alpha_t$ of the
 # variance still belongs to the latent and $1 - \bar\alpha_t$ to the noise (Section 3.3.2):
 #
@@ -169,6 +173,25 @@ run.figure(fig, "uncond_latents")
 # | $t$ | `t` | (B,) | step, 0 ... T - 1 |
 # | $\bar\alpha_t$ | `alpha_bar[t]` | (T,) | share of variance |
 # | $\boldsymbol\epsilon$ | `eps` | (B, 4, 8, 8) | unit normal |
+#
+# <details class="derivation"><summary>Derived: one jump does what t steps do</summary>
+#
+# A single step keeps the share $\alpha_s = 1 - \beta_s$ of the variance and adds fresh noise:
+#
+# $$\mathbf z_s = \sqrt{\alpha_s}\, \mathbf z_{s-1} + \sqrt{1 - \alpha_s}\, \boldsymbol\epsilon_s.$$
+#
+# Put two of them together:
+#
+# $$\mathbf z_2 = \sqrt{\alpha_2 \alpha_1}\, \mathbf z + \underbrace{\sqrt{\alpha_2 (1 - \alpha_1)}\,
+# \boldsymbol\epsilon_1 + \sqrt{1 - \alpha_2}\, \boldsymbol\epsilon_2}_{\text{normal, mean } 0}.$$
+#
+# Variances of independent noises add:
+# $\alpha_2 (1 - \alpha_1) + 1 - \alpha_2 = 1 - \alpha_2 \alpha_1$. So two steps are one step with
+# $\bar\alpha_2 = \alpha_1 \alpha_2$, and, one after the other, t steps are one with
+# $\bar\alpha_t = \prod_{s \le t} \alpha_s$. A variance of 1 stays 1 all the way, because the two
+# squared factors sum to 1. Training needs no walk: any t is one line of code.
+#
+# </details>
 #
 # Three nodules at three steps, by hand:
 
@@ -201,6 +224,7 @@ with torch.no_grad():
 fig = plots.image_grid(list(zip(*fade, strict=True)), [f"t = {s}" for s in grid_t.tolist()],
                          title="The forward process, decoded (n = 3)", synthetic=run.synthetic)
 run.figure(fig, "uncond_forward")
+told(told_noise.fading(alpha_bar))
 
 # %% [markdown]
 # **What to see.** The nodule is recognisable for the first third of the steps and gone well before
@@ -210,7 +234,7 @@ run.figure(fig, "uncond_forward")
 
 # %% [markdown]
 # ## 3 · Read the word "linear" with care
-# Appendix B says "a linear noise schedule from $\beta_1 = 8.5 \cdot 10^{-4}$ to
+# *Optional.* Appendix B says "a linear noise schedule from $\beta_1 = 8.5 \cdot 10^{-4}$ to
 # $\beta_T = 1.2 \cdot 10^{-2}$". In the code family that the authors build on, the schedule called
 # `linear` is linear in the *root* of beta:
 #
@@ -228,12 +252,13 @@ hand = {"linear": (1 - torch.linspace(first, last, T)).cumprod(0),
 
 # %% [markdown]
 # Neither reaches zero. At t = T an amplitude of $\sqrt{\bar\alpha_T}$ survives, and the U-Net learns
-# to use it; sampling starts from pure noise, where nothing survives. It matters here because an
-# aligned latent spends much of its variance on the diameter: a direction with three times the
-# spread leaks three times as much.
+# to use it; but sampling starts from pure noise, where nothing survives. It matters here because an
+# aligned latent has a direction of large spread along which the diameter lies: with three times the
+# spread, three times as much comes through.
 #
-# The cure of Lin et al. (2024), *zero terminal SNR*, shifts and stretches the roots: the last one
-# becomes 0, the first stays. The quick profile uses it; the paper's profile does not.
+# The remedy of [Lin et al. (2024)](https://arxiv.org/abs/2305.08891), *zero terminal SNR* (the ratio
+# of signal to noise at the end is zero), shifts and stretches the roots: the last one becomes 0, the
+# first stays. The quick profile uses it; the paper's profile does not.
 
 # %%
 root = hand["scaled_linear"].sqrt()
@@ -248,31 +273,60 @@ if chosen in hand:
     check(f"the module's schedule is our {chosen}", gap < 1e-5, f"{gap:.1e}")
 
 # %%
-with plots.look():
-    fig, axes = plt.subplots(1, 2, figsize=(8.4, 3), layout="constrained")
-    for (name, values), style in zip(hand.items(), ("-", "--", ":"), strict=True):
-        axes[0].plot(values, style, label=name)
-        axes[1].semilogy(values.sqrt() + 1e-4, style)
-    axes[0].set(xlabel="step t", ylabel=r"$\bar\alpha_t$, share of variance")
-    axes[1].set(xlabel="step t", ylabel=r"$\sqrt{\bar\alpha_t} + 10^{-4}$, amplitude", ylim=(5e-5, 2))
-    axes[0].legend(fontsize=8, title="computed, no data")
-run.figure(fig, "uncond_schedule")
+run.figure(worked.schedules(hand), "uncond_schedule")
+told(told_noise.leaks(hand))
 
 # %% [markdown]
-# **What to see.** Left: at half time `linear` has kept about 16 % of the variance, `scaled_linear`
-# about 28 %; the choice is not cosmetic. Right: on a log axis the two end at an amplitude of 0.04
-# and 0.07, and only the rescaled one drops to nothing.
+# **What to see.** Left: `linear` destroys the image earlier than `scaled_linear`, so the two spend
+# their training on different tasks. Right: on a log axis the two end at a few hundredths of the
+# amplitude, and only the rescaled one drops to nothing.
 
 # %% [markdown]
 # ## 4 · Choose what the network should say
-# Eq. 1 and Eq. 9 ask the network for the noise. Two other answers hold the same information: the
-# clean latent, or a mixture called *v*:
+# *Optional.* Eq. 1 and Eq. 9 ask the network for the noise:
+#
+# $$\mathcal L(\theta) = \mathbb E_{\boldsymbol\epsilon, t, x_t} \big[ \boldsymbol\epsilon -
+# \boldsymbol\epsilon_\theta(x_t, t) \big]^2 \qquad (1)$$
+#
+# <details class="derivation"><summary>Derived: guessing noise maximises a likelihood</summary>
+#
+# We want a model $p_\theta(\mathbf z_{t-1} \mid \mathbf z_t)$ of the way back that makes the data
+# likely. As for any latent variable model,
+#
+# $$-\log p_\theta(\mathbf z) \;\le\; \sum_{t > 1} \mathbb E\, D_{\text{KL}}\big(
+# q(\mathbf z_{t-1} \mid \mathbf z_t, \mathbf z) \,\Vert\, p_\theta(\mathbf z_{t-1} \mid \mathbf z_t)
+# \big) + \dots$$
+#
+# where the dots are the two ends of the walk. Given $\mathbf z$, the way back is normal, with a
+# variance $\tilde\beta_t$ that the schedule fixes and the mean
+#
+# $$\tilde{\boldsymbol\mu}_t = \frac{1}{\sqrt{\alpha_t}} \Big( \mathbf z_t -
+# \frac{\beta_t}{\sqrt{1 - \bar\alpha_t}}\, \boldsymbol\epsilon \Big)$$
+#
+# (multiply the densities of step t and of the jump to t - 1, complete the square, and put
+# $\mathbf z = (\mathbf z_t - \sqrt{1 - \bar\alpha_t}\, \boldsymbol\epsilon) / \sqrt{\bar\alpha_t}$).
+# Everything in it is known but $\boldsymbol\epsilon$. So let the model have the same form with its
+# guess $\boldsymbol\epsilon_\theta$ and the same variance. The KL divergence of two normal
+# distributions of equal variance is the squared distance of their means over twice the variance:
+#
+# $$D_{\text{KL}} = \frac{\beta_t^2}{2 \tilde\beta_t \alpha_t (1 - \bar\alpha_t)}\,
+# \lVert \boldsymbol\epsilon - \boldsymbol\epsilon_\theta(\mathbf z_t, t) \rVert^2.$$
+#
+# Eq. 1 leaves the factor out and weighs all steps alike (Ho et al., Section 3.4): still such a sum,
+# with other weights, and better pictures. A mean squared error is smallest at the conditional mean,
+# so the best answer is $\mathbb E[\boldsymbol\epsilon \mid \mathbf z_t] = -\sqrt{1 - \bar\alpha_t}\,
+# \nabla \log q(\mathbf z_t)$. The network learns the *score*, the direction in which noisy latents
+# become more likely.
+#
+# </details>
+#
+# Two other answers hold the same information: the clean latent, or a mixture called *v*:
 #
 # $$\mathbf v = \sqrt{\bar\alpha_t}\, \boldsymbol\epsilon - \sqrt{1 - \bar\alpha_t}\, \mathbf z$$
 #
 # For small t, v is the noise; for large t, it is minus the latent. The network is always asked
 # for the part it cannot see. At $\bar\alpha_T = 0$ the noise *is* the input, so predicting it
-# teaches nothing, and only v still has an answer: this is why the quick profile changes both.
+# teaches nothing, and only v still asks for something: this is why the quick profile changes both.
 
 # %%
 v = signal * eps - noise * z  # (3, 4, h, w)
@@ -280,40 +334,52 @@ wanted = {"epsilon": eps, "v_prediction": v}[p.prediction_type]
 show(diffusion.target)
 
 # %% [markdown]
-# A prediction is useful because it gives back the latent. From v, two lines of algebra remove the
-# noise, without a division:
+# A prediction is useful because it gives back the latent. From v this takes no division:
 #
 # $$\hat{\mathbf z} = \sqrt{\bar\alpha_t}\, \mathbf z_t - \sqrt{1 - \bar\alpha_t}\, \mathbf v,
 # \qquad \hat{\boldsymbol\epsilon} = \sqrt{\bar\alpha_t}\, \mathbf v +
 # \sqrt{1 - \bar\alpha_t}\, \mathbf z_t$$
+#
+# <details class="derivation"><summary>Derived: v is a quarter turn of z_t</summary>
+#
+# The squares of both factors sum to 1, so there is an angle with
+# $\cos\varphi = \sqrt{\bar\alpha_t}$ and $\sin\varphi = \sqrt{1 - \bar\alpha_t}$:
+#
+# $$\begin{pmatrix} \mathbf z_t \\ \mathbf v \end{pmatrix} = \begin{pmatrix} \cos\varphi & \sin\varphi
+# \\ -\sin\varphi & \cos\varphi \end{pmatrix} \begin{pmatrix} \mathbf z \\ \boldsymbol\epsilon
+# \end{pmatrix}.$$
+#
+# This is a rotation, and $\mathbf v = d\mathbf z_t / d\varphi$: the direction in which the latent
+# moves as noise is added. A rotation is undone by its transpose, which is the pair of lines above. It
+# keeps lengths, so an error of v never grows on its way to $\hat{\mathbf z}$; exercise 3 compares.
+#
+# </details>
 
 # %%
 z_back, eps_back = signal * z_t - noise * v, signal * v + noise * z_t
 check("by hand and module agree", torch.allclose(wanted, diffusion.target(z, eps, t, scheduler)))
 check("v gives back the latent", torch.allclose(z_back, z, atol=1e-5))
 check("v gives back the noise", torch.allclose(eps_back, eps, atol=1e-5))
-
-# %%
 show(diffusion.clean_and_noise)
 
 # %% [markdown]
-# How good is a loss of 0.5? The yardstick is a model that knows only the spread: latents are
-# independent standard normal numbers. Its best guess of the noise has a mean squared error of
-# $\bar\alpha_t$; its best guess of v is 0, with an error of 1. What a U-Net gains below that line is
-# what it knows about *nodules*.
+# How good is a loss of 0.5? The yardstick is a model that knows only the spread, and takes the
+# latents for independent standard normal numbers. Its best guess of the noise has a mean squared
+# error of $\bar\alpha_t$; its best guess of v is 0, with an error of 1. What a U-Net gains below
+# that line is what it knows about *nodules*.
 
 # %%
 yardstick = alpha_bar.mean().item() if p.prediction_type == "epsilon" else 1.0
 
 # %% [markdown]
-# ## 5 · Open the door for the record, and leave it empty
-# Stage 3 speaks to the U-Net through cross-attention: each place of the latent asks (queries), the
-# tokens of the context answer (keys and values). Stable Diffusion's keys and values read vectors
-# of 768 numbers, the language model speaks in vectors of 2,560 (Appendix B). Nothing of the old
-# projections fits, so we replace them, explicitly and with a seed. The small U-Net that `unet_path`
-# names has Stable Diffusion's 768 too and goes through the same door. It was trained without any
-# condition on single images of nobody; Eq. 9 makes it know *this* arm's latents. What it or the
-# language model has seen of validation or test ends the arm here.
+# ## 5 · Make a way in for the record, and leave it empty
+# *Optional.* In notebook 04 the record reaches the U-Net through cross-attention: each place of the
+# latent asks (queries), the tokens of the context answer (keys and values). Stable Diffusion's keys
+# and values read vectors of 768 numbers, the paper's language model gives vectors of 2,560
+# (Appendix B). The old projections do not fit, so we replace them, explicitly and with a seed. The
+# small U-Net that `unet_path` names has Stable Diffusion's 768 too and takes the same way. It was
+# trained on single images of other phantoms, without any condition; Eq. 9 teaches it *this* arm's
+# latents. If it or the language model has seen a validation or test patient, the arm ends here.
 
 # %%
 display(before_training(Cohort.open(run.need("cohort")), unet_path=p.unet_path, llm_path=p.llm_path))
@@ -333,14 +399,14 @@ print(f"{len(new_tensors)} new tensors, {n_new:,} of {n_all:,} parameters:", *ne
 show(unet.widen_context)
 
 # %% [markdown]
-# > **Why not let the loader do it?** diffusers has an option to ignore mismatched sizes. It leaves
-# > the new tensors in uninitialised memory, finite only by luck.
+# (diffusers has an option to ignore mismatched sizes. It leaves the new tensors uninitialised.)
 #
-# What does "no record" look like? Eq. 9 writes a null prompt, $\varnothing$, and leaves it open.
-# A zero vector is tempting and wrong: the projections have no bias, so keys and values of zero
+# What does "no record" look like? Eq. 9 writes a null prompt, $\varnothing$, and does not say what it
+# is. A zero vector is tempting and wrong: the projections have no bias, so keys and values of zero
 # input are zero and *their weights get no gradient*. One token is not enough either: a softmax
-# over one token is 1 whatever the key says. We take the empty report through the same language
-# model, behind the m untrained prompt sets of Eq. 7, which gives m tokens of the right kind.
+# over one token is 1 whatever the key says. We take the empty report, a report without a word,
+# through the same language model, behind the m untrained prompt sets of Eq. 7 (notebook 04), which
+# gives m tokens of the right kind.
 
 # %%
 prompts = SoftPrompts.begin(lm, p.text_n_sets, p.text_n_tokens, p.seed, p.text_prompt_start)
@@ -348,6 +414,15 @@ with torch.no_grad():
     null = null_context(lm, tokenizer, prompts).cpu()  # (1, m, D)
 del lm
 null.shape, null.square().mean().sqrt()
+
+# %%
+drawing(unet_shapes.draw(net, null))
+
+# %% [markdown]
+# Follow the maps from the left. On the way down they get smaller and deeper: fewer places, more
+# numbers at each. At the bottom every place sees the whole latent; on the way up the maps that cross
+# bring the detail back. The step t must be told at every level, because how much of the input is
+# noise decides what to do with it.
 
 # %%
 def taught(ctx):
@@ -362,15 +437,14 @@ def taught(ctx):
 # %%
 grads = pd.DataFrame({"zeros, m tokens": taught(0 * null), "empty report, 1 token": taught(null[:, :1]),
                       "empty report, m tokens": taught(null)}).T
-grads
-
-# %%
 check("zeros teach neither keys nor values", grads.loc["zeros, m tokens"].sum() == 0)
 check("our null prompt teaches both", (grads.loc["empty report, m tokens"] == 1).all())
+grads
 
 # %% [markdown]
 # ## 6 · Minimise Eq. 9
-# Everything is in place. Draw a latent, a step and a noise; mix; ask; compare:
+# Everything is in place. Draw a latent, a step and a noise, mix them, ask the network, and compare
+# its answer with the truth:
 #
 # $$\mathcal L_{\text{uncond}} = \mathbb E_{\mathbf z, \boldsymbol\epsilon, t} \big[\,
 # \lVert \boldsymbol\epsilon - \boldsymbol\epsilon_\theta(\mathbf z_t, t, \varnothing)
@@ -391,9 +465,10 @@ def noisy_loss(z, eps, t):
     return (aim - eps_hat).square().mean()
 
 # %% [markdown]
-# The module's loop hands us the items of a step and a generator of this step alone. All draws come
-# from it, so a run that is killed and resumed ends in the same weights. Where several `processes`
-# train together, each draws the whole batch and keeps its share; the loop averages the gradients.
+# The module's loop hands us the items of a step and a random generator of this step alone. All random
+# numbers come from it, so a run that is killed and resumed ends in the same weights. Where several
+# `processes` train together, each draws the whole batch and keeps its share; the loop averages the
+# gradients.
 
 # %%
 def step(idx, g, step_no):
@@ -421,8 +496,9 @@ def validate():
     return sum(noisy_loss(*part).item() * len(part[0]) for part in parts) / len(z_val)
 
 # %% [markdown]
-# Appendix B: a linear warm-up over 4,000 steps, then a cosine down to a tenth. With `ema_decay`
-# above 0 the averaged weights are validated and kept; the paper averages none, the quick run does.
+# The learning rate follows Appendix B: a linear warm-up over 4,000 steps, then a cosine down to a
+# tenth. With `ema_decay` above 0 a running average of the weights is validated and kept; the paper
+# averages none, the quick run does.
 
 # %% tags=["training"]
 lr = loop.warmup_cosine(p.uncond_lr, p.uncond_lr_start, p.uncond_lr_end, p.uncond_warmup, p.uncond_steps)
@@ -441,26 +517,50 @@ run.figure(fig, "uncond_loss")
 
 # %% [markdown]
 # **What to see.** The dashed line is the yardstick of section 4. The training loss is noisy because
-# every step draws other values of t; the validation loss is smooth because it does not. If the
-# middle panel turns upward while the left one still falls, the run is too long: the loop keeps the
-# weights of the lowest point.
+# every step draws other values of t; the validation loss is smooth because it does not. When you
+# train longer, watch for a middle panel that turns upward while the left one still falls: from there
+# on the network memorises. The loop keeps the weights of the lowest point.
 
 # %%
 val_loss = validate()
+told(told_noise.below_yardstick(history, val_loss, yardstick))
 check("the loss is finite", 0 < val_loss < 10, round(val_loss, 3))
 if p.uncond_steps >= 200:
     check("the U-Net knows more than the spread", val_loss < yardstick, round(val_loss, 3))
 
 # %% [markdown]
 # ## 7 · Walk back from noise
-# DDIM (Song et al., 2021) turns the trained network into a sampler without any new noise. At each
-# step: ask, recover $\hat{\mathbf z}$ and $\hat{\boldsymbol\epsilon}$, mix them again at a *lower*
-# noise level $t' < t$:
+# DDIM ([Song et al., 2021](https://arxiv.org/abs/2010.02502)) turns the trained network into a
+# sampler without any new noise. At each step it asks the network, recovers $\hat{\mathbf z}$ and
+# $\hat{\boldsymbol\epsilon}$, and mixes them again at a *lower* noise level $t' < t$:
 #
 # $$\mathbf z_{t'} = \sqrt{\bar\alpha_{t'}}\, \hat{\mathbf z} +
 # \sqrt{1 - \bar\alpha_{t'}}\, \hat{\boldsymbol\epsilon}$$
 #
-# The starting noise decides everything: the same noise gives the same nodule, always. All the
+# <details class="derivation"><summary>Derived: where DDIM's step comes from</summary>
+#
+# The loss of Eq. 9 knows only the jump from $\mathbf z$ to $\mathbf z_t$. So every walk with the same
+# jumps may use the same network, and Song et al. choose one:
+#
+# $$q(\mathbf z_{t'} \mid \mathbf z_t, \mathbf z) = \mathcal N\big( \sqrt{\bar\alpha_{t'}}\, \mathbf z
+# + \sqrt{1 - \bar\alpha_{t'} - \sigma^2}\, \boldsymbol\epsilon,\; \sigma^2 \mathbf I \big), \qquad
+# \boldsymbol\epsilon = \frac{\mathbf z_t - \sqrt{\bar\alpha_t}\, \mathbf z}{\sqrt{1 -
+# \bar\alpha_t}}.$$
+#
+# Does it have the right jump to $t'$? Given $\mathbf z$, $\boldsymbol\epsilon$ is standard normal, so
+# $\mathbf z_{t'}$ has mean $\sqrt{\bar\alpha_{t'}}\, \mathbf z$ and variance
+# $(1 - \bar\alpha_{t'} - \sigma^2) + \sigma^2 = 1 - \bar\alpha_{t'}$. It does, for every $\sigma$
+# that leaves a root to take, and for any $t' < t$: steps may be skipped. Put the network's
+# $\hat{\mathbf z}$ and $\hat{\boldsymbol\epsilon}$ in; $\sigma = 0$ is the step above. With
+#
+# $$\sigma^2 = \eta^2\, \frac{1 - \bar\alpha_{t'}}{1 - \bar\alpha_t}
+# \Big( 1 - \frac{\bar\alpha_t}{\bar\alpha_{t'}} \Big)$$
+#
+# and $\eta = 1$ it is the noisy step of DDPM. Exercise 2 builds both.
+#
+# </details>
+#
+# The starting noise decides everything: the same noise always gives the same nodule. All the
 # variance that notebook 06 studies enters here.
 
 # %%
@@ -473,7 +573,7 @@ def model(z_t, t):
 
 # %% [markdown]
 # Two steps by hand, with three latents. The list of steps comes from the scheduler; after the last
-# one the walk ends at $\bar\alpha_0$, not at 1, as in the authors' code family.
+# one the walk ends at $\bar\alpha_0$, not at 1, as in the code that the authors build on.
 
 # %%
 z_start = seeding.noise(z.shape, p.seed, "two steps").to(run.device)
@@ -505,18 +605,18 @@ with torch.no_grad():
 # %%
 fig = plots.image_grid([x2[:8, 0], x2_round[:, 0], x_new[:8, 0], x_new[8:, 0]],
                          row_titles=["real", "decoded", "sampled", "sampled"], synthetic=run.synthetic,
-                         title=f"Nodules that nobody has (16 samples, {p.uncond_steps} training steps)")
+                         title=f"Nodules that no patient has (16 samples, {p.uncond_steps} training steps)")
 run.figure(fig, "uncond_samples")
 
 # %% [markdown]
 # **What to see.** Compare the two lower rows with the second, not with the first: blur that the
-# decoder adds is not the sampler's fault. Does each noise give a nodule of its own? Sixteen may
-# look alike by chance.
+# decoder adds is not the sampler's fault. Does each noise give a nodule of its own? Judge by eye
+# first; the numbers below answer.
 
 # %% [markdown]
-# A picture convinces too easily. Two moments per channel are the cheapest number that can object:
-# sampled and real latents should have the same mean and the same spread.
-# Near-copies would lie nearer.
+# A picture convinces too easily. Mean and spread per channel are the simplest numbers that can
+# object: sampled and real latents should agree in both. A third number looks for copies: two samples
+# should lie about as far apart as two real latents.
 
 # %%
 moments = pd.DataFrame({
@@ -528,6 +628,7 @@ run.table(moments, "uncond_moments")
 # %%
 ratio = (z_new.std() / z_all.std()).item()
 apart = (torch.pdist(z_new.flatten(1)).mean() / torch.pdist(z_all[:len(z_new)].flatten(1)).mean()).item()
+told(told_noise.variety(ratio, apart))
 check("every sampled latent is finite", z_new.isfinite().all())
 if p.uncond_steps >= 200:
     check("sampled latents have about the spread of real ones", 0.7 < ratio < 1.3, round(ratio, 3))
@@ -537,8 +638,9 @@ with replacing(run.dir / "unet_uncond") as aside:
 run.made("unet_uncond", "unet_start")
 
 # %% [markdown]
-# A ratio a little below 1 is usual: the network averages what it cannot tell apart. Fréchet
-# distances come in notebook 05, where the judge supplies the features.
+# A ratio somewhat below 1 is usual: a network that has trained for a short time averages what it
+# cannot tell apart. Fréchet distances between clouds of images come in notebook 05, where the
+# [judge](00_start_here.ipynb#judge) (the classifier that reads malignancy) supplies the features.
 
 # %% [markdown]
 # ## Paper and this run
@@ -558,8 +660,8 @@ run.panel([
 # %% [markdown]
 # ## Exercises
 # ### 1 · Predict
-# With `prediction_type: epsilon` the yardstick is the average of $\bar\alpha_t$. At which steps
-# is the noise easy to predict, and what does averaging over t hide?
+# With `prediction_type: epsilon` the yardstick is the average of $\bar\alpha_t$. Before you read on:
+# at which steps is the noise easy to predict, and what does averaging over t hide?
 
 # %%
 # your turn
@@ -573,10 +675,20 @@ run.panel([
 # </details>
 
 # %% [markdown]
-# ### 2 · Compute
-# An aligned latent has one direction that carries the diameter with a spread of 3. How much of
-# one standard deviation of the noise does it still move the input at t = T, for each schedule of
-# section 3?
+# ### 2 · Implement
+# Write DDIM's step with noise, `my_step(z_t, said, t, t_next, eta, fresh)`, from the derivation in
+# Section 7. You may use `diffusion.clean_and_noise`. Take two steps from `z_start` with eta = 1 and
+# two draws `fresh`, and compare with
+# `diffusion.ddim_sample(model, z_start, scheduler, 2, 1.0, fresh.__getitem__)`:
+#
+#     check("my step is the module's", torch.allclose(mine, theirs, atol=1e-4))
+#
+# <details class="hint"><summary>Hint</summary>
+#
+# The walk by hand in Section 7 is your frame: the same loop, with `my_step` inside. Rounding may
+# leave a tiny negative number under the root: `.clamp(min=0)`.
+#
+# </details>
 
 # %%
 # your turn
@@ -585,8 +697,20 @@ run.panel([
 # #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
-leaked = {name: round(3 * values[-1].sqrt().item(), 2) for name, values in hand.items()}
-check("zero terminal SNR leaks nothing", min(leaked.values()) == 0, leaked)
+def my_step(z_t, said, t, t_next, eta, fresh):
+    a, b = alpha_bar[t], alpha_bar[t_next]
+    z_hat, eps_hat = diffusion.clean_and_noise(z_t, said, a, p.prediction_type)
+    variance = eta**2 * (1 - b) / (1 - a) * (1 - a / b)
+    return b.sqrt() * z_hat + (1 - b - variance).clamp(min=0).sqrt() * eps_hat + variance.sqrt() * fresh
+
+
+fresh, mine = [seeding.noise(z.shape, p.seed, "fresh", i).to(run.device) for i in range(2)], z_start
+with torch.no_grad():
+    for i, (now, then) in enumerate(((t_high, t_low), (t_low, 0))):
+        said = model(mine, torch.full((3,), now, device=run.device))
+        mine = my_step(mine, said, now, then, 1.0, fresh[i])
+theirs = diffusion.ddim_sample(model, z_start, scheduler, 2, 1.0, fresh.__getitem__)
+check("my step is the module's", torch.allclose(mine, theirs, atol=1e-4))
 
 # %% [markdown]
 # ### 3 · Derive
@@ -611,8 +735,9 @@ check("v errors never grow", abs(grown["v_prediction"] - (1 - a).sqrt()) < 0.01)
 
 # %% [markdown]
 # ### 4 · Break it
-# Decode the samples without undoing the latent scale, `vae.decode(z_new)`. What image do you
-# expect if the scale is above 1, and why does no check of this notebook notice?
+# Decode the samples without undoing the latent scale, `vae.decode(z_new[:8])`, and draw them with
+# `plots.image_grid`. What do you expect when the scale is below 1, and when it is above? Why does no
+# check of this notebook notice?
 
 # %%
 # your turn
@@ -620,8 +745,9 @@ check("v errors never grow", abs(grown["v_prediction"] - (1 - a).sqrt()) < 0.01)
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# The decoder gets latents that are too large and exaggerates contrast. Our checks live in the
-# scaled space, where nothing is wrong; only an image can show an error made after the last latent.
+# With a scale above 1 the decoder gets latents that are too large and exaggerates contrast; below 1
+# it gets small ones and draws a pale, average nodule. Our checks look at scaled latents, where
+# nothing is wrong; only an image can show an error made after the last latent.
 #
 # </details>
 
@@ -644,29 +770,33 @@ near = {n: diffusion.ddim_sample(model, z_start, scheduler, n) for n in (2, 5, 1
 
 # %% [markdown]
 # ## In practice
-# - **SD1.5 start.** `unet_path` names a hub id or a directory. Without a network, copy the
-#   repository's `unet/` folder next to your data and point `unet_path` at it.
+# - **Starting from Stable Diffusion 1.5 (SD1.5).** `unet_path` names a model of the Hugging Face hub
+#   or a directory. Without a network, copy the model's `unet/` folder next to your data and point
+#   `unet_path` at it.
 # - **Null prompt.** The authors' code uses Stable Diffusion's text encoder for this stage and draws
-#   new projections for the next. We switch now, so that what stage 2 learns survives.
-# - **Departures of the quick profile.** v instead of epsilon, zero terminal SNR, averaged weights,
-#   another learning rate. The paper's settings are one file away: `--params params/paper.yaml`.
-# - **Overfitting.** 904 million parameters memorise a thousand pairs. Appendix B stops "right before
-#   overfitting"; the loop keeps the weights with the lowest validation loss.
+#   new projections for the next. We replace them now, so that what they learn here is kept.
+# - **Where the quick profile departs from the paper.** v instead of epsilon, zero terminal SNR,
+#   averaged weights, another learning rate. The paper's settings: `--params params/paper.yaml`.
 
 # %% [markdown]
 # ## Summary
-# - A noisy latent is a mixture whose squared weights sum to 1; the module agrees with our hand.
+# - A noisy latent is a mixture whose squared weights sum to 1: t single steps are one jump.
+# - Guessing the noise maximises a bound of the likelihood; the best guess is the score.
 # - The paper's "linear" is linear in the root of beta; both keep some amplitude at t = T.
 # - Noise and v hold the same information, but only v is defined where no signal is left.
 # - A zero or one-token null prompt leaves new projections untrained; ours reaches all of them.
 # - DDIM asks, recovers and mixes again; the starting noise is its only source of chance.
 #
 # ## Further reading
-# - Ho, Jain, Abbeel (2020), *Denoising diffusion probabilistic models*: Eq. 1 and its derivation.
-# - Song, Meng, Ermon (2021), *Denoising diffusion implicit models*: the sampler of section 7.
-# - Rombach et al. (2022), *High-resolution image synthesis with latent diffusion models*.
-# - Salimans and Ho (2022), *Progressive distillation*: where v comes from.
-# - Lin et al. (2024), *Common diffusion noise schedules and sample steps are flawed*: section 3.
+# - Ho, Jain, Abbeel (2020),
+#   [*Denoising diffusion probabilistic models*](https://arxiv.org/abs/2006.11239): Eq. 1.
+# - Song, Meng, Ermon (2021),
+#   [*Denoising diffusion implicit models*](https://arxiv.org/abs/2010.02502): the sampler.
+# - Rombach et al. (2022), [*Latent diffusion models*](https://arxiv.org/abs/2112.10752).
+# - Salimans and Ho (2022), [*Progressive distillation*](https://arxiv.org/abs/2202.00512): where v
+#   comes from.
+# - Lin et al. (2024), [*Common diffusion noise schedules are
+#   flawed*](https://arxiv.org/abs/2305.08891): section 3.
 
 # %%
 run.finish(val_loss=val_loss, yardstick=yardstick, spread_ratio=ratio, apart=apart, parameters=n_all,
