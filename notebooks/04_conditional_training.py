@@ -8,17 +8,19 @@
 
 # %% [markdown]
 # # 04 · Let the record steer the follow-up
-# The U-Net of notebook 03 draws any nodule. Here it learns to draw *this* nodule one year later,
+# The U-Net of notebook 03 draws any nodule. Here it learns to draw *this* nodule at the next screen,
 # from the baseline image and from a radiology report that a frozen language model has read.
 #
-# *Paper:* Sections 3.3.1 and 3.3.2, Eq. 7, 8 and 10, Appendices B and C, Figures 1 and 4.
-# *Previous:* `03_diffusion_pretraining`. *Next:* `05_evaluation`.
+# *Paper:* [NAMD](https://arxiv.org/abs/2603.15932), Sections 3.3.1 and 3.3.2, Eq. 7, 8 and 10,
+# Appendices B and C, Figures 1 and 4. *Previous:* `03_diffusion_pretraining`. *Next:*
+# `05_evaluation`.
 #
-# *Reading:* 11 minutes; the core, sections 1, 2, 5, 6 and 7, takes 6. The rest is optional.
+# *Reading:* 14 minutes; the core, sections 1, 2, 5, 6 and 7, takes 8. The rest is optional.
 #
 # ## What you will do
 # Train soft prompts and the conditional U-Net together and draw follow-ups for six validation
-# patients. The artefact is `namd/`, which notebook 05 opens.
+# patients. The artefact is `namd/`, which notebook 05 opens; the parameter `arm` names the
+# [arm](00_start_here.ipynb#arm), the trained variant, that it belongs to.
 #
 # ## What you will learn
 # - Trace a record from table row to report, to tokens, to the context C of Eq. 8.
@@ -26,6 +28,7 @@
 # - Explain why one prompt set is too few and why the order of the sets means nothing.
 # - Widen a trained convolution from 4 to 8 channels without changing a single output.
 # - Test whether a generator listens to its inputs: swap the record, repeat the seed.
+# - Say what a null prompt is, and steer a drawing with it.
 #
 # ## What you need
 # Attention, embeddings, the loss of notebook 03. From notebook 01 the cohort and the language
@@ -79,20 +82,22 @@ import pandas as pd
 import torch
 
 from namd.data.cohort import Cohort
+from namd.data.images import MM_PER_PX
 from namd.data.report import EHR, report_texts
-from namd.evaluation.figures import plots
+from namd.evaluation.figures import plots, prompt_path
+from namd.evaluation.tables import told_record
 from namd.forecasters.namd import NAMD
 from namd.ground import seeding
 from namd.ground.files import replacing
 from namd.ground.paper import PAPER
 from namd.models import diffusion, hub, unet
 from namd.models.context import ContextBank, RecordBank
-from namd.models.llm import eos_states, load_llm, probe_score
+from namd.models.llm import eos_states, load_llm, null_context, probe_score
 from namd.models.pipeline import NAMDPipeline
-from namd.models.prefix import states_at
 from namd.models.prompts import SoftPrompts, encode
 from namd.models.record_numbers import RecordContext
 from namd.models.vae import load_latents, load_vae
+from namd.study.lesson import drawing, told
 from namd.study.notebook import check, show, start
 from namd.training import loop, parallel
 
@@ -104,9 +109,10 @@ run.map()
 
 # %% [markdown]
 # ## 1 · Turn a record into tokens
-# The record e has 13 columns (Table 2): five describe the nodule, eight the patient. A language
-# model reads none of them. So the record becomes the report of Figure 4, and the report becomes
-# tokens. Three validation patients:
+# The [record](00_start_here.ipynb#record) e has 13 columns (Table 2): five describe the nodule, eight
+# the patient. A language model reads words, not columns. So the record becomes the report of Figure
+# 4, and the report becomes tokens, the pieces of words that the model knows. Three validation
+# patients:
 
 # %%
 cohort = Cohort.open(run.need("cohort"))
@@ -121,7 +127,7 @@ print(*three, sep="\n\n")
 # %% [markdown]
 # Read the first report against the first column of the table. The perpendicular diameter is gone,
 # and five relatives have become one phrase: the report of Figure 4 says less than the record. What
-# is missing in the record is called unknown; nothing is filled in behind your back.
+# is missing in the record is called unknown in the report; nothing is guessed.
 
 # %%
 lm, tokenizer = load_llm(p.llm_path or run.need("llm"), p.llm_dtype)
@@ -136,13 +142,14 @@ shown = tokenizer.tokenize("27 mm")
 check("digits are read one by one", [w.strip("▁") for w in shown if w != "▁"] == ["2", "7", "mm"], shown)
 
 # %% [markdown]
-# Digit by digit is Gemma's way too: no table of numbers is learnt by heart, and 27 shares its first
-# digit with 28. The model has to work out that they are close.
+# [Gemma](https://arxiv.org/abs/2503.19786), the family that MedGemma belongs to, also reads digit by
+# digit: no number is a word of its own, and 27 shares its first digit with 28. The model has to work
+# out that they are close.
 
 # %% [markdown]
 # ## 2 · Speak to a frozen model
 # The language model stays as it is. What learns is a handful of vectors in front of the report,
-# as if we added words that no dictionary has:
+# the *soft prompts*, as if we added words that no dictionary has:
 #
 # $$\mathbf c_j = [\mathbf s_{j,1}, \dots, \mathbf s_{j,n}, \mathrm{emb}(\mathbf e),
 # \langle \mathrm{EOS} \rangle], \quad j \in \{1, \dots, m\} \qquad (7)$$
@@ -156,11 +163,12 @@ check("digits are read one by one", [w.strip("▁") for w in shown if w != "▁"
 # | $\mathrm{emb}(\mathbf e)$ | `emb` | (L, D) | scaled embedding |
 # | $\mathbf C$ | `ctx` | (B, m, D) | last hidden state |
 #
-# Attention is causal: a token sees what stands before it. Only $\langle$EOS$\rangle$ sees prompt
-# and report, so its state is the one we keep. Gemma multiplies its embeddings by $\sqrt D$ inside
-# the embedding layer. A prompt that comes from outside skips this step and has to have the right
-# length already, so we start it at the scaled embeddings of random words. The authors start at 0.02
-# times normal numbers, behind `<bos>` (`text_prompt_start: normal` is their start, in our place).
+# Attention is causal: a token sees what stands before it. Only $\langle$EOS$\rangle$, the token for
+# "end of sequence", sees prompt and report, so its state is the one we keep. Gemma multiplies its
+# embeddings by $\sqrt D$ inside the embedding layer. A prompt that comes from outside skips this step
+# and has to have the right length already, so we start it at the scaled embeddings of random words.
+# The authors start at 0.02 times normal numbers and put the prompts behind `<bos>`, the token for
+# the beginning; `text_prompt_start: normal` takes their numbers, in our place.
 
 # %%
 prompts = SoftPrompts.begin(lm, p.text_n_sets, p.text_n_tokens, p.seed, p.text_prompt_start)
@@ -182,11 +190,14 @@ with torch.no_grad():
     c_1 = torch.cat([s_1, emb])  # (n + L, D)  Eq. 7
     h_1 = lm(inputs_embeds=c_1[None]).last_hidden_state[0, -1]  # (D,)  at <eos>
     ctx = encode(lm, tokenizer, prompts, three)  # (3, m, D)  Eq. 8
-tuple(c_1.shape), tuple(ctx.shape)
+drawing(prompt_path.draw(prompts, lm, emb, words))
+
+# %% [markdown]
+# Each row of the drawing is one reading of the same report. The rows differ in the orange vectors
+# only, so each can learn to ask something else, and the answer is one vector a row.
 
 # %%
 show(eos_states)
-show(states_at)
 
 # %%
 gap = (ctx[0, 0] - h_1).abs().max().item()
@@ -197,7 +208,8 @@ check("by hand and module agree", gap < (1e-4 if p.llm_dtype == "float32" else 0
 # step and puts their keys and values before all B reports. Shorter reports are padded *behind* their
 # end, where a causal model cannot see it from $\langle$EOS$\rangle$, so padding needs no mask.
 #
-# Which weights will learn? We ask autograd: the context along any direction stands in for a loss.
+# Which weights will learn? Let us ask autograd, with the context along any direction in place of a
+# loss.
 
 # %%
 ctx_three = encode(lm, tokenizer, prompts, three)
@@ -211,28 +223,26 @@ print(f"{n_prompt:,} numbers learn, {n_lm:,} stay")
 
 # %% [markdown]
 # ## 3 · Ask what the context holds
-# A context that has forgotten the age cannot condition on it. The test is a *probe*: a ridge
-# regression from C to a number of the record, scored by R2 on patients it has not seen (five
-# folds). 1 is perfect, 0 is no better than the mean. The models are untouched by it.
+# *Optional.* A context that has forgotten the age cannot condition on it. The test is a *probe*: a
+# ridge regression from C to a number of the record, scored by R² on patients it has not seen (five
+# folds). 1 is perfect, 0 is no better than the mean. It changes nothing in the models.
 
 # %%
 banks = {name: ContextBank(lm, tokenizer, prompts, texts, p.text_prompt_steps) for name, texts in reports.items()}
 ctx_train = banks["train"].all()  # (N, m, D)
-probes = pd.DataFrame({
-    "one set": probe_score(ctx_train[:, :1], train.ehr),
-    f"all {p.text_n_sets} sets": probe_score(ctx_train, train.ehr),
-}).round(3)
+probes = pd.DataFrame({"one set": probe_score(ctx_train[:, :1], train.ehr),
+                       f"all {p.text_n_sets} sets": probe_score(ctx_train, train.ehr)}).round(3)
+told(told_record.probes(probes))
 run.table(probes, "context_probes")
 
 # %% [markdown]
-# Two sets ask two questions of the same report, and the sets together answer better than one. The
-# U-Net has a second reason to want more than one. In cross-attention a place of the latent
-# weighs the m tokens with a softmax:
+# Why more than one set? Each asks its own question of the report. And the U-Net has a second reason:
+# in cross-attention a place of the latent weighs the m tokens with a softmax,
 #
 # $$\mathbf a = \mathrm{softmax}\big(\mathbf q \mathbf K^\top / \sqrt d\big), \qquad
 # \mathbf a \in \mathbb R^m, \quad \textstyle\sum_j a_j = 1$$
 #
-# With one token the sum has one term. By hand, for three places of the latent:
+# and with one token the sum has one term. By hand, for three places of the latent:
 
 # %%
 q = seeding.noise((3, 8), p.seed, "three places")  # (places, d)
@@ -245,29 +255,30 @@ pd.DataFrame({"m = 1": one[:, 0], "m = 2, token 1": two[:, 0], "m = 2, token 2":
 check("one token gets weight 1 from every place", torch.equal(one, torch.ones(3, 1)))
 
 # %% [markdown]
-# With m = 1 every place hears the same thing, and queries and keys get no gradient. With m = 2 the
-# rim of a nodule can listen to another token than its centre. The authors' code has m = 2, n = 8.
+# With m = 1 every place reads the same thing, and queries and keys get no gradient. With m = 2 the
+# rim of a nodule can attend to another token than its centre. The authors' code has m = 2, n = 8.
 #
-# How loud is the record in C? Compare the spread between patients with the length of the mean.
+# How much of C depends on the patient? Compare the spread between patients with the length of the
+# mean.
 
 # %%
 loudness = (ctx_train.std(dim=0).mean() / ctx_train.mean(dim=0).square().mean().sqrt()).item()
 if p.text_standardise:
     prompts.fit_standardisation(ctx_train)
 ctx_train = prompts.standardise(ctx_train)
+told(told_record.spread(loudness))
 round(loudness, 3), round(ctx_train.square().mean().sqrt().item(), 3)
 
 # %% [markdown]
-# The first number is the share of a state that differs between patients: in a small model about a
-# tenth. A U-Net that trains for minutes would hear nine parts of constant. With `text_standardise`
-# each of the D numbers is shifted and scaled by its mean and spread over the *training* reports,
-# once, before training. It is our departure for small models; the paper feeds C as it is.
+# With `text_standardise` each of the D numbers is shifted and scaled by its mean and spread over the
+# *training* reports, once, before training. Then the U-Net sees differences between patients at unit
+# size, whatever the language model. In this we depart from the paper, which feeds C as it is.
 
 # %% [markdown]
 # ## 4 · Make room for the baseline
-# Appendix B: "concatenating condition image latents with the noisy latent, resulting in eight input
-# channels". The U-Net of notebook 03 has four. Its first convolution grows, and the new half of
-# its weights starts at zero: on the first step the baseline is connected and not yet heard.
+# *Optional.* Appendix B: "concatenating condition image latents with the noisy latent, resulting in
+# eight input channels". The U-Net of notebook 03 has four. Its first convolution grows, and the new
+# half of its weights starts at zero: at the first step the baseline is there and changes nothing.
 #
 # | symbol | code | shape | unit |
 # |---|---|---|---|
@@ -293,9 +304,9 @@ check("eight channels say exactly what four said", torch.equal(four, eight))
 show(unet.widen_input)
 
 # %% [markdown]
-# Bit-equal, because the bias came along. A popular training script forgets it and starts from a
-# random bias in every channel. The authors' code redraws the whole convolution and loses what
-# stage 2 taught it.
+# Equal to the last bit, because the bias was copied too. Forget it, and you start from a random bias
+# in every channel. The authors' code draws the whole convolution anew and loses what notebook 03
+# taught it.
 
 # %% [markdown]
 # ## 5 · Minimise Eq. 10
@@ -306,9 +317,9 @@ show(unet.widen_input)
 # \qquad (10)$$
 #
 # Both images of a pair take the *same* augmentation: a baseline that is turned and a follow-up that
-# is not would teach the U-Net that nodules rotate. Both latents are fresh draws from the posterior
-# moments of notebook 02. Every process draws the whole batch from the same key; `parallel.mine` keeps
-# the share of this one, and with one process that is all of it.
+# is not would teach the U-Net that nodules rotate. Both latents are fresh draws from the means and
+# standard deviations that notebook 02 stored. Where several processes train together, each draws the
+# same whole batch, and `parallel.mine` keeps its share.
 
 # %%
 mean, std = ([latents["train"][f"z{visit}_{name}"] for visit in (1, 2)] for name in ("mean", "std"))
@@ -327,20 +338,21 @@ def cond_loss(z1, z2, eps, t, ctx):
     return (diffusion.target(z2, eps, t, scheduler) - eps_hat).square().mean()
 
 # %% [markdown]
-# The context is the dear part: in the paper's setting the language model takes nine tenths of a
-# step. Eq. 10 trains the prompts in every step (`text_prompt_steps: -1`). The quick profile lets
-# them learn for the first steps; from there on the states of a report are known. The `ContextBank`
-# asks the model only where the prompts have moved; the objective need not know. AdamW moves a number
-# by about its learning rate in a step, however large the gradient. The U-Net's rate would leave the
-# prompts where they are, so they have one of their own, `text_prompt_lr`, with a schedule over the
-# steps in which they learn, and no weight decay.
+# The context takes most of the time: in the paper's setting the language model needs nine tenths of
+# a step. Eq. 10 trains the prompts in every step (`text_prompt_steps: -1`). The quick profile lets
+# them learn for the first steps only; after that the state of a report never changes and can be kept.
+# The `ContextBank` runs the language model only where the prompts have moved.
+#
+# The prompts have a learning rate of their own, `text_prompt_lr`. AdamW moves a number by about its
+# learning rate in a step, however large the gradient: at the U-Net's rate the prompts would stay
+# where they are. Their schedule spans the steps in which they learn, and they have no weight decay.
 
 # %%
 show(ContextBank)
 
 # %% [markdown]
-# Is text the right form? The arm `no_llm` (`text_report: numbers`) asks no language model: a small
-# network reads the 13 features as numbers and learns with the U-Net, at its rate,
+# Is text the right form? The arm `no_llm` (`text_report: numbers`) uses no language model: a small
+# network reads the 13 features as numbers and learns with the U-Net, at its learning rate,
 #
 # $$\mathbf C = \mathrm{norm}\big(\mathbf W_2\, \mathrm{silu}(\mathbf W_1 \mathbf x(\mathbf e)
 # + \mathbf b_1) + \mathbf b_2\big) \in \mathbb R^{m \times D},$$
@@ -398,17 +410,16 @@ history = loop.fit(
 
 # %%
 run.table(history, "train_cond")
-fig = plots.training_curves(history, ["loss", "val_loss", "grad_norm", "prompts_moved"],
-                              title=f"Eq. 10, {n_items:,} training and {len(val)} validation pairs",
-                              synthetic=run.synthetic)
-run.figure(fig, "cond_loss")
+run.figure(plots.training_curves(history, ["loss", "val_loss", "grad_norm", "prompts_moved"],
+                                 f"Eq. 10, {n_items:,} training and {len(val)} validation pairs", run.synthetic),
+           "cond_loss")
 
 # %% [markdown]
-# **What to see.** The validation loss falls steeply while the zero half of the first convolution
-# fills: the baseline shows where the nodule is. Later gains are small and slow; growth is a small
-# part of an image. The last panel is the way of the prompts as a share of their length: it rises
-# in the first `text_prompt_steps` steps and is flat after that. If the second panel turns upward,
-# the run is too long, and the loop keeps the lowest point.
+# **What to see.** The validation loss falls fast while the zero half of the first convolution fills:
+# the baseline shows where the nodule is. Later gains are small and slow; growth is a small part of an
+# image. The last panel shows how far the prompts have moved, as a share of their length: it rises
+# while they learn and is flat after that. When you train longer, watch for a second panel that turns
+# upward: from there on the U-Net memorises. The loop keeps the lowest point.
 
 # %%
 after, moved = validate(), float(history.prompts_moved.iloc[-1])
@@ -417,7 +428,7 @@ swapped = validate(ctx_val.roll(1, dims=0)[rows])
 if p.cond_steps >= 200:
     check("training lowered the validation loss", after < before, (round(before, 3), round(after, 3)))
     check("prompts moved, unless frozen", (moved > 0.01) == (p.text_prompt_steps != 0), f"{moved:.2%}")
-pd.Series({"before": before, "after": after, "record of another patient": swapped}).round(4)
+told(told_record.losses(before, after, swapped), told_record.prompts(moved, p.cond_steps, p.text_prompt_steps))
 
 # %% [markdown]
 # ## 6 · Draw the follow-up
@@ -427,10 +438,10 @@ pd.Series({"before": before, "after": after, "record of another patient": swappe
 # $$\hat{\mathbf X}^{(2)} = D\big(\mathrm{DDIM}(\mathbf z_T, \mathbf z^{(1)}, \mathbf C)\big),
 # \quad \mathbf z_T \sim \mathcal N(\mathbf 0, \mathbf I)$$
 #
-# We save the models as a *pipeline*: one folder with VAE, U-Net, schedule and prompts (or what reads
-# the numbers), which `NAMDPipeline.from_pretrained` opens in one line and `python -m namd predict`
-# uses on a CT. The language model is named in `model_index.json` and not copied: gated weights may
-# not be passed on.
+# We save the models as a [*pipeline*](https://huggingface.co/docs/diffusers/using-diffusers/loading):
+# one folder with VAE, U-Net, schedule and prompts (or the network that reads the numbers), which
+# `NAMDPipeline.from_pretrained` opens in one line and `python -m namd predict` uses on a CT. The
+# language model is named in `model_index.json` and not copied: gated weights are not ours to pass on.
 
 # %%
 vae = load_vae(run.need(run.dir / "vae", made_by="02")).vae
@@ -446,8 +457,8 @@ sorted(path.name for path in (run.dir / "namd").iterdir())
 
 # %% [markdown]
 # We open it the way notebook 05 does. `NAMD` is one of the forecasters that share an interface; the
-# noise of a draw depends on its seed and the pair alone. Our own U-Net goes first, and we lend the
-# language model: one of each in memory is enough.
+# noise of a drawing depends only on its seed and on the pair. To have each model in memory only once,
+# we delete our own U-Net first and hand over the language model that is loaded.
 
 # %%
 net = trained = pipeline = None
@@ -469,47 +480,72 @@ grid = torch.stack([x1, x2, *x2_hat, x2_mean, (x2_mean - x2).abs() - 1], dim=1)[
 names = [f"{'malignant' if label else 'benign'}, {mm:g} mm"
          for label, mm in zip(val.label[six], ehr.sct_long_dia, strict=True)]
 fig = plots.image_grid(grid, ["x1", "x2", *(f"seed {s}" for s in seeds), "mean", "|error|"], names,
-                         "Six validation patients, three draws each (n = 6)", run.synthetic)
+                         "Six validation patients: what was, what came, and three drawings", run.synthetic)
 run.figure(fig, "cond_forecasts")
+told(told_record.disagreement(x2_hat, MM_PER_PX))
 
 # %% [markdown]
-# **What to see.** In a trained run the nodule stays where it was, and the seeds agree on the place
-# and differ at the rim. The error panel (black is none, white the whole HU window) should be dark
-# inside a benign nodule and show a ring around one that grew more or less than drawn.
+# **What to see.** After a training of a few hundred steps the nodule stays where it was, and the
+# drawings differ at its rim, because they disagree about its size. In the error panel black is none
+# and white is the whole HU window: a ring is a nodule that grew more or less than drawn. What a run
+# of a few steps draws is blur.
 
 # %% [markdown]
 # ## 7 · Test that it listens
-# A generator can score well and ignore half of its inputs. Three questions with yes-or-no answers:
-# does the same seed give the same image, does another record change it, and does the record of the
-# *right* patient help?
+# A generator can score well and ignore half of its inputs. Ask it three questions: does the same seed
+# give the same image, does another record change it, and does the record of the *right* patient
+# help?
 
 # %%
-again = namd.sample(x1, ehr, seeds[:1])[0]  # another batch size: equal up to rounding
-check("the same seed gives the same image", torch.allclose(again, x2_hat[0], atol=1e-4))
+check("the same seed gives the same image", torch.allclose(namd.sample(x1, ehr, seeds[:1])[0], x2_hat[0], atol=1e-4))
 other = ehr.iloc[::-1].set_index(ehr.index)  # the noise follows pair_id, so only e changes
-x2_other = namd.sample(x1, other, seeds)
-change = (x2_other - x2_hat).abs().mean().item()
+change = (namd.sample(x1, other, seeds) - x2_hat).abs().mean().item()
 check("another record changes the image, where records are read", (change > 0) == (p.text_report != "none"),
-      f"{change:.4f}")
+      f"{change:.4f}, {change * (p.window_high - p.window_low) / 2:.1f} HU")
 
 # %% [markdown]
-# Images are in [-1, 1]: a change of 0.01 is 7 HU in our window. For the third question six patients
-# are too few; we take up to 100 of the validation split and give each the record of the next.
+# For the third question six patients are too few; we take up to 100 of the validation split and give
+# each the record of the next.
 
 # %%
-some = slice(0, 100)
-x1, x2 = (x[some] for x in val.images(p.image_size, p.window_low, p.window_high))
-ehr = val.ehr.iloc[some]
+x1, x2 = (x[:100] for x in val.images(p.image_size, p.window_low, p.window_high))
+ehr = val.ehr.iloc[:100]
 shifted = ehr.iloc[[*range(1, len(ehr)), 0]].set_index(ehr.index)
 drawn = {"own record": namd.sample(x1, ehr, seeds[:2]), "next patient's record": namd.sample(x1, shifted, seeds[:2]),
          "copy of x1": x1[None]}
-errors = {name: (x2_hat - x2).abs().mean().item() for name, x2_hat in drawn.items()}
+of_each = {name: (x2_hat - x2).abs().mean((0, 2, 3, 4)).tolist() for name, x2_hat in drawn.items()}
+told(told_record.whose_record(of_each, *list(of_each)[:2], val.patient[:100], p.seed))
+errors = {name: float(pd.Series(values).mean()) for name, values in of_each.items()}
 run.table(pd.DataFrame({"mean |error|": errors}).rename_axis("forecast"), "cond_errors").round(4)
 
 # %% [markdown]
-# Copying the baseline is a strong opponent in pixels: most of a lung does not change in a year, and
-# a copy has no decoder blur. Pixel error is not the aim of NAMD; whether the drawn growth helps to
-# tell malignant from benign is, and notebook 05 measures it.
+# In pixels, a copy of the baseline is hard to beat: most of a lung does not change in a year, and a
+# copy has no decoder blur. But a small pixel error is not the aim of NAMD. It wants to draw a growth
+# that helps to tell malignant from benign, and notebook 05 measures that.
+#
+# <details class="derivation"><summary>Derived: what a null prompt is, and how it steers</summary>
+#
+# In notebook 03 the U-Net was always given the same context $\varnothing$, the empty report. A mean
+# squared error is smallest at the conditional mean, so there it learnt the noise given the noisy
+# latent and *nothing else*: the score of all nodules, $\nabla \log p(\mathbf z_t)$ up to a factor.
+# Here it is given C and learns the score of $p(\mathbf z_t \mid \mathbf C)$. By Bayes' rule the
+# difference of the two is what the record alone says:
+#
+# $$\nabla \log p(\mathbf z_t \mid \mathbf C) - \nabla \log p(\mathbf z_t) =
+# \nabla \log p(\mathbf C \mid \mathbf z_t).$$
+#
+# *Classifier-free guidance* ([Ho and Salimans, 2022](https://arxiv.org/abs/2207.12598)) goes w times
+# as far in that direction:
+#
+# $$\boldsymbol\epsilon_w = \boldsymbol\epsilon_\theta(\varnothing) + w\,
+# \big[\boldsymbol\epsilon_\theta(\mathbf C) - \boldsymbol\epsilon_\theta(\varnothing)\big].$$
+#
+# w = 0 ignores the record, w = 1 is Eq. 10, w > 1 exaggerates it. It works for v as well, which is a
+# fixed mixture of the noise and $\mathbf z_t$. The paper uses none. A warning: for guidance one drops
+# the condition now and then *while training*, so that the network knows both. Eq. 10 never does; the
+# null of this U-Net is a memory of notebook 03. Exercise 2 tries it.
+#
+# </details>
 
 # %% [markdown]
 # ## Paper and this run
@@ -547,7 +583,47 @@ with torch.no_grad():
 check("the order of the sets means nothing", torch.allclose(said, shuffled, atol=1e-4))
 
 # %% [markdown]
-# ### 2 · Derive
+# ### 2 · Implement
+# Write `guided(x_in, t, ctx, null, w)`, the U-Net's answer with classifier-free guidance (derivation
+# at the end of Section 7). Take `x_in = torch.cat([z2_t, z1], dim=1)` and `t` of Section 4,
+# `c = ctx_val[:3]`, and `null_context(lm, tokenizer, prompts)` for the null prompt, all on
+# `run.device`. Then
+#
+#     right = net(x_in, t, c).sample
+#     check("w = 1 is Eq. 10", torch.allclose(guided(x_in, t, c, null, 1.0), right, atol=1e-4))
+#
+# Use it in `diffusion.ddim_sample`. Three times the guidance moves *one* answer three times as far
+# from w = 0. Does it move the *drawing* three times as far?
+#
+# <details class="hint"><summary>Hint</summary>
+#
+# The null prompt is (1, m, D): `expand` it to the batch. The model that `ddim_sample` wants is a
+# function of the noisy latent and of t; join the baseline's latent to the first inside it.
+#
+# </details>
+
+# %%
+# your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
+
+# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
+@torch.no_grad()
+def guided(x_in, t, ctx, null, w):
+    without, with_record = (net(x_in, t, c.expand(len(x_in), -1, -1)).sample for c in (null, ctx))
+    return without + w * (with_record - without)
+
+
+z1, t, c = z1.to(run.device), t.to(run.device), ctx_val[:3].to(run.device)
+null = null_context(lm, tokenizer, prompts).detach().to(run.device)
+check("w = 1 is Eq. 10", torch.allclose(guided(x_in, t, c, null, 1.0), net(x_in, t, c).sample, atol=1e-4))
+drawn = [diffusion.ddim_sample(lambda z, at, w=w: guided(torch.cat([z, z1], dim=1), at, c, null, w),
+                               seeding.noise(z1.shape, "guided").to(z1), scheduler, p.ddim_steps) for w in (0, 1, 3)]
+print("distance from w = 0:", [round((z - drawn[0]).square().mean().sqrt().item(), 3) for z in drawn])
+
+# %% [markdown]
+# ### 3 · Derive
 # Which states of the language model depend on the report at all? Compare the state at `<bos>` for
 # two patients, then at `<eos>`.
 
@@ -564,7 +640,7 @@ check("<bos> has seen nothing of the report", torch.allclose(states[0][0], state
 check("the end of the report has", not torch.allclose(states[0][-1], states[1][-1], atol=1e-4))
 
 # %% [markdown]
-# ### 3 · Change a word
+# ### 4 · Change a word
 # Move the age in the first patient's record by 20 years: up, or down if it is above 65. How far
 # does C move, in units of the spread between patients? Does emphysema move it more?
 
@@ -583,7 +659,7 @@ far = (versions[1:] - versions[0]).flatten(1).norm(dim=1) / (ctx_val - ctx_val.m
 {name: round(value, 2) for name, value in zip(("age", "emphysema"), far.tolist(), strict=True)}
 
 # %% [markdown]
-# ### 4 · Break it
+# ### 5 · Break it
 # Give the two images of a pair different augmentations in `step`. What does the U-Net learn about
 # the baseline, and which figure of this notebook shows it?
 
@@ -603,33 +679,38 @@ far = (versions[1:] - versions[0]).flatten(1).norm(dim=1) / (ctx_val - ctx_val.m
 # ## In practice
 # - **MedGemma.** `llm_path: google/medgemma-1.5-4b-it` needs an accepted licence and a login. The
 #   loader takes the language half of the multimodal files and refuses to start if one weight is
-#   missing: the text-only class finds none of its names in these files and goes on at random.
+#   missing. (The text-only class of transformers finds none of its names in these files and goes on
+#   with random weights.)
 # - **Memory.** 4 billion weights in float32 with m·B sequences do not fit a 48 GB card.
 #   `llm_dtype: bfloat16` halves them; float16 overflows in this family of models.
 # - **End of sequence.** Gemma's tokenizer adds none. We append `<eos>`, number 1, as Eq. 7 writes;
 #   the authors' code reads the last word instead.
-# - **Departures of the quick profile.** Prompts learn for the first steps only, C is standardised,
-#   v instead of epsilon, averaged weights, another learning rate.
+# - **Where the quick profile departs from the paper.** Prompts learn for the first steps only, C is
+#   standardised, v instead of epsilon, averaged weights, another learning rate.
 # - **Are learnt prompts worth it?** The arms `frozen_prompts` and `prompts_every_step` train the same
 #   U-Net with prompts that never learn and that always do, `no_llm` one that reads numbers instead;
-#   notebook 07 settles it by AUROC.
-# - **Test patients.** This notebook opens the training and validation splits. Whoever looks at test
-#   images while choosing a learning rate has no test images left.
+#   notebook 07 compares their AUROC.
+# - **Test patients.** This notebook opens the training and validation splits only. If you look at
+#   test images while you choose a learning rate, they are test images no longer.
 
 # %% [markdown]
 # ## Summary
 # - A record becomes a report, tokens and, behind m prompt sets, m states at `<eos>`: the context C.
 # - The prompts learn through the frozen language model; no weight of it gets a gradient.
 # - With one set the attention weight is 1 whatever the key; the order of several means nothing.
+# - The null prompt stands for "no record"; guidance exaggerates what the record adds to it.
 # - A zero-extended convolution with its bias copied changes no output, bit for bit.
 # - The same seed repeats an image, another record changes it; whether it *helps* is a measurement.
 #
 # ## Further reading
-# - Lester, Al-Rfou, Constant (2021), *The power of scale for parameter-efficient prompt tuning*.
-# - Oh et al. (2024), *LLM-driven multimodal target volume contouring*: prompts on a frozen model.
-# - Sellergren et al. (2025), *MedGemma technical report*.
-# - Brooks, Holynski, Efros (2023), *InstructPix2Pix*: eight input channels for an edited image.
-# - Song, Meng, Ermon (2021), *Denoising diffusion implicit models*.
+# - Lester, Al-Rfou, Constant (2021),
+#   [*The power of scale for parameter-efficient prompt tuning*](https://arxiv.org/abs/2104.08691).
+# - Oh et al. (2024), [*LLM-driven multimodal target volume
+#   contouring*](https://doi.org/10.1038/s41467-024-53387-y): prompts on a frozen model.
+# - Sellergren et al. (2025), [*MedGemma technical report*](https://arxiv.org/abs/2507.05201).
+# - Brooks, Holynski, Efros (2023), [*InstructPix2Pix*](https://arxiv.org/abs/2211.09800): eight input
+#   channels for an edited image.
+# - Ho and Salimans (2022), [*Classifier-free diffusion guidance*](https://arxiv.org/abs/2207.12598).
 
 # %%
 run.finish(val_loss_before=before, val_loss=after, val_loss_swapped=swapped, probes=probes.to_dict(),
