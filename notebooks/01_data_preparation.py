@@ -8,27 +8,30 @@
 
 # %% [markdown]
 # # 01 · Prepare the pairs: from a delivery to the cohort
-# NLST comes as tables and CT series. Here they become pairs: the same nodule at baseline and a
-# year later, with the record of its patient and a label that we can defend.
+# The National Lung Screening Trial (NLST) comes as tables and CT series. Here they become pairs: the
+# same nodule at the baseline and at the next screen, with the [record](00_start_here.ipynb#record) of
+# its patient and a label that we can defend.
 #
-# *Paper:* Section 3.1, Section 4.1.1, Appendix C (Table 2, Figure 4). *Previous:*
-# `00_start_here`. *Next:* `02_aligned_vae`.
+# *Paper:* [NAMD](https://arxiv.org/abs/2603.15932), Section 3.1, Section 4.1.1, Appendix C (Table 2,
+# Figure 4). *Previous:* `00_start_here`. *Next:* `02_aligned_vae`.
 #
-# *Reading:* 10 minutes; the core, sections 3, 4 and 6, takes 4. The rest is optional.
+# *Reading:* 14 minutes; the core, sections 3 to 6, takes 7. The rest is optional.
 #
 # ## What you will do
-# Read a delivery and write the cohort: `cohort/`, the small language model `llm/`, two figures
-# and the count of all that was refused.
+# Read a delivery (the tables and CT series as NCI and TCIA send them) and write the cohort:
+# `cohort/`, the small language model `llm/`, three figures and the count of all that was refused.
 #
 # ## What you will learn
 # - Decode a row of an NLST table and say why 1 sometimes means no.
 # - Convert stored pixels to Hounsfield units and to a crop in millimetres, by hand.
 # - Decide whether a nodule may be called malignant, and name the cases that stay open.
 # - Account for every input row: a pair, or a refusal with a reason.
+# - Explain who has a second image at all, and what this selection does to a study of pairs.
 # - Turn a record into a radiology report without inventing what is missing.
 #
 # ## What you need
-# Some pandas, and the idea that a CT slice is an array of numbers. No earlier notebook.
+# Some pandas, and the idea that a CT slice is an array of numbers. Notebook 00 shows a nodule and
+# explains its words; you need nothing else.
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
@@ -73,11 +76,9 @@ llm_layers: int = 2                  # layers of the small model (MedGemma: 34)
 import json
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pydicom
-import seaborn as sns
 from IPython.display import display
 
 from namd.data import refused, report
@@ -95,11 +96,13 @@ from namd.data.nlst.participants import participants
 from namd.data.nlst.rows import is_missing
 from namd.data.nlst.tables import read_delivery, read_files
 from namd.data.phantom.delivery import write_delivery
-from namd.evaluation.figures import plots
+from namd.evaluation.figures import plots, worked
+from namd.evaluation.tables import told_pairs
 from namd.ground.keys import Keyed
 from namd.ground.paper import PAPER
 from namd.ground.paths import REPO
 from namd.models.llm import build_llm, pretraining_texts
+from namd.study.lesson import told
 from namd.study.notebook import check, show, start
 
 run = start("01_data_preparation", globals())
@@ -110,17 +113,21 @@ run.map()
 
 # %% [markdown]
 # ## 1 · Find the delivery, or write one
-# NLST's images are terabytes, and some of its tables are given on request alone: a first reader has
-# neither. The phantom stands in: it writes what NCI and TCIA would send, CSV tables with NLST's
-# columns and codes and DICOM files with NLST's geometry. **There is one reader.** From here on,
-# nothing knows which of the two it reads.
+# *Optional.* NLST's images are terabytes, and some of its tables are given on request only: you
+# probably have neither yet. The phantom stands in. It writes what the National Cancer Institute (NCI)
+# and its image archive (TCIA) would send: CSV tables with NLST's columns and codes, and DICOM files
+# with NLST's geometry. How much of a nodule's future can be foreseen is set by `phantom_eps`, the
+# [dial](00_start_here.ipynb#dial); `phantom_null` leaves an effect out, which makes a
+# [null](00_start_here.ipynb#null). **There is one reader.** From here on, nothing knows which of the
+# two it reads.
 #
-# Three things are slow to make: the delivery, the cohort and the language model. Each is kept
-# with the key of the work that made it (parameters, code, what it read), and made again when the key
-# changes; the old one waits in `.previous/`, for an edit may be taken back. A series that was added
-# to the delivery, or replaced, makes a new cohort.
+# Three things are slow to make: the delivery, the cohort and the language model. Each is kept with
+# the key of the work that made it (parameters, code, what it read) and made again when the key
+# changes. The old one stays in `.previous/`, in case you take an edit back. A series that you add to
+# the delivery, or replace, makes a new cohort.
+#
 # The cohort is built here, before we look at anything: the sections below take its making apart on
-# nodules that could be read, and a file that cannot be read costs its nodule, not the notebook.
+# nodules that could be read. A file that cannot be read costs its nodule, not the notebook.
 
 # %%
 # papermill_description=write the phantom delivery
@@ -157,8 +164,9 @@ counts = cohort.manifest["counts"]
 
 # %% [markdown]
 # ## 2 · Read three rows and their codes
-# The table of abnormalities has one row for each finding of each screen. Code 51 is the one that
-# matters: a non-calcified nodule or mass of at least 4 mm. As text, three such rows look like this:
+# *Optional.* The table of abnormalities has one row for each finding of each screen. Code 51 is the
+# one that matters: a non-calcified nodule or mass of at least 4 mm. As text, three such rows look
+# like this:
 
 # %%
 text = {kind: pd.concat([file.text for file in files if file.kind == kind and not file.refusal]).fillna("")
@@ -168,9 +176,10 @@ rows = text["abnormalities"].loc[kept[(kept.sct_ab_desc == 51) & (kept.study_yr 
 rows[["pid", "sct_ab_num", "sct_epi_loc", "sct_pre_att", "sct_margins", "sct_long_dia", "sct_slice_num"]]
 
 # %% [markdown]
-# Numbers stand for words, and the words are in NCI's data dictionaries. The module carries the
-# closed list of each column, and a test compares it with the dictionary's own text, for public
-# code often has it wrong: there is no lobe 7 and no attenuation 5.
+# Numbers stand for words, and the words are in NCI's
+# [data dictionaries](https://cdas.cancer.gov/datasets/nlst/). The module holds the list of codes of
+# each column, and a test compares it with the dictionary's own text, because public code often has it
+# wrong: there is no lobe 7 and no attenuation 5.
 
 # %%
 decoded = rows[["pid"]].copy()
@@ -192,6 +201,7 @@ decoded
 # code belongs or an impossible diameter refuses the row, not the table.
 
 # %%
+told("{kept:,} of {rows:,} rows are kept, {refused:,} refused.".format(**pd.DataFrame(tables.counts).T.sum()))
 pd.DataFrame(tables.counts).T
 
 # %%
@@ -208,20 +218,22 @@ check("a value is missing exactly where the text holds a missing code",
 
 # %% [markdown]
 # ## 3 · Link the years and give a label
-# NLST numbers its findings anew each year, so `sct_ab_num` is **no** identity over the years: on
-# the public list NLSTx the number changes for one nodule in five. And NLST recorded no x and y
-# at all. A second source is needed, a list of centres (NLSTx, LUNA25, GM-AE, IDC's Sybil boxes), and
-# it often names the same nodule in both years. Each pair stores how it was linked:
+# NLST numbers its findings anew each year, so `sct_ab_num` does **not** tell you which nodule is
+# which over the years: on the public list NLSTx the number changes for one nodule in five. And NLST
+# recorded no x and y at all. A second source is needed, a list of nodule centres (NLSTx, LUNA25,
+# GM-AE, or the boxes of the Sybil study at IDC), and it often names the same nodule in both years.
+# Each pair stores how it was linked:
 #
 # | tier | link | condition |
 # |---|---|---|
-# | A | the list names the nodule in both years | T1 not called new (preexist = 1) |
-# | B | one code-51 row in each year | same lobe (lingula = left upper), preexist = 2 |
+# | A | the list names the nodule in both years | at T1 it is not called new (`sct_ab_preexist` is not 1, "no") |
+# | B | one code-51 row in each year | same lobe (lingula = left upper), `sct_ab_preexist` is 2, "yes" |
 # | C | a list's own name of the nodule in both years | its rows are looked for once the images are read |
 # | none | anything else | refused: an ambiguous link is not guessed |
 #
-# A tier C nodule has no row before its images are read; if none lies at its place, its features stay
-# unknown. With `data_second_year` a list also pairs T1 with T2.
+# T0, T1 and T2 are the three yearly screens of NLST. A tier C nodule has no row before its images are
+# read; if none lies at its place, its features stay unknown. With `data_second_year` a list also
+# pairs T1 with T2.
 
 # %%
 linked, refused_links = link_nodules(tables, data_label_days, data_second_year)
@@ -237,7 +249,7 @@ links.groupby(["tier", "same_number"]).label.agg(nodules="size", malignant="sum"
 # - **benign**: the participant is in no row of the cancer table;
 # - **malignant**: the first cancer was found 1 to `data_label_days` days after the T0 screen, in
 #   the nodule's lobe, and the nodule is the largest there or annotated malignant;
-# - **everything else is refused** (E13, E14), such as the other nodules of a cancer patient.
+# - **everything else is refused** (codes E13 and E14), such as the other nodules of a cancer patient.
 #
 # By hand, for one malignant nodule (outside the left upper lobe, where the rule also accepts the
 # lingula) and two benign ones, the first of each that is in the cohort and has its rows from the
@@ -348,7 +360,10 @@ check("the window is one line", np.isclose(seen[image_size // 2, image_size // 2
 # %%
 steps = [window(picture, window_low, window_high) for picture in (hu, crop)] + [seen]
 run.figure(plots.image_grid([steps], ["native slice", "crop, 76.8 mm", f"image, {0.6 * image_size:.1f} mm"],
-                              title="One nodule, n = 1", synthetic=run.synthetic), "slice_to_image")
+                              title="The same millimetres, whatever the scanner (n = 1)", synthetic=run.synthetic),
+           "slice_to_image")
+told(f"A pixel of this scanner is {spacing:.2f} mm wide: the crop's {crop.shape[0]} pixels of 0.6 mm come from"
+     f" {crop.shape[0] * 0.6 / spacing:.0f} of its own.")
 
 # %% [markdown]
 # **What to see.** The nodule sits in the middle of the crop and of the image, at the same size in
@@ -356,7 +371,7 @@ run.figure(plots.image_grid([steps], ["native slice", "crop, 76.8 mm", f"image, 
 # patient's back, columns to the patient's left.
 
 # %% [markdown]
-# ## 5 · Account for every nodule
+# ## 5 · Account for every nodule, and for who is missing
 # `build_cohort` did the same for every nodule, in several processes, with the crops streamed to one
 # file. The split came last: by patient, with the same share of malignant patients in each part.
 
@@ -368,13 +383,17 @@ lost = lost[lost.stage != "tables"]
 
 # %%
 kept = cohort.pairs.groupby(["center_source", "link_tier", "t0_year"]).label.agg(pairs="size", malignant="sum")
+told(told_pairs.kept(len(cohort.pairs), lost), told_pairs.interval(cohort.pairs.interval_days))
 check("every nodule is a pair or has a reason",
       counts["nodules_at_t0"] == len(cohort.pairs) + len(lost), counts["nodules_at_t0"])
 kept
 
 # %% [markdown]
-# Three flags of a header refuse nothing, though HU may be off. The cohort keeps them as columns
-# (`t0_lossy`, `t0_body_part`, `t0_padding`), and `predict` says them:
+# The phantom's second scan comes after about a year, as in NLST. In a clinic an indeterminate nodule
+# is seen again after six to twelve months, and the paper speaks of both.
+#
+# Three entries of a DICOM header are no reason to refuse, though HU may be wrong. The cohort keeps
+# them as columns (`t0_lossy`, `t0_body_part`, `t0_padding`), and the command `predict` mentions them:
 
 # %%
 with pd.option_context("display.max_colwidth", 120):
@@ -383,7 +402,8 @@ with pd.option_context("display.max_colwidth", 120):
 # %% [markdown]
 # **Leakage.** LUNA25, GM-AE, IDC's boxes and LIDC-annot-NLST501 *are* NLST, and one slice may come
 # under two names. So patients and images (the bytes of a crop) are compared between the splits, and
-# with what the `MANIFEST.json` of a pretrained model names. What they share ends the run:
+# with those that a pretrained model has seen, as its `MANIFEST.json` names them. If they share
+# anything, the run ends here:
 
 # %%
 leakage = run.table(of_cohort(cohort, run.p), "leakage")
@@ -404,27 +424,43 @@ run.figure(plots.image_grid([x1[order, 0], x2[order, 0]], titles, ["T0, x1", "T1
                               synthetic=run.synthetic), "pairs")
 
 # %% [markdown]
-# **What to see.** Columns are one nodule a year apart. The background moves a little: breathing,
-# another position, at times another scanner. The follow-up to predict is therefore
-# not x1 with a larger blob, and not every malignant nodule grows.
+# **What to see.** Each column is one nodule, a year apart. The background moves a little: breathing,
+# another position, at times another scanner. So the follow-up to predict is not x1 with a larger
+# blob. Look for a malignant nodule that hardly grows, and for a benign one that does; the next figure
+# counts them.
 
 # %%
 growth = pd.DataFrame({"longest diameter at T0 (mm)": long_1,
                        "growth (log ratio of diameters)": np.log(long_2 / long_1),
                        "label": [plots.LABELS[value] for value in train.label]}).dropna()
-with plots.look():
-    fig, axes = plt.subplots(1, 2, figsize=(8.4, 2.9), layout="constrained")
-    for ax, name, width in zip(axes, growth.columns[:2], (1, 0.08), strict=True):
-        low, high = growth[name].agg(["min", "max"]).fillna(0)
-        sns.histplot(growth, x=name, hue="label", hue_order=plots.LABELS, stat="density", common_norm=False,
-                     binwidth=width, binrange=(low, max(high, low + width)), element="step",
-                     palette=plots.LABEL_COLOURS, legend=not growth.empty, ax=ax)
-run.figure(plots.finish(fig, f"Size and growth, n = {len(growth)} training pairs", run.synthetic), "size_and_growth")
+run.figure(worked.size_and_growth(growth, f"Size and growth overlap, n = {len(growth)} training pairs", run.synthetic),
+           "size_and_growth")
+told(told_pairs.size_and_growth(long_1, long_2, train.label))
 
 # %% [markdown]
 # **What to see.** Malignant nodules are larger at T0 and grow more, and both histograms overlap:
 # neither size nor growth alone settles a case. Diameters are whole millimetres, as readers write
 # them, so the growth of a small nodule comes in steps.
+#
+# ### Who has a second image at all?
+# Notebook 00 explained
+# [Lung-RADS](https://www.acr.org/Clinical-Resources/Reporting-and-Data-Systems/Lung-Rads), by which
+# a radiologist decides when to look again. The training nodules at their baseline:
+
+# %%
+lung_rads = run.table(told_pairs.categories(train.table), "lung_rads")
+told(told_pairs.at_once(lung_rads))
+lung_rads
+
+# %% [markdown]
+# Here is what a study of pairs cannot see. A nodule that looks dangerous is biopsied; if it is cancer
+# it is treated, and **there is no T1 image**. Whoever has a pair looked harmless enough to wait, or
+# waited against advice. So in every study of pairs, the paper's too, the cancers are the slower,
+# smaller, less conspicuous ones. Numbers of such a study hold for people who were sent home to wait,
+# and for nobody else.
+#
+# On the phantom everybody comes back: its law puts each diagnosis after T1. So you can do what no
+# clinic can, take the early cancers out and see what that does. Exercise 2 does it.
 
 # %% [markdown]
 # ## 6 · Say the record in words and in numbers
@@ -462,8 +498,9 @@ missing["reason"] = [", ".join(sorted({json.loads(text).get(name) for text in tr
 run.table(missing.rename_axis("feature"), "record_missing")
 
 # %% [markdown]
-# The six features at the bottom, emphysema and five relatives, are in the CDAS participant file
-# only. With the open tables they are missing for everybody, and every report says so.
+# The six features at the bottom, emphysema and five relatives, are only in the participant file that
+# NCI's CDAS gives on request. With the open tables they are missing for everybody, and every report
+# says so.
 #
 # The alignment loss of notebook 02 needs **f** as numbers. Log diameters become z-scores, codes
 # become one-hot vectors divided by $\sqrt 2$, so that two different codes lie at distance 1:
@@ -475,11 +512,12 @@ distance.round(2)
 
 # %% [markdown]
 # ## 7 · Prepare the language model
-# The paper takes a language model that others have trained, MedGemma, and so does every profile:
-# `llm_path` names it. On a laptop it is `small-gemma`, a Gemma 3 of two layers that `make pretrained`
-# trained on reports of records that nobody has: no patient, no label, no image. Where `llm_path` is
-# empty, such a model of `llm_layers` layers is trained here, on the reports of the training
-# patients. Notebook 04 explains what it must be able to do.
+# *Optional.* The paper takes a language model that others have trained,
+# [MedGemma](https://arxiv.org/abs/2507.05201), and so does every profile: `llm_path` names it. On a
+# laptop it is `small-gemma`, a Gemma 3 of two layers that `make pretrained` trained on reports of
+# invented records: no patient, no label, no image. Where `llm_path` is empty, such a model of
+# `llm_layers` layers is trained here, on the reports of the training patients. Notebook 04 explains
+# what it must be able to do.
 
 # %%
 # papermill_description=prepare the language model
@@ -515,9 +553,9 @@ run.panel([{**row, "n": counts["patients"], "comparable": False, "why": why} for
 # %% [markdown]
 # ## Exercises
 # ### 1 · Predict
-# A scanner stores pixels of 0.80 mm in one year and 0.60 mm in the next. By what factor does an
-# unchanged nodule grow in a crop of 64 native pixels? What growth in log diameter would a network
-# have to explain?
+# A scanner stores pixels of 0.80 mm in one year and 0.60 mm in the next. Before you compute it: by
+# what factor does an unchanged nodule grow in a crop of 64 native pixels? What growth in log diameter
+# would a network have to explain?
 
 # %%
 # your turn
@@ -530,9 +568,11 @@ factor = 0.80 / 0.60
 print(f"x {factor:.2f}, log ratio {np.log(factor):.2f}: as much as a fast malignant nodule")
 
 # %% [markdown]
-# ### 2 · Change a parameter
-# How many nodules stay malignant if a cancer must be found within one year of the baseline
-# screen? What happens to the others: do they become benign?
+# ### 2 · Predict what selection does
+# Suppose that every malignant nodule of category 4B is found and treated before T1, so that it has no
+# pair. Write down first: does the share of malignant nodules rise or fall, and does size at T0 become
+# a better or a worse sign of malignancy (AUROC)? Then compute both. What does it mean for the gain
+# that a follow-up image shows over the baseline?
 
 # %%
 # your turn
@@ -541,9 +581,18 @@ print(f"x {factor:.2f}, log ratio {np.log(factor):.2f}: as much as a fast malign
 # #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
-year, left = link_nodules(tables, 365, data_second_year)
-print(sum(x.label == 1 for x in year), "malignant instead of", sum(x.label == 1 for x in linked))
-print(len(left) - len(refused_links), "more are refused (E14); none becomes benign")
+grade = np.array(told_pairs.grades(train.table))
+print(told_pairs.selected(long_1, train.label, (grade == "4B") & (train.label == 1)))
+
+# %% [markdown]
+# <details><summary>Solution in words</summary>
+#
+# Both fall. The large cancers were the easy ones; those that are left look more like benign nodules.
+# The baseline image gets worse as a sign, and the follow-up, in which the slow ones have grown, looks
+# all the better beside it. So a part of the gain of any follow-up over the baseline is made by who is
+# in the study. Whether it is a large part on NLST, nobody can tell from pairs alone.
+#
+# </details>
 
 # %% [markdown]
 # ### 3 · Break it
@@ -562,18 +611,46 @@ print(len(link_nodules(tables, data_label_days, data_second_year)[0]), "of", len
 tables.kept["comparison"] = right
 
 # %% [markdown]
-# ### 4 · Derive
-# A crop of side S is turned by 45 degrees. How wide must the stored crop be, so that no corner of
-# the turned image is empty, and does 128 suffice for S = 64?
+# ### 4 · Implement
+# Write the window as a function `mine(hu, low, high)` that gives [-1, 1] from HU, clipped, and check
+# it against the module on the crop of Section 4:
+#
+#     check("my window", np.allclose(mine(crop, -1000, 400), window(crop, -1000, 400), atol=1e-6))
+#
+# Then look at that crop through a radiologist's *soft-tissue* window, -160 to 240 HU, beside ours
+# (`plots.image_grid([[a, b]])`). What becomes of lung and ground glass? And how wide must a stored
+# crop be, so that you can turn the 64 x 64 image by 45 degrees without an empty corner?
+#
+# <details class="hint"><summary>Hint</summary>
+#
+# A line through two points: `low` goes to -1, `high` to 1. For the last question, draw the square and
+# its diagonal.
+#
+# </details>
 
 # %%
 # your turn
 
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
+
+# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
+def mine(hu, low, high):
+    return np.clip(2 * (hu - np.float32(low)) / (high - low) - 1, -1, 1)
+
+
+check("my window", np.allclose(mine(crop, -1000, 400), window(crop, -1000, 400), atol=1e-6))
+soft = mine(crop, -160, 240)
+print(f"black in this window: {(soft == -1).mean():.0%}, in ours {(mine(crop, -1000, 400) == -1).mean():.0%}")
+
 # %% [markdown]
-# <details><summary>Solution</summary>
+# <details><summary>Solution in words</summary>
 #
-# The diagonal of the image must fit: $S \sqrt 2 = 90.5$ pixels for S = 64. The stored crop has
-# 128, so 37 pixels are spare.
+# Lung (about -850 HU) and ground glass (about -600 HU) lie below -160: the soft-tissue window shows
+# both black, and a part-solid nodule looks like its small core. That is why our window is wide.
+#
+# The diagonal of the image must fit: $S \sqrt 2 = 90.5$ pixels for S = 64. The stored crop has 128,
+# so 37 pixels are spare.
 #
 # </details>
 
@@ -641,12 +718,16 @@ findings                            # .to_csv("data/own/findings.csv", index=Fal
 # - HU is pixel times slope plus intercept, per file; a crop is in millimetres, not pixels.
 # - A nodule is malignant when time, lobe and size or annotation agree; the rest is refused.
 # - Pairs and refusals add up to all nodules at T0.
+# - Who was treated before T1 has no pair: a study of pairs sees the slower cancers.
 # - The report says unknown where the record does, and the cohort keeps the reason.
 #
 # ## Further reading
-# - National Lung Screening Trial Research Team, *Radiology* 2011: what was screened, and how.
-# - NCI's data dictionaries of NLST, cdas.cancer.gov: the authority for every code.
-# - DICOM PS3.3, C.7.6.2 and C.11.1: image plane and rescale slope, where the formulas come from.
+# - National Lung Screening Trial Research Team,
+#   [*Radiology* 2011](https://doi.org/10.1148/radiol.10091808): what was screened, and how.
+# - NCI's [data dictionaries of NLST](https://cdas.cancer.gov/datasets/nlst/): the authority for every
+#   code.
+# - [DICOM PS3.3](https://dicom.nema.org/medical/dicom/current/output/chtml/part03/PS3.3.html),
+#   C.7.6.2 and C.11.1: image plane and rescale slope, where the formulas come from.
 
 # %%
 run.finish(pairs=len(cohort.pairs), refused=counts["nodules_refused"], patients=counts["patients"],

@@ -8,27 +8,32 @@
 
 # %% [markdown]
 # # 02 · Align a latent space with what the radiologist wrote
-# The diffusion model of the next notebooks never sees a pixel: it works on latents. Here we train
-# the VAE that makes them, so that nodules alike on the chart lie close together.
+# The diffusion model of the next notebooks never sees a pixel: it works on
+# [latents](00_start_here.ipynb#latent), a few numbers for each image. Here we train the network
+# that makes them, so that nodules which a radiologist describes alike lie close together.
 #
-# *Paper:* Section 3.2, Eq. 2-6, Figure 2. *Previous:* `01_data_preparation`.
-# *Next:* `03_diffusion_pretraining`.
+# *Paper:* [NAMD](https://arxiv.org/abs/2603.15932), Section 3.2, Eq. 2-6, Figure 2. *Previous:*
+# `01_data_preparation`. *Next:* `03_diffusion_pretraining`.
 #
-# *Reading:* 11 minutes; the core, sections 2, 3, 5 and 6, takes 5. The rest is optional.
+# *Reading:* 14 minutes; the core, sections 2, 3, 5 and 6, takes 7. The rest is optional.
 #
 # ## What you will do
-# Train a nodule-aligned VAE and store the scaled latents of the training and validation images.
-# The artefacts are `vae/`, `latents/`, Figure 2 and `metrics/latent_space.csv` of the arm.
+# Train a nodule-aligned variational autoencoder (VAE) and store the scaled latents of the training
+# and validation images. The artefacts are `vae/`, `latents/`, Figure 2 and
+# `metrics/latent_space.csv` of the [arm](00_start_here.ipynb#arm), the trained variant that the
+# parameter `arm` names.
 #
 # ## What you will learn
 # - Compute the neighbour distributions P and Q of three nodules by hand.
-# - Explain what a width sigma does to the number of neighbours, and why a long latent collapses.
+# - Explain what a width sigma does to the number of neighbours, and why a long latent needs more.
+# - Derive the force with which Eq. 4 moves a latent.
 # - Compose the five terms of Eq. 6 and name the unit of each.
 # - Measure how well a latent space orders nodules by diameter, without a t-SNE picture.
 # - Justify the latent scale that the diffusion model needs.
 #
 # ## What you need
-# Softmax, the KL divergence of two distributions, the idea of a VAE. From notebook 01: `cohort/`.
+# Softmax, the Kullback-Leibler (KL) divergence of two distributions, the idea of a VAE
+# ([Kingma and Welling](https://arxiv.org/abs/1312.6114)). From notebook 01: `cohort/`.
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
@@ -77,7 +82,6 @@ save_every: int = 200                  # steps between checkpoints
 # The stamp below says which run this is, what it was made from, and whether its data are a phantom.
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
@@ -87,13 +91,15 @@ from namd.data.cohort import Cohort
 from namd.data.images import AUGMENTATIONS
 from namd.data.leakage.common import before_training
 from namd.data.report import has_attributes, nodule_features
-from namd.evaluation.figures import plots
+from namd.evaluation.figures import plots, vae_shapes, worked
 from namd.evaluation.stats import image_quality, latent
+from namd.evaluation.tables import latent_space, told_latents
 from namd.ground.errors import UserError
 from namd.ground.seeding import generator, noise
 from namd.models import hub, losses
 from namd.models import vae as vaes
 from namd.models.perceptual import load_perceptual
+from namd.study.lesson import drawing, told
 from namd.study.notebook import check, show, start
 from namd.training import loop, parallel
 
@@ -104,10 +110,11 @@ run.map()
 
 # %% [markdown]
 # ## 1 · Meet the image, the latent and the attributes
-# One nodule, seen at one visit, gives three things: a crop, five attributes that a radiologist
+# One nodule, seen at one visit, gives three things: an image, five attributes that a radiologist
 # wrote down, and the label of its patient. Both visits train the VAE, each with its own
-# attributes. The test patients stay closed until notebook 05. Below the symbols stand three
-# baseline nodules as the chart has them: diameters in mm, codes as in the NLST tables.
+# attributes. The test patients stay closed until notebook 05. Below the symbols you see the
+# attributes of three baseline nodules: diameters in mm, codes as in the tables of NLST, the
+# National Lung Screening Trial (notebook 01 decodes them).
 #
 # | symbol | code | shape | unit |
 # |---|---|---|---|
@@ -127,7 +134,8 @@ train.attributes(1).head(3)
 # the logarithms of the two diameters in standard deviations, each code one-hot, so that two
 # different codes lie at distance 1. `stats` keeps the training means for the validation rows.
 #
-# A missing diameter takes the mean, a missing code is no code; where nothing is known, `m` is 0.
+# A missing diameter takes the mean, a missing code leaves its ones out; where nothing is known,
+# `m` is 0.
 
 
 # %%
@@ -140,7 +148,6 @@ def both_visits(pairs, stats=None):
 
 f_train, m_train, label_train, stats = both_visits(train)
 f_val, m_val, label_val, _ = both_visits(val, stats)
-f_train.shape, f_val.shape
 
 # %% [markdown]
 # Every augmentation of every image fits in memory, so a training step picks from a table. Turning an
@@ -151,14 +158,14 @@ turned = [torch.cat(train.augmented(k, augment, image_size, window_low, window_h
           for k in range(AUGMENTATIONS[augment])]
 x_train = torch.stack(turned)                        # (A, 2N, 1, S, S)
 x_val = torch.cat(val.images(image_size, window_low, window_high))
-x_train.shape, x_val.shape
 
 # %% [markdown]
-# The VAE is an `AutoencoderKL` of diffusers at every size. Stable Diffusion's sees the crop three
-# times, as red, green and blue. The small one sees it folded: each 2 x 2 square of pixels becomes
-# four channels, and three levels give the factor 8. Both make the same latent. Eq. 6 *fine-tunes*:
-# the paper starts from Stable Diffusion, this run from `vae_path`, which has seen phantoms alone.
-# Another arm may begin with another one: what it has seen of validation or test ends the arm.
+# The VAE is an [`AutoencoderKL`](https://huggingface.co/docs/diffusers/api/models/autoencoderkl) of
+# the library diffusers, at every size. Stable Diffusion's sees the image three times, as red, green
+# and blue. The small one sees it folded: each 2 x 2 square of pixels becomes four channels, and
+# three levels give the factor 8. Both make a latent of the same shape. The paper *fine-tunes*
+# Stable Diffusion's weights; this run fine-tunes those of `vae_path`, which have seen phantoms only.
+# An arm may name other weights. If they have seen a validation or test patient, the arm ends here.
 
 # %%
 display(before_training(cohort, vae_path=vae_path))
@@ -170,15 +177,22 @@ vae = vaes.load_vae(source, image_size, seed, precision).to(run.device)
 with torch.no_grad():
     z_first = vae.posterior(x_val[:3].to(run.device)).mean
 print(f"{sum(w.numel() for w in vae.vae.parameters()) / 1e6:.1f} M weights, latent {tuple(z_first.shape)}")
+check("the latent's side is 8 times smaller", z_first.shape[1:] == (4, image_size // 8, image_size // 8))
 
 # %%
-check("the latent has 4 channels and a side 8 times smaller",
-      z_first.shape[1:] == (4, image_size // 8, image_size // 8), tuple(z_first.shape))
+drawing(vae_shapes.draw(vae, image_size))
+
+# %% [markdown]
+# Follow one image through the drawing. On the way down each level halves the side, so that a number
+# sees an ever larger part of the image. At the end stand *two* latents: for each of its numbers the
+# encoder gives a mean and a (log) variance, and a draw from them is $\mathbf z$. The decoder is the
+# mirror image. Nothing but $\mathbf z$ passes from the upper row to the lower.
 
 # %% [markdown]
 # ## 2 · Turn attribute distances into a distribution
 # "Close together" needs a definition that does not depend on the scale of the latent. Eq. 2-3
-# give one: for each nodule, a probability over the others, large for those that resemble it.
+# give one: for each nodule, a probability over the others in its batch, large for those that
+# resemble it.
 #
 # $$\ell^{(\mathbf f)}_{ij}=-\frac{\lVert\mathbf f_j-\mathbf f_i\rVert^2}{2\sigma_f^2}\quad(2)\qquad
 # P_{ij}=\frac{\exp\ell^{(\mathbf f)}_{ij}}{\sum_{k\neq i}\exp\ell^{(\mathbf f)}_{ik}},\quad P_{ii}=0
@@ -190,8 +204,8 @@ check("the latent has 4 channels and a side 8 times smaller",
 # | $\ell^{(\mathbf f)}$ | `ell_f` | (B, B) | nats |
 # | $P$ | `P` | (B, B) | probability |
 #
-# Three nodules: 6 mm smooth, 7 mm smooth, 16 mm spiculated. The first number is the size in
-# standard deviations, the second the spiculation code divided by the square root of 2.
+# Three nodules: 6 mm smooth, 7 mm smooth, 16 mm spiculated (with spikes). The first number is the
+# size in standard deviations, the second is 1 over the square root of 2 for "spiculated".
 
 # %%
 f_3 = torch.tensor([[-0.6, 0.0], [-0.3, 0.0], [1.5, 0.7071]])   # (3, 2)
@@ -201,7 +215,7 @@ ell_f
 
 # %% [markdown]
 # The diagonal is 0, the largest value: each nodule is nearest to itself. Eq. 3 leaves it out,
-# otherwise every row would spend most of its probability there.
+# otherwise every row would give most of its probability to the nodule itself.
 
 # %%
 ell_f.fill_diagonal_(-torch.inf)                                # Eq. 3: no self-similarity
@@ -209,9 +223,9 @@ P = ell_f.exp() / ell_f.exp().sum(1, keepdim=True)              # (3, 3)
 P
 
 # %% [markdown]
-# The two small smooth nodules give each other more than 85 % of their rows. The large one must
-# also spend a whole row, and splits it between two poor matches: rows are relative, so P is not
-# symmetric.
+# The two small smooth nodules give each other more than 85 % of their rows. The row of the large one
+# sums to 1 as well, and it has only two poor matches to share it between. So a row says who is
+# *nearer*, not who is near, and P is not symmetric.
 
 # %%
 show(losses.neighbour_rows)
@@ -222,8 +236,8 @@ check("slow and fast agree on P", torch.allclose(P, losses.neighbour_rows(f_3, 1
 
 # %% [markdown]
 # ## 3 · Ask the latent for the same neighbours
-# The same recipe on the latents gives Q. Eq. 4 is the KL divergence from P to Q, row by row: the
-# price, in nats, of looking for attribute neighbours with latent distances.
+# The same recipe on the latents gives Q. Eq. 4 is the KL divergence of P from Q, row by row: how much
+# is lost, in nats, when you look for the neighbours of the attributes by distances of the latents.
 #
 # $$\mathcal L_{\text{align}}=\frac1B\sum_i\sum_{j\neq i}P_{ij}\log\frac{P_{ij}}{Q_{ij}}\qquad(4)$$
 #
@@ -240,12 +254,37 @@ kl_rows, kl_rows.mean()                                         # Eq. 4
 # %%
 run.figure(plots.matrices([P, Q], ["P: attributes", "Q: latents"],
                             "Neighbour rows of three nodules (toy example)"), "neighbour_rows")
+told(told_latents.rows(P, Q, kl_rows))
 
 # %% [markdown]
-# **What to see.** In P the first row points to nodule 2, in Q to nodule 3. That row is the dearest
-# of the three. Gradients of Eq. 4 reach z only through Q, so training moves latents, not charts.
+# **What to see.** In P the first row points to nodule 2, in Q to nodule 3. That row costs most.
+# Gradients of Eq. 4 reach z only through Q: training moves the latents, the attributes stay.
 #
-# A nodule without any attribute is like nobody. With $m_i=0$ it leaves P and Q as row and neighbour:
+# <details class="derivation"><summary>Derived: why KL(P || Q) moves a latent, and where to</summary>
+#
+# P does not depend on $\mathbf z$, so only $-\sum_j P_{ij} \log Q_{ij}$ moves. With
+# $\log Q_{ij} = \ell_{ij} - \log \sum_k \exp \ell_{ik}$ and $\sum_j P_{ij} = 1$, a change of the
+# $\ell_{ij}$ changes the loss by
+#
+# $$d\mathcal L_{\text{align}} = \frac1B \sum_{i,j} (Q_{ij} - P_{ij})\, d\ell_{ij},
+# \qquad \ell_{ij} = -\frac{\lVert \mathbf z_j - \mathbf z_i \rVert^2}{2 \sigma_z^2}.$$
+#
+# $\mathbf z_i$ stands in row $i$ and in column $i$, and
+# $\partial \ell_{ij} / \partial \mathbf z_i = (\mathbf z_j - \mathbf z_i) / \sigma_z^2$. Together:
+#
+# $$-\frac{\partial \mathcal L_{\text{align}}}{\partial \mathbf z_i} = \frac{1}{B \sigma_z^2} \sum_j
+# \big[(P_{ij} - Q_{ij}) + (P_{ji} - Q_{ji})\big] (\mathbf z_j - \mathbf z_i)$$
+#
+# Read it as springs. Where the attributes want a neighbour that the latents lack ($P > Q$), a spring
+# pulls the two together; where the latents have one that nobody wants ($Q > P$), it pushes them
+# apart. At P = Q all springs are slack. KL(Q || P) would weigh by Q instead, and a wanted neighbour
+# that lies far away ($Q \approx 0$) would feel nothing: that is why the order of the two matters.
+# Exercise 2 builds the springs.
+#
+# </details>
+#
+# A nodule without any attribute has no neighbours in the chart. With $m_i=0$ it leaves P and Q, as a
+# row and as a neighbour:
 #
 # $$P_{ij}=\frac{m_j\exp\ell^{(\mathbf f)}_{ij}}{\sum_{k\neq i}m_k\exp\ell^{(\mathbf f)}_{ik}},\quad
 # \mathcal L_{\text{align}}=\frac1{\sum_im_i}\sum_im_i\sum_{j\neq i}P_{ij}\log\frac{P_{ij}}{Q_{ij}}$$
@@ -264,11 +303,11 @@ if n_known < 2:
                     " more: put the abnormality table's rows of these nodules into the delivery, run 01 again.")
 
 # %% [markdown]
-# Eq. 4 has no upper end: where Q holds a neighbour for all but impossible, the logarithm grows with
-# the squared distance. The authors raise each entry of P and Q by 1e-8, and once more inside the
-# logarithm. A row then costs at most log(1 / 2e-8) = 17.7 nats, and a latent that far off is hardly
-# pulled back. Their $\lambda_{\text{align}}$ was chosen with that floor, so `align_floor` is theirs;
-# 0 is Eq. 4. The toy latent, stretched:
+# Eq. 4 has no upper end: where Q gives next to nothing to a wanted neighbour, the logarithm grows
+# with the squared distance. The authors' code adds 1e-8 to each entry of P and Q, and once more
+# inside the logarithm. A row then costs at most log(1 / 2e-8) = 17.7 nats, and a latent that far
+# off is hardly pulled back. Their $\lambda_{\text{align}}$ was chosen with that floor, so
+# `align_floor` is theirs; 0 is Eq. 4 as printed. The toy latent, stretched:
 
 # %%
 price = [[losses.alignment_loss(f_3, by * z_3, 1.0, 1.0, floor=n).item() for by in (1, 4, 16)] for n in (0, 1e-8)]
@@ -278,7 +317,8 @@ pd.DataFrame(price, ["Eq. 4", "with the floor"], [1, 4, 16]).rename_axis(columns
 # ### How many neighbours does a row have?
 # The entropy of a row says how sharply it chooses; its exponential, the *perplexity*, counts
 # neighbours: from 1 (one takes all) to B - 1 (all alike). The widths decide it, and the paper does
-# not print them. We draw 64 unit-variance latents, pooled to 4 numbers or flat with all 256.
+# not print them. We draw 64 latents of unit variance: *pooled* ones, where each of the four channels
+# is averaged to one number, and *flat* ones with all 256.
 
 # %%
 sigmas = np.geomspace(0.2, 30, 40)
@@ -286,30 +326,21 @@ lengths = {n: torch.randn(64, n, generator=generator(seed, "perplexity", n)) for
 counts = {n: [losses.perplexity(losses.neighbour_rows(v, s)).median().item() for s in sigmas]
           for n, v in lengths.items()}
 
-# %%
-with plots.look():
-    fig, ax = plt.subplots(figsize=(5, 3), layout="constrained")
-    for n, colour in zip(counts, plots.COLOURS, strict=False):
-        ax.semilogx(sigmas, counts[n], color=colour, label=f"{n} numbers")
-    ax.axvline(1, color="0.5", ls="--", lw=1)
-    ax.set(xlabel=r"$\sigma_z$ (units of z)", ylabel="perplexity (neighbours)", title="Row of Q, 64 samples")
-    ax.legend(title="latent length")
-run.figure(fig, "perplexity")
-
-# %% [markdown]
-# **What to see.** At $\sigma_z = 1$ (dashed) the pooled latent has about 30 neighbours and the flat
-# one has a single one: among 256 numbers squared distances differ by tens, and softmax keeps the
-# smallest. The authors' code pools, which is what makes its $\sigma_z = 1$ usable.
-
-# %%
+run.figure(worked.perplexities(sigmas, counts), "perplexity")
+told(told_latents.neighbours(sigmas, counts))
 at = {n: losses.perplexity(losses.neighbour_rows(v, 1.0)).median().item() for n, v in lengths.items()}
 wide = losses.perplexity(losses.neighbour_rows(lengths[256], 256**0.5 / 4)).median().item()
 check("a flat latent at sigma_z = 1 collapses to one neighbour", at[256] < 1.5, f"{at[256]:.2f}")
 check("with sigma_z = sqrt(256) / 4 it keeps its neighbours", wide > 10, f"{wide:.1f}")
 
 # %% [markdown]
-# This run compares `align_latent` latents at width `sigma_z`. Attributes use `sigma_f`, or, where
-# `align_perplexity` is above 0, the width that gives a row of P that many neighbours.
+# **What to see.** Follow the dashed line, $\sigma_z = 1$. With 256 numbers the squared distances of a
+# row differ by tens, and a softmax keeps only the smallest: the long latent has one neighbour left.
+# The authors' code pools, which is what makes its $\sigma_z = 1$ usable.
+
+# %% [markdown]
+# This run compares latents as `align_latent` says, at the width `sigma_z`. Attributes use `sigma_f`
+# or, where `align_perplexity` is above 0, the width that gives a row of P that many neighbours.
 
 # %%
 pick = torch.randperm(int(m_train.sum()), generator=generator(seed, "vae", "width"))[:vae_batch]
@@ -340,11 +371,13 @@ by_hand = -(label_3 * h.log() + (1 - label_3) * (1 - h).log())  # (3,) nats  Eq.
 by_hand
 
 # %% [markdown]
-# A right and confident probe pays little (first), an undecided one log 2 = 0.69 nats (third).
+# A *probe* is a small reader of somebody else's numbers; this one is a weighted sum of z. When it is
+# right and confident it pays little (first), when undecided log 2 = 0.69 nats (third).
 #
 # The KL term pulls each posterior $\mathcal N(\mu, \sigma^2)$ towards $\mathcal N(0, 1)$. For one
 # value it is $\frac12(\mu^2 + \sigma^2 - 1 - \log \sigma^2)$. The authors add over the 256 values
-# of a latent and average over the batch; their weight 1e-6 belongs to that sum.
+# of a latent and average over the batch; their weight 1e-6 belongs to that sum. (Divide the sum by
+# 256, and the same objective has a weight 256 times larger: a weight belongs to its sum.)
 
 # %%
 mean, std = torch.tensor([1.0, 0.0]), torch.tensor([1.0, 0.5])  # two values of one latent
@@ -357,15 +390,17 @@ check("slow and fast agree on L_pred", torch.allclose(by_hand.mean(), losses.pre
 check("slow and fast agree on L_KL", torch.allclose(kl_by_hand.sum(), fast), f"{fast:.3f}")
 
 # %% [markdown]
-# The image terms are the mean absolute difference $\mathcal L_{\text{rec}}$ and LPIPS, which
-# compares the two images as a frozen classifier's filters see them. A laptop run takes
-# EfficientNet-Lite0, whose ImageNet filters come with the installation. Nobody published LPIPS heads
-# for it, so its stem and first three stages count alike, and its values are no LPIPS:
-# $\frac14 \sum_s \lVert \mathbf u_s - \hat{\mathbf u}_s \rVert^2$ with unit features
-# $\mathbf u_s$, averaged over space.
+# The image terms are the mean absolute difference $\mathcal L_{\text{rec}}$ (L1) and
+# [LPIPS](https://arxiv.org/abs/1801.03924), which compares two images as the filters of a frozen
+# classifier see them. A laptop run takes EfficientNet-Lite0, whose filters, trained on the
+# photographs of ImageNet, come with the installation. LPIPS weighs its layers with published
+# weights, and there are none for this network. So its first four stages count alike, and its values
+# are a perceptual distance, but no LPIPS:
+# $\frac14 \sum_s \lVert \mathbf u_s - \hat{\mathbf u}_s \rVert^2$ with unit features $\mathbf u_s$,
+# averaged over space.
 #
-# What do trained filters buy? Blur images, or brighten them by as much L1. How many times dearer is
-# the blur, for trained filters and for random ones of the same net?
+# What do trained filters bring? We blur images, and we brighten others by as much L1. How many times
+# more does the blur cost, by trained filters and by random ones of the same network?
 
 # %%
 perceptual = load_perceptual(lpips_net, lpips_weights, seed).to(run.device)
@@ -373,10 +408,11 @@ x_32 = x_val[:32].to(run.device)
 blurred = torch.nn.functional.avg_pool2d(x_32, 3, stride=1, padding=1, count_include_pad=False)
 brighter = x_32 + (x_32 - blurred).abs().mean((1, 2, 3), keepdim=True)
 nets = {kind: load_perceptual("efficientnet_lite0", kind, seed).to(run.device) for kind in ("imagenet", "random")}
-dearer = {kind: (net(x_32, blurred).mean() / net(x_32, brighter).mean()).item() for kind, net in nets.items()}
+times = {kind: (net(x_32, blurred).mean() / net(x_32, brighter).mean()).item() for kind, net in nets.items()}
 check("trained filters hold blur against an image more than random ones do",
-      dearer["imagenet"] > dearer["random"], {kind: round(times, 1) for kind, times in dearer.items()})
-print(f"with its weight in Eq. 6, blur costs {lambda_lpips * perceptual(x_32, blurred).mean():.4f} by LPIPS")
+      times["imagenet"] > times["random"], {kind: round(n, 1) for kind, n in times.items()})
+seen = lambda_lpips * perceptual(x_32, blurred).mean()
+told(f"In Eq. 6, this blur costs {(x_32 - blurred).abs().mean():.4f} by L1 and {seen:.4f} by the perceptual term.")
 
 # %% [markdown]
 # ## 5 · Compose Eq. 6 and train
@@ -385,9 +421,10 @@ print(f"with its weight in Eq. 6, blur costs {lambda_lpips * perceptual(x_32, bl
 # \mathcal L_{\text{align}} + \lambda_{\text{pred}} \mathcal L_{\text{pred}} \qquad (6)$$
 #
 # `z` is a sample of the posterior, not its mean: the decoder, the probe and the alignment all see
-# the noise `xi` that the KL term keeps. An ablation sets a weight to 0; its term is still reported.
-# Where several `processes` train together, each holds a share of the batch; the others' rows are
-# gathered for Eq. 3, which compares every nodule with all others.
+# its noise `xi`, which the KL term keeps from vanishing. An *ablation*, an arm with one part taken
+# away, sets a weight to 0; its term is still reported. Where several `processes` train together,
+# each holds a share of the batch; the others' rows are gathered for Eq. 3, which compares every
+# nodule with all others.
 
 
 # %%
@@ -410,8 +447,8 @@ def objective(x, f, m, label, xi):
 
 
 # %% [markdown]
-# A step picks its images by `idx` and one augmentation for each of them. Every draw comes from the
-# generator `g` of this step, so an interrupted run resumes to the same weights.
+# A step picks its images by `idx` and one augmentation for each of them. All random numbers come from
+# the generator `g` of this step, so an interrupted run goes on to the same weights.
 
 
 # %%
@@ -448,14 +485,21 @@ history = loop.fit(
     key=run.training_key(), validate=validate, grad_clip=grad_clip, save_every=save_every)
 
 # %%
-columns = ["loss", "val_loss", "rec", "align", "pred"]
+weights = dict(rec=1, kl=lambda_kl, lpips=lambda_lpips, align=lambda_align, pred=lambda_pred)
 run.table(history, "vae_history")
-run.figure(plots.training_curves(history, columns, f"VAE, arm {arm}", run.synthetic), "vae_history")
+run.figure(plots.training_curves(history, ["val_loss", "rec", "align", "pred"], f"Eq. 6 and three terms, arm {arm}",
+                                 run.synthetic), "vae_history")
+told(told_latents.terms(history, weights), *(told_latents.fell(history, n, weights[n]) for n in ("align", "pred")),
+     told_latents.chosen(history))
+begun, ended = told_latents.ends(history, "align")
+check("training aligned the latents, where it was asked to and had the time",
+      ended < begun or not lambda_align or vae_steps < 100, (round(begun, 3), round(ended, 3)))
 
 # %% [markdown]
-# **What to see.** A pretrained VAE pays a little `rec` for order: `align` falls. In an ablation it
-# stays near its start, since nothing asks for it. The lowest `val_loss` chooses the weights: a late
-# rise of `val_loss` is not in the model we keep.
+# **What to see.** Training buys order: `align` and `pred` fall, and `rec` need not, because the VAE
+# could already copy images when it came. In an ablation the curve of a term without weight wanders,
+# since nothing asks for it. The model we keep is the one with the lowest `val_loss`, so a late rise
+# of that curve is not in it.
 
 # %% [markdown]
 # ## 6 · Read the latent space
@@ -465,35 +509,39 @@ run.figure(plots.training_curves(history, columns, f"VAE, arm {arm}", run.synthe
 # %%
 x2_val = x_val[len(val):]                                       # (N, 1, S, S)
 x2_decoded = vaes.decoded(vae, x2_val)
-six = torch.linspace(0, len(val) - 1, 6).long()
-pictures = [[image[0] for image in row[six]] for row in (x2_val, x2_decoded)]
+pictures = [row[torch.linspace(0, len(val) - 1, 6).long(), 0] for row in (x2_val, x2_decoded)]
 run.figure(plots.image_grid(pictures, row_titles=("image", "decoded"), synthetic=run.synthetic,
-                              title=f"Six validation nodules, arm {arm}"), "vae_reconstructions")
+                              title=f"The decoder keeps the nodule and loses the grain (arm {arm})"),
+           "vae_reconstructions")
 
 # %% [markdown]
 # **What to see.** Position, size and density of the nodule survive; fine texture and thin vessels
 # blur. No forecast of notebook 05 can be sharper than the second row.
 #
 # How much is lost, by frequency? The latent has 256 numbers, one for each 4 x 4 pixels. A grid of
-# that spacing holds waves of 8 pixels and longer: 1/8 cycles a pixel is the cut-off (grey). PSNR is
+# that spacing holds waves of 8 pixels and longer: 1/8 cycles a pixel is the cut-off (the grey part of
+# the next figure). PSNR, the peak signal-to-noise ratio, is
 # $10 \log_{10} (2^2 / \text{mean squared error})$ in dB, for a window 2 wide.
 
 # %%
 quality = run.table(pd.DataFrame(image_quality.decoded_rows(x2_decoded, x2_val, val.patient)), "image_quality")
-ratio = image_quality.spectrum_ratio(x2_decoded, x2_val)
-run.figure(plots.spectrum(*ratio, image_quality.CUT_OFF, f"{len(val)} validation follow-ups, arm {arm}",
-                          run.synthetic), "vae_spectrum")
+run.figure(plots.spectrum(*image_quality.spectrum_ratio(x2_decoded, x2_val), image_quality.CUT_OFF,
+                          f"{len(val)} validation follow-ups, arm {arm}", run.synthetic), "vae_spectrum")
+told(told_latents.sharpness(quality))
 quality.round(3)
 
 # %% [markdown]
-# **What to see.** In the grey the line should lie near 1; beyond, the decoder has to guess. A spike
-# at the right end would be a checkerboard of period 2, which the table's last line looks for.
+# **What to see.** In the grey part a faithful decoder lies near 1; beyond it the latent has no room,
+# and the decoder has to guess. A spike at the right end would be a checkerboard of period 2, which
+# the table's last line looks for.
 #
 # ### Is the space ordered by diameter?
-# Figure 2 of the paper answers with a t-SNE picture of the test set. A picture has no scale, so we
-# add a number: predict the logarithm of the longest diameter of a nodule from the 15 nearest
-# latents of *other patients*, and report the variance explained, $R^2$. One image for each
-# patient, all from the validation patients; notebook 07 opens the test set.
+# Figure 2 of the paper answers with a picture of the test set by
+# [t-SNE](https://jmlr.org/papers/v9/vandermaaten08a.html), a map on which near neighbours stay near.
+# A picture has no scale, so we add a number: predict the logarithm of the longest diameter of a
+# nodule from the 15 nearest latents of *other patients*, and report the share of its variance that
+# this explains, $R^2$. All images are baselines of validation patients; notebook 07 opens the test
+# set.
 
 # %%
 with torch.no_grad():
@@ -504,40 +552,31 @@ known = np.isfinite(diameter)
 views, log_diameter = latent.views(z_raw[known]), np.log(diameter[known])
 
 # %%
-found = []
-for view, points in views.items():
-    for kind in ("knn", "linear"):
-        r2 = latent.r2(log_diameter, latent.out_of_fold(points, log_diameter, kind, patient=val.patient[known]))
-        found.append({"view": view, "quantity": f"{kind}_r2", "value": r2, "n": len(points)})
-    Q_val = losses.neighbour_rows(torch.tensor(points[:vae_batch]), sigma_z, align_temperature)
-    neighbours = losses.perplexity(Q_val).median().item()
-    found.append({"view": view, "quantity": "perplexity_z", "value": neighbours, "n": len(Q_val)})
-
-# %%
-found.append({"view": "attributes", "quantity": "perplexity_f", "value": perplexity_f, "n": len(pick)})
-scores = run.table(pd.DataFrame(found), "latent_space")
+scores = latent_space.scores(log_diameter, views, val.patient[known], vae_batch, sigma_z, align_temperature)
+scores.loc[len(scores)] = "attributes", "perplexity_f", perplexity_f, len(pick)
+run.table(scores, "latent_space")
 knn = scores[scores["quantity"] == "knn_r2"].set_index("view")["value"]
 scores.round(3)
 
 # %%
-maps = [latent.tsne(points, seed) for points in views.values()]
-fig = plots.latent_maps(
-    maps, diameter[known], [f"{view}, arm {arm}" for view in views],
-    [f"kNN R² of log diameter {knn[view]:.2f}" for view in views],
-    "Validation nodules at baseline", run.synthetic)
-run.figure(fig, "fig2_latent_space")
+run.figure(plots.latent_maps(
+    [latent.tsne(points, seed) for points in views.values()], diameter[known], [f"{v}, arm {arm}" for v in views],
+    [f"kNN R² of log diameter {knn[v]:.2f}" for v in views], "Validation nodules at baseline", run.synthetic),
+    "fig2_latent_space")
+told(told_latents.order(log_diameter, views, val.patient[known], seed))
 
 # %% [markdown]
-# **What to see.** With alignment the colours run from dark to bright across the map, as in the
-# left panel of Figure 2, and $R^2$ is high. In the arm `no_align_no_pred` they mix and $R^2$
-# drops: read the same page of that run beside this one. t-SNE keeps neighbourhoods only; which
+# **What to see.** In an aligned space the colours run from dark to bright across the map, as in the
+# left panel of Figure 2, and $R^2$ comes near 1. An $R^2$ of 0 is no better than guessing the mean.
+# Notebook 07 sets the arm without alignment beside this one. t-SNE keeps neighbourhoods only; which
 # way colours run, and how far apart clouds lie, means nothing.
 
 # %% [markdown]
 # ## 7 · Scale and store the latents
-# The diffusion model adds noise of variance 1, so its data should have variance 1. SD1.5 uses the
-# constant 0.18215; alignment and prediction change the spread of z, so we measure it over the
-# training set. A posterior sample has the variance of the means plus the mean variance:
+# The diffusion model adds noise of variance 1, so its data should have variance 1. Stable Diffusion
+# 1.5 (SD1.5) uses the constant 0.18215; alignment and prediction change the spread of z, so we
+# measure it over the training set. A posterior sample has the variance of the means plus the mean
+# variance:
 #
 # $$\text{scale} = \Big(\operatorname{Var}[\mu] + \operatorname{E}[\sigma^2]\Big)^{-1/2}$$
 
@@ -547,16 +586,10 @@ vae.set_scale(latent_scale or vaes.latent_scale(mean_train, std_train))
 vae.save(run.dir / "vae")
 print(f"latent scale {vae.scale:.4f}, written to vae/config.json")
 
-# %%
-sample = vae.scale * (mean_train + std_train * torch.randn(std_train.shape, generator=generator(seed, "std")))
-back = vaes.load_vae(run.dir / "vae", precision=precision).to(run.device)
-check("scaled latents have standard deviation 1", latent_scale or abs(sample.std() - 1) < 0.03, f"{sample.std():.3f}")
-check("the VAE on disk encodes as the one in memory", torch.equal(back.encode(x_32), vae.encode(x_32)))
-
 # %% [markdown]
-# The encoder is frozen from here on, so one pass over all augmentations is enough; validation
-# sees the images as they are. We store the mean and the standard deviation, not a sample: later
-# steps draw fresh samples from them.
+# The encoder is frozen, its weights do not change any more, so one pass over all augmentations is
+# enough; validation sees the images as they are. We store the mean and the standard deviation, not
+# a sample: later steps draw fresh samples from them.
 
 # %%
 vaes.cache_latents(vae, train, run.p, run.dir / "latents/train.safetensors")
@@ -566,6 +599,10 @@ stored = vaes.load_latents(run.dir / "latents/val.safetensors")
 {name: tuple(v.shape) for name, v in stored.items()}
 
 # %%
+sample = vae.scale * (mean_train + std_train * torch.randn(std_train.shape, generator=generator(seed, "std")))
+back = vaes.load_vae(run.dir / "vae", precision=precision).to(run.device)
+check("scaled latents have standard deviation 1", latent_scale or abs(sample.std() - 1) < 0.03, f"{sample.std():.3f}")
+check("the VAE on disk encodes as the one in memory", torch.equal(back.encode(x_32), vae.encode(x_32)))
 gap = (stored["z1_mean"][:, 0] - vae.scale * z_raw).abs().max().item()
 check("validation latents are those of the images themselves", gap < 1e-3, f"{gap:.1e}")
 
@@ -584,13 +621,13 @@ run.panel([
 ])
 
 # %% [markdown]
-# The quick profile shrinks the VAE, its training and the perceptual backbone; nothing of it is
+# The quick profile shrinks the VAE, its training and the perceptual network. None of these numbers is
 # evidence about NLST.
 #
 # ## Exercises
 # ### 1 · Predict
-# What do the rows of P become when $\sigma_f$ is very small, and when it is very large? Say which
-# perplexity you expect for three nodules, then compute it.
+# What do the rows of P become when $\sigma_f$ is very small, and when it is very large? Write down
+# which perplexity you expect for three nodules, then compute it.
 
 # %%
 # your turn
@@ -603,7 +640,54 @@ for sigma in (0.05, 100.0):
     print(sigma, losses.perplexity(losses.neighbour_rows(f_3, sigma)))  # 1: nearest only; 2: all alike
 
 # %% [markdown]
-# ### 2 · Derive
+# ### 2 · Implement
+# Write Eq. 2-4 as a function `mine(f, z, sigma_f, sigma_z)` for any batch, without the module; then
+# the springs of the derivation in Section 3 as `springs(f, z, sigma_f, sigma_z)`, the *negative*
+# gradient. Try them on eight nodules, `f = torch.randn(8, 5)` and `z = lengths[256][:8]`:
+#
+#     right = losses.alignment_loss(f, z, 1.0, 16.0)
+#     check("mine is Eq. 4", torch.allclose(mine(f, z, 1.0, 16.0), right, atol=1e-5))
+#
+# and compare the springs with `torch.autograd.grad`.
+#
+# <details class="hint"><summary>Hint</summary>
+#
+# `torch.cdist(v, v)` gives the distances. Fill the diagonal of the log-similarities with minus
+# infinity before the softmax, and that of P log(P / Q) with 0 after it. For the springs, the sum
+# over j of $w_{ij} (\mathbf z_j - \mathbf z_i)$ is `w @ z - w.sum(1, keepdim=True) * z`.
+#
+# </details>
+
+# %%
+# your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
+
+# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
+def similar(v, sigma):
+    return (-torch.cdist(v, v) ** 2 / (2 * sigma**2)).fill_diagonal_(-torch.inf).softmax(1)
+
+
+def mine(f, z, sigma_f, sigma_z):
+    wanted, found = similar(f, sigma_f), similar(z, sigma_z)
+    return torch.where(wanted > 0, wanted * (wanted / found).log(), 0.0).sum(1).mean()
+
+
+def springs(f, z, sigma_f, sigma_z):
+    w = similar(f, sigma_f) - similar(z, sigma_z)
+    w = (w + w.T) / (len(z) * sigma_z**2)
+    return w @ z - w.sum(1, keepdim=True) * z
+
+
+f_8, z_8 = torch.randn(8, 5, generator=generator(seed, "springs")), lengths[256][:8].clone().requires_grad_()
+loss_8 = losses.alignment_loss(f_8, z_8, 1.0, 16.0)
+check("mine is Eq. 4", torch.allclose(mine(f_8, z_8, 1.0, 16.0), loss_8, atol=1e-5))
+check("the springs are the gradient", torch.allclose(
+    springs(f_8, z_8.detach(), 1.0, 16.0), -torch.autograd.grad(loss_8, z_8)[0], atol=1e-6))
+
+# %% [markdown]
+# ### 3 · Derive
 # Show that $\mathcal L_{\text{align}}$ does not change when every latent is moved by the same
 # vector or turned by the same rotation. What follows for the axes of the latent?
 
@@ -614,8 +698,7 @@ for sigma in (0.05, 100.0):
 # #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
-rotation = torch.linalg.qr(torch.randn(2, 2, generator=generator(seed, "rotation")))[0]
-moved = z_3 @ rotation + 3.0
+moved = z_3 @ torch.linalg.qr(torch.randn(2, 2, generator=generator(seed, "rotation")))[0] + 3.0
 check("only distances matter", torch.allclose(
     losses.alignment_loss(f_3, z_3, 1.0, 1.0), losses.alignment_loss(f_3, moved, 1.0, 1.0), atol=1e-5))
 
@@ -628,7 +711,7 @@ check("only distances matter", torch.allclose(
 # </details>
 
 # %% [markdown]
-# ### 3 · Break it on purpose
+# ### 4 · Break it on purpose
 # Forget $P_{ii} = 0$ and keep the diagonal. How many neighbours do the rows of three nodules
 # report, and how many of them are other nodules?
 
@@ -640,22 +723,7 @@ check("only distances matter", torch.allclose(
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
 with_self = (-(f_3[:, None] - f_3[None]).square().sum(-1) / 2).softmax(1)
-print("perplexity", losses.perplexity(with_self), "share spent on itself", with_self.diagonal())
-
-# %% [markdown]
-# ### 4 · Change a parameter
-# The feasibility run divided the KL sum by its 256 values and weighted it with 3e-3. Which
-# `lambda_kl` is the same objective here?
-
-# %%
-# your turn
-
-# %% [markdown]
-# <details><summary>Solution</summary>
-#
-# 3e-3 / 256 = 1.2e-5, as in `scratch`. With SD1.5 at 512 px a latent has 16,384 values, and the
-# same number would weigh 64 times more: a weight belongs to its sum.
-# </details>
+print("perplexity", losses.perplexity(with_self), "share given to itself", with_self.diagonal())
 
 # %% [markdown]
 # ## In practice
@@ -663,7 +731,8 @@ print("perplexity", losses.perplexity(with_self), "share spent on itself", with_
 #   $\mathcal L_{\text{pred}}$ too. `params/ablations/` holds both readings.
 # - The authors' features are raw codes beside millimetres (`align_features: raw`). Diameters then
 #   make most of each distance, and a lobe coded 6 lies further from 1 than from 5.
-# - The authors' auxiliary data hold NLST patients: check whatever you add against the test split.
+# - The additional data of the authors hold NLST patients: whatever images you add, check them
+#   against the test split.
 # - A batch mixes both visits, so two images of one nodule may be each other's nearest neighbour.
 # - An aligned latent carries size in its largest direction, which a standard schedule leaves visible
 #   at the last diffusion step (notebook 03).
@@ -676,11 +745,17 @@ print("perplexity", losses.perplexity(with_self), "share spent on itself", with_
 # - The latent scale is 1/std over the training set and travels in the VAE's configuration.
 #
 # ## Further reading
-# - Hinton and Roweis, *Stochastic Neighbor Embedding* (2002): Eq. 2-4 with a width for each row.
-# - Rombach et al., *High-Resolution Image Synthesis with Latent Diffusion Models* (2022): the VAE,
-#   its weights and why the latent scale exists (Appendix D.1).
-# - Zhang et al., *The Unreasonable Effectiveness of Deep Features as a Perceptual Metric* (2018).
-# - Yao et al., *DDL-CXR* (2024): the prediction loss in an earlier medical latent diffusion model.
+# - Hinton and Roweis,
+#   [*Stochastic Neighbor Embedding*](https://papers.nips.cc/paper/2276-stochastic-neighbor-embedding)
+#   (2002): Eq. 2-4 with a width for each row.
+# - Rombach et al.,
+#   [*High-Resolution Image Synthesis with Latent Diffusion Models*](https://arxiv.org/abs/2112.10752)
+#   (2022): the VAE, its weights and why the latent scale exists (Appendix D.1).
+# - Zhang et al.,
+#   [*The Unreasonable Effectiveness of Deep Features*](https://arxiv.org/abs/1801.03924) (2018):
+#   LPIPS.
+# - Yao et al., [*DDL-CXR*](https://openreview.net/forum?id=uCvdw0IOuU) (2024): the prediction loss in
+#   an earlier medical latent diffusion model.
 
 # %%
 run.finish(latent_scale=vae.scale, knn_r2=knn.to_dict(), val_loss=float(history["val_loss"].min()),
