@@ -26,9 +26,9 @@ from namd.data.nlst.reading import pairs_read, read_linked
 from namd.data.nlst.tables import read_delivery
 from namd.data.report import EHR
 from namd.data.writing import CROP, availability, stopwatch, write_cohort
+from namd.ground import marks
 from namd.ground.errors import UserError
 from namd.ground.files import replacing
-from namd.ground.marks import sha256
 from namd.ground.reading import read_json
 
 PARAMETERS = ("data_label_days", "data_second_year", "data_val_share", "data_test_share", "data_split_seed")
@@ -54,6 +54,7 @@ def build_cohort(delivery, out, p, progress=print) -> Path:
     out = Path(out)
     delivery = Path(delivery)
     say = stopwatch(progress)
+    marks.only_ours(out)                    # said before an hour of reading
     found = fingerprint(delivery)           # before anything is read: what changes meanwhile is noticed
     tables, linked, refused = _linked(delivery, p, say)
     pieces = Pieces(out, str(delivery.absolute()), found, [repr((link.pid, link.start, link.end)) for link in linked])
@@ -141,4 +142,4 @@ def _parameters(p) -> dict:
 
 def _inputs(delivery: Path) -> dict:
     """Checksums of the tables of a delivery; empty for a file that cannot be read, which is no table of the cohort."""
-    return {file.name: sha256(file) for file in csv_files(delivery)}
+    return {file.name: marks.sha256(file) for file in csv_files(delivery)}

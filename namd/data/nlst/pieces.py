@@ -41,12 +41,12 @@ class Pieces:
             aside.write_text(key)
 
     def index(self, delivery, workers: int) -> SeriesIndex:
-        """`index_series`, once."""
+        """`index_series`, once; a file of it that is not as it was written does not count."""
         file = self._folder / "index.json"
-        try:
+        if file.is_file() and marks.changed(file) is None:
             return SeriesIndex(json.loads(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError):
-            index = index_series(delivery, workers)
+        files.discard(file)
+        index = index_series(delivery, workers)
         files.write_json(file, {**index, "": index.nameless})
         return index
 

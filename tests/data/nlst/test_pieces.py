@@ -122,6 +122,23 @@ def test_a_damaged_piece_is_read_again_and_no_other(delivery, whole, begun, dama
     assert (begun.out / "crops.npy").read_bytes() == (whole / "crops.npy").read_bytes()
 
 
+@pytest.mark.parametrize("text", [
+    "[]", "{", "null", '{"1.2.100001.0": 5}', "[" * 100_000, '{"1.2.100001.0": ["/nowhere"]}'])
+def test_a_damaged_index_is_made_again(delivery, whole, begun, text):
+    (begun.parts / "index.json").write_text(text)
+    build_cohort(delivery, begun.out, PARAMS, progress=lambda line: None)
+    assert not begun.read and (begun.out / "refused.csv").read_bytes() == (whole / "refused.csv").read_bytes()
+
+
+def test_a_folder_of_yours_is_refused_before_anything_is_read(delivery, tmp_path, monkeypatch):
+    monkeypatch.setattr(pieces, "index_series", None)
+    (tmp_path / "cohort").mkdir()
+    (tmp_path / "cohort" / "mine").write_text("x")
+    with pytest.raises(UserError, match="mine was not written by this program"):
+        build_cohort(delivery, tmp_path / "cohort", PARAMS, progress=lambda line: None)
+    assert [file.name for file in tmp_path.iterdir()] == ["cohort"]
+
+
 def test_another_delivery_is_read_from_its_first_series(delivery, begun, tmp_path):
     shutil.copytree(delivery, tmp_path / "other")
     build_cohort(tmp_path / "other", begun.out, PARAMS, progress=lambda line: None)
