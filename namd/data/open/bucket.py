@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import requests
 
+from namd.data.refused import one_line
 from namd.ground.errors import UserError
 
 AMAZON = "https://s3.amazonaws.com"
@@ -53,8 +54,8 @@ class Buckets:
 
     def __init__(self, stop: threading.Event | None = None, read=lambda n_bytes: None):
         self.endpoint = (os.environ.get(ENDPOINT) or AMAZON).rstrip("/")
-        if urlsplit(self.endpoint).scheme not in ("http", "https"):
-            raise UserError(f"{ENDPOINT} is {self.endpoint}: write an address such as {AMAZON}.")
+        if not _is_address(self.endpoint):
+            raise UserError(f"{ENDPOINT} is {one_line(self.endpoint)}: write an address such as {AMAZON}.")
         self.stop = stop or threading.Event()
         self._read = read
         self._own = threading.local()
@@ -138,6 +139,15 @@ class Buckets:
 
     def _address(self, bucket, key) -> str:
         return f"{self.endpoint}/{bucket}/{quote(key)}"
+
+
+def _is_address(text: str) -> bool:
+    """Whether a text is the address of a server, with a port that there can be."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not parts.query
+    except ValueError:
+        return False
 
 
 def _listing(text: bytes, prefix: str) -> tuple[list[Stored], str | None]:

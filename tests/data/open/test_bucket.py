@@ -73,7 +73,10 @@ def test_a_listing_gives_key_size_and_sum():
     assert page == [Stored("a/1.dcm", 12, "abc")] and token == "t"
 
 
-def test_an_endpoint_that_is_no_address_is_refused(monkeypatch):
-    monkeypatch.setenv("NAMD_OPEN_ENDPOINT", "localhost:9000")
-    with pytest.raises(UserError, match="NAMD_OPEN_ENDPOINT is localhost:9000: write an address such as https://"):
+@pytest.mark.parametrize("text", [
+    "localhost:9000", "file:///etc", "http://", "http://[::1", "http://a:99999", "http://a:0", "http://a/?b=c", "s3://a"])
+def test_an_endpoint_that_is_no_address_is_refused(monkeypatch, text):
+    monkeypatch.setenv("NAMD_OPEN_ENDPOINT", text)
+    with pytest.raises(UserError, match="NAMD_OPEN_ENDPOINT is .*: write an address such as https://") as caught:
         Buckets()
+    assert text.rstrip("/") in str(caught.value)
