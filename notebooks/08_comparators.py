@@ -8,16 +8,18 @@
 
 # %% [markdown]
 # # 08 · Compare with every other system
-# NAMD's number means something beside the numbers of others, measured in the same way. The systems
-# of the paper's table join it, two more, and two controls that have NAMD's record alone.
+# NAMD's number means something beside the numbers of others, measured in the same way. You train the
+# systems of the paper's table, two more, and two controls that share NAMD's
+# [record](00_start_here.ipynb#record) and nothing else of it.
 #
-# *Paper:* Section 4.1.2, Table 1. *Previous:* `05_evaluation`.
+# *Paper:* [NAMD](https://arxiv.org/abs/2603.15932), Section 4.1.3, Table 1.
+# *Previous:* `07_ablations`. *Next:* `09_autorad_lung`. It needs `05_evaluation`.
 #
-# *Reading:* 9 minutes; the core, sections 1, 5 and 7, takes 3. The rest is optional.
+# *Reading:* 11 minutes; the core, sections 1, 5 and 7, takes 4. The rest is optional.
 #
 # ## What you will do
 # Train each system, draw its follow-ups of the test patients and print all of Table 1, with paired
-# differences to NAMD and the cost of every row. The artefacts are `metrics/comparators.csv`,
+# differences to NAMD and the cost of every row. You make `metrics/comparators.csv`,
 # `metrics/comparator_differences.csv` and `metrics/comparator_costs.csv`.
 #
 # ## What you will learn
@@ -29,8 +31,9 @@
 # - Tell the worth of a record from the worth of a method.
 #
 # ## What you need
-# Gradients, differential equations in one variable. Notebook 05, and notebooks 02 and 03 of
-# the arm `system_arm`: the systems on latents share its VAE, which knows nothing of alignment.
+# Gradients, differential equations in one variable. Notebook 05, and notebooks 02 and 03 of the
+# [arm](00_start_here.ipynb#arm) `system_arm`: the systems on latents share its VAE, which was trained
+# without alignment.
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
@@ -106,12 +109,16 @@ import pandas as pd
 import torch
 
 from namd.data.cohort import Cohort
+from namd.data.images import MM_PER_PX
 from namd.evaluation.figures import forests, plots, training_and_cost
-from namd.evaluation.stats import bootstrap
+from namd.evaluation.stats import bootstrap, rows
 from namd.evaluation.stats.inception import load as load_inception
 from namd.evaluation.tables import beside_paper, cells, comparators, differences, probabilities, table1, two_judges
+from namd.evaluation.tables import told_comparators as told
 from namd.evaluation.tables.ledger import ledger
 from namd.evaluation.tables.table1_layout import paper_table
+from namd.evaluation.tables.told_ablations import claims_found
+from namd.evaluation.tables.told_evaluation import standing, verdicts
 from namd.forecasters import drawing, flow
 from namd.forecasters import registry as compared
 from namd.forecasters.controls import CopyBaseline, MeanFollowUp
@@ -130,15 +137,15 @@ run.map()
 
 # %% [markdown]
 # ## 1 · Give everyone the same budget
-# Unequal tuning compares care, not systems. So each one gets the pairs, augmentations, batch size and
-# number of steps of the others, and one rule for its learning rate: try each of `system_rates` for
-# `system_tune_steps`, keep the one with the lowest validation loss, start again from the first
-# weights. Systems of several stages split the budget.
+# Who tunes one system longer than another compares care, not systems. So each gets the same pairs,
+# augmentations, batch size and number of steps, and one rule for its learning rate: try each of
+# `system_rates` for `system_tune_steps`, keep the one with the lowest validation loss, and start
+# again from the first weights. Systems of several stages split the budget.
 #
-# Equal steps are not equal lessons: Section 5 counts what each was shown. NAMD is outside the rule;
-# its stages have steps and rates of their own, set by hand.
+# Equal steps are not equal lessons: Section 5 counts what each was shown. NAMD is outside the rule.
+# Its stages have steps and rates of their own, set by hand, and that may favour it.
 #
-# What each is, in a line:
+# What each system is, in a line:
 
 # %%
 known = {name: compared.system(name) for name in p.systems}
@@ -146,7 +153,7 @@ sheets = pd.DataFrame({name: kind.description._asdict() for name, kind in known.
 sheets[["source", "conditions", "noise", "optimises"]].style.set_properties(**WIDE)
 
 # %% [markdown]
-# Few sources say everything. What they leave open, and what we chose:
+# No paper says everything. What each leaves open, and what we chose:
 
 # %%
 sheets[["left_open"]].style.set_properties(**WIDE)
@@ -156,8 +163,11 @@ show(ComparedSystem.fit)
 
 # %% [markdown]
 # ## 2 · Move pixels
-# **McWGAN** forecasts one image and lets a critic $f$ say how real it looks. The critic estimates the
-# Wasserstein distance between real and forecast pairs, which is only right while its slope is 1:
+# *Optional*, as are Sections 3 and 4: what each kind of system learns.
+#
+# **McWGAN** forecasts one image, and a second network, the *critic* $f$, says how real it looks. The
+# critic estimates the Wasserstein distance between real and forecast pairs, which is right only
+# while its slope is 1. A penalty with weight $\lambda$ keeps it there:
 #
 # $$\mathcal L_\text{critic} = \mathbb E\, f(\hat X^{(2)}) - \mathbb E\, f(X^{(2)})
 # + \lambda \, \mathbb E \big( \lVert \nabla f(\tilde X) \rVert - 1 \big)^2$$
@@ -175,19 +185,20 @@ by_module = mcwgan.critic_loss(critic, x1, x2, x2_hat, mix=torch.rand(3, 1, 1, 1
 check("critic's loss by hand and by the module agree", torch.isclose(by_hand, by_module), round(by_hand.item(), 3))
 
 # %% [markdown]
-# The predictor also pays for L1, SSIM and a distance in a ResNet-18 that first learned to tell
-# malignant from benign. Nothing is random: K is 1.
+# The forecasting network also pays for L1, SSIM and a distance in the features of a ResNet-18 that
+# first learnt to tell malignant from benign. Nothing is random, so K is 1.
 #
 # **ImageFlowNet** encodes the image with a U-Net and lets every feature map drift and shake for a
 # year before it is decoded. A control of ours, `imageflownet_record`, lets the record e scale and
-# shift every drift between its halves; if it comes near NAMD, the record is the reason:
+# shift every drift. It has NAMD's knowledge without NAMD's method, so it tells which of the two
+# counts:
 #
 # $$d\mathbf h = f(\mathbf h)\, dt + \sigma\, dW, \qquad
 # f(\mathbf h, e) = f_2\big((1 + \gamma_e)\, f_1(\mathbf h) + \beta_e\big)$$
 #
-# NAMD's noise decides the whole image; here it perturbs the features of $X^{(1)}$. Euler-Maruyama
-# walks in steps of $\Delta t$ and shakes by $\sigma \sqrt{\Delta t}$, so that n steps of variance
-# $\sigma^2 / n$ sum to $\sigma^2$ for any n:
+# NAMD starts from noise, and noise decides the whole image; here it only disturbs the features of
+# $X^{(1)}$. *Euler-Maruyama* walks in steps of $\Delta t$ and shakes by $\sigma \sqrt{\Delta t}$ at
+# each. So n steps of variance $\sigma^2 / n$ sum to $\sigma^2$, however many there are:
 
 # %%
 shakes = torch.randn(3, 10, 20_000, generator=torch.Generator().manual_seed(seed))          # three nodules, 10 steps
@@ -223,36 +234,40 @@ arrived = flow.integrate(lambda z, t: torch.full_like(z, c), z1, 1)
 check("one Euler step along a constant velocity arrives", torch.allclose(arrived, z2))
 
 # %% [markdown]
-# What cannot be known from the baseline is averaged by such a flow, which is why its SDE row adds
-# noise on the way. The velocity sees $\mathbf z_t$ and t alone: beside $\mathbf z^{(1)}$ it could
-# read the answer off their difference at every t but 0, where a forecast starts. Its latents come
-# from a *correlational* autoencoder, in which a visit can be told from the other.
+# Such a flow forecasts an average of what may come, because the same baseline is followed by many
+# follow-ups; its second row, SDE, adds noise on the way. Why does the velocity see only
+# $\mathbf z_t$ and t, and not $\mathbf z^{(1)}$ as well? In training it could then compute the answer
+# from the difference of the two. At t = 0, where a forecast starts, there is no difference, and it
+# would have learnt nothing. The latents come from a *correlational* autoencoder, in which one visit
+# can be predicted from the other.
 #
-# **Δ-LFM** follows a flow of the same kind in years instead of shares of the interval, reads the
-# record, and asks the singular values of its latents to grow with time:
+# **Δ-LFM** follows a flow of the same kind, in years instead of shares of the interval, reads the
+# record, and asks the singular values $s_j$ of its latents to grow with time, by a margin m:
 #
 # $$v^\star = \frac{\mathbf z^{(2)} - \mathbf z^{(1)}}{t_2 - t_1}, \qquad
 # \mathcal L_\text{rank} = \textstyle\sum_j \max\big(0,\; m - (s^{(2)}_j - s^{(1)}_j)\big)$$
 #
 # ## 4 · Denoise latents
-# **SD1.5** is NAMD's last stage without alignment, prediction loss and record; every prompt is the
-# empty one:
+# **SD1.5** is NAMD's last stage without alignment, prediction loss and record. Every prompt is the
+# empty one, $\varnothing$:
 #
 # $$\mathcal L = \mathbb E \big[\, \lVert \boldsymbol\epsilon -
 # \boldsymbol\epsilon_\theta(\mathbf z^{(1)}, \mathbf z^{(2)}_t, t, \varnothing) \rVert^2 \,\big]$$
 #
-# Its control, **SD1.5 with the report**, replaces $\varnothing$ by $\tau(e)$, the 77 states of the
-# report in CLIP: frozen, or, beside a small U-Net, small and learnt with it.
+# Its control, **SD1.5 with the report**, replaces $\varnothing$ by what CLIP's text network makes of
+# the report, 77 vectors. With the true SD1.5 that network is frozen; with a small U-Net it is small
+# as well and learns.
 #
-# **DDL-CXR** adds the record through a transformer of its own and punishes a U-Net that would do as
+# **DDL-CXR** adds the record through a transformer of its own, and punishes a U-Net that would do as
 # well with a wrong record:
 #
 # $$\mathcal L = \ell_i + 1.4\, \mathrm{BCE} + w\, (1 - \bar\alpha_t)\,
 # \frac1D \sum_{d=1}^D \max(0,\; \ell_{id} - \ell_{id}^\text{wrong} + 0.2)$$
 #
-# where $\ell_{id}$ is the squared error of number d of nodule i, $\ell_i$ their mean, and w grows
-# from 0 to 1 over the training. Three nodules of two numbers: the wrong record is much worse, a
-# little worse, and worse by the margin as a whole but not in each number.
+# where $\ell_{id}$ is the squared error of number d of nodule i, $\ell_i$ their mean, BCE the
+# cross-entropy of the label as it reads it, and w grows from 0 to 1 over the training. Three nodules
+# of two numbers. With the wrong record the first is much worse; the second a little worse; the third
+# worse by the margin as a whole, but not in each number:
 
 # %%
 right = torch.tensor([[0.3, 0.3], [0.3, 0.3], [0.1, 0.5]])  # squared errors, (3, D)
@@ -264,8 +279,8 @@ check("contrast by hand and by the module agree", torch.allclose(by_hand, by_mod
 
 # %% [markdown]
 # **BrLP** trains a U-Net on single visits with the record as context, freezes it, and lets a
-# *ControlNet* $\kappa$ add the baseline. At inference it averages m latents before it decodes, which
-# makes a follow-up steadier and the runs more alike, by the factor that averages always bring:
+# [*ControlNet*](https://arxiv.org/abs/2302.05543) $\kappa$ add the baseline. A forecast averages m
+# latents before it decodes. That makes each follow-up steadier, and the runs more alike:
 #
 # $$\hat{\boldsymbol\epsilon} = \boldsymbol\epsilon_\theta\big(\mathbf z_t, t, e;\;
 # \kappa(\mathbf z_t, t, e, \mathbf z^{(1)})\big), \qquad
@@ -276,8 +291,8 @@ show(brlp.stabilised)
 
 # %% [markdown]
 # ## 5 · Train them side by side
-# One process a core; a killed notebook goes on from the newest checkpoint, and a system that did not
-# change is left alone.
+# Each core trains one system. If you stop the notebook, it goes on from the newest checkpoint next
+# time, and a system that did not change is not trained again.
 
 # %%
 cohort = Cohort.open(run.need("cohort"))
@@ -295,14 +310,16 @@ tuned.assign(loss=tuned.val_loss.round(4).astype(str) + np.where(tuned.chosen, "
 # %%
 learnt = {f"{name}, {stage}": pd.read_csv(folders[name] / f"history_{stage}.csv")
           for name, stage in tuned.groupby(["system", "stage"], sort=False).groups}
-run.figure(training_and_cost.histories(learnt, "Validation loss of every stage", run.synthetic), "comparator_training")
+title = "How each stage learns: loss on validation patients"
+run.figure(training_and_cost.histories(learnt, title, run.synthetic), "comparator_training")
+print(told.still_falling(learnt))
 
 # %% [markdown]
-# **What to see.** Each curve should fall and flatten. One that falls steeply at its end wants more
-# steps than the budget has; one that rises was stopped at its lowest point.
+# **What to see.** A curve that falls and flattens has had enough; one that still falls at its end
+# would take more steps than the budget has. Where it rises, the weights of its lowest point are kept.
 #
-# `seen` counts what a forecaster learnt from, as often as it came. The VAE of the systems on latents
-# comes on top.
+# In the next table `seen` counts the images a system learnt from, as often as they came. The VAE of
+# the systems on latents comes on top.
 
 # %%
 budget = run.table(compared.budget(run.root, p.systems, arm, system_arm), "comparator_budget")
@@ -311,8 +328,9 @@ check("every system took the same steps, up to rounding", (steps - p.system_step
 budget
 
 # %% [markdown]
-# Before any test image: does each system forecast the *change* better than the mean image does? A
-# copy of the baseline scores 2 in Δ-RMAE.
+# Before any test image is opened: does each system forecast the *change* better than the mean image
+# does? If not, it was trained badly, and its row would say nothing. A copy of the baseline scores 2
+# in Δ-RMAE (notebook 05).
 
 # %%
 crop = (image_size, window_low, window_high)
@@ -323,6 +341,7 @@ makers, paper_names = compared.makers(run.root, p, keys)
 namd = partial(NAMD, run.need(f"arms/{arm}/namd", made_by="04").parent, p)
 controls = {"copy-baseline": CopyBaseline, "mean follow-up": partial(copy, mean_follow_up), arm: namd}
 change = comparators.change_on_validation(controls | makers, x1_val, x2_val, val.ehr, [1, 2])
+print(told.change_found(change, list(makers), arm))
 run.table(change, "comparator_validation").round(3)
 
 # %%
@@ -334,7 +353,7 @@ if p.system_steps >= 200:
 
 # %% [markdown]
 # ## 6 · Look at the same six patients
-# Same seeds, same patients, same noise names as in notebook 05; now the test split is opened.
+# *Optional.* Now the test split is opened, with the patients, seeds and noise of notebook 05.
 
 # %%
 x1, x2 = test.images(*crop)                                # (N, 1, S, S) each
@@ -351,18 +370,21 @@ run.need(drawing.row_file("samples", arm), made_by="05")
 drawn = {row: drawing.load_row(run.root / "samples", row)[0] for row in [arm, *makers]}
 grid = [[x1[i, 0], x2[i, 0], *(images[i, 0] for images in drawn.values())] for i in six]
 names = [f"{'malignant' if label[i] else 'benign'}\n{pair_id[i]}" for i in six]
-fig = plots.image_grid(grid, ["x1", "x2", *drawn], names, f"One draw of every row, six of n = {len(label)}",
-                         run.synthetic)
-run.figure(fig, "comparator_grid")
+heads = ["x1", "x2", *(rows.plain(row).replace(" ", "\n", 1) for row in drawn)]
+title = f"One drawing by every system, of the same few of {len(label)} test patients"
+run.figure(plots.image_grid(grid, heads, names, title, run.synthetic, MM_PER_PX), "comparator_grid")
+print(told.spread_found(change, arm))
 
 # %% [markdown]
-# **What to see.** Compare the rows that read the record with those that do not (table of Section 1),
-# most of all where x2 has grown. Look at rims: a deterministic row smears where growth is uncertain,
-# one that starts from noise decides, and may be wrong. One that edits $X^{(1)}$ keeps its background.
+# **What to see.** Compare the systems that read the record with those that do not (table of Section
+# 1), most of all where x2 has grown. Look at rims: a system without noise smears where growth is
+# uncertain; one that starts from noise decides for a size, and may be wrong. A system that edits
+# $X^{(1)}$ keeps its background.
 #
 # ## 7 · Print the whole table
-# The judge of notebook 05 reads the new rows, the old rows are taken from there. NAMD is read again:
-# CPU and GPU agree on probabilities, but not on the order of near-ties, and so not on an AUROC.
+# The [judge](00_start_here.ipynb#judge) of notebook 05 reads the new rows; the old rows are taken
+# from there. NAMD alone is read once more, because a difference must be between readings of one
+# machine.
 
 # %%
 judge = load_judge(run.need("judge", made_by="05")).to(run.device)
@@ -377,23 +399,22 @@ beside = {"table1_digest": old.pop("digest").iloc[0]}      # the rows below stan
 readings = pd.read_parquet(run.need("metrics/probabilities.parquet", made_by="05"))
 apart = np.abs(probabilities.stack(readings, [arm], pair_id)[0] - prob[arm]).max()
 check("the judge reads every image of NAMD as in notebook 05", apart < 0.01, float(apart))
-new = pd.DataFrame({row: table1.diagnosis_columns(label, prob[row], patient) for row in makers}).T.rename_axis("row")
-new = table1.image_columns({row: values[row] for row in makers}).join(new)
-new = new.assign(n=len(label), malignant=int(label.sum()), k=[len(prob[row]) for row in new.index])
+by_row = {row: prob[row] for row in makers}
+new = table1.whole(label, by_row, table1.image_columns({row: values[row] for row in makers}), patient)
 new = beside_paper.beside_the_paper(new, run.stamp["source"], (eval_lpips_net, lpips_weights), paper_names)
 run.table(new.assign(**beside), "comparators")
-by_row = {row: prob[row] for row in makers}
 probabilities.save_probabilities(run.root / "metrics" / "comparator_probabilities.parquet", by_row, pair_id, patient)
 run.made("metrics/comparator_probabilities.parquet")
 
 # %%
 whole = pd.concat([old.drop(columns="run_name"), new]).fillna({"paper_row": "", "comparable": ""})
 whole = whole[["-seed" not in row for row in whole.index]]
+print(standing(whole, arm))
 paper_table(whole, [*compare_arms, *makers])
 
 # %% [markdown]
-# Overlapping intervals decide nothing; the rows share their patients. NAMD subtracted, patient by
-# patient:
+# Overlapping intervals decide nothing, for the rows share their patients. So NAMD is subtracted,
+# patient by patient:
 
 # %%
 counts = bootstrap.resample_counts(label, n_boot, seed, "table1", patient=patient)          # as in notebook 05
@@ -403,10 +424,12 @@ cells.difference_cells(found)
 # %%
 n_text = f"n = {len(label)}, {int(label.sum())} malignant, 95 % intervals over {len(set(patient))} patients"
 run.figure(forests.difference_forests(found, arm, n_text, run.synthetic), "comparator_forests")
+print(verdicts(found, arm))
 
 # %% [markdown]
-# **What to see.** Left of 0 NAMD is ahead in AUROC, right of 0 behind; an interval across 0 decides
-# nothing. A row can be ahead in LPIPS and behind in AUROC: a likeness is not a diagnosis.
+# **What to see.** In AUROC and AUPRC, a row left of 0 is behind NAMD, and one right of 0 ahead; in
+# LPIPS and Δ-RMAE it is the other way round. An interval across 0 decides nothing. Look for rows
+# that are ahead in LPIPS and behind in AUROC: a likeness is not a diagnosis.
 #
 # Notebook 09 asks a second judge about the same images; where it has run since, this is its answer:
 
@@ -421,23 +444,27 @@ costs = pd.concat([compared.costs(makers, *one), compared.costs_of_namd(namd, ru
 run.table(costs, "comparator_costs").round(1)
 
 # %%
-run.figure(training_and_cost.cost_against_auroc(whole, costs, n_text, run.synthetic), "cost_against_auroc")
+run.figure(training_and_cost.cost_against_auroc(whole, costs, n_text, run.synthetic, bold=arm), "cost_against_auroc")
+print(told.cost_found(whole, costs))
 
 # %% [markdown]
-# **What to see.** The best place is up and left. A row on the dashed line gives nothing that the real
-# baseline did not have, at whatever cost. Training seconds are orders of magnitude: of a shared
-# machine, and after a stop of the last process alone.
+# **What to see.** The best place is up and left; NAMD's mark is filled. A row on the dashed line
+# gives nothing that the real baseline did not have, at whatever cost. Take the seconds of training
+# for orders of magnitude: other programs may have run at the same time, and after an interruption
+# only the last part is counted.
 #
-# Is it the record or is it NAMD? The ways from SD1.5 and from ImageFlowNet to NAMD have both steps;
-# what is NAMD's own is the first line of each:
+# Is it the record or is it NAMD? From SD1.5, and from ImageFlowNet, two steps lead to NAMD. The first
+# gives the system the record, the second exchanges the system for NAMD:
 
 # %%
 record = run.table(comparators.record_controls(label, prob, counts, arm).assign(**beside), "record_controls")
+print(told.record_or_method(record))
 record[["row", "beside", "value", "low", "high"]].round(3)
 
 # %% [markdown]
 # The claims that waited for these rows are settled now. Is NAMD better than every system of the
-# paper's table? Each resample of the patients picks its own best one.
+# paper's table? Who picks the best of many after the test has picked luck as well, so each resample
+# of the patients picks its own best system.
 
 # %%
 theirs = [row for row, paper in paper_names.items() if paper]
@@ -446,6 +473,7 @@ run.reading_tables("05")
 claims = ledger(run.root, arm, notebooks=("05", "08")).set_index("id")
 shown = ["claim", "effect", "low", "high", "verdict", "why"]
 ids = ["best", "lpips_best", "fid_best", "sd15_report", "sd15_record", "imageflownet_record", "imageflownet_gain"]
+print(claims_found(claims.loc[ids]))
 claims.loc[ids, shown].style.set_properties(**WIDE)
 
 # %% [markdown]
@@ -461,7 +489,36 @@ run.panel([beside_paper.panel_row(whole, row, "auroc", run.stamp["source"], (eva
 # networks and minutes of training. It says nothing about their order on NLST.
 #
 # ## Exercises
-# ### 1 · Predict
+# ### 1 · Implement
+# Integrate $dh = -h\,dt$ from $h = 1$ over one unit of time by ten Euler steps, without the module.
+# Call the end `mine`; then
+#
+#     theirs = flow.integrate(lambda h, t: -h, torch.ones(3), 10)
+#     check("Euler by hand", torch.allclose(theirs, torch.full((3,), float(mine))), mine)
+#
+# How far from the truth, $e^{-1}$, is it, and how far with twenty steps?
+#
+# <details><summary>Hint</summary>
+#
+# A step adds the velocity at the place where you are, times the length of the step.
+# </details>
+
+# %%
+# your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
+
+# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
+mine = 1.0
+for _ in range(10):
+    mine = mine + -mine / 10
+theirs = flow.integrate(lambda h, t: -h, torch.ones(3), 10)
+check("Euler by hand", torch.allclose(theirs, torch.full((3,), mine)), round(mine, 4))
+print(f"off by {np.exp(-1) - mine:.4f}; with twenty steps by {np.exp(-1) - 0.95**20:.4f}: half as much")
+
+# %% [markdown]
+# ### 2 · Predict
 # Double the steps of the flow that starts at the baseline. Does the forecast change much? Decide,
 # then run it.
 
@@ -480,7 +537,7 @@ for name in {"corrflownet", "delta_lfm", "flux"} & set(keys):
 moved
 
 # %% [markdown]
-# ### 2 · Derive
+# ### 3 · Derive
 # BrLP averages m latents. By what factor does the variance between its runs fall, and what
 # becomes of the coverage of its K draws (notebook 05)?
 
@@ -495,7 +552,7 @@ moved
 # </details>
 
 # %% [markdown]
-# ### 3 · Change a parameter
+# ### 4 · Change a parameter
 # Look at `comparator_tuning`: did a system choose the largest or the smallest rate? What would
 # you try, and on which split?
 
@@ -517,28 +574,60 @@ edge[["system", "stage", "lr", "val_loss"]]
 # </details>
 
 # %% [markdown]
+# ### 5 · Break it
+# Take the penalty of Section 2 away. A linear critic has the slope $w$, and the real and the forecast
+# images differ on average by `gap = torch.tensor([0.3, -0.1, 0.2])`. What happens to the critic's
+# loss, with and without the penalty, as it makes $w$ longer and longer?
+
+# %%
+# your turn
+
+# %% [markdown] tags=["solution"] jp-MarkdownHeadingCollapsed=true
+# #### Solution
+
+# %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
+gap = torch.tensor([0.3, -0.1, 0.2])
+for length in (0.5, 1.0, 2.0, 100.0):
+    gain = length * gap.norm().item()                      # w points along the gap
+    print(f"|w| = {length:5.1f}: without {-gain:8.2f}, with {-gain + 10 * (length - 1) ** 2:10.2f}")
+
+# %% [markdown]
+# <details><summary>Solution in words</summary>
+#
+# Without a penalty the loss falls without end, and the critic's number says how long $w$ is and not
+# how far the images lie apart. With it the loss is lowest near $|w| = 1$.
+# </details>
+
+# %% [markdown]
 # ## In practice
 # - **Equal budgets are not equal chances.** A GAN needs more steps than a regression; a transformer
 #   more data than a U-Net. The paper's rows ran at their authors' settings, ours at one budget.
-# - **"-style".** McWGAN, CorrFlowNet and Δ-LFM have no public code. Their rows test an idea, not a
-#   product.
+# - **No public code.** McWGAN, CorrFlowNet and Δ-LFM have none. Their rows test an idea that we
+#   built from a paper, not a product.
 # - **FLUX.1** is 12 billion weights under a non-commercial licence. Without it a transformer of the
 #   same class, thousands of times smaller, stands in.
 # - **A new system** is one file and one line: `namd/forecasters/README.md`.
 #
 # ## Summary
-# - Systems differ in what they condition on, where the noise is and what they optimise.
+# - Systems differ in what they are told, where their noise is and what they optimise.
 # - A critic's slope is held at 1 by a penalty; Euler is exact on a straight, constant flow.
 # - A flow from the baseline averages what it cannot know; one from noise decides.
 # - One tuning budget by validation for all, and no row that forecasts less than the mean image.
+# - A system with the record and one without tell the record's worth from the method's.
 # - The verdict is the paired interval, not the order of the column.
 #
 # ## Further reading
-# - Gulrajani et al. (2017), *Improved training of Wasserstein GANs*.
-# - Liu, Gong, Liu (2023), *Flow straight and fast*: rectified flow.
-# - Perez et al. (2018), *FiLM: visual reasoning with a general conditioning layer*.
-# - Yao et al. (2024), *Addressing asynchronicity in clinical multimodal fusion*: DDL-CXR.
-# - Liu et al. (2024), *ImageFlowNet*. Puglisi, Alexander, Ravì (2024), *BrLP*.
+# - Gulrajani and others (2017), [*Improved training of Wasserstein
+#   GANs*](https://arxiv.org/abs/1704.00028).
+# - Liu, Gong, Liu (2023), [*Flow straight and fast*](https://arxiv.org/abs/2209.03003): rectified
+#   flow.
+# - Perez and others (2018), [*FiLM*](https://arxiv.org/abs/1709.07871): scale and shift by a record.
+# - Yao and others (2024), [*Addressing asynchronicity in clinical multimodal
+#   fusion*](https://openreview.net/forum?id=uCvdw0IOuU): DDL-CXR.
+# - Liu and others (2024), [*ImageFlowNet*](https://arxiv.org/abs/2406.14794). Puglisi, Alexander,
+#   Ravì (2025), [*BrLP*](https://doi.org/10.1016/j.media.2025.103734).
+# - Documentation of [diffusers](https://huggingface.co/docs/diffusers), whose U-Nets and schedulers
+#   these systems share.
 
 # %%
 run.finish(auroc={row: float(np.mean(whole.loc[row, "auroc_mean"])) for row in [arm, *makers]},

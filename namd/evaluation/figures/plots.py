@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from matplotlib.patheffects import withStroke
 
 COLOURS = sns.color_palette("colorblind")
 LABELS = ("benign", "malignant")
@@ -47,8 +48,10 @@ def scale_bar(ax, mm_per_px, mm=10, colour="1"):
     """A bar of so many mm in the lower left corner of an image whose axes count pixels."""
     bottom, top = ax.get_ylim()                             # of an image, bottom > top
     side = bottom - top
-    ax.plot([0.06 * side, 0.06 * side + mm / mm_per_px], [top + 0.94 * side] * 2, color=colour, lw=2.5)
-    ax.text(0.06 * side, top + 0.9 * side, f"{mm} mm", color=colour, fontsize=7)
+    edge = [withStroke(linewidth=2.5, foreground="0")]     # legible before a rib, too
+    ax.plot([0.06 * side, 0.06 * side + mm / mm_per_px], [top + 0.94 * side] * 2, color=colour, lw=1.5,
+            path_effects=edge)
+    ax.text(0.06 * side, top + 0.9 * side, f"{mm} mm", color=colour, fontsize=7, path_effects=edge)
 
 
 @look()

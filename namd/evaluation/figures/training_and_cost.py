@@ -35,12 +35,13 @@ def histories(tables, title="", synthetic=False):
 
 
 @look()
-def cost_against_auroc(table, costs, n="", synthetic=False, reference="real baseline"):
+def cost_against_auroc(table, costs, n="", synthetic=False, reference="real baseline", bold=None):
     """AUROC of the K-mean probability against what a follow-up and a training cost, with intervals over patients.
 
     Args:
         table: DataFrame of table1.diagnosis_columns, indexed by row, with the row `reference` (dashed).
-        costs: DataFrame of systems.costs, indexed by row: the rows to draw; n: whom it counts, in words.
+        costs: DataFrame of systems.costs, indexed by row: the rows to draw; n: whom it counts, in words; bold: the
+            row whose marker is filled.
     """
     colours = sns.color_palette("dark")             # each at least 3 : 1 against white, the thin lines too
     names = {"flop": "FLOP a follow-up", "parameters": "parameters", "train_seconds": "training, s"}
@@ -51,11 +52,13 @@ def cost_against_auroc(table, costs, n="", synthetic=False, reference="real base
     reach = np.abs(shown[["auroc_low", "auroc_high"]].to_numpy().T - value)
     for ax, (column, label) in zip(axes, names.items(), strict=True):
         for i, row in enumerate(costs.index):
+            face = None if row == bold else "none"                                      # open: none hides another
             ax.errorbar(costs.loc[row, column], value[i], yerr=reach[:, [i]], fmt=MARKERS[i % len(MARKERS)], ms=7,
-                        mfc="none", color=colours[i % len(colours)], lw=1, label=plain(row))   # open markers
+                        mfc=face, color=colours[i % len(colours)], lw=1, label=plain(row))
         ax.axhline(table.loc[reference, "auroc_kmean"], color="0.3", ls="--", lw=1, label=plain(reference))
         ax.set(xscale="log", xlabel=label)
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        decades = np.log10(costs[column].max() / costs[column].min())
+        ax.xaxis.set_major_locator(LogLocator(subs=(1,) if decades > 1.5 else (1, 2, 5)))   # or they would touch
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
         ax.xaxis.set_minor_formatter(NullFormatter())
     axes[0].set_ylabel("AUROC of the K-mean probability")

@@ -27,6 +27,16 @@ def test_cost_figure_draws_each_row_with_its_interval_and_the_baseline_dashed():
     assert fig.axes[0].lines[-1].get_ydata()[0] == 0.7
 
 
+def test_cost_figure_fills_one_marker_and_keeps_its_ticks_apart():
+    rows = ["real baseline", "namd", "flux"]
+    table = pd.DataFrame(dict(auroc_kmean=0.7, auroc_low=0.6, auroc_high=0.8), index=rows)
+    costs = pd.DataFrame(dict(parameters=[1e5, 1e7], gflops=[1.0, 2.0], train_seconds=[60, 600.0]), index=rows[1:])
+    flop, parameters, _ = training_and_cost.cost_against_auroc(table, costs, bold="namd").axes
+    namd, flux = (bar.lines[0] for bar in flop.containers)
+    assert namd.get_markerfacecolor() == namd.get_color() and flux.get_markerfacecolor() == "none"
+    assert len(parameters.get_xticks()) <= 6 and set(np.log10(parameters.get_xticks()) % 1) == {0}
+
+
 def test_cost_figure_hides_no_row_behind_another_and_none_is_pale():
     rows = ["real baseline", *"abcdefghijkl"]
     table = pd.DataFrame(dict(auroc_kmean=0.7, auroc_low=0.6, auroc_high=0.8), index=rows)
