@@ -64,11 +64,12 @@ def middle_error(x2_hat, x2, counts) -> str:
             f" {signed(value, low, high)} in units of the window.")
 
 
-def likeness(images, arm) -> str:
-    """NAMD beside the copied baseline in likeness, in change, and in texture.
+def likeness(images, floors, arm) -> str:
+    """NAMD beside the copied baseline in likeness, in change, and as a cloud of images.
 
     Args:
         images: DataFrame of table1.image_columns, indexed by row, with `arm` and copy-baseline.
+        floors: DataFrame whose first row holds the distances FID, ... of real images to real ones.
 
     Source: ours.
     """
@@ -77,7 +78,8 @@ def likeness(images, arm) -> str:
     nearer = "nearer to" if of["lpips_mean"] < copy["lpips_mean"] else "farther from"
     told = (f"In LPIPS a drawing is {nearer} its follow-up than the copied baseline is ({of['lpips_mean']:.3f} against"
             f" {copy['lpips_mean']:.3f}), and in the change, Δ-RMAE, it makes {of['delta_rmae_mean']:.2f} where the"
-            f" copy makes {copy['delta_rmae_mean']:.2f}.")
+            f" copy makes {copy['delta_rmae_mean']:.2f}. The FID in the judge's features is {of['fid_mean']:.2f}; real"
+            f" images have {floors['FID'].iloc[0]:.2f} among themselves, the copy has {copy['fid_mean']:.2f}.")
     if "fid_lite0_mean" in images:
         told += (f" The FID in texture is {of['fid_lite0_mean']:.1f} against {copy['fid_lite0_mean']:.1f} of the copy,"
                  " which is a real scan.")

@@ -8,7 +8,7 @@ from namd.evaluation.tables.wording import listed, measured, signed
 
 GUIDED, STATIC = "guided", "static"
 ASKED = {STATIC: "the paper's claim", "logistic": "the same numbers without prompts",
-         "size-guided": "the size alone", "guided without image": "without the image"}
+         "size-guided": "told the size alone", "guided without image": "the moved words alone"}
 READ = ("majority", "diameter", "logistic", STATIC, GUIDED, "ceiling")
 
 
@@ -85,7 +85,8 @@ def gains(differences, statistic="macro_f1") -> str:
             three = lines.loc[beside, ["value", "low", "high"]]
             said = {"holds": "better", "fails": "worse"}.get(verdict(*three.iloc[1:]), "undecided")
             told.append(f"{beside} ({what}) {signed(*three)}, {said}")
-    return f"{TITLES[statistic]}, guided minus {'; '.join(told)}."
+    title = TITLES[statistic]
+    return f"{title[0].upper()}{title[1:]}, guided minus {'; '.join(told)}."
 
 
 def lengths_differ(sweep) -> str:

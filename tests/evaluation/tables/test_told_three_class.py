@@ -33,7 +33,7 @@ def test_gains_are_worded_by_their_intervals(low, high, said):
     rows = [dict(row=row, beside="static", statistic=name, value=0.02, low=low, high=high)
             for row, name in (("guided", "macro_f1"), ("CoCoOp", "macro_f1"), ("guided", "accuracy"))]
     words = told.gains(pd.DataFrame(rows))
-    assert words.startswith("macro F1, guided minus static (the paper's claim)") and said in words
+    assert words.startswith("Macro F1, guided minus static (the paper's claim)") and said in words
 
 
 @pytest.mark.parametrize(("half", "said"), [(0.03, "0.030 apart, less than one interval"), (0.005, "more than")])
