@@ -395,7 +395,7 @@ sampled, values = table1.score_rows(run.root / "samples", list(makers), x1, x2, 
                                     threads, eval_workers, inception_net)
 prob |= sampled
 images = table1.image_columns(values)
-print(told.likeness(images, arm))
+print(told.likeness(images, floors, arm))
 images.filter(like="_mean").round(3)
 
 # %% [markdown]
