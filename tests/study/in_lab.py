@@ -33,7 +33,7 @@ def jupyter(folder, settings):
 
 def _address(process, settings):
     note = settings / "runtime" / f"jpserver-{process.pid}.json"
-    for _ in range(240):
+    for _ in range(900):
         if note.is_file() and note.stat().st_size:
             told = json.loads(note.read_text())
             return f"{told['url']}?token={told['token']}"
@@ -49,7 +49,7 @@ def page_of(address):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport=dict(width=1400, height=1000))
-        page.set_default_timeout(240_000)
+        page.set_default_timeout(900_000)
         page.heard = []
         page.on("console", lambda message: page.heard.extend(_errors(message)))
         page.on("pageerror", lambda error: page.heard.append(str(error)))

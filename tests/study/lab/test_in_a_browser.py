@@ -61,14 +61,15 @@ def test_the_start_page_opens_without_news_and_its_links_open_notebooks(page, ch
 def test_00_runs_and_its_sliders_redraw(page, folder):
     cells = run_all(page, "lab/00_start_here.ipynb")
     assert failures(cells) == [] and page.heard == []
-    drawn = ("[...document.querySelectorAll('.jp-OutputArea-output')].map(area => area.innerText"
-             " + [...area.querySelectorAll('img')].map(image => image.src).join('')).join('')")
-    slider = page.locator(".widget-slider .noUi-handle").first
-    slider.scroll_into_view_if_needed()
+    drawn = "[...document.querySelectorAll('.widget-html-content')].map(part => part.innerHTML).join('')"
+    age = page.locator(".widget-hslider .widget-readout").first
+    age.scroll_into_view_if_needed()
     before = page.evaluate(drawn)
-    slider.focus()
-    page.keyboard.press("ArrowRight")
-    page.wait_for_function(f"before => {drawn} !== before", arg=before, timeout=60_000)
+    age.click()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("75")
+    page.keyboard.press("Enter")
+    page.wait_for_function(f"before => {drawn} !== before", arg=before, timeout=120_000)
     close(page)
 
 
