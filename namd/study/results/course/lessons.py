@@ -50,7 +50,7 @@ class Lesson:
     def core(self) -> str:
         """Which sections are the core, and how long they read."""
         found = CORE.search(self._words)
-        return f"{' '.join(found['sections'].split())}: {found['minutes']} min" if found else ""
+        return f"{' '.join(found['sections'].split())}: {found['minutes']} min" if found else ""
 
     @property
     def machine(self) -> str:

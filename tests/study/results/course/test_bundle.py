@@ -98,7 +98,7 @@ def test_every_answer_is_in_the_guide_and_on_the_teachers_pages(course):
 
 def test_the_syllabus_has_a_line_and_goals_for_every_notebook(course):
     text = (course / "student" / "syllabus.md").read_text()
-    row = r"^\| (\d\d) · .* \| (\d+) min \| sections .+: \d+ min \| (\d) \| (\d+) min \| .+ \|$"
+    row = r"^\| (\d\d) · .* \| (\d+)\smin \| sections .+: \d+\smin \| (\d) \| (\d+)\smin \| .+ \|$"
     rows = re.findall(row, text, re.M)
     assert [row[0] for row in rows] == list(order.AFTER)
     assert all(int(whole) == int(read) + 10 * int(n) for _, read, n, whole in rows)
