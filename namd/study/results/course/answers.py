@@ -7,7 +7,7 @@ from nbconvert.preprocessors import Preprocessor
 
 EXERCISES = re.compile("^## Exercises", re.M)
 SECTION = re.compile("^## ", re.M)
-FOLD = re.compile(r"<details>\s*<summary>(?P<summary>.*?)</summary>(?P<text>.*?)</details>\n*", re.S)
+FOLD = re.compile(r"<details[^>]*>\s*<summary>(?P<summary>.*?)</summary>(?P<text>.*?)</details>\n*", re.S)
 EXERCISE = re.compile(r"^### (?P<number>\d) · (?P<kind>.+)\n", re.M)
 
 

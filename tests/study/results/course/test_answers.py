@@ -18,19 +18,19 @@ def test_answers_go_and_questions_stay():
     assert [cell.source for cell in student.cells] == ["## Exercises\nWhy?\n\n**2** How?", "# your turn"]
 
 
-def fold(summary, text="SECRET"):
-    return f"<details><summary>{summary}</summary>\n\n{text}\n\n</details>"
+def fold(summary, text="SECRET", kind=""):
+    return f"<details{kind}><summary>{summary}</summary>\n\n{text}\n\n</details>"
 
 
 SERIES = [
     v4.new_markdown_cell(f"# Title\n## 1 · Step\n{fold('Why this is so', 'DERIVED')}\n{fold('Solution of a friend')}"),
-    v4.new_markdown_cell(f"## Exercises\n### 1 · Predict\nGuess.\n\n{fold('Hint', 'HINT')}"),
+    v4.new_markdown_cell(f"## Exercises\n### 1 · Predict\nGuess.\n\n{fold('Hint', 'HINT', ' class=hint')}"),
     v4.new_code_cell("# your turn"),
     v4.new_markdown_cell("#### Solution", metadata={"tags": ["solution"]}),
     v4.new_code_cell("guess = 2", metadata={"tags": ["solution"]}),
     v4.new_markdown_cell(fold("Solution in words", "Two.")),
     v4.new_markdown_cell("### 2 · Break it\nBreak."),
-    v4.new_markdown_cell(fold("What to expect")),
+    v4.new_markdown_cell(fold("What to expect", kind=' class="words"')),
     v4.new_markdown_cell(f"## In practice\n{fold('More', 'MORE')}"),
 ]
 
@@ -65,6 +65,6 @@ def test_no_solution_is_left_in_the_series(number):
     student, _ = WithoutSolutions().preprocess(nb, {})
     text = "\n".join(cell.source for cell in student.cells)
     among = text.partition("## Exercises")[2].partition("## In practice")[0]
-    assert "details>" not in re.sub("<details>\\s*<summary>Hint.*?</details>", "", among, flags=re.S)
+    assert "details>" not in re.sub("<details[^>]*>\\s*<summary>Hint.*?</details>", "", among, flags=re.S)
     assert "# your turn" in text and "run.finish(" in text
     assert 0 < len(student.cells) < before
