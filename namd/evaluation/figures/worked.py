@@ -54,5 +54,5 @@ def size_and_growth(growth, title, synthetic):
         low, high = growth[name].agg(["min", "max"]).fillna(0)
         sns.histplot(growth, x=name, hue="label", hue_order=LABELS, stat="density", common_norm=False,
                      binwidth=width, binrange=(low, max(high, low + width)), element="step",
-                     palette=LABEL_COLOURS, legend=not growth.empty, ax=ax)
+                     palette=None if growth.empty else LABEL_COLOURS, legend=not growth.empty, ax=ax)
     return finish(fig, title, synthetic)

@@ -123,6 +123,8 @@ def selected(size, label, gone) -> str:
     told = []
     for name, here in (("all", gone >= 0), ("those who come back", gone == 0)):
         known = here & np.isfinite(size)
+        if not known.any():
+            return "No size is known."
         both = len(set(label[known])) == 2
         area = f"AUROC of the size {auroc(label[known], size[known]):.3f}" if both else "one class alone"
         told.append(f"{name}: {label[known].mean():.1%} malignant, {area}")

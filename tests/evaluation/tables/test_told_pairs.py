@@ -45,6 +45,10 @@ def test_those_that_would_not_wait_are_counted():
     assert told_pairs.at_once(told_pairs.categories(NODULES[NODULES.label == 0])) == ""
 
 
+def test_without_a_size_there_is_no_selection_by_size():
+    assert told_pairs.selected([None, None], [0, 1], [0, 0]) == "No size is known."
+
+
 @pytest.mark.parametrize(("gone", "said"), [([0, 0, 0, 1], "33.3% malignant"), ([0, 0, 1, 1], "one class alone")])
 def test_selection_changes_share_and_auroc(gone, said):
     told = told_pairs.selected([4, 8, 6, 20], [0, 0, 1, 1], gone)
