@@ -38,6 +38,8 @@ def fetch(p, dry_run=False, n_subjects=0, whole=False, at_once=16, say=print) ->
     if p.data_source != "open":
         raise UserError(f"data_source is {p.data_source}: fetch is for `data_source: open`, as in params/open.yaml.")
     root = REPO / p.data_delivery
+    if root.exists() and not root.is_dir():
+        raise UserError(f"data_delivery is {root}, which is a file: name a folder, there or not.")
     index.version()                     # nothing can be told without it
     public.fetch_lists(p.open_lists, root, Buckets(), say)
     if "sybil" in p.open_lists:

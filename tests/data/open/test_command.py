@@ -32,6 +32,12 @@ def test_a_mistake_is_one_sentence(words, more, sentence, capsys):
     assert sentence in capsys.readouterr().err
 
 
+def test_a_file_is_no_delivery(tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    assert main(["fetch", *OPEN, "-p", f"data_delivery={tmp_path / 'file'}"]) == 1
+    assert "which is a file: name a folder" in capsys.readouterr().err and (tmp_path / "file").read_text() == "mine"
+
+
 def test_other_data_are_not_fetched(capsys):
     assert main(["fetch", "--params", str(REPO / "params" / "quick.yaml")]) == 1
     assert capsys.readouterr().err.startswith("data_source is phantom: fetch is for `data_source: open`")
