@@ -196,6 +196,11 @@ def test_every_exercise_has_room_for_an_answer_and_a_folded_solution(source):
     refuse(problems)
 
 
+def test_one_exercise_implements_one_predicts_and_one_breaks(source):
+    kinds = " ".join(re.findall(r"^### \d · (\w+)", "\n".join(prose(source)), re.M))
+    refuse([f"no exercise begins with `{kind}`" for kind in ("Implement", "Predict", "Break") if kind not in kinds])
+
+
 def test_no_notebook_before_the_evaluation_opens_the_test_split(source):
     text = "\n".join(cell.source for cell in code_cells(source))
     opened = {name for names in re.findall(r"\.split\(([\"'][^)]*)\)", text) for name in re.findall(r"\w+", names)}
