@@ -290,6 +290,9 @@ print(f"AUROC of the real follow-up: DeLong [{low:.3f}, {high:.3f}], bootstrap [
 # | copy-baseline | $\hat X^{(2)} = X^{(1)}$ | AUROC of the real baseline, by construction |
 # | mean follow-up | the training mean, for everyone | AUROC .5, by construction |
 # | [oracle](00_start_here.ipynb#oracle) | from the law $p(X^{(2)} \mid X^{(1)}, e)$ | the best that drawing can be |
+#
+# Figures and sentences call them by plain names: the two permuted rows are *another's record* and
+# *another's patient fields*, *mean follow-up* is *one mean image for all*.
 
 # %%
 mean_follow_up = controls.MeanFollowUp(run.p)

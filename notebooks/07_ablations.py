@@ -67,6 +67,7 @@ from namd.data.cohort import Cohort
 from namd.evaluation.figures import forests, plots
 from namd.evaluation.figures.doses import dose_curves
 from namd.evaluation.stats import bootstrap, intervals, latent, metrics, seeds_and_patients
+from namd.evaluation.stats.rows import plain
 from namd.evaluation.tables import doses, probabilities
 from namd.evaluation.tables import told_ablations as told
 from namd.evaluation.tables.claims import PAPER_ARMS
@@ -427,8 +428,8 @@ run.table(ordered, "ablation_order").round(3)
 # %%
 if len(lines := ordered[ordered["arm"].isin(parts)]):
     told_orders = [told.order_found(lines, name, align_latent) for name in lines["arm"].unique()]
-    lines = lines.assign(row=lines["arm"] + ": " + lines["latent"] + ", " + lines["reader"])
-    title = f"How much better NAMD's latents tell the diameter\nR2, {reference} - arm, 95 %; n = {len(y)}"
+    lines = lines.assign(row=lines["arm"].map(plain) + ": " + lines["latent"] + ", " + lines["reader"])
+    title = f"How much better NAMD's latents tell the diameter\nR2, NAMD - arm, 95 %; n = {len(y)}"
     run.figure(plots.forest(lines, "difference in R2", title, 0, synthetic=run.synthetic), "ablation_order")
     print("\n".join(told_orders))
 
@@ -482,7 +483,7 @@ def drawn(view):
     trust = [trustworthiness(latents[arm][view], m, n_neighbors=k) for arm, m in zip(pictured, maps, strict=True)]
     scores = [f"map R2 {a:.2f}, trustworthiness {b:.2f}" for a, b in zip(r2, trust, strict=True)]
     print(told.maps_found(dict(zip(pictured, zip(r2, trust, strict=True), strict=True))))
-    return plots.latent_maps(maps, diameter_mm[known], pictured, scores,
+    return plots.latent_maps(maps, diameter_mm[known], [plain(name) for name in pictured], scores,
                              f"Are nodules of like size neighbours? t-SNE of the {view} test latents", run.synthetic)
 
 

@@ -83,10 +83,14 @@ def image_grid(rows, col_titles=(), row_titles=(), title="", synthetic=False, mm
 
 @look()
 def training_curves(history, columns, title="", synthetic=False):
-    """One axes per column of a training history against its `step` column; NaN rows are skipped."""
-    size = (3.2 * len(columns), 2.6)
-    fig, axes = plt.subplots(1, len(columns), figsize=size, squeeze=False, layout="constrained")
-    for ax, column in zip(axes[0], columns, strict=True):
+    """One axes per column of a training history against its `step` column, three a row; NaN rows are skipped."""
+    width = min(3, len(columns))
+    height = -(-len(columns) // width)
+    size = (3.2 * width, 2.6 * height)
+    fig, axes = plt.subplots(height, width, figsize=size, squeeze=False, layout="constrained")
+    for ax in axes.flat[len(columns):]:
+        ax.remove()
+    for ax, column in zip(axes.flat, columns, strict=False):
         kept = history[["step", column]].dropna()
         ax.plot(kept["step"], kept[column], color=COLOURS[0], lw=1.2, marker="o" if len(kept) < 20 else "", ms=3)
         ax.set(xlabel="training step", ylabel=column)

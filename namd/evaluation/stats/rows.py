@@ -9,7 +9,7 @@ GROUPS = {
         "no_align_no_pred": "NAMD without both losses", "no_text": "NAMD without the report",
         "no_llm": "NAMD without language model", "frozen_prompts": "NAMD with frozen prompts",
         "prompts_every_step": "NAMD with prompts in every step", "no_pretraining": "NAMD without pretraining",
-        "scratch": "NAMD from scratch", "epsilon": "NAMD predicting noise",
+        "scratch": "NAMD from scratch", "flat_latent": "NAMD on the flat latent", "epsilon": "NAMD predicting noise",
         "no_pred-epsilon": "same without prediction loss", "no_align-epsilon": "same without alignment",
         "no_align_no_pred-epsilon": "same without both losses", "linear_schedule": "NAMD on a linear schedule",
         "pooled_latent": "NAMD on the pooled latent", "raw_features": "NAMD on raw features"},

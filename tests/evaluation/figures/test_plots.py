@@ -44,6 +44,12 @@ def test_training_curves_skip_missing_values():
     assert (val.get_xlabel(), val.get_ylabel()) == ("training step", "val_loss")
 
 
+def test_training_curves_stand_three_a_row():
+    history = pd.DataFrame({name: [1.0, 2.0] for name in ("step", *"abcde")})
+    fig = plots.training_curves(history, list("abcde"))
+    assert [ax.get_ylabel() for ax in fig.axes] == list("abcde") and fig.get_figwidth() < 10
+
+
 def test_matrices_print_their_values():
     fig = plots.matrices([np.eye(3), np.full((3, 3), 0.25)], ["P", "Q"])
     assert texts(fig).split().count("0.25") == 9
