@@ -20,12 +20,14 @@ from namd.data.codes import (
 )
 from namd.data.nlst.centres import LABEL
 from namd.data.nlst.csv_file import RAGGED
+from namd.data.refused import one_line
 
 INTEGERS = {"pid", "patientid", "study_yr", "sct_ab_num", "lc_order", "studydate", "lesionid", "abnormality uid",
             "label", "age", "scr_days0", "scr_days1", "scr_days2", "candx_days", "sct_slice_num", "slice number"}
 DAYS = ("scr_days0", "scr_days1", "scr_days2")          # one that is no day costs the pairs of that year alone
 UNREADABLE = "__unreadable"             # behind the name of a day: why its text is none, or ''
 MAX_NUMBER = 1e9
+LONGEST = 60                            # letters of a cell in a sentence
 MAX_BOX = 2048                          # pixels of a slice
 NO_SLICE = 999                          # how NLST writes a missing slice number
 EXPONENT = re.compile(r"[-+]?\d+(?:\.(\d*))?E\+?(\d+)")
@@ -81,7 +83,8 @@ def _fault_of_cell(text: str, name: str, shape: TableShape) -> Fault:
     code = "E05" if name in CODES and not is_fraction else "E04"
     if name == shape.key[0]:
         code = "E09"
-    return Fault(code, f"{name} = '{text}' is not {'a whole number' if is_fraction else 'a number'}{_hint(text, name)}")
+    kind = "a whole number" if is_fraction else "a number"
+    return Fault(code, f"{name} = '{_shown(text)}' is not {kind}{_hint(text, name)}")
 
 
 def is_missing(text: pd.Series) -> pd.Series:
@@ -189,4 +192,10 @@ def _fault(case: dict) -> Fault:
     code, _, words = str(case["check"]).partition("|")
     if case["schema_context"] == "DataFrameSchema":
         return Fault(code, words)
-    return Fault(code, f"{case['column']} = {case['failure_case']} {words}")
+    return Fault(code, f"{case['column']} = {_shown(case['failure_case'])} {words}")
+
+
+def _shown(cell) -> str:
+    """A cell in a sentence: one line, and not all of a long one."""
+    text = one_line(cell)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

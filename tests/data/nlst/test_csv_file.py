@@ -83,6 +83,8 @@ def test_a_comparison_that_does_not_say_new_refuses_no_nodule_of_a_list(folder, 
     ("100003,60", "years,mm", "pid = 'years' is not a number"), ("100003,60", "pid,age", "pid = 'pid'"),
     ("100003,60", "100003,63.5", "age = '63.5' is not a whole number"), ("100003,60", "100003,inf", "age = 'inf'"),
     ("100003,60", "100003,1e300", "age = '1e300'"), ("100003,60", "100003,600", "age = 600 is not in 0 to 120"),
+    ("100003,60", "100003,6\u20280", "age = '6 0' is not a number"),
+    ("100003,60", "100003," + "6x" * 5000, "age = '" + "6x" * 30 + "...' is not a number"),
     ("100003,60", '100003,"6,0"', "decimal point and no thousands separator")])
 def test_a_row_that_is_wrong_costs_its_participant(folder, old, new, words):
     found = rewrite(folder, "people", lambda text: text.replace(old, new).encode())
