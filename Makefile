@@ -10,12 +10,19 @@
 # make test-quick    the quick study, then: does it say what outputs/reference/quick/ says, within bounds?
 # make pretrained    train the small models of outputs/reference/models/ again (an hour)
 # make reading  the executed notebooks of the run as an offline site: outputs/<profile>/reading/index.html
+#
+# Where they run (params/README.md, "Where it runs"); EXECUTOR names any executor plugin of Snakemake:
+#   make study CORES=8                                    here, 8 notebooks side by side
+#   make study EXECUTOR=slurm JOBS=20 CORES=4 CARD=a40    there, 20 jobs at a time, of up to 4 cores and with such a GPU
+#   ... SUBMIT="--default-resources slurm_partition=gpu"  further words for Snakemake
+#
 # make lab      JupyterLab on a working copy of the notebooks, outputs/<profile>/lab/  (PROFILE=smoke, ARM=no_align)
 # make course   outputs/course/: a bundle for students, without answers, and one for teachers, each as a folder and a zip
 # Each sets up .venv from requirements.lock first; only Python 3.11+, pip and make are needed.
 
 PROFILE ?= quick
 CORES ?= 2
+JOBS ?= 8
 PYTHON ?= python3
 PY := .venv/bin/python
 
@@ -30,12 +37,22 @@ export JUPYTER_PREFER_ENV_PATH := 1
 .DELETE_ON_ERROR:
 
 # the flag without a value stands last, so that a target may follow
-SNAKEMAKE = $(PY) -m namd.study.runner.workflow --quiet all --rerun-triggers mtime --nolock --rerun-incomplete
+SNAKEMAKE = $(PY) -m namd.study.runner.workflow --quiet all --rerun-triggers mtime $(AWAY) --nolock --rerun-incomplete
+ONE = --cores 1
+SIDE = $(CORES)
+ifdef EXECUTOR
+# a lost job is begun anew and finds its checkpoints, the others go on; files take time to be seen on another machine
+AWAY = --executor $(EXECUTOR) --jobs $(JOBS) --retries 2 --keep-going --latency-wait 120 $(SUBMIT)
+ONE = --cores $(CORES)
+SIDE = $(JOBS)
+ASKED = $(empty) cores=$(CORES)$(CARD:%= card=%)
+PLUGIN = $(if $(filter slurm,$(EXECUTOR)),.venv/.slurm)
+endif
 POINTS := $(basename $(notdir $(wildcard params/dial/*.yaml)))
 COHORTS := $(basename $(notdir $(wildcard params/cohorts/*.yaml)))
 
-study ablations seeds alignment: .venv/.ready
-	@$(SNAKEMAKE) --cores $(CORES) --config params=params/$(PROFILE).yaml$(LAYER)
+study ablations seeds alignment: .venv/.ready $(PLUGIN)
+	@$(SNAKEMAKE) --cores $(CORES) --config params=params/$(PROFILE).yaml$(LAYER)$(ASKED)
 
 ablations: LAYER = ,params/ablations.yaml
 seeds: LAYER = ,params/seeds.yaml
@@ -48,20 +65,20 @@ fetch: .venv/.ready
 	@$(PY) -m namd fetch --params params/$(PROFILE).yaml $(FETCH)
 
 dial: study
-	@$(MAKE) --no-print-directory --jobs $(CORES) $(POINTS:%=dial/%)
+	@$(MAKE) --no-print-directory --jobs $(SIDE) $(POINTS:%=dial/%)
 	@$(PY) -m namd dial --params params/$(PROFILE).yaml
 	@$(SNAKEMAKE) page --forcerun page --cores 1 --config params=params/$(PROFILE).yaml
 
 table1 autorad: study
-	@$(SNAKEMAKE) $(NOTEBOOK) --cores $(CORES) --config params=params/$(PROFILE).yaml
+	@$(SNAKEMAKE) $(NOTEBOOK) --cores $(CORES) --config params=params/$(PROFILE).yaml$(ASKED)
 	@$(SNAKEMAKE) page --forcerun page --cores 1 --config params=params/$(PROFILE).yaml
 
-cohorts: .venv/.ready
-	@$(MAKE) --no-print-directory --jobs $(CORES) $(COHORTS:%=cohorts/%)
+cohorts: .venv/.ready $(PLUGIN)
+	@$(MAKE) --no-print-directory --jobs $(SIDE) $(COHORTS:%=cohorts/%)
 	@$(PY) -m namd cohorts --params params/$(PROFILE).yaml
 
-dial/% cohorts/%: .venv/.ready
-	@$(SNAKEMAKE) run_05 --cores 1 --config params=params/$(PROFILE).yaml,params/$@.yaml run_name=$(PROFILE)_$(@F)
+dial/% cohorts/%: .venv/.ready $(PLUGIN)
+	@$(SNAKEMAKE) run_05 $(ONE) --config params=params/$(PROFILE).yaml,params/$@.yaml run_name=$(PROFILE)_$(@F)$(ASKED)
 
 test: .venv/.ready
 	@$(PY) -m ruff check .
@@ -102,6 +119,11 @@ endif
 	@touch $@
 	@echo "Set up .venv."
 endif
+
+# EXECUTOR=slurm alone needs it
+.venv/.slurm: requirements.slurm.lock .venv/.ready
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.slurm.lock
+	@touch $@
 
 # the programs in .venv/bin begin with the path of their interpreter
 moved:

@@ -4,8 +4,8 @@
 # notebooks make, so that --summary and --report show it and a lost one is made again.
 #
 #   snakemake --cores 2 --config params=params/quick.yaml      (make study does this)
-#   snakemake --executor cluster-generic --jobs 8 --config params=params/full.yaml \
-#     --cluster-generic-submit-cmd "sbatch --mem={resources.mem_mb} --time={resources.runtime} --gres=gpu:{resources.gpu}"
+#   snakemake --executor slurm --jobs 8 --cores 4 --config params=params/full.yaml cores=4 card=a40
+#     (make study EXECUTOR=slurm JOBS=8 CORES=4 CARD=a40 does this: params/README.md, "Where it runs")
 
 import logging
 import sys
@@ -16,6 +16,7 @@ sys.path.insert(0, workflow.basedir)
 
 from namd.ground.console import settle
 from namd.ground.errors import UserError
+from namd.ground.order import system_mark
 from namd.ground.paths import short
 from namd.study.runner.steps import Steps
 
@@ -45,6 +46,9 @@ onerror:
           file=sys.stderr)
 
 
+localrules: page
+
+
 rule all:
     input: "index.html", STEPS.series()
 
@@ -53,7 +57,6 @@ rule page:
     input: STEPS.series(), STEPS.layout()
     output: update("index.html")        # else Snakemake removes it first, whoever wrote it
     params: command=STEPS.command(["page"], STEPS.files)
-    resources: mem_mb=4000, runtime=30
     log: "logs/page.log"
     benchmark: "benchmarks/page.tsv"
     conda: "environment.yml"
@@ -65,8 +68,8 @@ rule run_00:
     output: mark="done/00.json"
     params: key=STEPS.key("00"), command=STEPS.call("00")
     priority: 40
-    threads: 1
-    resources: mem_mb=4000, runtime=30, gpu=STEPS.gpu("00")
+    threads: STEPS.threads("00", 1)
+    resources: **STEPS.resources("00")
     log: "logs/00.log"
     benchmark: "benchmarks/00.tsv"
     conda: "environment.yml"
@@ -78,8 +81,8 @@ rule run_01:
     output: mark="done/01.json"
     params: key=STEPS.key("01"), command=STEPS.call("01")
     priority: 30
-    threads: 2
-    resources: mem_mb=8000, runtime=12 * 60, gpu=STEPS.gpu("01")
+    threads: STEPS.threads("01", 2)
+    resources: **STEPS.resources("01")
     log: "logs/01.log"
     benchmark: "benchmarks/01.tsv"
     conda: "environment.yml"
@@ -99,8 +102,8 @@ use rule run_01 as run_02 with:
     output: mark="arms/{arm}/done/02.json"
     params: key=STEPS.key("02"), command=STEPS.call("02")
     priority: 30
-    threads: 1
-    resources: mem_mb=32000, runtime=5 * 24 * 60, gpu=STEPS.gpu("02")
+    threads: STEPS.threads("02", 1)
+    resources: **STEPS.resources("02")
     log: "logs/02.{arm}.log"
     benchmark: "benchmarks/02.{arm}.tsv"
 
@@ -118,6 +121,8 @@ use rule run_02 as run_03 with:
     output: mark="arms/{arm}/done/03.json"
     params: key=STEPS.key("03"), command=STEPS.call("03")
     priority: 20
+    threads: STEPS.threads("03", 1)
+    resources: **STEPS.resources("03")
     log: "logs/03.{arm}.log"
     benchmark: "benchmarks/03.{arm}.tsv"
 
@@ -136,6 +141,8 @@ use rule run_02 as run_04 with:
     output: mark="arms/{arm}/done/04.json"
     params: key=STEPS.key("04"), command=STEPS.call("04")
     priority: 10
+    threads: STEPS.threads("04", 1)
+    resources: **STEPS.resources("04")
     log: "logs/04.{arm}.log"
     benchmark: "benchmarks/04.{arm}.tsv"
 
@@ -153,8 +160,8 @@ use rule run_01 as run_05 with:
     output: mark="done/05.json"
     params: key=STEPS.key("05"), command=STEPS.call("05")
     priority: 0
-    threads: 2
-    resources: mem_mb=32000, runtime=24 * 60, gpu=STEPS.gpu("05")
+    threads: STEPS.threads("05", 2)
+    resources: **STEPS.resources("05")
     log: "logs/05.log"
     benchmark: "benchmarks/05.tsv"
 
@@ -171,8 +178,8 @@ use rule run_05 as run_06 with:
     output: mark="done/06.json"
     params: key=STEPS.key("06"), command=STEPS.call("06")
     priority: 0
-    threads: 1
-    resources: mem_mb=16000, runtime=12 * 60, gpu=STEPS.gpu("06")
+    threads: STEPS.threads("06", 1)
+    resources: **STEPS.resources("06")
     log: "logs/06.log"
     benchmark: "benchmarks/06.tsv"
 
@@ -189,6 +196,8 @@ use rule run_06 as run_07 with:
     output: mark="done/07.json"
     params: key=STEPS.key("07"), command=STEPS.call("07")
     priority: 0
+    threads: STEPS.threads("07", 1)
+    resources: **STEPS.resources("07")
     log: "logs/07.log"
     benchmark: "benchmarks/07.tsv"
 
@@ -198,15 +207,29 @@ rule ablations:
     output: effects="metrics/effects.csv"
 
 
+# where a scheduler has other machines, each system of 08 is a job of its own; 08 itself finds it trained
+use rule run_05 as train_system with:
+    input:
+        marks=ancient(STEPS.follows("08")),
+    output: mark=temp(touch(system_mark("{system}")))
+    params: command=STEPS.train
+    priority: 0
+    threads: STEPS.threads("08", 2)
+    resources: **STEPS.resources("08")
+    log: "logs/08.{system}.log"
+    benchmark: "benchmarks/08.{system}.tsv"
+
+
 use rule run_05 as run_08 with:
     input:
         marks=ancient(STEPS.follows("08")),
         table=ancient("metrics/table1.csv"),
+        trained=ancient(STEPS.systems()),
     output: mark="done/08.json"
     params: key=STEPS.key("08"), command=STEPS.call("08")
     priority: 0
-    threads: 2
-    resources: mem_mb=32000, runtime=2 * 24 * 60, gpu=STEPS.gpu("08")
+    threads: STEPS.threads("08", 2)
+    resources: **STEPS.resources("08")
     log: "logs/08.log"
     benchmark: "benchmarks/08.tsv"
 
@@ -222,7 +245,8 @@ use rule run_08 as run_09 with:
         table=ancient("metrics/table1.csv"),
     output: mark="done/09.json"
     params: key=STEPS.key("09"), command=STEPS.call("09")
-    resources: mem_mb=32000, runtime=24 * 60, gpu=STEPS.gpu("09")
+    threads: STEPS.threads("09", 2)
+    resources: **STEPS.resources("09")
     log: "logs/09.log"
     benchmark: "benchmarks/09.tsv"
 

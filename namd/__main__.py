@@ -25,6 +25,9 @@ def _arguments(argv):
     run.add_argument("notebook", help="its number, e.g. 04")
     run.add_argument("--key", help="what decides it, as Snakemake planned it; a current notebook is then left alone")
 
+    system = _add(commands, "system", _system, "train one compared system; notebook 08 then finds it trained")
+    system.add_argument("name", help="of namd/forecasters/systems, e.g. brlp")
+
     why = _add(commands, "why", _why, "say whether a notebook is current, and what differs when it is not")
     why.add_argument("notebook", help="its number, e.g. 04")
 
@@ -39,8 +42,8 @@ def _arguments(argv):
     cohorts = _add(commands, "cohorts", _cohorts, "table and figure of the run on other patients (make cohorts)")
     reference = _add(commands, "reference", _reference, "keep what a finished run says in outputs/reference/")
 
-    for command in (run, why, check, page, reading, lab, course, dial, cohorts, reference, _add_fetch(commands),
-                    _add_doctor(commands), _add_pretrain(commands)):
+    for command in (run, system, why, check, page, reading, lab, course, dial, cohorts, reference,
+                    _add_fetch(commands), _add_doctor(commands), _add_pretrain(commands)):
         _add_parameters(command)
     _add_predict(commands)
     _add_ship(commands)
@@ -122,6 +125,11 @@ def _run(asked):
     from namd.study.runner.execute import run_job
     plan = _plan(asked)
     run_job(plan, plan.asked(asked.notebook), asked.key)
+
+
+def _system(asked):
+    from namd.study.runner.one_system import train_system
+    train_system(_plan(asked), asked.name)
 
 
 def _why(asked):

@@ -38,3 +38,20 @@ def test_each_other_command_hands_its_profile_on(command):
 def test_an_arm_is_one_more_file():
     printed = subprocess.run(["make", "-n", "lab", "ARM=no_align"], cwd=REPO, capture_output=True, text=True)
     assert "--params params/quick.yaml --params params/ablations/no_align.yaml" in printed.stdout
+
+
+def printed(*words):
+    """The calls of Snakemake, and all else that make would do."""
+    done = subprocess.run(["make", "-n", *words], cwd=REPO, capture_output=True, text=True)
+    return [line for line in done.stdout.splitlines() if " -m namd.study.runner.workflow " in line], done.stdout
+
+
+def test_a_scheduler_is_told_how_many_jobs_and_what_each_may_take():
+    far = ("--executor some --jobs 20 --retries 2 --keep-going --latency-wait 120"
+           " --default-resources slurm_partition=gpu --nolock")
+    calls, said = printed("table1", "EXECUTOR=some", "JOBS=20", "CORES=4", "CARD=a40",
+                          "SUBMIT=--default-resources slurm_partition=gpu")
+    assert all(f" {far} --rerun-incomplete " in call for call in calls)
+    assert [" --cores 4 " in call and call.endswith(" cores=4 card=a40") for call in calls] == [True, True, False]
+    assert "slurm.lock" not in said and "-r requirements.slurm.lock" in printed("study", "EXECUTOR=slurm")[1]
+    assert not any(word in printed("study")[0][0] for word in ("executor", "retries", " cores="))

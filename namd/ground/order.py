@@ -51,6 +51,11 @@ def before(number):
     return sorted(found)
 
 
+def system_mark(name):
+    """The file, below the run's root, that a scheduler's job leaves until 08 has found the system `name` trained."""
+    return f"done/08/{name}"
+
+
 @cache
 def notebook(number):
     """The .ipynb of `number`, e.g. "04": a reader's copy where we stand in one; UserError names the ones there are."""

@@ -16,6 +16,7 @@ NEEDED = {"PYTHONPATH", "PYTHONHOME", "PYTHONNOUSERSITE", "PYTHONUTF8", "PYTHONI
 FOLDERS = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
 UNATTENDED = "NAMD_UNATTENDED"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+CORES = "LOKY_MAX_CPU_COUNT"                # joblib's own name for the cores that a process may take
 
 
 def of_a_job(environ):
@@ -28,14 +29,25 @@ def of_a_job(environ):
     return {**environ, **ours}
 
 
+def allotted(environ) -> int:
+    """Cores that a scheduler gave this process; 0 where it was given none by number.
+
+    Source: ours, because a node that confines nobody shows every job all of its cores.
+    """
+    return int(environ.get(CORES) or environ.get("SLURM_CPUS_PER_TASK") or 0)
+
+
 def of_a_kernel(environ, threads, folder):
     """`environ` for a notebook, without what a profile, a startup file or another kernel would change.
 
     Args:
-        threads: of the numeric libraries, 0 leaves them alone; folder: empty, for what Jupyter and IPython keep.
+        threads: of the numeric libraries, 0 leaves them alone unless a scheduler gave the process a number of cores;
+            folder: empty, for what Jupyter and IPython keep.
     """
     kept = {name: value for name, value in of_a_job(environ).items() if name in NEEDED or not PERSONAL.match(name)}
     kept |= dict.fromkeys(FOLDERS, str(folder))
+    if cores := allotted(environ):
+        kept = dict.fromkeys(THREADS, str(cores)) | kept | {CORES: str(cores)}
     if threads:
         kept |= dict.fromkeys(THREADS, str(threads))
     return kept | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONHASHSEED": "0",

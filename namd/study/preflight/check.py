@@ -9,7 +9,9 @@ from diffusers.utils import logging
 from namd.ground.cost import parameters
 from namd.models.hub import split
 from namd.study.params import Parameters
-from namd.study.preflight import autorad, cards, inputs, shapes, stages
+from namd.study.preflight import autorad, cards, inputs, jobs, shapes, stages
+
+CORES = 4       # of a node, for the table of jobs
 
 
 def check_run(plan, card: str) -> int:
@@ -34,7 +36,7 @@ def check_run(plan, card: str) -> int:
     need = stages.disk(found, shells, p, p.phantom_subjects, len(arms))
     lacking = inputs.missing(p, need)
     blocks = [_head(p, arms), _models(shells, second, p), _costs(found, beside, p, card, len(arms)),
-              _memory([*found, *beside], card), _verdict(lacking, need)]
+              _memory([*found, *beside], card), _jobs(plan, [*found, *beside], card), _verdict(lacking, need)]
     print("\n\n".join("\n".join(block) for block in blocks))
     return 0 if all(item.optional for item in lacking) else 2
 
@@ -117,6 +119,14 @@ def _memory(found, card) -> list[str]:
         lines.append("  Try llm_dtype: bfloat16, precision: bfloat16, a smaller batch or another card.")
     head = [f"Memory, {unit}", "weights", "frozen", "gradients", "moments", "copies", "activations", "sum"]
     return [*_table(head, rows, "<" + ">" * 7), *lines]
+
+
+def _jobs(plan, found, card) -> list[str]:
+    rows = jobs.table(jobs.asked(plan, found, card, CORES))
+    head = [f"Jobs, of up to {CORES} cores", "cores", "GPUs", "memory", "minutes"]
+    return [*_table(head, rows, "<>>>>"),
+            f"  What EXECUTOR= asks a scheduler for: {jobs.SPARE} times the slow estimates; a second attempt may take"
+            " twice that."]
 
 
 def _verdict(lacking, need) -> list[str]:

@@ -1,22 +1,26 @@
 """Run one notebook: its lock, its arms, its reasons, papermill, and a mark that is written last."""
 
+import errno
 import os
 import time
 from contextlib import contextmanager
 
 import yaml
-from filelock import FileLock, SoftFileLock, Timeout
+from filelock import FileLock, SoftFileLease, Timeout
 
 from namd.ground import files, marks
 from namd.ground.errors import UserError
 from namd.ground.order import PER_ARM, notebook
 from namd.ground.paths import outputs_root, short
-from namd.ground.surroundings import for_a_kernel
+from namd.ground.surroundings import allotted, for_a_kernel
 from namd.study.need import commands
 from namd.study.runner import through_papermill
 from namd.study.runner.done import UNFINISHED, DoneFiles
 from namd.study.runner.lines import say
 from namd.study.runner.twins import take_over
+
+NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
+LEASE = 120         # seconds
 
 
 def run_job(plan, job, expected=None):
@@ -87,22 +91,34 @@ def _need_arms(plan, job, root):
 
 @contextmanager
 def _only_one(path, job):
-    """Hold the job's lock; yields True when another process had it first. It dies with its process."""
-    lock = FileLock(path)
-    waited = False
+    """Hold the job's lock; yields True when another process had it first. It dies with its process.
+
+    Source: ours. A network file system without locks gets a lease instead, a file that its holder renews: it ends
+    LEASE seconds after the last sign of a machine that is lost.
+    """
+    lock = FileLock(path, fallback_to_soft=False)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        waited = True
-        say(job, "another process runs it already; waiting for it")
-        lock.acquire()
-    except NotImplementedError:                 # a file system without locks
-        lock = SoftFileLock(f"{path}.soft")
-        lock.acquire()
+        waited = _acquired(lock, job)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        lock = SoftFileLease(f"{path}.lease", lease_duration=LEASE)
+        waited = _acquired(lock, job)
     try:
         yield waited
     finally:
         lock.release()
+
+
+def _acquired(lock, job):
+    """Acquire `lock`; True when another process had it first."""
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say(job, "another process runs it already; waiting for it")
+        lock.acquire()
+        return True
+    return False
 
 
 def _write_parameters(plan, root):
@@ -113,7 +129,7 @@ def _write_parameters(plan, root):
 
 def _execute(plan, job, target):
     """Execute into a temporary file beside `target`, then rename; a failed run keeps `.failed.ipynb`."""
-    values = plan.parameters(job)
+    values = _within(allotted(os.environ), plan.parameters(job))
     failed = target.with_suffix(".failed.ipynb")
     page = target.with_suffix(".html")
     for path in (failed, page):
@@ -130,6 +146,11 @@ def _execute(plan, job, target):
         _write_html(aside, page, 1 + len(job.folder.parts))
     if not marks.changed(failed):       # else somebody works in it
         failed.unlink(missing_ok=True)
+
+
+def _within(cores, values):
+    """`values` with reader processes for so many cores, where "one a core" would count those of the whole machine."""
+    return values | {"data_workers": cores} if cores and values.get("data_workers") == 0 else values
 
 
 def _write_html(source, target, depth):

@@ -3,18 +3,19 @@
 import os
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from namd.ground.files import write_json
 from namd.ground.marks import begin
-from namd.ground.order import LATER, PER_ARM, Job
+from namd.ground.order import LATER, PER_ARM, Job, system_mark
 from namd.ground.paths import REPO, outputs_root
 from namd.ground.reading import read_json
-from namd.ground.surroundings import of_a_job
+from namd.ground.surroundings import CORES, of_a_job
 from namd.study.runner.done import DoneFiles, with_trained
 from namd.study.runner.plan import Plan
 
-ARMS = ".arms.json"         # of the run: the arms that the process which plans has found; its helpers read them
+TOLD = ".arms.json"         # of the run: what the process that plans has found; those that it starts read it
 GPU = ("02", "03", "04", "05", "06", "07", "08", "09")
 
 
@@ -24,7 +25,8 @@ class Steps:
     Arms that are trained and up to date stay rows of Table 1, whether or not the files name them.
 
     Args:
-        config: Snakemake's, with `params` (parameter files, comma between them) and perhaps `run_name`.
+        config: Snakemake's, with `params` (parameter files, comma between them), perhaps `run_name`, and where a
+            scheduler of other machines runs the jobs `cores` (of a node that a job may take) and `card` (their GPU).
         plans: True in the process that plans, False in one that it starts, on another machine perhaps.
 
     Raises:
@@ -37,18 +39,30 @@ class Steps:
         pairs = [f"run_name={config['run_name']}"] if "run_name" in config else []
         plan = Plan(self.files, pairs)
         self.root = begin(outputs_root().resolve() / plan.values["run_name"])
+        self.away = "cores" in config
         if plans:
             self.plan = with_trained(plan, self.root)
-            self._tell_arms(self.plan.values["compare_arms"])
+            told = dict(arms=self.plan.values["compare_arms"], asked=self._ask(config))
+            self._tell(told)
         else:
-            self.plan = plan.comparing(read_json(self.root / ARMS, "01", "arms")["arms"])
+            told = read_json(self.root / TOLD, "01", "arms", "asked")
+            self.plan = plan.comparing(told["arms"])
+        self.asked = told["asked"]
         self.marks = DoneFiles(self.plan, self.root)
 
-    def _tell_arms(self, arms):
-        """Leave the arms for the processes that are started, unless they stand there."""
-        file = self.root / ARMS
-        if not file.is_file() or read_json(file, "01", "arms")["arms"] != arms:
-            write_json(file, dict(arms=arms))
+    def _ask(self, config):
+        """{mark: what its job asks a scheduler for}; nothing where the jobs run on this machine."""
+        if not self.away:
+            return {}
+        from namd.study.preflight.jobs import asked  # imports torch
+        found = asked(self.plan, str(config.get("card") or ""), int(config["cores"]))
+        return {mark: asdict(one) for mark, one in found.items()}
+
+    def _tell(self, told):
+        """Leave `told` for the processes that are started, unless it stands there."""
+        file = self.root / TOLD
+        if not file.is_file() or read_json(file, "01") != told:
+            write_json(file, told)
 
     def begin(self):
         """Put the marks in order before anything is planned; returns the line that says how much is current."""
@@ -82,16 +96,27 @@ class Steps:
         return lambda wildcards: self.plan.components(self.job(number, wildcards)).key
 
     def call(self, number):
-        """Function of the wildcards: the command of a job, which is the same on every machine."""
-        def words(wildcards):
+        """Function of the wildcards and threads: the command of a job, which is the same on every machine."""
+        def words(wildcards, threads):
             job = self.job(number, wildcards)
             key = self.plan.components(job).key
-            return self.command(["run", number, "--key", key], self.plan.files_of(job))
+            return self.command(["run", number, "--key", key], self.plan.files_of(job), threads)
         return words
 
-    def command(self, verb, files):
-        """`verb` of namd with these parameter files, into the outputs and by the code of this process."""
-        ours = of_a_job({})
+    def train(self, wildcards, threads):
+        """The command that trains one system of 08."""
+        return self.command(["system", wildcards.system], self.files, threads)
+
+    def systems(self):
+        """The marks of the systems that 08 finds trained: where a scheduler has other machines for them."""
+        return [system_mark(name) for name in self.plan.values["systems"]] if self.away else []
+
+    def command(self, verb, files, threads=1):
+        """`verb` of namd with these parameter files, into the outputs and by the code of this process.
+
+        On another machine it keeps to `threads` cores, whatever that machine has.
+        """
+        ours = of_a_job({CORES: str(threads)} if self.away else {})
         words = ["env", *(f"{name}={value}" for name, value in ours.items()), sys.executable, "-m", "namd", *verb]
         for file in files:
             words += ["--params", str(file)]
@@ -99,9 +124,25 @@ class Steps:
             words += ["-p", pair]
         return shlex.join(words)
 
-    def gpu(self, number):
-        """GPUs that a job asks for: none where the run computes on the CPU."""
-        return int(number in GPU and self.plan.values["device"] != "cpu")
+    def threads(self, number, here):
+        """Cores of a job: `here` on this machine, what it asks for elsewhere (function of the wildcards)."""
+        return (lambda wildcards: self._of(number, wildcards)["cores"]) if self.away else here
+
+    def resources(self, number):
+        """{resource: number, or function of the wildcards and the attempt} of a job; here the GPU alone counts.
+
+        A second attempt may take twice the memory and the time: it goes on from the checkpoint of the first.
+        """
+        if not self.away:
+            return dict(gpu=int(number in GPU and self.plan.values["device"] != "cpu"))
+        return dict(mem_mb=lambda wildcards, attempt: attempt * self._of(number, wildcards)["mem_mb"],
+                    runtime=lambda wildcards, attempt: attempt * self._of(number, wildcards)["minutes"],
+                    gpu=lambda wildcards: self._of(number, wildcards)["gpus"])
+
+    def _of(self, number, wildcards):
+        """What a job asks for."""
+        name = getattr(wildcards, "system", None)
+        return self.asked[system_mark(name) if name else str(self.job(number, wildcards).mark)]
 
 
 def _there(file):

@@ -5,8 +5,10 @@ import os
 import re
 import sys
 
+from namd.ground.errors import UserError
 from namd.ground.paths import REPO, outputs_root
 from namd.ground.surroundings import of_a_job
+from namd.study.runner import elsewhere
 
 OURS = ("--snakefile", str(REPO / "Snakefile"), "--profile", "none", "--workflow-profile", "none")
 JOB = "job_error"       # a notebook's own process failed, and has said why
@@ -32,11 +34,17 @@ def main(arguments):
 
     Source: ours, because `--quiet all` keeps our jobs' lines readable and mutes what Snakemake itself cannot do.
     """
+    try:
+        away = elsewhere.executor(arguments)
+    except UserError as error:
+        return str(error)
     from snakemake.cli import main as snakemake
     from snakemake.logging import logger
 
     heard = _Listener()
     logger.addFilter(heard)
+    if away:
+        logger.addFilter(elsewhere.Herald())
     os.environ |= of_a_job(os.environ)
     try:
         snakemake([*OURS, *arguments])

@@ -1,9 +1,12 @@
+import errno
+import fcntl
 import json
 import multiprocessing
 import os
 import time
 
 import pytest
+from filelock import SoftFileLease, Timeout
 
 from namd.__main__ import main
 from namd.ground import paths
@@ -107,3 +110,27 @@ def _is_held(lock):
         except BlockingIOError:
             return True
         return False
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS])
+def test_a_file_system_without_locks_gets_a_lease(number, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with execute._only_one(tmp_path / ".02.lock", Job("02", "namd")) as waited:
+        assert not waited
+        with pytest.raises(Timeout):
+            SoftFileLease(tmp_path / ".02.lock.lease", lease_duration=execute.LEASE).acquire(timeout=0)
+    assert not (tmp_path / ".02.lock.lease").exists()
+
+
+def test_readers_are_no_more_than_the_cores_that_were_given(home, write, capsys, monkeypatch):
+    cell = 'run_name: str = "smoke"\nseed: int = 23\ndevice: str = "auto"\nthreads: int = 1\ndata_workers: int = 0\n'
+    write("01_data", "print('readers', data_workers)", parameters=cell)
+    monkeypatch.setattr(lines, "QUIET_SECONDS", 0)
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "3")
+    assert run("01") == 0 and "readers 3" in capsys.readouterr().out
+    assert run("01", "-p", "data_workers=2") == 0 and "readers 2" in capsys.readouterr().out
+    monkeypatch.delenv("SLURM_CPUS_PER_TASK")
+    assert run("01") == 0 and "readers 0" in capsys.readouterr().out

@@ -1,6 +1,7 @@
 """What Snakemake cannot do is said in one sentence, though make asks it to be quiet."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -58,9 +59,9 @@ def test_two_spellings_of_an_arm_are_two_rules(tmp_path):
     assert status == 0, said
 
 
-def plain(outputs, *flags):
+def plain(outputs, *flags, more=()):
     """Standard output and error of plain Snakemake."""
-    words = [sys.executable, "-m", "snakemake", *flags, "--config", "params=params/smoke.yaml"]
+    words = [sys.executable, "-m", "snakemake", *flags, "--config", "params=params/smoke.yaml", *more]
     done = subprocess.run(words, cwd=REPO, capture_output=True, text=True,
                           env={**os.environ, "NAMD_OUTPUTS": str(outputs)})
     assert done.returncode == 0, done.stderr
@@ -81,7 +82,16 @@ def test_a_job_is_called_with_its_outputs_and_its_key(tmp_path):
     told = plain(tmp_path, "--dry-run", "--cores", "1", "--printshellcmds")
     key = Plan([REPO / "params" / "smoke.yaml"]).components(Job("01", None)).key
     assert f"NAMD_OUTPUTS={tmp_path}" in told and f"run 01 --key {key} --params {REPO}/params/smoke.yaml" in told
-    assert "mem_mb=" in told and "runtime=" in told and "logs/02.namd.log" in told
+    assert "logs/02.namd.log" in told and "mem_mb=" not in told and "system brlp" not in told
+
+
+def test_a_job_for_a_scheduler_says_what_it_needs_and_each_system_is_one(tmp_path):
+    told = plain(tmp_path, "run_08", "--dry-run", "--cores", "3", "--printshellcmds", more=["cores=3"])
+    assert "system brlp --params" in told and "wildcards: system=brlp" in told
+    for number, threads in (("02.namd", 1), ("05", 3)):
+        block = re.search(rf"    log: logs/{number}.log\n.*?(?:\n\n|$)", told, re.S)[0]
+        assert re.search(r"resources: .*mem_mb=\d+.*runtime=\d+.*gpu=0", block), block
+        assert f"LOKY_MAX_CPU_COUNT={threads}" in block and ("threads: 3" in block) == (threads == 3)
 
 
 def test_a_personal_profile_changes_nothing(tmp_path):
