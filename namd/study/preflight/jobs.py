@@ -9,12 +9,13 @@ from namd.ground.order import PER_ARM, system_mark
 from namd.study.params import Parameters
 from namd.study.preflight import autorad, cards, shapes, stages
 
+# a slow one: the committed run was 2 to 3 times as fast
 CORE = cards.Card("core", math.inf, 0.025, 0.025, 0.025, 10)
 SPARE = 2               # times the slow estimate, for what `check` leaves out: data, validation, figures, checkpoints
-OPENING = 20            # minutes: imports, tables, a cold file system; measured .5 to 1.5 on a loaded core
+OPENING = 20            # minutes: imports, tables, a cold file system; the whole of a smoke notebook takes .5 to 1
 PROCESS = 2_500_000_000     # bytes of Python with torch and a notebook's figures; measured 1.0 to 2.6e9
-SECONDS = {"phantom": 0.5, "delivery": 10, "open": 10}      # of one core a subject in 01; measured .2 for the phantom
-READ = 0.05             # seconds of one core an image that judge, LPIPS and FID read; measured .01
+SECONDS = {"phantom": 0.5, "delivery": 10, "open": 10}      # of one core a subject in 01; a phantom's took .06 to .3
+READ = 0.05             # seconds of one core an image that judge, LPIPS and FID read
 STEPS = {"02": "vae_steps", "03": "uncond_steps", "04": "cond_steps"}
 SPREAD = ("01", "05", "08", "09")       # notebooks that divide their work among worker processes
 
@@ -50,8 +51,8 @@ def asked(plan, found: list[stages.Stage], card: cards.Card | None, cores: int) 
         card: the GPU of the nodes; None where they have none.
         cores: of a node that one job may take.
 
-    Source: ours, because a limit that is guessed either ends a job of days or keeps it waiting. Every figure but those
-    of this file is one of `check`; the arms differ in their steps alone.
+    Source: ours, because a limit that is guessed either ends a job of days or keeps it waiting. Steps and their cost
+    are those of `check`; the arms differ in their steps alone.
     """
     p = Parameters.part(plan.values)
     counted = _Counted(p, found, card if p.device != "cpu" else None, cores, len(plan.by_arm))
@@ -80,7 +81,7 @@ class _Counted:
 
     def job(self, number, times) -> Asked:
         """What notebook `number` asks for, with `times` the steps of the main arm."""
-        hours = {"06": self._variance, "08": self._systems}.get(number, lambda: self._hours(number) * times)()
+        hours = {"06": self._variance, "08": self._drawing}.get(number, lambda: self._hours(number) * times)()
         return self._asked(number, hours + self._reading(number))
 
     def system(self) -> Asked:
@@ -109,13 +110,12 @@ class _Counted:
         p = self.p
         held = [stage.memory for stage in self.by_number.get("05" if number in ("06", "08") else number, [])]
         models = max((2 * (each.weights + each.frozen) if self.card else each.sum for each in held), default=0)
-        copies = p.processes if number in PER_ARM else 1
-        if number in SPREAD and not self.card:
-            copies = n_cores
-        workers = n_cores if number in SPREAD else copies
+        workers = p.processes if number in PER_ARM else 1
+        if number in SPREAD:
+            workers = {"01": p.data_workers, "05": p.eval_workers}.get(number, 0) or n_cores
         turned = AUGMENTATIONS[p.augment] * p.image_size**2 * 4
         images = p.phantom_subjects * 2 * (PIXELS**2 * 2 + turned)
-        return PROCESS * (1 + workers) + copies * models + images
+        return PROCESS * (1 + workers) + workers * models + images
 
     def _hours(self, number) -> float:
         """The slow estimate of all stages of a notebook."""
@@ -154,12 +154,10 @@ class _Counted:
         steps = p.system_steps + len(p.system_rates) * p.system_tune_steps
         return self._of(stage) * steps * p.system_batch / (stage.steps * p.cond_batch)
 
-    def _systems(self) -> float:
-        """Hours of 08 where it trains its systems itself, one after the other on a GPU."""
-        n_test = self.p.phantom_subjects * self.p.data_test_share
-        side_by_side = 1 if self.card else min(self._cores("08"), max(1, len(self.p.systems)))
-        alone = self._one_system() + self._sampled(n_test * self.p.k_runs)
-        return len(self.p.systems) * alone / side_by_side
+    def _drawing(self) -> float:
+        """Hours of 08, whose systems are trained by jobs of their own: it draws a row of each."""
+        n_images = self.p.phantom_subjects * self.p.data_test_share * self.p.k_runs * len(self.p.systems)
+        return self._sampled(n_images) / (1 if self.card else self._cores("08"))
 
 
 def table(found: dict[str, Asked]) -> list[list[str]]:
