@@ -58,7 +58,8 @@ def lacking():
 
 def surroundings(folder):
     """The environment in which Slurm's own programs find the one of `folder`."""
-    return {**os.environ, "SLURM_CONF": str(Path(folder) / "slurm.conf"), "PATH": _path()}
+    path = os.pathsep.join([str(Path(folder).resolve() / "bin"), _path()])
+    return {**os.environ, "SLURM_CONF": str(Path(folder).resolve() / "slurm.conf"), "PATH": path}
 
 
 def start(folder, cpus=1):
@@ -70,10 +71,19 @@ def start(folder, cpus=1):
     text = CONF.format(folder=folder, host=host, user=getpass.getuser(), port=_free_port())
     text += "".join(NODE.format(name=name, host=host, port=_free_port(), cpus=cpus) for name in NODES)
     (folder / "slurm.conf").write_text(text)
+    _write_srun(folder)
     _daemon(folder, "slurmctld", "-D")
     for name in NODES:
         begin_node(folder, name)
     _until(lambda: set(say(folder, "sinfo", "-h", "-N", "-o", "%T").split()) == {"idle"}, folder, "every node is idle")
+
+
+def _write_srun(folder):
+    """An srun that knows where this Slurm is: Snakemake starts it without SLURM_CONF, as most clusters need none."""
+    file = folder / "bin" / "srun"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {shutil.which("srun", path=_path())} "$@"\n')
+    file.chmod(0o755)
 
 
 def begin_node(folder, name):
@@ -164,4 +174,5 @@ if __name__ == "__main__":
     verb, *rest = sys.argv[1:]
     {"start": start, "kill": kill, "begin": begin_node, "stop": stop}[verb](*rest)
     if verb == "start":
-        print(f"export SLURM_CONF={Path(rest[0]).resolve()}/slurm.conf PATH=$PATH:/usr/sbin")
+        place = Path(rest[0]).resolve()
+        print(f"export SLURM_CONF={place}/slurm.conf PATH={place}/bin:$PATH:/usr/sbin")

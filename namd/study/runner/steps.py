@@ -12,6 +12,7 @@ from namd.ground.order import LATER, PER_ARM, Job, system_mark
 from namd.ground.paths import REPO, outputs_root
 from namd.ground.reading import read_json
 from namd.ground.surroundings import CORES, of_a_job
+from namd.study.params import Parameters
 from namd.study.runner.done import DoneFiles, with_trained
 from namd.study.runner.plan import Plan
 
@@ -54,9 +55,10 @@ class Steps:
         """{mark: what its job asks a scheduler for}; nothing where the jobs run on this machine."""
         if not self.away:
             return {}
-        from namd.study.preflight.jobs import asked  # imports torch
-        found = asked(self.plan, str(config.get("card") or ""), int(config["cores"]))
-        return {mark: asdict(one) for mark, one in found.items()}
+        from namd.study.preflight import cards, jobs  # imports torch
+        card = cards.find(str(config["card"])) if "card" in config else None
+        found = jobs.count(Parameters.part(self.plan.values), len(self.plan.by_arm))
+        return {mark: asdict(one) for mark, one in jobs.asked(self.plan, found, card, int(config["cores"])).items()}
 
     def _tell(self, told):
         """Leave `told` for the processes that are started, unless it stands there."""
