@@ -45,7 +45,7 @@ class Herald(logging.Filter):
             print(_last_line(self.logs[record.job_id]) or f"{self.logs[record.job_id].stem} · done", flush=True)
         elif event.endswith("job_error") and record.jobid in self.logs:
             log = self.logs[record.jobid]
-            said = [_last_line(log), " ".join(str(record.rule_msg or "").split())]
+            said = [_last_line(log), " ".join(str(record.rule_msg or "").split()).partition(". ")[0]]
             print(f"{log.stem} · failed: {' / '.join(filter(None, said)) or 'it left no word'}", flush=True)
         return True
 

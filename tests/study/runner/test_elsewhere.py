@@ -44,7 +44,7 @@ def test_each_job_is_told_when_it_goes_ends_and_fails(monkeypatch, tmp_path, cap
     job = SimpleNamespace(jobid=7, log=["02.namd.log"], local=False)
     assert herald.filter(say(LogEvent.JOB_INFO, **vars(job)))
     herald.filter(say(LogEvent.JOB_INFO, jobid=8, log=["page.log"], local=True))
-    herald.filter(say(LogEvent.JOB_ERROR, jobid=7, rule_msg="NODE_FAIL\n", log=["02.namd.log"]))
+    herald.filter(say(LogEvent.JOB_ERROR, jobid=7, rule_msg="NODE_FAIL. For more see\nthere", log=["02.namd.log"]))
     herald.filter(say(LogEvent.JOB_FINISHED, job_id=8))
     (tmp_path / "02.namd.log").write_text("02_vae · namd · done in 3 s\n")
     herald.filter(say(LogEvent.JOB_FINISHED, job_id=7))
