@@ -125,8 +125,7 @@ def _jobs(plan, found, card) -> list[str]:
     rows = jobs.table(jobs.asked(plan, found, card, CORES))
     head = [f"Jobs, of up to {CORES} cores", "cores", "GPUs", "memory", "minutes"]
     return [*_table(head, rows, "<>>>>"),
-            f"  What EXECUTOR= asks a scheduler for: {jobs.SPARE} times the slow estimates; a second attempt may take"
-            " twice that."]
+            f"  What EXECUTOR= asks for: {jobs.SPARE} times the slow estimates; a second attempt may take twice that."]
 
 
 def _verdict(lacking, need) -> list[str]:
