@@ -54,6 +54,9 @@ def test_the_unet_is_drawn_level_by_level(tmp_path, channels, drawn):
     reads = sum(hasattr(block, "attentions") for block in (*net.down_blocks, net.mid_block, *net.up_blocks))
     assert said.count("C") == reads + 1                             # each block that reads it, and the legend
     assert said.count("t") == 2 * len(channels) + 2
+    level = {node.text: float(node.get("y")) for node in ElementTree.fromstring(svg).iter(f"{SVG}text")}
+    assert all(level[f"down {i}"] == level[f"up {len(channels) + 1 - i}"] for i in range(1, len(channels) + 1))
+    assert level["middle"] > level["up 1"] > level["up 2"]
     assert "context of 4 × 768" in readable(svg)
 
 
