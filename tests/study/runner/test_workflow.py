@@ -88,7 +88,7 @@ def test_a_job_is_called_with_its_outputs_and_its_key(tmp_path):
 def test_a_job_for_a_scheduler_says_what_it_needs_and_each_system_is_one(tmp_path):
     told = plain(tmp_path, "run_08", "--dry-run", "--cores", "3", "--printshellcmds", more=["cores=3"])
     assert "system brlp --params" in told and "wildcards: system=brlp" in told
-    for number, threads in (("02.namd", 1), ("05", 3)):
+    for number, threads in (("02.namd", 1), ("01", 3)):
         block = re.search(rf"    log: logs/{number}.log\n.*?(?:\n\n|$)", told, re.S)[0]
         resources = re.search("resources: .*", block)[0]
         assert all(re.search(rf" {name}=\d+", resources) for name in ("mem_mb", "runtime", "gpu")), resources
