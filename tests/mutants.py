@@ -98,7 +98,7 @@ MUTANTS = [
     Mutant("a cluster's jobs stay in this process", "namd/ground/workers.py",
            "    if _elsewhere():", "    if False:", "ground/test_workers.py"),
     Mutant("a job takes every core of its node", "namd/ground/surroundings.py",
-           " | kept | {CORES: str(cores)}", " | kept", "study/test_surroundings.py"),
+           " | kept | {CORES: str(cores)}", " | kept", "ground/test_workers.py"),
     Mutant("an arm of more steps asks for no more time", "namd/study/preflight/jobs.py",
            "self._hours(number) * times)", "self._hours(number))", "study/preflight/test_jobs.py"),
     Mutant("latents of unknown nodules stay in Q", LOSSES,

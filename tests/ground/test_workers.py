@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from namd.ground import workers
+from namd.ground import surroundings, workers
 from namd.ground.errors import UserError
 
 FORKED = """
@@ -135,6 +135,18 @@ def test_a_memory_mapped_array_travels_by_its_name_and_a_part_of_one_as_it_is(tm
 def test_workers_are_never_idle_and_share_the_cores():
     assert (workers.count(4, 2), workers.count(3, 9), workers.count(1, 0)) == (2, 3, 1)
     assert workers.count(0, 10**6) >= 1
+
+
+@pytest.mark.parametrize("given", ["SLURM_CPUS_PER_TASK", "LOKY_MAX_CPU_COUNT"])
+def test_a_kernel_and_its_workers_keep_to_the_cores_that_a_scheduler_gave(given, tmp_path):
+    told = surroundings.of_a_kernel({"PATH": os.environ["PATH"], given: "1"}, 0, tmp_path)
+    assert {told[name] for name in surroundings.THREADS} == {"1"}
+    counted = "from namd.ground import workers; print(workers.count(0, 99))"
+    said = subprocess.run([sys.executable, "-c", counted], env=told, capture_output=True, text=True)
+    assert said.stdout == "1\n", said.stderr
+    assert surroundings.of_a_kernel({given: "8", "OMP_NUM_THREADS": "2"}, 0, tmp_path)["OMP_NUM_THREADS"] == "2"
+    assert surroundings.of_a_kernel({given: "8"}, 4, tmp_path)["OMP_NUM_THREADS"] == "4"
+    assert "OMP_NUM_THREADS" not in surroundings.of_a_kernel({}, 0, tmp_path)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers start anew")

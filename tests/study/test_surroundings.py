@@ -29,18 +29,6 @@ def test_personal_variables_stay_out_and_where_weights_and_cards_are_stays(tmp_p
     assert surroundings.of_a_kernel(ENVIRONMENT, 0, tmp_path)["OMP_NUM_THREADS"] == "64"
 
 
-@pytest.mark.parametrize("given", ["SLURM_CPUS_PER_TASK", "LOKY_MAX_CPU_COUNT"])
-def test_a_kernel_keeps_to_the_cores_that_a_scheduler_gave(given, tmp_path):
-    told = surroundings.of_a_kernel({"PATH": os.environ["PATH"], given: "1"}, 0, tmp_path)
-    assert {told[name] for name in surroundings.THREADS} == {"1"}
-    counted = "from namd.ground import workers; print(workers.count(0, 99))"
-    said = subprocess.run([sys.executable, "-c", counted], env=told, capture_output=True, text=True)
-    assert said.stdout == "1\n", said.stderr
-    assert surroundings.of_a_kernel({given: "8", "OMP_NUM_THREADS": "2"}, 0, tmp_path)["OMP_NUM_THREADS"] == "2"
-    assert surroundings.of_a_kernel({given: "8"}, 4, tmp_path)["OMP_NUM_THREADS"] == "4"
-    assert "OMP_NUM_THREADS" not in surroundings.of_a_kernel({}, 0, tmp_path)
-
-
 def test_a_job_imports_this_checkout_first_and_writes_where_the_caller_meant(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NAMD_OUTPUTS", "mine")
