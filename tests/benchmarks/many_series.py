@@ -58,7 +58,7 @@ def write(folder: Path, n: int) -> None:
     files = {(year, k): (pattern / str(year) / f"{k}.dcm").read_bytes() for year in (0, 1) for k in range(3)}
     row = 2 * (15 * small_delivery.SIDE + 60)                           # bytes of the pixels before one within the crop
     for i, pid in enumerate(made["people"].pid):
-        mark = b"".join((900 + 15 * part).to_bytes(2, "little") for part in (i % 100, i // 100))     # seen in a crop too
+        mark = b"".join((900 + 15 * part).to_bytes(2, "little") for part in (i % 100, i // 100))   # seen in a crop too
         for (year, k), raw in files.items():
             place = folder / "ct" / f"{pid}_{year}"
             place.mkdir(parents=True, exist_ok=True)
