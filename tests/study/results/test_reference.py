@@ -26,7 +26,7 @@ def bounded(**values):
             for end, by in (("", 0), ("_low", -0.05), ("_high", 0.05))}
 
 
-# the tables of later readings, as small as the page can be asked with
+# as small as the page can be asked with: tables that are not kept, and numbers that a test knows
 EXAMPLES = {
     "costs": [dict(run_name="quick", arm=arm, notebook=notebook, seconds=100, memory_gib=1.5, commit="abc1234",
                    digest="1", device="cpu", threads=1)
@@ -115,8 +115,8 @@ def test_what_is_committed_may_be_replaced_by_the_command():
     ("comparators", dict(row="flux"), "auroc_mean"), ("comparator_differences", dict(row="flux"), "difference"),
     ("image_quality", dict(quantity="holes, generated - real"), "value"), ("autorad", dict(arm="guided"), "accuracy"),
     ("autorad_differences", dict(beside="static"), "value"), ("autorad_seeds", dict(seed="24"), "difference"),
-    ("autorad_rates", dict(fold=1), "chosen"), ("two_judges", dict(row="a"), "second"),
-    ("two_judges_claims", dict(row="c"), "first"), ("comparator_validation", dict(row="flux"), "delta_rmae")])
+    ("autorad_rates", dict(fold=1), "chosen"), ("two_judges", dict(row="namd"), "second"),
+    ("two_judges_claims", dict(row="namd"), "first"), ("comparator_validation", dict(row="flux"), "delta_rmae")])
 def test_a_changed_number_changes_the_page(folder, name, where, column):
     before = render(folder, "quick", "namd")
     if name == "costs" and "01_data_preparation" not in find(folder, name).read_text():

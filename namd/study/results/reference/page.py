@@ -43,11 +43,11 @@ def front(folder, run, main) -> dict[str, list[str]]:
     told = {
         "costs": {"costs": [costs.series(kept)], "benchmarks": [costs.speed(kept)]},
         "results": {
-            "cohorts": [patients.gained(kept), patients.shared(kept)], "table1": patients.beside_controls(kept),
+            "cohorts": [patients.gained(kept), patients.shared(kept)],
+            "table1": patients.beside_controls(kept, patients.FIRST),
             "dial": [patients.grows_by_label(kept)], "effects": [arms.over_seeds(kept)],
             "comparators": [systems.counted(kept)], "best_system": [systems.best(kept)],
-            "image_quality": [systems.holes(kept)], "autorad": [second.guided(kept)],
-            "autorad_seeds": [second.seeds(kept)],
+            "autorad": [second.guided(kept, second.FIRST)], "autorad_seeds": [second.seeds(kept)],
             "two_judges": [second.agreement(kept)], "claims": [ledger.counted(kept)],
         },
     }

@@ -25,6 +25,7 @@ CONTROLS = {
     "record only": "The record alone, without any image,",
     "Brock": "The Brock model, which reads the record alone,",
 }
+FIRST = (DIRECT, "record only")         # what README.md repeats
 NULL_GROWTH = "growth_given_label"
 NULL_RECORD = "no_record_effect"
 
@@ -118,13 +119,13 @@ def shared(kept):
             f" {number(real.mean(), 2)} (the paper, on patients: {PAPER['gap_closed_auroc']}).")
 
 
-def beside_controls(kept):
+def beside_controls(kept, rows=tuple(CONTROLS)):
     """One sentence a control without any drawn image: its AUROC and its place beside NAMD."""
-    for row, name in CONTROLS.items():
+    for row in rows:
         line = kept.row("table1", row=row)
         found = kept.difference(row)
         if line is not None and found is not None:
-            yield f"{name} reaches {number(line['auroc_mean'])}, {distance(*found, 'NAMD')}."
+            yield f"{CONTROLS[row]} reaches {number(line['auroc_mean'])}, {distance(*found, 'NAMD')}."
 
 
 def _judges(kept):

@@ -10,6 +10,7 @@ from namd.study.results.reference.words import count, markdown, measured, of_row
 STATISTICS = ("accuracy", "macro_f1", "recall_unsure", "f1_unsure", "macro_auc")
 SHOWN = {name: TITLES[name] for name in STATISTICS}
 BESIDE = (STATIC, "logistic", "guided without image", "diameter")
+FIRST = BESIDE[:2]                      # what README.md repeats
 PICTURES = {
     "autorad_forest": "Guided prompts minus every other arm", "autorad_confusion": "Who is called what",
     "autorad_tokens": "Numbers of context vectors", "autorad_moves": "Which radiomics move the prompt",
@@ -99,10 +100,10 @@ def _real(kept):
     return markdown(["arm", "n", *SHOWN.values()], rows)
 
 
-def guided(kept):
-    """What radiomics in the prompt are worth, in one sentence; empty where the arms were not run."""
+def guided(kept, others=BESIDE):
+    """What radiomics in the prompt are worth beside `others`, in one sentence; empty where the arms were not run."""
     said = []
-    for beside in BESIDE:
+    for beside in others:
         line = kept.row("autorad_differences", row=GUIDED, beside=beside, statistic="macro_f1")
         if line is not None:
             said.append(f"guided - {beside} {of_row(line)}, {place_of(line)}")
