@@ -95,7 +95,7 @@ def with_element(raw, name, vr, value):
 def elements(raw):
     """Tag, start and end of each element of a file without sequences."""
     at = 132
-    while at < len(raw):
+    while at + 12 <= len(raw):              # an earlier change may have torn the last one
         group, element, vr = struct.unpack_from("<HH2s", raw, at)
         is_long = vr in LONG
         length = struct.unpack_from("<I", raw, at + 8)[0] if is_long else struct.unpack_from("<H", raw, at + 6)[0]

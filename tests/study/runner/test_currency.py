@@ -138,10 +138,10 @@ def test_a_plot_helper_reruns_what_imports_it_and_trains_nothing(copy):
 
 def test_a_plot_cell_reruns_its_notebook_and_trains_nothing(copy):
     before = training_keys(copy)
-    edit_cell(copy, "02", 'columns = ["loss", "val_loss", "rec", "align", "pred"]', 'columns = ["loss"]')
+    edit_cell(copy, "02", '["val_loss", "rec", "align", "pred"]', '["val_loss"]')
     assert stale(copy) == ["02", "02"] and training_keys(copy) == before
     (line,) = why(copy, "02")
-    assert line.startswith("cell ") and '(`columns = ["loss"]`) changed' in line
+    assert line.startswith("cell ") and "(`weights = dict(rec=1" in line and line.endswith("changed")
 
 
 def test_a_cell_of_the_objective_trains_again(copy):
