@@ -606,7 +606,8 @@ run.panel([
 #
 # <details><summary>Hint</summary>
 #
-# $$\sum_{j \le k} (p_j - \bar p_k)^2 = \sum_{j \le k} p_j^2 - \frac1k \Big(\sum_{j \le k} p_j\Big)^2$$
+# $$\sum_{j \le k} (p_j - \bar p_k)^2 = \sum_{j \le k} p_j^2
+# - \frac1k \Big(\sum_{j \le k} p_j\Big)^2$$
 #
 # Both sums over the first k grow along an axis: `np.cumsum`.
 # </details>
