@@ -37,7 +37,7 @@
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
-# | time | 2 min for each arm, two side by side | about 1.5 h on an A40 (estimate of `namd check`) |
+# | time | 3 min for each arm, two side by side | about 1.5 h on an A40 (estimate of `namd check`) |
 # | memory | 2.2 GB | 11 GB (estimate) |
 # | disk | 0.2 GB | 500 MB (estimate) |
 
@@ -93,7 +93,7 @@ from namd.data.leakage.common import before_training
 from namd.data.report import has_attributes, nodule_features
 from namd.evaluation.figures import plots, vae_shapes, worked
 from namd.evaluation.stats import image_quality, latent
-from namd.evaluation.tables import latent_space, told_latents
+from namd.evaluation.tables import latent_space, told_latents, told_training
 from namd.ground.errors import UserError
 from namd.ground.seeding import generator, noise
 from namd.models import hub, losses
@@ -490,7 +490,7 @@ run.table(history, "vae_history")
 run.figure(plots.training_curves(history, ["val_loss", "rec", "align", "pred"], f"Eq. 6 and three terms, arm {arm}",
                                  run.synthetic), "vae_history")
 told(told_latents.terms(history, weights), *(told_latents.fell(history, n, weights[n]) for n in ("align", "pred")),
-     told_latents.chosen(history))
+     told_training.chosen(history))
 begun, ended = told_latents.ends(history, "align")
 check("training aligned the latents, where it was asked to and had the time",
       ended < begun or not lambda_align or vae_steps < 100, (round(begun, 3), round(ended, 3)))

@@ -34,7 +34,7 @@
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
-# | time | 1.5 min for each arm, two side by side | about 3 h on an A40 (estimate of `namd check`) |
+# | time | 1 min for each arm, two side by side | about 3 h on an A40 (estimate of `namd check`) |
 # | memory | 1.4 GB | 20 GB (estimate) |
 # | disk | 0.1 GB | 40 GB while it trains, then 7 GB (estimate) |
 

@@ -39,7 +39,7 @@
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
-# | time | 4 min | about 1 h on an A40 (estimate) |
+# | time | 7 min | about 1 h on an A40 (estimate) |
 # | memory | 2 GB for each of two processes | 20 GB (estimate) |
 # | disk | 0.1 GB | 400 MB |
 
@@ -101,14 +101,16 @@ from namd.evaluation.figures import curves, forests, plots
 from namd.evaluation.stats import bootstrap, calibration, growth, image_quality, intervals, metrics, rows
 from namd.evaluation.stats.inception import load as load_inception
 from namd.evaluation.tables import beside_paper, cells, differences, probabilities, table1, two_judges
-from namd.evaluation.tables import told_evaluation as told
+from namd.evaluation.tables import told_evaluation as words
 from namd.evaluation.tables.table1_layout import paper_table
+from namd.evaluation.tables.told_training import chosen
 from namd.forecasters import controls, drawing
 from namd.forecasters.namd import NAMD
 from namd.ground.paper import PAPER
 from namd.models import judge as judging
 from namd.models import vae as vaes
 from namd.models.perceptual import load_perceptual
+from namd.study.lesson import told
 from namd.study.notebook import check, show, start
 
 run = start("05_evaluation", globals())
@@ -194,9 +196,9 @@ judge = judges[0]                                          # reads Table 1; the 
 columns = [name for name in ("loss_label", "loss_attributes", "val_loss") if name in history]
 title = "The judge learns from real follow-ups (losses in nats, attributes squared)"
 run.figure(plots.training_curves(history, columns, title, run.synthetic), "judge_training")
-print(told.judge_kept(history))
+told(chosen(history))
 prob = {row: judge.prob(x).double().numpy()[None] for row, x in (("real baseline", x1), ("real follow-up", x2))}
-print(told.worth_of_the_year(label, prob, patient))
+told(words.worth_of_the_year(label, prob, patient))
 
 # %% [markdown]
 # **What to see.** The last panel shows the loss on patients that did not train the judge: the curve
@@ -337,7 +339,7 @@ names = [f"{plots.LABELS[label[i]]}\n{test.table['sct_long_dia'].iloc[i]:.0f} mm
 title = "Six test patients: what came, what NAMD drew, and where they differ"
 run.figure(plots.image_grid(grid, heads, names, title, run.synthetic, MM_PER_PX, "mean - x2 (window)"), "test_grid")
 
-print(told.middle_error(x2_hat, x2, counts))
+told(words.middle_error(x2_hat, x2, counts))
 
 # %% [markdown]
 # **What to see.** In the last column white is no error. A blue ring means that the drawn nodule is
@@ -398,7 +400,7 @@ sampled, values = table1.score_rows(run.root / "samples", list(makers), x1, x2, 
                                     threads, eval_workers, inception_net)
 prob |= sampled
 images = table1.image_columns(values)
-print(told.likeness(images, floors, arm))
+told(words.likeness(images, floors, arm))
 images.filter(like="_mean").round(3)
 
 # %% [markdown]
@@ -425,7 +427,7 @@ if known_law:
     grown = pd.DataFrame([growth.growth_columns(d1, d2, found["diameter"], days, counts)
                           for found in values.values()], index=pd.Index(values, name="row"))
     units = dict(diameter_error=2, vdt_error=0, vdt_error_growing=0, crps=2, coverage=2)
-    print(told.known_growth(grown, arm))
+    told(words.known_growth(grown, arm))
     display(cells.interval_cells(run.table(grown, "growth"), units).assign(honest=grown["coverage_nominal"].round(2)))
 
 # %% [markdown]
@@ -515,7 +517,7 @@ shown = [row for row in prob if "-seed" not in row]        # other training seed
 run.table(table.round(6), "table1")
 probabilities.save_probabilities(run.root / "metrics" / "probabilities.parquet", prob, pair_id, patient)
 run.made("metrics/probabilities.parquet")
-print(told.standing(table.loc[shown], arm))
+told(words.standing(table.loc[shown], arm))
 paper_table(table.loc[shown], compare_arms)
 
 # %% [markdown]
@@ -526,7 +528,7 @@ paper_table(table.loc[shown], compare_arms)
 # %%
 again = {"real baseline": x1[None], "real follow-up": x2[None], arm: x2_hat}
 read = run.table(table1.judge_spread(label, prob, again, judges[1:]), "judges")
-print(told.other_judges(read, arm))
+told(words.other_judges(read, arm))
 read.round(3)
 
 # %% [markdown]
@@ -536,9 +538,9 @@ read.round(3)
 
 # %%
 n_text = f"n = {len(label)}, {int(label.sum())} malignant, 95 % intervals over {len(set(patient))} patients"
-title = f"{told.headline(table, arm)}\n{n_text}"
+title = f"{words.headline(table, arm)}\n{n_text}"
 run.figure(forests.row_forests(table.loc[shown], title, run.synthetic, bold=arm), "table1_auroc")
-print(told.averaged(table, arm))
+told(words.averaged(table, arm))
 
 # %% [markdown]
 # **What to see.** The dashed line is the real baseline: what a drawing gains begins right of it.
@@ -558,7 +560,7 @@ cells.difference_cells(found)
 
 # %%
 run.figure(forests.difference_forests(found, arm, n_text, run.synthetic), "differences")
-print(told.verdicts(found, arm))
+told(words.verdicts(found, arm))
 
 # %% [markdown]
 # **What to see.** An interval across 0 is *undecided*: these patients cannot tell the two apart. An
@@ -570,7 +572,7 @@ print(told.verdicts(found, arm))
 
 # %%
 asked = two_judges.as_kept(run.root / "metrics", label, prob)
-print(two_judges.in_words(asked))
+told(two_judges.in_words(asked))
 asked
 
 # %% [markdown]
@@ -586,7 +588,7 @@ asked
 # %%
 ceilings = ["real follow-up", "oracle"] if known_law else ["real follow-up"]
 gaps = differences.gaps(label, prob, [*compare_arms, *ceilings[1:], "direct"], ceilings, counts)
-print(told.gaps_closed(gaps, arm))
+told(words.gaps_closed(gaps, arm))
 run.table(gaps, "gaps").round(3)
 
 # %% [markdown]
@@ -597,7 +599,7 @@ run.table(gaps, "gaps").round(3)
 # %%
 scores = {row: prob[row].mean(0) for row in ("real baseline", "real follow-up", arm, "direct")}
 run.figure(curves.roc_and_pr(label, scores, synthetic=run.synthetic), "roc_and_pr")
-print(told.found_at(label, scores))
+told(words.found_at(label, scores))
 
 # %% [markdown]
 # **What to see.** Left, the price is false alarms, and a curve that leads on the far left helps
@@ -620,7 +622,7 @@ run.figure(curves.reliability(label, scores, synthetic=run.synthetic, patient=pa
 free = bootstrap.resample_counts(0 * label, n_boot, seed, "calibration", patient=patient)   # prevalence varies too
 fits = {row: calibration.calibration(label, prob[row].mean(0), free) for row in [*scores, "Brock"]}
 fits = run.table(pd.DataFrame(fits).T.rename_axis("row"), "calibration")
-print(told.calibrated(fits))
+told(words.calibrated(fits))
 cells.interval_cells(fits, dict(slope=2, intercept=2)).assign(brier=table.loc[fits.index, "brier"].round(4))
 
 # %% [markdown]
@@ -637,7 +639,7 @@ check("net benefit by hand and by the module agree", np.isclose(benefit, fast[0]
 thresholds = np.linspace(0.02, 0.4, 39)
 drawn = curves.decision_curves(label, scores, free, "real baseline", thresholds, run.synthetic)
 run.figure(drawn, "decision_curves")
-print(told.useful_range(label, scores, free, "real baseline", thresholds, arm))
+told(words.useful_range(label, scores, free, "real baseline", thresholds, arm))
 
 # %% [markdown]
 # **What to see.** Left, a score helps where its line lies above both grey ones, working up everybody

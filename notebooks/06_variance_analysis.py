@@ -67,12 +67,12 @@ from scipy.stats import spearmanr
 from namd.data.cohort import Cohort
 from namd.evaluation.figures import plots, variance_figures
 from namd.evaluation.stats import bootstrap, boundary, intervals, metrics, referral, seeds_and_patients, variance
-from namd.evaluation.tables import probabilities, uncertainty_claims
-from namd.evaluation.tables import told_variance as told
+from namd.evaluation.tables import probabilities, told_variance, uncertainty_claims
 from namd.forecasters import drawing
 from namd.forecasters.namd import NAMD
 from namd.ground.paper import PAPER
 from namd.models.judge import load_judge
+from namd.study.lesson import told
 from namd.study.notebook import check, show, start
 
 run = start("06_variance_analysis", globals())
@@ -173,7 +173,7 @@ var_cut = float(table["prob_var"].quantile(1 - unsure))
 regime = variance.regimes(table["error"], table["prob_var"], error_cut, var_cut)
 cells = pd.crosstab(regime, table["label"]).reindex(variance.REGIMES, fill_value=0)
 cells = cells.reindex(columns=[0, 1], fill_value=0).rename(columns={0: "benign", 1: "malignant"})
-print(told.regimes_found(table, regime))
+told(told_variance.regimes_found(table, regime))
 run.table(cells.rename_axis("regime").reset_index(), "regimes")
 
 # %%
@@ -197,7 +197,7 @@ third = np.minimum((table["error"] * 3).astype(int), 2).to_numpy()    # 0, 1, 2
 spread_of_p = table["prob_var"].to_numpy()
 rise = bootstrap.contrast(spread_of_p, third == 1, third == 0, counts)
 fall = bootstrap.contrast(spread_of_p, third == 1, third == 2, counts)
-print(told.arch(rise, fall))
+told(told_variance.arch(rise, fall))
 
 # %% [markdown]
 # "Benign cases have a lot of confident predictions compared to malignant cases", says the paper.
@@ -206,7 +206,7 @@ print(told.arch(rise, fall))
 # %%
 confident = (table["prob_var"] <= var_cut).to_numpy(dtype=float)
 benign_lead = bootstrap.contrast(confident, label == 0, label == 1, counts)
-print(told.confident_shares(confident, label, benign_lead))
+told(told_variance.confident_shares(confident, label, benign_lead))
 
 # %% [markdown]
 # Beware: malignant nodules have higher probabilities, and the arch leaves more room for variance at a
@@ -230,7 +230,7 @@ picked = variance.pick_cases(table, regime)
 panel_cases = [case(name, v, i) for (name, v), i in picked.items()]
 fig = variance_figures.case_panel(panel_cases, k_runs, synthetic=run.synthetic)
 run.figure(fig, "fig3_cases")
-print(told.chosen_cases(table, picked))
+told(told_variance.chosen_cases(table, picked))
 
 # %% [markdown]
 # **What to see.** Where the samples disagree, the variance column shows a bright ring: they disagree
@@ -311,7 +311,7 @@ edge_inside = bootstrap.mean_interval(zones[:, 1] - zones[:, 0], counts)
 edge_outside = bootstrap.mean_interval(zones[:, 1] - zones[:, 2], counts)
 ring = boundary.share_within(pixel_var, distance, [width], counts).iloc[0]
 ring_share, ring_lead = ring[["share", "low", "high"]].to_numpy(), ring[["lead", "lead_low", "lead_high"]].to_numpy()
-print(told.ring_found(ring_share, ring.flat, edge_inside, edge_outside, within))
+told(told_variance.ring_found(ring_share, ring.flat, edge_inside, edge_outside, within))
 
 # %% [markdown]
 # Error maps are said to show "no clear distinction across confidence levels and correctness". That
@@ -324,7 +324,7 @@ correct, _, incorrect = (regime == name for name in variance.REGIMES)
 gap, low, high = bootstrap.contrast(mean_error, correct, incorrect, counts)
 margin = uncertainty_claims.ALIKE * mean_error.mean()
 alike = uncertainty_claims.alike(gap, low, high, margin)                      # margin - |gap|, low, high
-print(told.errors_alike(gap, low, high, margin))
+told(told_variance.errors_alike(gap, low, high, margin))
 
 # %% [markdown]
 # From the maps the paper concludes that pixel fidelity "does not fully determine downstream
@@ -334,7 +334,7 @@ print(told.errors_alike(gap, low, high, margin))
 # %%
 fixed_share = spearmanr(mean_error, table["error"]).statistic ** 2
 drawn = bootstrap.rank_correlation_draws(mean_error, table["error"], counts) ** 2
-print(told.pixels_fix(fixed_share, *bootstrap.percentile_interval(drawn)))
+told(told_variance.pixels_fix(fixed_share, *bootstrap.percentile_interval(drawn)))
 
 # %% [markdown]
 # ## 5 · Count the runs that are needed
@@ -391,7 +391,7 @@ running = variance.running_variance(prob_shown)                      # (k_max, n
 k_at = min(PAPER["running_variance_plateau"], 2 * k_max // 3)
 share = {f"judged against run {k}": variance.settled(running[:k], tolerance) for k in (k_max, k_at)}
 run.figure(variance_figures.running_variance(running, share, synthetic=run.synthetic), "fig5_running_variance")
-print(told.plateau(share))
+told(told_variance.plateau(share))
 
 # %% [markdown]
 # **What to see.** Above, single curves jump early and calm down, and their black mean stays level,
@@ -462,7 +462,7 @@ k_auroc = ks_all[-1] * (panels[2]["measured"][-1] / panels[2]["target"]) ** 2
 k_text = "{} [{}, {}] / ".format(*k_mean) + f"{1 + 2 / tolerance**2:.0f} / {np.ceil(k_auroc):.0f}"
 one_run, _ = metrics.over_runs(metrics.auroc, label, prob)
 all_runs = intervals.delong(label, prob.mean(0), patient=patient)
-print(told.runs_needed(k_mean, 1 + 2 / tolerance**2, np.ceil(k_auroc), all_runs[1]))
+told(told_variance.runs_needed(k_mean, 1 + 2 / tolerance**2, np.ceil(k_auroc), all_runs[1]))
 print(f"AUROC of one run {one_run:.3f}, of the mean of {k_runs} {all_runs[0]:.3f}")
 
 # %% [markdown]
@@ -506,7 +506,7 @@ run.figure(fig, "referral")
 # %%
 quarter = referred["largest Var(p) first"].iloc[5]                           # 25 %: the unsure
 gain = quarter[["gain", "gain_low", "gain_high"]].to_numpy()
-print(told.referred(quarter, shares[5]))
+told(told_variance.referred(quarter, shares[5]))
 
 # %% [markdown]
 # ## 7 · Repeat on every training seed, and settle each claim
@@ -564,7 +564,7 @@ run.table(by_seed.join(pd.DataFrame(over, ["over all", "low", "high"]).T), "clai
 claims = uncertainty_claims.table(over, len(trained)).assign(n=label.size, k=k_runs)
 claims.loc[claims.index.str.contains("boundary|ring_"), "n"] = np.isfinite(diameter_mm).sum()
 claims.loc["plateau", ["n", "k"]] = n_shown, k_max
-print(told.settled(claims))
+told(told_variance.settled(claims))
 run.table(claims, "claims_variance").drop(columns="claim").round(4)
 
 # %% [markdown]

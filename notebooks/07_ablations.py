@@ -68,8 +68,7 @@ from namd.evaluation.figures import forests, plots
 from namd.evaluation.figures.doses import dose_curves
 from namd.evaluation.stats import bootstrap, intervals, latent, metrics, seeds_and_patients
 from namd.evaluation.stats.rows import plain
-from namd.evaluation.tables import doses, probabilities
-from namd.evaluation.tables import told_ablations as told
+from namd.evaluation.tables import doses, probabilities, told_ablations
 from namd.evaluation.tables.claims import PAPER_ARMS
 from namd.evaluation.tables.ledger import ledger, settle
 from namd.ground import order, paths
@@ -77,6 +76,7 @@ from namd.ground.errors import UserError
 from namd.ground.paper import PAPER
 from namd.models.vae import load_vae
 from namd.study import params
+from namd.study.lesson import told
 from namd.study.notebook import check, show, start
 
 run = start("07_ablations", globals())
@@ -292,8 +292,8 @@ shown = effects[effects["row"].isin(compared) & (effects["quantity"] == "AUROC")
 n_malignant = int(label.sum())
 title = f"What NAMD gains over each row\n95 %; n = {len(label)}, {n_malignant} malignant, K = {k_runs}"
 run.figure(forests.effect_forest(shown, "difference in AUROC, NAMD - row", title, run.synthetic), "effects_auroc")
-print(told.effects_found(shown))
-print(told.part_effects(shown, parts))
+told(told_ablations.effects_found(shown))
+told(told_ablations.part_effects(shown, parts))
 
 # %% [markdown]
 # **What to see.** A dot right of the dashed line favours NAMD. Where the bar crosses the line, this
@@ -427,11 +427,11 @@ run.table(ordered, "ablation_order").round(3)
 
 # %%
 if len(lines := ordered[ordered["arm"].isin(parts)]):
-    told_orders = [told.order_found(lines, name, align_latent) for name in lines["arm"].unique()]
+    told_orders = [told_ablations.order_found(lines, name, align_latent) for name in lines["arm"].unique()]
     lines = lines.assign(row=lines["arm"].map(plain) + ": " + lines["latent"] + ", " + lines["reader"])
     title = f"How much better NAMD's latents tell the diameter\nR2, NAMD - arm, 95 %; n = {len(y)}"
     run.figure(plots.forest(lines, "difference in R2", title, 0, synthetic=run.synthetic), "ablation_order")
-    print("\n".join(told_orders))
+    told(*told_orders)
 
 # %% [markdown]
 # **What to see.** A bar right of 0 says that NAMD's latent tells more about the diameter than the
@@ -454,7 +454,7 @@ curves = pd.concat([doses.against(ladder, found.set_index("arm"), reference, nam
 if len(ladder):
     title = f"What a larger dose does to order and forecast\n95 % over patients (and training seeds), n = {len(label)}"
     run.figure(dose_curves(run.table(curves, "doses"), reference, title, run.synthetic), "doses")
-    print(told.doses_found(curves, reference))
+    told(told_ablations.doses_found(curves, reference))
 else:
     print(f"This run has one dose of each: make ablations PROFILE={run_name}")
 
@@ -482,7 +482,7 @@ def drawn(view):
     r2 = [latent.r2(y, latent.out_of_fold(m, y, "knn", seed=seed, patient=patient[known])) for m in maps]
     trust = [trustworthiness(latents[arm][view], m, n_neighbors=k) for arm, m in zip(pictured, maps, strict=True)]
     scores = [f"map R2 {a:.2f}, trustworthiness {b:.2f}" for a, b in zip(r2, trust, strict=True)]
-    print(told.maps_found(dict(zip(pictured, zip(r2, trust, strict=True), strict=True))))
+    told(told_ablations.maps_found(dict(zip(pictured, zip(r2, trust, strict=True), strict=True))))
     return plots.latent_maps(maps, diameter_mm[known], [plain(name) for name in pictured], scores,
                              f"Are nodules of like size neighbours? t-SNE of the {view} test latents", run.synthetic)
 
@@ -531,7 +531,7 @@ show(settle)
 # missing, and the last column says how to make it.
 
 # %%
-print(told.claims_found(claims))
+told(told_ablations.claims_found(claims))
 claims[["claim", "place", "effect", "low", "high", "verdict", "why"]].style.hide().format(precision=3, na_rep="")
 
 # %% [markdown]

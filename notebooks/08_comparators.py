@@ -102,7 +102,6 @@ workers.ready("namd.evaluation.tables.table1", "namd.forecasters.namd")  # worke
 
 from copy import copy
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -114,7 +113,7 @@ from namd.evaluation.figures import forests, plots, training_and_cost
 from namd.evaluation.stats import bootstrap, rows
 from namd.evaluation.stats.inception import load as load_inception
 from namd.evaluation.tables import beside_paper, cells, comparators, differences, probabilities, table1, two_judges
-from namd.evaluation.tables import told_comparators as told
+from namd.evaluation.tables import told_comparators as words
 from namd.evaluation.tables.ledger import ledger
 from namd.evaluation.tables.table1_layout import paper_table
 from namd.evaluation.tables.told_ablations import claims_found
@@ -127,10 +126,11 @@ from namd.forecasters.systems import brlp, ddl_cxr, mcwgan
 from namd.forecasters.trained import ComparedSystem
 from namd.models.judge import load_judge
 from namd.models.perceptual import load_perceptual
+from namd.study.lesson import told
 from namd.study.notebook import check, show, start
 
 run = start("08_comparators", globals())
-p, WIDE = run.p, {"text-align": "left", "white-space": "normal"}
+p = run.p
 
 # %%
 run.map()
@@ -150,6 +150,7 @@ run.map()
 # %%
 known = {name: compared.system(name) for name in p.systems}
 sheets = pd.DataFrame({name: kind.description._asdict() for name, kind in known.items()}).T.rename_axis("system")
+WIDE = {"text-align": "left", "white-space": "normal"}
 sheets[["source", "conditions", "noise", "optimises"]].style.set_properties(**WIDE)
 
 # %% [markdown]
@@ -312,7 +313,7 @@ learnt = {f"{name}, {stage}": pd.read_csv(folders[name] / f"history_{stage}.csv"
           for name, stage in tuned.groupby(["system", "stage"], sort=False).groups}
 title = "How each stage learns: loss on validation patients"
 run.figure(training_and_cost.histories(learnt, title, run.synthetic), "comparator_training")
-print(told.still_falling(learnt))
+told(words.still_falling(learnt))
 
 # %% [markdown]
 # **What to see.** A curve that falls and flattens has had enough; one that still falls at its end
@@ -341,7 +342,7 @@ makers, paper_names = compared.makers(run.root, p, keys)
 namd = partial(NAMD, run.need(f"arms/{arm}/namd", made_by="04").parent, p)
 controls = {"copy-baseline": CopyBaseline, "mean follow-up": partial(copy, mean_follow_up), arm: namd}
 change = comparators.change_on_validation(controls | makers, x1_val, x2_val, val.ehr, [1, 2])
-print(told.change_found(change, list(makers), arm))
+told(words.change_found(change, list(makers), arm))
 run.table(change, "comparator_validation").round(3)
 
 # %%
@@ -373,7 +374,7 @@ names = [f"{'malignant' if label[i] else 'benign'}\n{pair_id[i]}" for i in six]
 heads = ["x1", "x2", *(rows.plain(row).replace(" ", "\n", 1) for row in drawn)]
 title = f"One drawing by every system, of the same few of {len(label)} test patients"
 run.figure(plots.image_grid(grid, heads, names, title, run.synthetic, MM_PER_PX), "comparator_grid")
-print(told.spread_found(change, arm))
+told(words.spread_found(change, arm))
 
 # %% [markdown]
 # **What to see.** Compare the systems that read the record with those that do not (table of Section
@@ -409,7 +410,7 @@ run.made("metrics/comparator_probabilities.parquet")
 # %%
 whole = pd.concat([old.drop(columns="run_name"), new]).fillna({"paper_row": "", "comparable": ""})
 whole = whole[["-seed" not in row for row in whole.index]]
-print(standing(whole, arm))
+told(standing(whole, arm))
 paper_table(whole, [*compare_arms, *makers])
 
 # %% [markdown]
@@ -424,7 +425,7 @@ cells.difference_cells(found)
 # %%
 n_text = f"n = {len(label)}, {int(label.sum())} malignant, 95 % intervals over {len(set(patient))} patients"
 run.figure(forests.difference_forests(found, arm, n_text, run.synthetic), "comparator_forests")
-print(verdicts(found, arm))
+told(verdicts(found, arm))
 
 # %% [markdown]
 # **What to see.** In AUROC and AUPRC, a row left of 0 is behind NAMD, and one right of 0 ahead; in
@@ -435,7 +436,7 @@ print(verdicts(found, arm))
 
 # %%
 asked = two_judges.as_kept(run.root / "metrics", label, prob)
-print(two_judges.in_words(asked))
+told(two_judges.in_words(asked))
 asked
 
 # %%
@@ -445,7 +446,7 @@ run.table(costs, "comparator_costs").round(1)
 
 # %%
 run.figure(training_and_cost.cost_against_auroc(whole, costs, n_text, run.synthetic, bold=arm), "cost_against_auroc")
-print(told.cost_found(whole, costs))
+told(words.cost_found(whole, costs))
 
 # %% [markdown]
 # **What to see.** The best place is up and left; NAMD's mark is filled. A row on the dashed line
@@ -458,7 +459,7 @@ print(told.cost_found(whole, costs))
 
 # %%
 record = run.table(comparators.record_controls(label, prob, counts, arm).assign(**beside), "record_controls")
-print(told.record_or_method(record))
+told(words.record_or_method(record))
 record[["row", "beside", "value", "low", "high"]].round(3)
 
 # %% [markdown]
@@ -473,7 +474,7 @@ run.reading_tables("05")
 claims = ledger(run.root, arm, notebooks=("05", "08")).set_index("id")
 shown = ["claim", "effect", "low", "high", "verdict", "why"]
 ids = ["best", "lpips_best", "fid_best", "sd15_report", "sd15_record", "imageflownet_record", "imageflownet_gain"]
-print(claims_found(claims.loc[ids]))
+told(claims_found(claims.loc[ids]))
 claims.loc[ids, shown].style.set_properties(**WIDE)
 
 # %% [markdown]
@@ -529,7 +530,10 @@ print(f"off by {np.exp(-1) - mine:.4f}; with twenty steps by {np.exp(-1) - 0.95*
 # #### Solution
 
 # %% tags=["solution", "hide-cell"] jupyter={"source_hidden": true}
-slow, six_of = SimpleNamespace(**{**vars(p), "system_flow_steps": 2 * p.system_flow_steps}), (x1[:6], test.ehr[:6], [0])
+from types import SimpleNamespace
+
+slow = SimpleNamespace(**{**vars(p), "system_flow_steps": 2 * p.system_flow_steps})
+six_of = x1[:6], test.ehr[:6], [0]
 moved = {}
 for name in {"corrflownet", "delta_lfm", "flux"} & set(keys):
     here, finer = (known[name](run.root, budget, keys[name]).sample(*six_of) for budget in (p, slow))

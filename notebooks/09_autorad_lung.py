@@ -38,8 +38,8 @@
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
-# | time | see `outputs/reference/README.md`, "What it costs" | not measured |
-# | memory | see there | not measured |
+# | time | 20 min | not measured |
+# | memory | 3.4 GB in all | not measured |
 # | disk | 0.2 GB | not measured |
 
 # %% tags=["parameters"]
@@ -105,13 +105,13 @@ from namd.evaluation.figures import three_class as pictures
 from namd.evaluation.figures import two_judges as judge_pictures
 from namd.evaluation.stats import bootstrap, metrics
 from namd.evaluation.stats.three_class import confusion
-from namd.evaluation.tables import cells, comparators, probabilities, three_class, two_judges
-from namd.evaluation.tables import told_three_class as told
+from namd.evaluation.tables import cells, comparators, probabilities, three_class, told_three_class, two_judges
 from namd.forecasters import drawing
 from namd.ground import workers
 from namd.ground.errors import UserError
 from namd.ground.keys import Keyed
 from namd.ground.paths import REPO
+from namd.study.lesson import told
 from namd.study.notebook import check, show, start
 
 run = start("09_autorad_lung", globals())
@@ -367,7 +367,7 @@ jobs = arms.jobs(z, features, others, label3, fold, text, p, place, key)
 jobs += arms.sweep(jobs[1], autorad_sweep, autorad_ctx)
 found = cross_validate_all(jobs, p, workers.count(eval_workers, len(jobs)))
 tuned = pd.concat({name: one.chosen for name, one in found.items()}, names=["arm"]).reset_index("arm")
-print(told.rates_chosen(tuned))
+told(told_three_class.rates_chosen(tuned))
 run.table(tuned, "autorad_rates").pivot(index="arm", columns="fold", values="chosen")
 
 # %% [markdown]
@@ -382,7 +382,7 @@ run.table(tuned, "autorad_rates").pivot(index="arm", columns="fold", values="cho
 val = fold == 0
 whole = held_out.read_others(Arm("whole", "features", rates), z[0], features, label3, ~val, val, text, p, place, key)
 run.figure(plots.training_curves(whole.history, ["loss", "lr"], "Guided prompts learn", synthetic), "autorad_loss")
-print(told.loss_fell(whole.history))
+told(told_three_class.loss_fell(whole.history))
 
 # %% [markdown]
 # **What to see.** The loss of a step is that of one batch, so the curve is rough; the rate rises and
@@ -414,7 +414,7 @@ if lidc_source == "phantom":
 counts = bootstrap.resample_counts(label3, n_boot, seed, "autorad", patient=patient)
 drawn = three_class.draw_arms(prob, label3, counts)
 table = run.table(three_class.arm_rows(drawn, len(label3)), "autorad")
-print(told.arms_read(table))
+told(told_three_class.arms_read(table))
 shown = dict.fromkeys(("accuracy", "macro_f1", "recall_unsure", "f1_unsure"), 3)
 display(cells.interval_cells(table.set_index("arm"), shown))
 cells.interval_cells(table.set_index("arm"), {name: 2 for name in three_class.NAMES if name not in shown})
@@ -422,11 +422,11 @@ cells.interval_cells(table.set_index("arm"), {name: 2 for name in three_class.NA
 # %%
 matrices = {name: confusion(prob[name], label3) for name in ("static", "guided", "logistic", "diameter")}
 run.figure(pictures.confusions(matrices, n_text, synthetic), "autorad_confusion")
-print(told.most_confused(matrices["guided"], "guided"))
+told(told_three_class.most_confused(matrices["guided"], "guided"))
 differences = run.table(three_class.differences(drawn, len(label3)), "autorad_differences")
 run.figure(pictures.difference_forests(differences[differences["row"] == "guided"], ["macro_f1", "f1_unsure"], n_text,
                                        synthetic), "autorad_forest")
-print(told.gains(differences))
+told(told_three_class.gains(differences))
 
 # %% [markdown]
 # **What to see.** In the first figure, the diagonal is right, and neighbours are confused more often
@@ -443,7 +443,7 @@ print(told.gains(differences))
 # papermill_description=train static and guided prompts at other seeds
 again = {s: arms.again(jobs[:2], patient, s, p, workers.count(eval_workers, 2)) for s in autorad_seeds if s != seed}
 seeds = run.table(three_class.by_seed({seed: prob} | again, label3, counts), "autorad_seeds")
-print(three_class.over_seeds(seeds))
+told(three_class.over_seeds(seeds))
 cells.interval_cells(seeds.set_index(["statistic", "seed"]), dict.fromkeys(("guided", "static", "difference"), 3))
 
 # %% [markdown]
@@ -460,13 +460,13 @@ sweep = run.table(three_class.arm_rows(lengths, len(label3), "tokens"), "autorad
 run.table(three_class.effects(drawn, lengths, len(label3), "phantom" if synthetic else "LIDC",
                               unpublished(autorad_autoregressive, autorad_contrastive)), "autorad_effects")
 run.figure(pictures.token_sweep(sweep, ["accuracy", "macro_f1"], None, n_text, synthetic), "autorad_tokens")
-print(told.lengths_differ(sweep))
+told(told_three_class.lengths_differ(sweep))
 
 # %%
 parts = {name: at for name, at in radiomics.groups(autorad_images).items() if name != "size"}
 moved = three_class.moves(whole.delta(), {name: whole.delta(at) for name, at in parts.items()}, counts)
 run.figure(pictures.moves(run.table(moved, "autorad_moves"), n_text, synthetic), "autorad_moves")
-print(told.moved_most(moved))
+told(told_three_class.moved_most(moved))
 
 # %% [markdown]
 # **What to see.** The bars of the sweep are those of each length alone; the lengths share their
@@ -555,7 +555,7 @@ cells.interval_cells(by_row, {"first": 3, "second": 3})
 # %%
 agree = two_judges.rank_agreement(judged, set(images) - {"copy-baseline"})        # the copy is the baseline
 survives = run.table(two_judges.survival(judged, two_judges.asked(images, arm)), "two_judges_claims")
-print(two_judges.in_words(survives), "Rank agreement of the rows: {:.2f} [{:.2f}, {:.2f}].".format(*agree))
+told(two_judges.in_words(survives), "Rank agreement of the rows: {:.2f} [{:.2f}, {:.2f}].".format(*agree))
 survives[["row", "beside", "first_verdict", "second_verdict", "survives"]]
 
 # %% [markdown]
@@ -576,7 +576,7 @@ variance = probabilities.stack(readings, [arm], pair_id)[0].var(0, ddof=1)
 doubt = two_judges.by_variance(unsure, variance, by_label)
 fig = judge_pictures.unsure_by_variance(run.table(doubt, "unsure_by_variance"), f"n = {len(label)}", run.synthetic)
 run.figure(fig, "unsure_by_variance")
-print(told.doubts_meet(doubt))
+told(told_three_class.doubts_meet(doubt))
 
 # %% [markdown]
 # **What to see.** Where the line rises, nodules on which the forecasts disagree also look unsure

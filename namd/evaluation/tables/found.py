@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from namd.evaluation.stats.intervals import verdict
+from namd.evaluation.tables.wording import by_interval
 from namd.ground.paper import PAPER
 from namd.ground.reading import read_table
 
@@ -55,8 +55,7 @@ def _gap(tables, main):
     gain = _effect(tables, BASELINE)
     if gain is None or FOLLOW_UP not in found.index or found["value"].isna().any():
         return ""
-    says = {"holds": "is read better than", "fails": "is read worse than"}.get(
-        verdict(gain["low"], gain["high"]), "cannot be told from")
+    says = by_interval(gain["low"], gain["high"], "is read better than", "is read worse than", "cannot be told from")
     oracle = f", and {_measured(found.loc['oracle'])} of a perfect sampler's" if "oracle" in found.index else ""
     return (f"A drawn follow-up {says} the baseline image alone (AUROC {_signed(gain)}): NAMD closes"
             f" {_measured(found.loc[FOLLOW_UP])} of the real follow-up's gain{oracle}; the paper reports"
@@ -69,8 +68,9 @@ def _record(tables, main):
     of = _auroc(tables)
     if lost is None or not {PERMUTED, main} <= of.keys():
         return ""
-    openings = {"holds": "The drawing depends on whose record it is", "fails": "Another patient's record does better"}
-    opening = openings.get(verdict(lost["low"], lost["high"]), "Whether the drawing depends on the record is undecided")
+    opening = by_interval(lost["low"], lost["high"], "The drawing depends on whose record it is",
+                          "Another patient's record does better",
+                          "Whether the drawing depends on the record is undecided")
     return (f"{opening}: with the records of other patients the AUROC is {of[PERMUTED]} instead of {of[main]}"
             f" (difference {_signed(lost)}).")
 
@@ -91,8 +91,8 @@ def _arms(tables, main):
     line = _effect(tables, "no_align_no_pred")
     if line is None:
         return ""
-    word = {"holds": "raises", "fails": "lowers"}.get(verdict(line["low"], line["high"]))
-    said = f"{word} the AUROC by" if word else "is undecided in its effect on the AUROC:"
+    said = by_interval(line["low"], line["high"], "raises the AUROC by", "lowers the AUROC by",
+                       "is undecided in its effect on the AUROC:")
     return (f"Training with the alignment and prediction losses {said} {_signed(line)} over"
             f" {'patients' if line['training_seeds'] == 1 else 'training seeds'}.")
 

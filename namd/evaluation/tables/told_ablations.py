@@ -2,7 +2,7 @@
 
 from namd.evaluation.stats.intervals import verdict
 from namd.evaluation.stats.rows import grouped, plain
-from namd.evaluation.tables.wording import listed, signed
+from namd.evaluation.tables.wording import by_interval, listed, signed
 
 CONTRASTS = "two arms against two"
 
@@ -39,9 +39,9 @@ def part_effects(effects, parts) -> str:
     lines = effects[effects["row"].isin(parts)]
     if lines.empty:
         return "No arm but NAMD is trained in this run, so no part of it can be valued."
-    said = {"holds": "NAMD is better", "fails": "NAMD is worse", "undecided": "undecided"}
-    return "; ".join(f"{plain(line.row)}: NAMD - arm {signed(line.value, line.low, line.high)} over {line.over},"
-                     f" {said[verdict(line.low, line.high)]}" for line in lines.itertuples()) + "."
+    told = [f"{plain(line.row)}: NAMD - arm {signed(line.value, line.low, line.high)} over {line.over},"
+            f" {by_interval(line.low, line.high, 'NAMD is better', 'NAMD is worse')}" for line in lines.itertuples()]
+    return f"{'; '.join(told)}."
 
 
 def order_found(ordered, arm, view) -> str:

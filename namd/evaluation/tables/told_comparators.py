@@ -1,8 +1,8 @@
 """What came out in notebook 08, one sentence a function: training, change, cost, and the record's worth."""
 
-from namd.evaluation.stats.intervals import verdict
 from namd.evaluation.stats.rows import plain
-from namd.evaluation.tables.wording import listed, signed
+from namd.evaluation.tables.told_training import lowest
+from namd.evaluation.tables.wording import by_interval, listed, signed
 
 LATE = 0.95             # of the steps: a lowest loss from there on came at the end
 
@@ -17,8 +17,8 @@ def still_falling(learnt) -> str:
     """
     late = []
     for name, history in learnt.items():
-        known = history.dropna(subset="val_loss")
-        if known.loc[known["val_loss"].idxmin(), "step"] >= LATE * known["step"].max():
+        best, last = lowest(history)
+        if best["step"] >= LATE * last["step"]:
             late.append(name)
     if not late:
         return f"All {len(learnt)} stages had their lowest validation loss before the end of the budget."
@@ -86,7 +86,6 @@ def record_or_method(record) -> str:
     """
     if record.empty:
         return "No control with the record was trained, so the record cannot be told from the method."
-    words = {"holds": "better", "fails": "worse", "undecided": "undecided"}
     told = [f"{plain(line.row)} - {plain(line.beside)} {signed(line.value, line.low, line.high)},"
-            f" {words[verdict(line.low, line.high)]}" for line in record.itertuples()]
+            f" {by_interval(line.low, line.high, 'better', 'worse')}" for line in record.itertuples()]
     return f"In AUROC, {'; '.join(told)}."

@@ -1,30 +1,14 @@
-"""What came out in notebook 05, one sentence a function: the judge, the images, Table 1, the probabilities."""
+"""What came out in notebook 05, one sentence a function: the year, the images, Table 1, the probabilities."""
 
 import numpy as np
 
 from namd.evaluation.stats import bootstrap, intervals
 from namd.evaluation.stats.calibration import net_benefit
 from namd.evaluation.stats.rows import plain
-from namd.evaluation.tables.wording import listed, measured, signed
+from namd.evaluation.tables.wording import by_interval, listed, measured, signed
 
 FALSE_POSITIVES = 0.1       # rate at which the share of found nodules is read
 STRETCH = 2                 # thresholds in a row that make a range
-
-
-def judge_kept(history) -> str:
-    """Which weights of the judge were kept, and how far the loss had come by then.
-
-    Args:
-        history: DataFrame step, val_loss (nats), ... of judge.train_judges.
-
-    Source: ours.
-    """
-    known = history.dropna(subset="val_loss")
-    best = known.loc[known["val_loss"].idxmin()]
-    last = known.iloc[-1]
-    after = ("its last step" if best["step"] == last["step"] else
-             f"step {best['step']:.0f} of {last['step']:.0f}; at the end it was {last['val_loss']:.3f}")
-    return f"The lowest validation loss is {best['val_loss']:.3f} nats, at {after}. Those weights are kept."
 
 
 def worth_of_the_year(label, prob, patient) -> str:
@@ -38,9 +22,9 @@ def worth_of_the_year(label, prob, patient) -> str:
     before, after = (prob[row].mean(0) for row in ("real baseline", "real follow-up"))
     gain, _, low, high, _ = intervals.delong_paired(label, after, before, patient=patient)
     auroc = [intervals.placements(label, score)[0].mean() for score in (before, after)]
-    words = {"holds": "That difference is what a forecast may win",
-             "fails": "The follow-up is read worse, so there is nothing to win"}
-    said = words.get(intervals.verdict(low, high), "Whether there is anything to win is undecided")
+    said = by_interval(low, high, "That difference is what a forecast may win",
+                       "The follow-up is read worse, so there is nothing to win",
+                       "Whether there is anything to win is undecided")
     return (f"The judge's AUROC is {auroc[0]:.3f} on real baselines and {auroc[1]:.3f} on real follow-ups of the same"
             f" patients, {signed(gain, low, high)}. {said}.")
 
@@ -57,9 +41,9 @@ def middle_error(x2_hat, x2, counts) -> str:
     inner = slice(side // 4, side - side // 4)
     error = np.asarray((x2_hat.mean(0) - x2)[..., inner, inner], dtype=float).mean((1, 2, 3))
     value, low, high = bootstrap.mean_interval(error, counts)
-    words = {"holds": "brighter than the follow-up, so growth is over-shot on average",
-             "fails": "darker than the follow-up, so growth is under-shot on average"}
-    said = words.get(intervals.verdict(low, high), "neither darker nor brighter than the follow-up on average")
+    said = by_interval(low, high, "brighter than the follow-up, so growth is over-shot on average",
+                       "darker than the follow-up, so growth is under-shot on average",
+                       "neither darker nor brighter than the follow-up on average")
     return (f"Over all {len(x2)} test nodules the middle of the drawn mean is {said}:"
             f" {signed(value, low, high)} in units of the window.")
 
@@ -98,9 +82,9 @@ def known_growth(growth, arm) -> str:
     errors = listed(f"{plain(row)} {growth.loc[row, 'diameter_error']:.2f} mm" for row in rows)
     of = growth.loc[arm]
     value, low, high, honest = of[["coverage", "coverage_low", "coverage_high", "coverage_nominal"]]
-    words = {"holds": "more often than honest draws: NAMD's are too far apart",
-             "fails": "less often than honest draws: NAMD's are too alike"}
-    said = words.get(intervals.verdict(low - honest, high - honest), "as often as honest draws, as far as one can tell")
+    said = by_interval(low - honest, high - honest, "more often than honest draws: NAMD's are too far apart",
+                       "less often than honest draws: NAMD's are too alike",
+                       "as often as honest draws, as far as one can tell")
     return (f"Error of the drawn diameter: {errors}. NAMD's range holds the truth in"
             f" {measured(value, low, high)} of the nodules, {said} ({honest:.2f}).")
 
@@ -220,11 +204,10 @@ def calibrated(fits) -> str:
     """
     told = []
     for row, fit in fits.iterrows():
-        slope = {"holds": "underconfident", "fails": "overconfident"}.get(
-            intervals.verdict(fit["slope_low"] - 1, fit["slope_high"] - 1))
-        level = {"holds": "too low on average", "fails": "too high on average"}.get(
-            intervals.verdict(fit["intercept_low"], fit["intercept_high"]))
-        told.append(f"{plain(row)}: {listed(filter(None, (slope, level))) if slope or level else 'nothing against it'}")
+        slope = by_interval(fit["slope_low"] - 1, fit["slope_high"] - 1, "underconfident", "overconfident", "")
+        level = by_interval(fit["intercept_low"], fit["intercept_high"],
+                            "too low on average", "too high on average", "")
+        told.append(f"{plain(row)}: {listed(filter(None, (slope, level))) or 'nothing against it'}")
     return f"By their intervals, {'; '.join(told)}."
 
 

@@ -84,16 +84,6 @@ def ends(history, name) -> tuple[float, float]:
     return float(history[name].head(n).mean()), float(history[name].tail(n).mean())
 
 
-def chosen(history) -> str:
-    """Which weights the lowest validation loss chose."""
-    known = history.dropna(subset="val_loss")
-    best = known.loc[known["val_loss"].idxmin()]
-    last = known.iloc[-1]
-    late = f"; at the last step, {last['step']:.0f}, it is {last['val_loss']:.3f}"
-    rise = "" if best["step"] == last["step"] else late
-    return f"The lowest validation loss, {best['val_loss']:.3f}, is that of step {best['step']:.0f}{rise}."
-
-
 def sharpness(quality) -> str:
     """What the decoder gives back, from `image_quality.decoded_rows`."""
     line = quality.set_index("quantity")

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from namd.evaluation.tables.told_training import lowest
+
 ALIKE = 0.9             # of the distance between two real latents: below it samples are more alike
 COPIES = 0.5            # below it they are near-copies
 
@@ -59,9 +61,7 @@ def below_yardstick(history, val_loss, yardstick) -> str:
 
     Source: ours.
     """
-    known = history.dropna(subset="val_loss")
-    best = int(known.loc[known["val_loss"].idxmin(), "step"])
-    last = int(known["step"].iloc[-1])
+    best, last = (int(row["step"]) for row in lowest(history))
     which = "the last step's" if best == last else f"those of step {best} of {last}"
     gain = 1 - val_loss / yardstick
     if gain <= 0:

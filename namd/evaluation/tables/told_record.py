@@ -3,8 +3,7 @@
 import numpy as np
 
 from namd.evaluation.stats.bootstrap import mean_interval, resample_counts
-from namd.evaluation.stats.intervals import verdict
-from namd.evaluation.tables.wording import listed, signed
+from namd.evaluation.tables.wording import by_interval, listed, signed
 
 FEATURES = {"age": "the age", "log_diameter": "the log diameter"}
 MOVED = 0.01            # of the prompts' own length: less is standing still
@@ -98,7 +97,7 @@ def whose_record(errors, own, other, patient, seed) -> str:
     """
     counts = resample_counts(np.zeros(len(patient)), N_BOOT, seed, "whose record", patient=patient)
     found = mean_interval(np.asarray(errors[other]) - np.asarray(errors[own]), counts)
-    word = {"holds": "is worse", "fails": "is better"}.get(verdict(*found[1:]), "cannot be told from one's own")
+    word = by_interval(*found[1:], "is worse", "is better", "cannot be told from one's own")
     means = [f"{name} {np.mean(values):.4f}" for name, values in errors.items()]
     return (f"Mean |error|: {listed(means)}. The record of another patient {word}: {signed(*found, 4)}"
             f" (n = {len(patient)}).")

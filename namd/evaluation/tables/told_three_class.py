@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from namd.evaluation.stats.intervals import verdict
 from namd.evaluation.stats.three_class import CLASSES, TITLES
-from namd.evaluation.tables.wording import listed, measured, signed
+from namd.evaluation.tables.wording import by_interval, listed, measured, signed
 
 GUIDED, STATIC = "guided", "static"
 ASKED = {STATIC: "the paper's claim", "logistic": "the same numbers without prompts",
@@ -83,7 +82,7 @@ def gains(differences, statistic="macro_f1") -> str:
     for beside, what in ASKED.items():
         if beside in lines.index:
             three = lines.loc[beside, ["value", "low", "high"]]
-            said = {"holds": "better", "fails": "worse"}.get(verdict(*three.iloc[1:]), "undecided")
+            said = by_interval(*three.iloc[1:], "better", "worse")
             told.append(f"{beside} ({what}) {signed(*three)}, {said}")
     title = TITLES[statistic]
     return f"{title[0].upper()}{title[1:]}, guided minus {'; '.join(told)}."

@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from namd.evaluation.stats.intervals import verdict
 from namd.evaluation.stats.variance import REGIMES
-from namd.evaluation.tables.wording import listed, measured, signed
+from namd.evaluation.tables.wording import by_interval, listed, measured, signed
 
 SURE = 2 / 3            # a nodule above it is called malignant with some confidence
 LABELS = ("benign", "malignant")
@@ -44,7 +43,7 @@ def arch(rise, fall) -> str:
         if np.isnan(three[0]):
             told.append(f"with the {side} third there is nothing to compare")
             continue
-        said = {"holds": "larger than in", "fails": "smaller than in"}.get(verdict(*three[1:]), "not to be told from")
+        said = by_interval(*three[1:], "larger than in", "smaller than in", "not to be told from")
         told.append(f"{said} the {side} third ({signed(*three, 4)})")
     return f"Mean variance in the middle third of the errors: {listed(told)}."
 
@@ -58,8 +57,8 @@ def confident_shares(confident, label, lead) -> str:
     Source: ours.
     """
     shares = [f"{confident[label == v].mean():.0%} of the {LABELS[v]} nodules" for v in (0, 1)]
-    said = {"holds": "benign ones are confident more often", "fails": "malignant ones are confident more often"}.get(
-        verdict(*lead[1:]), "no difference is certain")
+    said = by_interval(*lead[1:], "benign ones are confident more often", "malignant ones are confident more often",
+                       "no difference is certain")
     return f"Confident are {listed(shares)}: {said} ({signed(*lead, 2)})."
 
 
@@ -85,10 +84,9 @@ def ring_found(share, flat, inside, outside, within) -> str:
 
     Source: ours, because the paper gives no number.
     """
-    peak = {"holds": "peaks at the boundary", "fails": "has no peak at the boundary"}.get(
-        verdict(min(inside[1], outside[1]), max(inside[2], outside[2])), "may or may not peak at the boundary")
-    most = {"holds": "more than half", "fails": "less than half"}.get(
-        verdict(share[1] - 0.5, share[2] - 0.5), "about half")
+    peak = by_interval(min(inside[1], outside[1]), max(inside[2], outside[2]), "peaks at the boundary",
+                       "has no peak at the boundary", "may or may not peak at the boundary")
+    most = by_interval(share[1] - 0.5, share[2] - 0.5, "more than half", "less than half", "about half")
     half = np.interp(0.5, within["share"], within["width"])
     return (f"The variance {peak}: the ring holds {measured(*share)} of it on {flat:.0%} of the area. That is"
             f" {most} of all variance; half of it lies within {half:.1f} mm of the boundary.")
@@ -105,8 +103,8 @@ def errors_alike(gap, low, high, margin) -> str:
     if np.isnan(gap):
         return "One of the two regimes has no nodule, so their error maps cannot be compared."
     inside = -margin < low and high < margin
-    other = {"holds": "larger where the answer is right", "fails": "smaller where the answer is right"}.get(
-        verdict(low, high), "not certainly different, and not certainly alike")
+    other = by_interval(low, high, "larger where the answer is right", "smaller where the answer is right",
+                        "not certainly different, and not certainly alike")
     return (f"Mean error, confidently correct minus incorrect: {signed(gap, low, high, 4)}, margin {margin:.4f}: the"
             f" errors are {'alike' if inside else other}.")
 
@@ -119,8 +117,7 @@ def pixels_fix(share, low, high) -> str:
 
     Source: ours; "not fully" is read as less than half.
     """
-    said = {"holds": "more than half", "fails": "less than half"}.get(
-        verdict(low - 0.5, high - 0.5), "perhaps half")
+    said = by_interval(low - 0.5, high - 0.5, "more than half", "less than half", "perhaps half")
     return (f"The pixel error fixes {measured(share, low, high)} of the order of the prediction errors (squared rank"
             f" correlation): {said}.")
 
@@ -166,7 +163,7 @@ def referred(quarter, share) -> str:
     gain = quarter[["gain", "gain_low", "gain_high"]].to_numpy()
     if np.isnan(gain[0]):
         return "Among the nodules that are kept one class is missing, so they have no AUROC."
-    said = {"holds": "rises", "fails": "falls"}.get(verdict(*gain[1:]), "does not certainly change")
+    said = by_interval(*gain[1:], "rises", "falls", "does not certainly change")
     beside = "no fewer than" if quarter["error"] >= quarter["malignant"] else "fewer than"
     return (f"With {share:.0%} of the nodules referred, the AUROC of the others {said} ({signed(*gain)}). Of them"
             f" {quarter['error']:.1%} get a wrong answer, {beside} if each was called benign"

@@ -141,7 +141,9 @@ def in_words(asked):
     """One sentence on `as_kept`: how many verdicts both judges give, or how to have a second judge."""
     if asked.empty:
         return "No second judge has read these rows; notebook 09 trains one: make autorad."
-    return f"The second judge gives the first one's verdict on {(asked['survives'] == 'yes').sum()} of {len(asked)}."
+    given = asked[asked["first_verdict"] != WORDS["undecided"]]
+    return (f"Of {len(asked)} differences the first judge decides {len(given)}; the second one gives the same verdict"
+            f" on {(given['survives'] == 'yes').sum()} of these.")
 
 
 def by_variance(unsure, variance, counts, parts=6):

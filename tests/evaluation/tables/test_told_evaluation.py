@@ -12,12 +12,6 @@ GOOD = LABEL + np.linspace(0, 0.9, 100)                    # every malignant nod
 CHANCE = np.tile([0.2, 0.8], 50)
 
 
-def test_the_judge_s_lowest_loss_is_told_and_where_it_ended():
-    history = pd.DataFrame(dict(step=[10, 20, 30], val_loss=[0.5, 0.3, np.nan]))
-    assert "0.300 nats, at its last step" in told.judge_kept(history)
-    assert "0.300 nats, at step 20 of 30; at the end it was 0.400" in told.judge_kept(history.fillna(0.4))
-
-
 @pytest.mark.parametrize(("before", "after", "said"), [
     (CHANCE, GOOD, "0.500 on real baselines and 1.000 on real follow-ups"), (CHANCE, GOOD, "a forecast may win"),
     (GOOD, CHANCE, "nothing to win"), (CHANCE, CHANCE, "undecided")])

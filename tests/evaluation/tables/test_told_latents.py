@@ -43,12 +43,6 @@ def test_a_term_falls_or_does_not_or_was_not_asked_to(align, weight, said):
     assert said in told_latents.fell(history(align), "align", weight)
 
 
-def test_the_lowest_validation_loss_is_of_a_step_and_a_later_rise_is_told():
-    said = told_latents.chosen(history())
-    assert said == "The lowest validation loss, 0.400, is that of step 2; at the last step, 3, it is 0.450."
-    assert told_latents.chosen(history(val=(0.5, 0.4, 0.3))).endswith("is that of step 3.")
-
-
 @pytest.mark.parametrize(("peak", "said"), [(0.04, "there is no pattern"), (3.2, "a pattern of period 2, 3.2 times")])
 def test_sharpness_says_whether_a_pattern_is_there(peak, said):
     lines = pd.DataFrame({"quantity": list("abcd"), "value": [32.2, 0.88, 1.01, peak],

@@ -113,5 +113,7 @@ def test_the_answer_of_09_is_shown_about_the_readings_it_was_asked_about_alone(t
 def test_the_second_judge_is_counted_in_a_sentence():
     none = two_judges.as_kept(Path("nowhere"), LABEL, {})
     assert "make autorad" in two_judges.in_words(none)
-    asked = pd.DataFrame({"survives": ["yes", "no: turned round", "yes"]})
-    assert two_judges.in_words(asked) == "The second judge gives the first one's verdict on 2 of 3."
+    asked = pd.DataFrame({"first_verdict": ["above 0", "below 0", "undecided", "above 0"],
+                          "survives": ["yes", "no: turned round", "undecided by both", "yes"]})
+    assert two_judges.in_words(asked) == ("Of 4 differences the first judge decides 3; the second one gives the same"
+                                          " verdict on 2 of these.")

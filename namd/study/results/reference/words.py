@@ -1,10 +1,9 @@
 """How a number, an interval and the word on it are written."""
 
-from collections.abc import Iterable
-
 import pandas as pd
 
 from namd.evaluation.stats.intervals import verdict
+from namd.evaluation.tables.wording import listed as listed
 
 PLACES = {"holds": "above", "fails": "below", "undecided": "undecided"}
 SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -69,12 +68,6 @@ def count(number_, noun) -> str:
     """one cohort, four cohorts, 12 cohorts."""
     word = SMALL[number_] if number_ < len(SMALL) else str(number_)
     return f"{word} {noun}{'' if number_ == 1 else 's'}"
-
-
-def listed(words: Iterable[str]) -> str:
-    """a, b and c."""
-    words = list(words)
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
 
 
 def duration(seconds) -> str:
