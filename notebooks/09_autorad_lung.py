@@ -295,7 +295,7 @@ z = torch.stack([encoder.embed(x) for x in turned]).cpu()             # (turns, 
 # %%
 tower, tokenizer = texts.load_text(autorad_text)
 torch.manual_seed(seed)
-toy = prompts.Prompts(tower, tokenizer, 4, encoder.width, guide_width=3, projection=autorad_projection)
+toy = prompts.Prompts(tower, tokenizer, 4, encoder.width, 3, scale=autorad_scale, projection=autorad_projection)
 r_3 = torch.tensor([[0.5, -1.0, 0.0], [0.0, 0.0, 0.0], [-1.0, 2.0, 1.0]])     # three nodules
 first, _, second = toy.meta                                           # Linear, ReLU, Linear
 hidden = (r_3 @ first.weight.T + first.bias).clamp(min=0)             # (3, hidden)

@@ -1,0 +1,31 @@
+"""Notebook 09's own lines, with settings that its profiles do not have."""
+
+import pytest
+import small_text
+from transformers import CLIPTextModelWithProjection
+
+from namd.ground import order
+from namd.ground.errors import UserError
+from namd.ground.seeding import fresh_weights
+
+
+def toy(folder, **values):
+    """The prompts on three nodules of Section 4, by the cell that makes them."""
+    own = next(source for _, source in order.code_cells("09") if "\ntoy = " in source)
+    imports = next(source for _, source in order.code_cells("09") if "\nimport torch" in source)
+    known = order.declared("09") | dict(autorad_text=str(folder)) | values
+    lines = [line for line in imports.splitlines() if line.startswith(("import torch", "from namd.autorad import"))]
+    exec("\n".join(lines), known)
+    known["encoder"] = known["prompts"].torch.nn.Module()
+    known["encoder"].width = small_text.tower().config.projection_dim
+    exec(own, known)
+    return known["toy"]
+
+
+def test_a_scale_that_is_set_is_the_one_of_the_toy_prompts_too(tmp_path):
+    with fresh_weights("alone"):
+        CLIPTextModelWithProjection(small_text.tower().config).save_pretrained(tmp_path)
+    small_text.tokenizer().save_pretrained(tmp_path)
+    assert toy(tmp_path, autorad_scale=20.0).scale == 20
+    with pytest.raises(UserError, match="^autorad_scale is 0"):
+        toy(tmp_path, autorad_scale=0.0)
