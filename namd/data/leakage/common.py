@@ -104,7 +104,7 @@ def of_readings(cohort: Cohort, beside, p) -> pd.DataFrame:
     Args:
         beside: folder of NAMD's cohort, there or not; p: lidc_source, lidc_seed, autorad_encoder and the other paths.
 
-    Source: ours; LIDC-annot-NLST501 is in LIDC's layout, and its patients are NLST's.
+    Source: ours; a delivery in LIDC's layout may hold NLST's participants, as those of LIDC-annot-NLST501 are.
     """
     own = readings(cohort, p.lidc_seed if p.lidc_source == "phantom" else None)
     models = pretrained(autorad_encoder=p.autorad_encoder, autorad_text=p.autorad_text,

@@ -16,6 +16,12 @@ ENCODER = ("model.safetensors",)
 OPEN_CLIP = (open_clip.CONFIG, open_clip.WEIGHTS)
 ALL = ["*.json", "*.txt", "*.safetensors"]
 READINGS = "https://www.cancerimagingarchive.net/wp-content/uploads/LIDC-XML-only.zip"
+# the CT series alone: IDC's collection has 14,098 others (segmentations, reports, films), and no XML file reads those
+IMAGES = """pip install idc-index
+python -c "from idc_index.index import IDCClient; c = IDCClient(); i = c.index; \\
+    s = i[(i.collection_id == 'lidc_idri') & (i.Modality == 'CT')].SeriesInstanceUID.tolist(); \\
+    c.download_from_selection('{folder}', seriesInstanceUID=s)"
+"""
 TCIA = "TCIA, LIDC-IDRI: https://doi.org/10.7937/K9/TCIA.2015.LO9QL9SX"
 
 
@@ -73,9 +79,8 @@ def lidc(p) -> list[Missing]:
     place = "lidc_delivery" if folder.is_dir() else "lidc_delivery, which is no folder"
     lacking = []
     if not find_series(folder):
-        lacking.append(Missing(f"LIDC-IDRI (09; CC BY 3.0): no CT series (DICOM) below {place}",
-                               f"pip install idc-index; idc download lidc_idri --download-dir {folder}\n"
-                               f"or {TCIA}"))
+        lacking.append(Missing(f"LIDC-IDRI (09; CC BY 3.0, 128 GB): no CT series (DICOM) below {place}",
+                               IMAGES.format(folder=folder) + f"or {TCIA}"))
     if not xml_files(folder):
         lacking.append(Missing(f"readings of LIDC-IDRI (09; CC BY 3.0): no XML file below {place}",
                                f"curl -LO {READINGS}\nunzip LIDC-XML-only.zip -d {folder}"))

@@ -1,4 +1,6 @@
 import shutil
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -88,7 +90,7 @@ def test_lidc_lacks_images_or_readings_where_it_is_asked_for(tmp_path):
     folder = tmp_path / "lidc"
     p = paper(lidc_delivery=str(folder))
     images, readings = autorad_inputs.lidc(p)
-    assert "no CT series" in images.what and f"idc download lidc_idri --download-dir {folder}\n" in images.how
+    assert "no CT series" in images.what and f"download_from_selection('{folder}', seriesInstanceUID=s)" in images.how
     assert "below lidc_delivery, which is no folder" in images.what
     assert "10.7937/K9/TCIA.2015.LO9QL9SX" in images.how and "CC BY 3.0" in images.what
     assert "no XML file" in readings.what and f"LIDC-XML-only.zip\nunzip LIDC-XML-only.zip -d {folder}" in readings.how
@@ -98,6 +100,26 @@ def test_lidc_lacks_images_or_readings_where_it_is_asked_for(tmp_path):
     readings, = autorad_inputs.lidc(p)
     assert readings.what.endswith("no XML file below lidc_delivery") and not readings.optional
     assert autorad_inputs.lidc(paper(lidc_source="phantom", lidc_delivery="")) == []
+
+
+def test_of_lidc_the_ct_series_alone_are_fetched(tmp_path, monkeypatch):
+    """IDC's collection has 14 other series to each CT, which would all be refused for want of a reading."""
+    package = tmp_path / "idc_index"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "index.py").write_text(
+        "import pandas as pd\n\n\nclass IDCClient:\n"
+        "    index = pd.DataFrame(dict(collection_id=['lidc_idri', 'lidc_idri', 'nlst'],\n"
+        "                              Modality=['CT', 'SEG', 'CT'],\n"
+        "                              SeriesInstanceUID=['1.2', '1.3', '1.4']))\n\n"
+        "    def download_from_selection(self, downloadDir, seriesInstanceUID):\n"
+        "        print(downloadDir, seriesInstanceUID)\n")
+    images, _ = autorad_inputs.lidc(paper(lidc_delivery=str(tmp_path / "lidc")))
+    shown = images.how.replace("\n", "\n      ")                 # as check indents it
+    command = shown[shown.index("python -c"):shown.index("or TCIA")].replace("python", sys.executable, 1)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    said = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert said.stdout == f"{tmp_path / 'lidc'} ['1.2']\n", said.stderr
 
 
 def test_the_real_rows_need_a_package(tmp_path, monkeypatch):

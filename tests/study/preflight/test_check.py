@@ -50,8 +50,8 @@ def test_a_delivery_of_lidc_that_is_named_and_not_there_is_not_ready(tmp_path, c
     (tmp_path / "empty").mkdir()
     assert check("-p", "lidc_source=delivery", "-p", f"lidc_delivery={tmp_path / name}") == 2
     out = capsys.readouterr().out
-    assert "Not ready: 2 missing." in out and "✗ LIDC-IDRI (09; CC BY 3.0): no CT series (DICOM) below lidc_delivery" \
-        in out and f"idc download lidc_idri --download-dir {tmp_path / name}" in out
+    assert "Not ready: 2 missing." in out and "✗ LIDC-IDRI (09; CC BY 3.0, 128 GB): no CT series (DICOM) below " \
+        "lidc_delivery" in out and f"c.download_from_selection('{tmp_path / name}', seriesInstanceUID=s)" in out
 
 
 def test_a_folder_without_config_json_is_said_and_not_to_be_downloaded(tmp_path, capsys):
