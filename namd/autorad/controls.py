@@ -53,7 +53,10 @@ def by_logistic(x, label3, fold) -> OutOfFold:
 
 
 def _fitted(numbers, label3, fold, *steps):
-    """`fit` of `tuned`: a logistic regression of strength C on numbers(train) -> ((N, F), counts), after `steps`."""
+    """`fit` of `tuned`: a logistic regression of strength C on numbers(train) -> ((N, F), counts), after `steps`.
+
+    A class that none of its nodules has, as where a fold of three is all that trains, has probability 0.
+    """
     label3 = np.asarray(label3)
 
     def fit(c, held):
@@ -61,7 +64,9 @@ def _fitted(numbers, label3, fold, *steps):
         x, counts = numbers(train)
         model = make_pipeline(*steps, LogisticRegression(C=c, max_iter=2000))
         model.fit(x[train], label3[train])
-        return model.predict_proba(x), counts
+        prob = np.zeros((len(x), len(CLASSES)))
+        prob[:, model.classes_] = model.predict_proba(x)
+        return prob, counts
     return fit
 
 

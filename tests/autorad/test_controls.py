@@ -72,6 +72,24 @@ def test_no_label_of_a_test_fold_is_seen(made):
         assert np.array_equal(one[fold == 0], two[fold == 0]) and not np.allclose(one[fold == 1], two[fold == 1])
 
 
+def test_the_numbers_of_other_test_nodules_do_not_scale_one_s_own(made):
+    label3, _, _, features, fold, _ = made
+    one, *others = np.flatnonzero(fold == 0)
+    louder = features.copy()
+    louder[others] *= 50
+    first, second = (controls.by_logistic(x, label3, fold).prob for x in (features, louder))
+    assert first[one] == pytest.approx(second[one], abs=1e-9) and not np.allclose(first[others], second[others])
+
+
+def test_a_class_that_no_training_nodule_has_is_possible_for_none():
+    """Of three folds one chooses and one is tested, so a rare class may be in neither of those that train."""
+    label3, fold = np.array([0, 1] * 6 + [2, 2, 2]), np.array([0, 0, 1, 1, 2, 2] * 2 + [0, 1, 1])
+    x = np.arange(15.0)[:, None]
+    for found in (controls.by_logistic(x, label3, fold), controls.by_diameter(1 + x[:, 0], label3, fold)):
+        assert found.prob.sum(1) == pytest.approx(np.ones(15)) and found.prob[fold == 2, 2].min() > 0
+        assert np.isfinite(found.tried.loss).all()
+
+
 def test_the_ceiling_knows_how_many_readers_each_nodule_has_and_keeps_the_nodules_order():
     opinions = pd.DataFrame(dict(nodule_id=["a"] * 4 + ["b"] * 3, malignancy=3))
     found = controls.ceiling(pd.Series([0.5, -1.0]), opinions, pd.Series(["b", "a"]))
