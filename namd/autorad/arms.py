@@ -19,9 +19,9 @@ def jobs(z, features, others, label3, fold, text, p, folder, key) -> list[tuple]
         others: of `others`.
         label3, fold, text, folder, key: as of `folds.cross_validate`; p: autorad_rates, autorad_images.
 
-    Source: static (CoOp), CoCoOp and guided are the paper's rows. The others are ours, because "radiomics help" may
-    mean that size helps, "autoregressive helps" that any encoder would do, and "the prompt reads the image" that the
-    moved classes answer by themselves: one image, the mean of all, for every nodule.
+    Source: static (CoOp), CoCoOp and guided are the steps of Sec. 2.6. The others are ours, because "radiomics help"
+    may mean that size helps, "autoregressive helps" that any encoder would do, and "the prompt reads the image" that
+    the moved classes answer by themselves: one image, the mean of all, for every nodule.
     """
     rates = tuple(p.autorad_rates)
     found = [(Arm("static", "nothing", rates), z, None, text), (Arm("guided", "features", rates), z, features, text),

@@ -12,7 +12,7 @@ from transformers.models.aimv2.modeling_aimv2 import Aimv2Encoder, Aimv2RMSNorm
 from namd.autorad.texts import TextTower
 from namd.models.clip import LENGTH
 
-TEXT_SHARE = .4                     # of the captions' loss beside that of the patches
+TEXT_SHARE = .4                     # of the captions' loss beside that of the patches; ours
 WORDS = 32                          # of a caption, at most
 MAX_SCALE = math.log(100)           # CLIP's, of the logarithm of its learnt factor on cosines
 
@@ -71,7 +71,8 @@ class Autoregressive(nn.Module):
             decoder, which is as wide as the encoder.
 
     Source: Fini et al. 2024: prefix attention in the encoder, squared error on the next normalised patch outside the
-    prefix, cross-entropy on the next word, with a share of .4; the decoder's size is ours.
+    prefix, cross-entropy on the next word. The decoder's size is ours, and so is the share of .4 on the words' loss:
+    there a factor stands before that of the patches, L = L_text + alpha L_img.
     """
 
     def __init__(self, encoder, n_words: int, layers: int):

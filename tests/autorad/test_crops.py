@@ -45,6 +45,16 @@ def test_it_follows_the_centroid_and_turns_with_the_image():
         assert np.abs(turned[k, 0, 0].numpy() - crops.crop(move(hu), move(mask), 64)).max() < 1e-4
 
 
+def test_the_middle_is_that_of_the_pixels_not_of_the_box_around_them():
+    hu = np.random.default_rng(4).integers(-900, 300, (128, 128)).astype(np.int16)
+    mask = np.zeros((128, 128), bool)
+    mask[50:62, 40:44] = True
+    mask[58:62, 44:70] = True                                                   # a corner of two bars
+    middle = np.argwhere(mask).mean(0)[::-1]
+    expected = crops.cut(hu, middle, 2 * crops.equivalent_diameter(mask), 64)
+    assert np.abs(crops.crop(hu, mask, 64) - expected).max() < 1e-6
+
+
 def test_a_pixel_of_its_own_size_stays_as_it_is():
     hu = np.random.default_rng(0).integers(-1200, 600, (16, 16)).astype(np.int16)
     seen = crops.cut(hu, (7.5, 7.5), 8, 8)

@@ -90,6 +90,11 @@ def test_any_side_is_brought_to_its_own(tmp_path, side):
     torch.testing.assert_close(encoder.embed(flat), encoder.embed(torch.full((2, 1, 32, 32), .25)))
 
 
+def test_a_larger_image_is_smoothed_before_it_is_sampled():
+    noise = torch.rand(1, 1, 128, 128, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    assert encoders.resized(noise, 32).std() < 0.25 < 0.5 < noise.std()
+
+
 def test_many_images_are_read_in_parts(tmp_path):
     encoder = encoders.load_encoder(write(tmp_path))
     x = torch.rand(encoders.BATCH + 3, 1, 32, 32)

@@ -17,6 +17,7 @@ P = SimpleNamespace(window_low=-1000, window_high=400, autorad_images="original"
                     seed=3, autorad_ctx=2, autorad_hidden_share=16, autorad_scale=10.0, autorad_projection="none",
                     autorad_epochs=15, autorad_batch=16, autorad_weight_decay=5e-7, autorad_momentum=0.9,
                     save_every=1000)
+SHORT = SimpleNamespace(**vars(P) | dict(autorad_epochs=2))
 
 
 def discs(radii, name):
@@ -56,6 +57,12 @@ def test_rows_are_read_by_a_judge_that_learnt_from_real_images_alone(tmp_path):
     assert {name: prob.shape for name, prob in found.items()} == {"x2": (1, 20), "namd": (1, 20)}
     assert ((found["namd"][0] > 0.5) == np.arange(20) % 2).mean() > 0.9
     assert training.tried.rate.tolist() == [0.1]
+    drawn = (row == "namd")[:, None]
+    other = second_judge.Sight(torch.where(torch.from_numpy(drawn), -sight.z, sight.z),
+                               np.where(drawn, -sight.features, sight.features), sight.masks)
+    one, two = (second_judge.judge(each, row, labels, text, SHORT, tmp_path / name, "k")[0]
+                for name, each in (("one", sight), ("two", other)))
+    assert np.array_equal(one["x2"], two["x2"]) and not np.allclose(one["namd"], two["namd"])
 
 
 def test_doubt_is_learnt_from_other_nodules_and_read_from_these(tmp_path):
@@ -71,3 +78,7 @@ def test_doubt_is_learnt_from_other_nodules_and_read_from_these(tmp_path):
     assert found.shape == (4,) and found[[1, 3]].min() > 0.6 > found[[0, 2]].max()
     fewer = second_judge.Sight(today.z[:2], today.features[:2], today.masks[:2])
     assert second_judge.unsure(then, fewer, label3, val, *given) == pytest.approx(found[:2], abs=1e-6)
+    another = np.where(val, (label3 + 1) % 3, label3)               # who chooses among one rate teaches nothing
+    first, second = (second_judge.unsure(then, today, label, val, text, SHORT, tmp_path / name, "k")
+                     for name, label in (("one", label3), ("two", another)))
+    assert np.array_equal(first, second)

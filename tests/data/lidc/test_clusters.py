@@ -46,5 +46,10 @@ def test_a_crowd_is_divided_no_further_than_it_must_be_and_down_to_a_tenth_of_a_
     assert group([*first, *[at(1.2)] * 3], 2.0) == [[0, 1, 2], [3, 4, 5]]                       # 0.2 mm apart
 
 
+def test_four_readers_are_no_crowd_and_five_are():
+    assert group([*[at(0)] * 2, *[at(2.5)] * 2], 2.0) == [[0, 1, 2, 3]]         # 1.5 mm apart
+    assert group([*[at(0)] * 3, *[at(2.5)] * 2], 2.0) == [[0, 1, 2], [3, 4]]
+
+
 def test_a_crowd_that_cannot_be_divided_stays_one():
     assert group([at(0.05 * i) for i in range(6)], 2.0) == [[0, 1, 2, 3, 4, 5]]

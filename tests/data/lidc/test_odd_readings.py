@@ -140,6 +140,16 @@ def test_two_nodules_that_every_reader_outlined_apart_are_two(tmp_path):
     assert cohort.pairs.label3.tolist() == [0, 1] and cohort.split("train").masks.sum((1, 2)).tolist() == [16, 36]
 
 
+def test_one_nodule_reaches_as_far_as_a_slice_is_thick_not_as_slices_lie_apart(tmp_path):
+    """Two readers drew a square, one drew another 3 mm beside it, in slices 2 mm apart."""
+    for number, thickness in ((1, 5.0), (2, 2.0)):
+        marks = [nodule("1", roi(uid(number), square(column, 80, 6))) for column in (90, 90, 102)]
+        write_scan(tmp_path / "d", f"P{number}", uid(number), reading(uid(number), *marks), SliceThickness=thickness)
+    cohort, refused = build(tmp_path / "d", tmp_path / "c")
+    assert cohort.pairs.patient_id.tolist() == ["P1"] and refused.code.tolist() == ["E14", "E14"]
+    assert cohort.split("train").masks.sum() == 36 and len(cohort.readers) == 3
+
+
 def spoil(folder, case):
     """Do something to the scan of patient P2."""
     place = folder / "P2" / f"{uid(2)}.9" / uid(2)

@@ -1,6 +1,7 @@
 """The three-class table, its differences, the paper's numbers beside it and what the ledger reads of it."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from namd.evaluation.stats.bootstrap import percentile_interval, resample_counts
@@ -122,5 +123,8 @@ def test_the_sentence_on_seeds_counts_lower_bounds_and_leaves_the_mean_out():
     assert three_class.over_seeds(table) == (
         "Macro F1, guided - static: the lower bound is above 0 on 2 of 3 seeds of folds and training; the mean"
         f" difference is {gain / 3:.3f}, from {-gain:.3f} to {gain:.3f}.")
+    table = pd.DataFrame(dict(seed=[23, 24, 25, "mean"], statistic="macro_f1", difference=[0.02, 0.03, 0.04, 0.03],
+                              difference_low=[-0.01, 0.01, 0.02, 0.01]))
+    assert "above 0 on 2 of 3 seeds" in three_class.over_seeds(table)           # the first gains, but not for certain
     alone = three_class.by_seed({23: PROB}, LABEL, COUNTS)
     assert len(alone) == 3 and "on 1 of 1 seeds" in three_class.over_seeds(alone)

@@ -56,3 +56,4 @@ def test_doubts_are_compared_at_both_ends():
     assert "do not overlap. It is highest in part 2 of 3 (0.53)" in said
     assert "0.37 [0.35, 0.39] where Var(p) is least and 0.50 [0.47, 0.53] where it is largest" in said
     assert "intervals overlap" in told.doubts_meet(doubt.assign(low=0.1))
+    assert "do not overlap" in told.doubts_meet(doubt[::-1])
