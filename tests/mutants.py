@@ -33,6 +33,10 @@ LIDC = "namd/data/lidc/"
 OWN = "forecasters/systems/test_own_record.py"
 RESULTS = "study/results/test_reference_command.py"
 MUTANTS = [
+    Mutant("Ctrl-C waits for a dead network", "namd/data/open/work.py", "PATIENCE_S = 3 ", "PATIENCE_S = 90 ",
+           "data/open/test_fetch.py"),
+    Mutant("a page of a proxy is an empty bucket", "namd/data/open/bucket.py",
+           'if not root.tag.endswith("ListBucketResult"):', "if False:", "data/open/test_bucket.py"),
     Mutant("a far row stays in its panel", "namd/evaluation/figures/forests.py",
            "if _width(ends, reference) <= 2 * _width(rest, reference):", "if True:",
            "evaluation/figures/test_forests.py"),

@@ -141,14 +141,16 @@ def thread(call, *arguments):
 
 @contextmanager
 def answering(*answers):
-    """A server that gives these (status, body) one after another, the last one for ever; yields its address, calls."""
+    """A server that gives these (status, body, headers ...) one after another, the last for ever; address, calls."""
     calls = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):                                                   # noqa: N802
-            status, body = answers[min(len(calls), len(answers) - 1)]
+            status, body, *headers = answers[min(len(calls), len(answers) - 1)]
             calls.append(self.path)
             self.send_response(status)
+            for name, value in headers:
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(body) + 5 * (status == 206)))    # 206 breaks off
             self.end_headers()
             self.wfile.write(body)

@@ -98,7 +98,7 @@ class Buckets:
                 raise StoppedError
             try:
                 return self._once(address, at_most, asked)
-            except requests.RequestException as error:
+            except (requests.RequestException, ValueError) as error:      # of an address to which it was sent on, too
                 why = _reason(error)
         raise UserError(f"{urlsplit(address).netloc} cannot be reached ({why}): see that the network is there and start"
                         " again; what is fetched stays.")
@@ -159,6 +159,8 @@ def _listing(text: bytes, prefix: str) -> tuple[list[Stored], str | None]:
         if b"<!" in text:
             raise ElementTree.ParseError("a document type")
         root = ElementTree.fromstring(text)
+        if not root.tag.endswith("ListBucketResult"):
+            raise ValueError(f"it begins with {one_line(root.tag)[:60]}")
         space = root.tag.removesuffix("ListBucketResult")
         page = [Stored(item.findtext(f"{space}Key"), int(item.findtext(f"{space}Size")),
                        item.findtext(f"{space}ETag").strip('"')) for item in root.iter(f"{space}Contents")]
@@ -174,4 +176,4 @@ def _reason(error) -> str:
     """The innermost cause of a network fault, in its own words."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
-    return " ".join(str(error).split())[:120] or type(error).__name__
+    return one_line(error)[:120] or type(error).__name__

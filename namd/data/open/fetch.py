@@ -85,8 +85,9 @@ def _need_space(root: Path, jobs: list[Job]) -> None:
     """Stop before a disk is filled."""
     held = sum(file.stat().st_size for file in (root / plan.FOLDER).rglob("*.dcm"))
     need = sum(job.kept for job in jobs) - held
-    if need > free(root):
-        raise UserError(f"{root} needs about {need / 1e9:.1f} GB more, and {free(root) / 1e9:.1f} GB are free: free"
+    left = free(root / plan.FOLDER)
+    if need > left:
+        raise UserError(f"{root} needs about {need / 1e9:.1f} GB more, and {left / 1e9:.1f} GB are free: free"
                         " some, name a data_delivery on another disk, or take a sample with --subjects.")
 
 

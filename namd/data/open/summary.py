@@ -35,9 +35,10 @@ def summary(root: Path, found, rows, jobs: list[Job], whole: bool) -> list[str]:
     if "luna25" not in sources:
         lines.append(f"luna25    its licence was not found, so it is not fetched: if you have it from {public.LUNA25}, "
                      f"put the table into {root}")
+    left = free(root / plan.FOLDER)
     what = "all slices" if whole else f"{2 * REACH + 1} slices around each nodule, and the header of every slice"
     lines.append(f"To fetch: {what}: about {sum(job.read for job in jobs) / 1e9:.1f} GB of {len(jobs):,} series, "
-                 f"{sum(job.kept for job in jobs) / 1e9:.1f} GB on the disk; {free(root) / 1e9:.1f} GB are free.")
+                 f"{sum(job.kept for job in jobs) / 1e9:.1f} GB on the disk; {left / 1e9:.1f} GB are free.")
     return lines
 
 
@@ -65,9 +66,9 @@ def _in_cancer_table(root: Path) -> set[int]:
     return found
 
 
-def free(root: Path) -> int:
-    """Free bytes where `root` is or will be."""
-    return shutil.disk_usage(next(folder for folder in (root, *root.parents) if folder.is_dir())).free
+def free(folder: Path) -> int:
+    """Free bytes where a folder is or will be, also behind a link to another disk."""
+    return shutil.disk_usage(next(place for place in (folder, *folder.parents) if place.is_dir())).free
 
 
 def origins(found, rows) -> str:

@@ -1,8 +1,10 @@
 """Many series at once: a bounded number of threads, one bar, and an end as soon as nothing can go on."""
 
+import multiprocessing
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import time
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 from tqdm import tqdm
@@ -10,6 +12,8 @@ from tqdm import tqdm
 from namd.data.open import series
 from namd.data.open.bucket import AbsentError, Buckets, StoppedError
 from namd.data.open.series import Job
+
+PATIENCE_S = 3                          # that threads have to end in; one that waits for a dead network is left behind
 
 
 def fetch_all(jobs: list[Job], root: Path, at_once: int) -> dict[Job, AbsentError]:
@@ -23,18 +27,32 @@ def fetch_all(jobs: list[Job], root: Path, at_once: int) -> dict[Job, AbsentErro
     """
     stop = threading.Event()
     absent = {}
-    with _Bar(jobs) as bar, ThreadPoolExecutor(at_once) as pool:
+    n_threads = max(1, min(at_once, len(jobs)))
+    with _Bar(jobs) as bar, ThreadPool(n_threads) as pool:              # its threads are no reason for Python to stay
         buckets = Buckets(stop, bar.read)
+        fetched = pool.imap_unordered(lambda job: (job, _one(job, root, buckets, bar)), jobs)
         try:
-            waiting = {pool.submit(_one, job, root, buckets, bar): job for job in jobs}
-            for done in as_completed(waiting):
-                if done.result() is not None:
-                    absent[waiting[done]] = done.result()
+            absent |= {job: error for job, error in fetched if error is not None}
         except BaseException:
             stop.set()
-            pool.shutdown(cancel_futures=True)
+            _await_the_others(fetched)
             raise
     return absent
+
+
+def _await_the_others(fetched) -> None:
+    """Let the threads that were told to stop end what they write.
+
+    Source: ours, because a socket of a dead network hears of nothing for a minute, and Ctrl-C must not take so long.
+    """
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            fetched.next(max(0, end - time.monotonic()))
+        except (StopIteration, multiprocessing.TimeoutError):
+            return
+        except Exception:                               # the first fault is the one that is told
+            continue
 
 
 def _one(job: Job, root: Path, buckets: Buckets, bar: "_Bar") -> AbsentError | None:

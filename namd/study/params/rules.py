@@ -85,6 +85,11 @@ def _named(source, folder):
     return source == "phantom" or folder.strip()
 
 
+def _is_written_out(folder):
+    """No shell has read a parameter: `~` would be a folder of that name below the checkout."""
+    return not folder.startswith("~")
+
+
 RULES = (
     Rule("run_name", lambda name: name not in RESERVED,
          "run_name: outputs/{run_name} is no folder of a run: choose another name"),
@@ -100,6 +105,8 @@ RULES = (
          "data_source is {data_source} and data_delivery is empty: name its folder, or set data_source: phantom"),
     Rule("lidc_source lidc_delivery", _named,
          "lidc_source is {lidc_source} and lidc_delivery is empty: name its folder, or set lidc_source: phantom"),
+    *(Rule(key, _is_written_out, f"{key} ({{{key}}}) begins with ~, which stands for a home only where a shell reads"
+           " it: write the path in full") for key in ("data_delivery", "lidc_delivery")),
     Rule("lidc_seed phantom_seed pretrain_seed", lambda own, *others: own not in others,
          "lidc_seed ({lidc_seed}) is that of the cohort ({phantom_seed}) or of the pretraining ({pretrain_seed}), whose"
          " subjects have the same nodules: choose another"),

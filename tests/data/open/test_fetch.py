@@ -136,6 +136,29 @@ def test_a_fetch_that_is_killed_at_any_moment_goes_on(right, folder, idc):
     assert not [path for path in leftovers(folder) if not path.name.startswith(".lock-")]
 
 
+def interrupted(folder):
+    """A fetch that Ctrl-C reaches, also where the shell that started the tests ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    run_quietly(folder)
+
+
+def test_an_interrupted_fetch_waits_for_no_dead_network(right, tmp_path, monkeypatch):
+    made = copy(right, tmp_path)
+    shutil.rmtree(made / "dicom")
+    with socket.create_server(("127.0.0.1", 0)) as silent:              # it takes calls and says nothing
+        monkeypatch.setenv("NAMD_OPEN_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        process = multiprocessing.get_context("fork").Process(target=interrupted, args=(made,))
+        process.start()
+        while not list(made.glob("dicom/*/*")) and process.is_alive():
+            time.sleep(.01)
+        os.kill(process.pid, signal.SIGINT)
+        process.join(30)
+    try:
+        assert process.exitcode == 1
+    finally:
+        process.kill()
+
+
 def test_two_fetches_at_once_do_not_hurt_each_other(right, folder, idc):
     both = [start(folder), start(folder)]
     for process in both:
@@ -229,6 +252,16 @@ def test_too_little_space_is_said_before_anything_is_fetched(folder, idc, monkey
     with pytest.raises(UserError, match="needs about 0.0 GB more, and 0.0 GB are free"):
         get(folder)
     assert not (folder / "dicom").exists()
+
+
+def test_the_disk_that_slices_go_to_counts_also_behind_a_link(folder, idc, tmp_path, monkeypatch):
+    (tmp_path / "disk").mkdir()
+    (folder / "dicom").symlink_to(tmp_path / "disk")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(
+        10**13, 0, 5 * 10**12 if path.resolve() == tmp_path / "disk" else 0))
+    said = []
+    assert get(folder, say=said.append) == 0
+    assert "5000.0 GB are free" in "\n".join(said) and list((tmp_path / "disk").rglob("*.dcm"))
 
 
 def test_a_file_of_yours_stays_and_costs_its_series(right, folder, idc):

@@ -54,6 +54,8 @@ BROKEN = [
     (["phantom_seed=7001", "pretrain_seed=7002"], "as their MANIFEST.json says"),
     (["phantom_seed=7001", "pretrain_seed=7002", "vae_path=", "unet_path=", "flux_path="], "the second judge would"),
     (["data_source=delivery"], "data_delivery is empty: name its folder, or set data_source: phantom"),
+    (["data_source=open", "data_delivery=~/nlst"], "data_delivery (~/nlst) begins with ~"),
+    (["lidc_source=delivery", "lidc_delivery=~me"], "write the path in full"),
     (["lidc_source=delivery"], "lidc_delivery is empty: name its folder, or set lidc_source: phantom"),
     (["lidc_source=delivery", 'lidc_delivery=" "'], "lidc_delivery is empty"),
     (["ddl_cxr_channels=[48, 98]"], "multiples of it"),
