@@ -422,12 +422,13 @@ titles = [f"{plots.LABELS[train.label[n]]}\n{long_1.iloc[n]:.0f} to {long_2.iloc
 run.figure(plots.image_grid([x1[order, 0], x2[order, 0]], titles, ["T0, x1", "T1, x2"],
                               title=f"Training pairs, {len(order)} of {len(train)}",
                               synthetic=run.synthetic), "pairs")
+told(told_pairs.shown(long_1.iloc[order], long_2.iloc[order], train.label[order]))
 
 # %% [markdown]
 # **What to see.** Each column is one nodule, a year apart. The background moves a little: breathing,
 # another position, at times another scanner. So the follow-up to predict is not x1 with a larger
-# blob. Look for a malignant nodule that hardly grows, and for a benign one that does; the next figure
-# counts them.
+# blob. Look for the malignant nodule that hardly grows, and for the benign one that does; the next
+# figure counts them.
 
 # %%
 growth = pd.DataFrame({"longest diameter at T0 (mm)": long_1,

@@ -510,9 +510,9 @@ check("training aligned the latents, where it was asked to and had the time",
 x2_val = x_val[len(val):]                                       # (N, 1, S, S)
 x2_decoded = vaes.decoded(vae, x2_val)
 pictures = [row[torch.linspace(0, len(val) - 1, 6).long(), 0] for row in (x2_val, x2_decoded)]
-run.figure(plots.image_grid(pictures, row_titles=("image", "decoded"), synthetic=run.synthetic,
-                              title=f"The decoder keeps the nodule and loses the grain (arm {arm})"),
-           "vae_reconstructions")
+run.figure(plots.image_grid(pictures, title=f"The decoder keeps the nodule and loses the grain (arm {arm})",
+                            row_titles=("image", "decoded"), synthetic=run.synthetic), "vae_reconstructions")
+told(told_latents.decoded(x2_decoded, x2_val, window_low, window_high))
 
 # %% [markdown]
 # **What to see.** Position, size and density of the nodule survive; fine texture and thin vessels

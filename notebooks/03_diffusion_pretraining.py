@@ -607,6 +607,7 @@ fig = plots.image_grid([x2[:8, 0], x2_round[:, 0], x_new[:8, 0], x_new[8:, 0]],
                          row_titles=["real", "decoded", "sampled", "sampled"], synthetic=run.synthetic,
                          title=f"Nodules that no patient has (16 samples, {p.uncond_steps} training steps)")
 run.figure(fig, "uncond_samples")
+told(told_noise.with_a_nodule(x_new, x2_round, p.window_low, p.window_high))
 
 # %% [markdown]
 # **What to see.** Compare the two lower rows with the second, not with the first: blur that the

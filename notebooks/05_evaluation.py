@@ -82,7 +82,8 @@ compare_arms: list = ["namd", "no_align_no_pred"]  # Table 1: the last two rows
 # %%
 from namd.ground import workers
 
-workers.ready("namd.evaluation.tables.table1", "namd.forecasters.namd")  # worker processes import beside us
+if eval_workers != 1:
+    workers.ready("namd.evaluation.tables.table1", "namd.forecasters.namd")  # worker processes import beside us
 
 from copy import copy
 from functools import partial
@@ -114,7 +115,6 @@ from namd.study.lesson import told
 from namd.study.notebook import check, show, start
 
 run = start("05_evaluation", globals())
-compare_arms = run.trained_arms()
 
 # %%
 run.map()
@@ -131,6 +131,7 @@ run.map()
 # | $L$ | `label` | (N,) | 0 benign, 1 malignant |
 
 # %%
+compare_arms = run.trained_arms()
 cohort = Cohort.open(run.need("cohort", made_by="01"))
 train, val, test = (cohort.split(name) for name in ("train", "val", "test"))
 fitted = cohort.split("train", "val")

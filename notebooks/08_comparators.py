@@ -98,7 +98,8 @@ compare_arms: list = ["namd", "no_align_no_pred"]  # rows of notebook 05
 # %%
 from namd.ground import workers
 
-workers.ready("namd.evaluation.tables.table1", "namd.forecasters.namd")  # worker processes import beside us
+if eval_workers != 1:
+    workers.ready("namd.evaluation.tables.table1", "namd.forecasters.namd")  # worker processes import beside us
 
 from copy import copy
 from functools import partial
@@ -130,7 +131,6 @@ from namd.study.lesson import told
 from namd.study.notebook import check, show, start
 
 run = start("08_comparators", globals())
-p = run.p
 
 # %%
 run.map()
@@ -148,6 +148,7 @@ run.map()
 # What each system is, in a line:
 
 # %%
+p = run.p
 known = {name: compared.system(name) for name in p.systems}
 sheets = pd.DataFrame({name: kind.description._asdict() for name, kind in known.items()}).T.rename_axis("system")
 WIDE = {"text-align": "left", "white-space": "normal"}

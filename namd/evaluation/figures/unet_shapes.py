@@ -9,7 +9,8 @@ from namd.evaluation.figures.traced import shapes
 GAP = 22
 LEFT = 20
 TOP = 118
-DROP = 84               # px from one level to the next
+DROP = 84               # px from one level to the next, where columns stand apart
+LARGEST = 1220          # px of the drawing: a wider one is read too small on a page, so its columns overlap
 TIME = "#0173b2"
 CONTEXT = "#c45a00"
 
@@ -50,8 +51,16 @@ def _layers(net, found, given):
     parts += [(levels - 1 - i, f"up {i + 1}", found[f"up_blocks.{i}.resnets.0"], _chips(block))
               for i, block in enumerate(net.up_blocks)]
     parts.append((0, "conv_out", found["conv_out"], ()))
-    return [Layer(LEFT + i * (WIDE + GAP), TOP + DROP * max(level, 0), title, shape, chips)
-            for i, (level, title, shape, chips) in enumerate(parts)]
+    flat = WIDE + GAP
+    slanted = min(flat, (LARGEST - 2 * LEFT - WIDE - 3 * flat) / (2 * levels))
+    drop = DROP if slanted > WIDE else HIGH + GAP
+    placed = []
+    x = LEFT
+    for i, (level, title, shape, chips) in enumerate(parts):
+        if i:
+            x += flat if max(level, 0) == max(parts[i - 1][0], 0) else slanted
+        placed.append(Layer(x, TOP + drop * max(level, 0), title, shape, chips))
+    return placed
 
 
 def _chips(block):

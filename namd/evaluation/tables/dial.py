@@ -21,6 +21,35 @@ def gains(main):
     return (f"{main} - baseline", "oracle - baseline", f"{main} - permuted patients")
 
 
+def falls(table, main) -> str:
+    """What becomes of the main arm's gain along the dial, for the title of its picture.
+
+    Args:
+        table: a row a position and quantity: null, eps, quantity, value.
+
+    Source: ours.
+    """
+    gain = table[(table["null"] == "none") & (table["quantity"] == gains(main)[0])].sort_values("eps")
+    first, last = gain.iloc[0], gain.iloc[-1]
+    if len(gain) == 1:
+        return f"A drawn follow-up is worth {first['value']:+.3f} in AUROC at phantom_eps {first['eps']:g}"
+    word = "less" if last["value"] < first["value"] else "no less"
+    return (f"The more chance decides, a drawn follow-up is worth {word}: {first['value']:+.3f} in AUROC at phantom_eps"
+            f" {first['eps']:g}, {last['value']:+.3f} at {last['eps']:g}")
+
+
+def holds(table, main) -> str:
+    """In how many cohorts the main arm's gain is certain, for the title of their picture.
+
+    Args:
+        table: a row a cohort and quantity: quantity, low.
+
+    Source: ours.
+    """
+    low = table.loc[table["quantity"] == gains(main)[0], "low"]
+    return f"For other patients a drawn follow-up gains, beyond chance, in {(low > 0).sum()} of {len(low)} cohorts"
+
+
 def position(label, prob, counts, main):
     """What one position of the dial shows.
 

@@ -28,8 +28,8 @@ def write_dial(plan):
     root = outputs_root() / plan.values["run_name"]
     positions = [_read(root, plan, "dial"), *_neighbours(root, POINTS, plan, "dial")]
     table = pd.concat(positions, ignore_index=True)
-    title = (f"n = {table['n'].max()} test nodules, up to {table['malignant'].max()} malignant; one cohort and model a"
-             " point; bars 95 % over patients")
+    title = (f"{dial.falls(table, plan.main)}\nn = {table['n'].max()} test nodules, up to {table['malignant'].max()}"
+             " malignant; one cohort and model a point; bars 95 % over patients")
     _write(root, "dial", table, draw_dial(table, dial.aurocs(plan.main), dial.gains(plan.main), title))
 
 
@@ -45,7 +45,7 @@ def write_cohorts(plan):
     table = pd.concat(_neighbours(root, COHORTS, plan, "cohorts"), ignore_index=True)
     shown = table[table["quantity"].isin((f"{plan.main} - baseline", "oracle - baseline"))]
     shown = shown.assign(row=shown["run_name"].str.removeprefix(f"{root.name}_") + ": " + shown["quantity"])
-    title = f"other patients, {table['n'].max()} test nodules each, bars 95 %"
+    title = f"{dial.holds(table, plan.main)}\n{table['n'].max()} test nodules each, bars 95 %"
     _write(root, "cohorts", table, plots.forest(shown, "difference in AUROC", title, reference=0, synthetic=True))
     share = table.loc[table["quantity"] == "oracle's gap closed", "value"]
     print(f"NAMD closes {share.mean():.2f} of the oracle's gap on average ({', '.join(f'{v:.2f}' for v in share)})")

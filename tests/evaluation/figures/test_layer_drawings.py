@@ -1,19 +1,22 @@
 """The drawings of VAE, U-Net and prompt path hold the shapes of the networks they are given, as texts."""
 
 import re
+from itertools import combinations
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from small_llm import parameters, records
 from torch import nn
 
 from namd.evaluation.figures import prompt_path, traced, unet_shapes, vae_shapes
+from namd.evaluation.figures.layers import HIGH, WIDE
 from namd.models import vae as vaes
 from namd.models.llm import build_llm, load_llm, pretraining_texts
 from namd.models.prompts import SoftPrompts
-from namd.models.unet import CONTEXT_WIDTH, build_unet, load_unet, widen_input
+from namd.models.unet import CONTEXT_WIDTH, build_unet, load_unet, small_config, widen_input
 
 SVG = "{http://www.w3.org/2000/svg}"
 UNET = dict(image_size=64, unet_layers=1, unet_heads=2, seed=23)
@@ -58,6 +61,21 @@ def test_the_unet_is_drawn_level_by_level(tmp_path, channels, drawn):
     assert all(level[f"down {i}"] == level[f"up {len(channels) + 1 - i}"] for i in range(1, len(channels) + 1))
     assert level["middle"] > level["up 1"] > level["up 2"]
     assert "context of 4 × 768" in readable(svg)
+
+
+def test_the_papers_unet_fits_a_page_and_no_card_hides_another_or_its_words():
+    shape = SimpleNamespace(**UNET | dict(unet_layers=2, unet_heads=8), unet_channels=[320, 640, 1280, 1280])
+    with torch.device("meta"):
+        net = UNet2DConditionModel(**small_config(shape))
+    svg = unet_shapes.draw(net, torch.zeros(1, 2, CONTEXT_WIDTH, device="meta"))
+    readable(svg)
+    tree = ElementTree.fromstring(svg)
+    assert float(tree.get("viewBox").split()[2]) <= 1220
+    cards = [[float(box.get(side)) for side in ("x", "y")] for box in tree.iter(f"{SVG}rect")
+             if box.get("width") == str(WIDE)]
+    assert len(cards) == 12 and not [(a, b) for a, b in combinations(cards, 2)
+                                     if abs(a[0] - b[0]) < WIDE and abs(a[1] - b[1]) < HIGH]
+    assert max(7 * len(said) for said in texts(svg) if " × " in said and "(" not in said) <= WIDE
 
 
 def test_the_unet_of_notebook_04_has_eight_channels(tmp_path):

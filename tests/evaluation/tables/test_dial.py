@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from namd.evaluation.stats import bootstrap, metrics
@@ -46,3 +47,13 @@ def test_a_copy_gains_nothing_and_without_a_gap_there_is_no_share():
     assert table.loc["namd - baseline", ["value", "low", "high"]].eq(0).all() and table.loc["gap closed", "value"] == 0
     blind = position(**{"real baseline": told(3.0)})
     assert blind.loc["gap closed"].isna().all() and blind.loc["namd - baseline", "high"] < 0
+
+
+def test_titles_say_what_becomes_of_the_gain():
+    table = pd.DataFrame({"quantity": "namd - baseline", "eps": [0.45, 2, 0.2, 0.45], "value": [.05, .01, .08, .3],
+                          "low": [.02, -.01, .05, .1], "null": ["none"] * 3 + ["no_record_effect"]})
+    assert dial.falls(table, "namd") == ("The more chance decides, a drawn follow-up is worth less: +0.080 in AUROC at"
+                                         " phantom_eps 0.2, +0.010 at 2")
+    assert "worth no less: +0.050" in dial.falls(table[table["eps"] > .2].assign(value=.05), "namd")
+    assert dial.falls(table[table["eps"] == .45], "namd").endswith("worth +0.050 in AUROC at phantom_eps 0.45")
+    assert dial.holds(table, "namd").endswith("beyond chance, in 3 of 4 cohorts")

@@ -37,3 +37,11 @@ def test_the_loss_stands_beside_the_yardstick(val, kept, said):
 @pytest.mark.parametrize(("apart", "said"), [(0.3, "near-copies"), (0.72, "more alike"), (1.0, "as different as real")])
 def test_copies_are_called_copies(apart, said):
     assert said in told_noise.variety(0.86, apart)
+
+
+def test_a_sampled_image_has_a_nodule_where_its_middle_is_tissue():
+    lung = torch.full((3, 1, 64, 64), -0.8)                 # -860 HU
+    nodule = lung.clone()
+    nodule[:2, :, 28:36, 28:36] = 0.4                       # -20 HU
+    said = told_noise.with_a_nodule(lung, nodule, -1000, 400)
+    assert said.endswith("lies in the middle of 0 of 3 sampled images and of 2 of 3 decoded ones.")

@@ -53,3 +53,13 @@ def test_without_a_size_there_is_no_selection_by_size():
 def test_selection_changes_share_and_auroc(gone, said):
     told = told_pairs.selected([4, 8, 6, 20], [0, 0, 1, 1], gone)
     assert told.startswith("all: 50.0% malignant, AUROC of the size 0.750 and those who come back: ") and said in told
+
+
+@pytest.mark.parametrize(("after", "said"), [
+    ([11, 12, 10, 13], "least here goes from 10 to 10 mm, the benign one that grows most from 10 to 12 mm: by growth"
+                       " alone one would take them for each other."),
+    ([11, 10, 12, 13], "from 10 to 12 mm, the benign one that grows most from 10 to 11 mm: among these, growth tells"),
+    ([11, 12, 12, 13], "nobody could tell them apart")])
+def test_the_exceptions_among_pictured_pairs_are_named(after, said):
+    assert said in told_pairs.shown([10] * 4, after, [0, 0, 1, 1])
+    assert told_pairs.shown([10, None], [11, 12], [1, 0]) == ""
