@@ -1,6 +1,5 @@
 """Every stage killed by SIGKILL at random moments and started again ends with the bytes of an uninterrupted run."""
 
-import multiprocessing
 import os
 import re
 import resource
@@ -9,9 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import redirect_stdout
 from pathlib import Path
 
+import forked
 import pytest
 
 from namd.ground import order, paths, seeding
@@ -19,32 +18,17 @@ from namd.study.runner import plan
 from namd.training import checkpoint
 
 SMOKE = paths.REPO / "params" / "smoke.yaml"
-PAIRS = ["vae_steps=24", "uncond_steps=24", "cond_steps=24", "save_every=2", "judge_steps=300", "eval_batch=6",
+PAIRS = ["vae_steps=10", "uncond_steps=10", "cond_steps=10", "save_every=2", "judge_steps=160", "eval_batch=6",
          "eval_workers=1", "data_workers=1", "n_boot=20", "var_nodules=12", "compare_arms=[namd]"]
 PLAN = plan.Plan([SMOKE], PAIRS)
-FORK = multiprocessing.get_context("forkserver")        # the imports are paid for once
-FORK.set_forkserver_preload(["namd.models.pipeline", "namd.study.notebook", "namd.evaluation.tables.table1", "lpips",
-                             "sklearn.manifold"])
 ARM = "smoke/arms/namd/"
 STAGES = {                                              # notebook: (what to watch, and how often it must change)
-    "02": [(ARM + "checkpoints/vae/*/step-*", 3), (ARM + "checkpoints/vae/*/step-*", 4), (ARM + "latents/*", 1)],
-    "03": [(ARM + "checkpoints/uncond/*/step-*", 3), (ARM + "checkpoints/uncond/*/step-*", 4)],
-    "04": [(ARM + "checkpoints/cond/*/step-*", 2), (ARM + "checkpoints/cond/*/step-*", 3), (ARM + ".tmp-*-namd/*", 2)],
-    "05": [("smoke/judge/checkpoints/*/step-*", 1), ("smoke/judge/checkpoints/*/step-*", 1),
-           ("smoke/samples/namd.parts/*.npy", 2), ("smoke/samples/*.parts/*.npy", 2)],
+    "02": [(ARM + "checkpoints/vae/*/step-*", 2), (ARM + "latents/*", 1)],
+    "03": [(ARM + "checkpoints/uncond/*/step-*", 3)],
+    "04": [(ARM + "checkpoints/cond/*/step-*", 2), (ARM + ".tmp-*-namd/*", 2)],
+    "05": [("smoke/judge/checkpoints/*/step-*", 1), ("smoke/samples/namd.parts/*.npy", 2)],
     "06": [("smoke/samples/figure_5_namd.parts/*.npy", 1)],
 }
-
-
-def stage(number, outputs):
-    """The code cells of a notebook as a script, in a process group of its own."""
-    os.setsid()
-    os.environ |= {"NAMD_OUTPUTS": str(outputs), "MPLBACKEND": "Agg"}
-    names = {"__name__": "__main__", **PLAN.parameters(job(number))}
-    with open(os.devnull, "w") as quiet, redirect_stdout(quiet):
-        for kind, tags, source in order.cells(number):
-            if kind == "code" and not {"parameters", "solution"} & set(tags):
-                exec(compile(re.sub("^%.*$", "", source, flags=re.M), f"notebook {number}", "exec"), names)
 
 
 def job(number):
@@ -52,9 +36,7 @@ def job(number):
 
 
 def start(number, outputs):
-    process = FORK.Process(target=stage, args=(number, outputs))
-    process.start()
-    return process
+    return forked.start(forked.cells, number, PLAN.parameters(job(number)), outputs)
 
 
 def finish(number, outputs):
@@ -91,6 +73,7 @@ def same_as(whole, outputs, number):
 def whole(tmp_path_factory):
     """Below after/NN the outputs of notebooks 01 to NN, never interrupted."""
     folder = tmp_path_factory.mktemp("whole")
+    forked.warm()
     for number in ("01", *STAGES):
         finish(number, folder)
         shutil.copytree(folder / "smoke", folder / "after" / number / "smoke")
@@ -112,9 +95,7 @@ def test_a_killed_stage_ends_byte_identical(number, whole, upstream):
         process = start(number, outputs)
         wait(outputs, pattern, changes, process.is_alive)
         time.sleep(rng.uniform(0, 0.05))
-        os.killpg(process.pid, signal.SIGKILL)
-        process.join()
-        assert process.exitcode == -signal.SIGKILL
+        forked.kill(process)
         if number == "03":
             (place,) = (outputs / ARM / "checkpoints" / "uncond").iterdir()
             weights = checkpoint.complete(place)[-1] / "weights.safetensors"
@@ -145,7 +126,7 @@ def test_the_runner_says_that_the_disk_is_full_and_goes_on_after_a_kill(whole, u
     assert "Traceback" not in said and said.count("\n") == 2
     assert not list((outputs / ARM / "checkpoints" / "cond").glob("*/*"))
     killed = runner(outputs)
-    wait(outputs, ARM + "checkpoints/cond/*/step-*", 5, lambda: killed.poll() is None)
+    wait(outputs, ARM + "checkpoints/cond/*/step-*", 3, lambda: killed.poll() is None)
     for pid in [*kernels(killed.pid), killed.pid]:
         os.kill(pid, signal.SIGKILL)
     killed.communicate()
