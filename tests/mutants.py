@@ -33,6 +33,12 @@ LIDC = "namd/data/lidc/"
 OWN = "forecasters/systems/test_own_record.py"
 RESULTS = "study/results/test_reference_command.py"
 MUTANTS = [
+    Mutant("what only names a series is one that is lost", "namd/data/nlst/reading.py",
+           'if read.refusal and read.refusal.code == "E15":', "if False:", "data/nlst/test_beside.py"),
+    Mutant("a series of another kind was never fetched", "namd/data/nlst/reading.py",
+           "if _is_only_named(uid, index[uid])", "if True", "data/nlst/test_beside.py"),
+    Mutant("what is read is kept at the end alone", "namd/data/nlst/pieces.py", "now - saved > WORTH * took", "False",
+           "data/nlst/test_pieces.py"),
     Mutant("Ctrl-C waits for a dead network", "namd/data/open/work.py", "PATIENCE_S = 3 ", "PATIENCE_S = 90 ",
            "data/open/test_fetch.py"),
     Mutant("a page of a proxy is an empty bucket", "namd/data/open/bucket.py",

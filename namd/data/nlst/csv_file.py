@@ -16,6 +16,7 @@ MARKS = {b"PK\x03\x04": "an Excel workbook or ZIP archive", b"\xd0\xcf\x11\xe0":
          b"\x89PNG": "a picture", b"%PDF": "a PDF file"}
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 EDGES = " \t\r\n\u00a0\u200b\ufeff'\""          # around a cell they mean nothing
+MOST_COLUMNS = 4096                             # NLST's widest table has some 300
 RAGGED = "_ragged"                            # column of read_table: why a row is not one of this table, or ''
 
 
@@ -42,6 +43,9 @@ def read_table(path) -> pd.DataFrame:
         raise RefusedError("E01", f"{name} is empty; copy it again")
     if len(rows[0]) == 1:
         _refuse_separator(rows[0][0], name)
+    if len(rows[0]) > MOST_COLUMNS:
+        raise RefusedError("E01", f"{name} has {len(rows[0])} columns, and no table that is read here has more than "
+                                  f"{MOST_COLUMNS}; export it with the columns that are needed")
     head = column_names(rows.pop(0))
     ragged = [_fit(row, len(head)) for row in rows]
     table = pd.DataFrame(rows, columns=head, dtype="str")

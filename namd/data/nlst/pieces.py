@@ -14,7 +14,7 @@ from namd.data.nlst.crops import PairRead, Scan, read_pair
 from namd.data.refused import RefusedError
 from namd.ground import files, keys, marks
 
-SAVE_EVERY_S = 1                        # seconds of reading that a kill may cost each process
+WORTH = 20                              # times as long as it takes to save must have been read since the last time
 SERIES_AT_HAND = 4                      # nodules of one scan follow each other
 
 
@@ -62,6 +62,8 @@ class Pieces:
 def read_piece(file: Path, jobs: list[tuple[Scan, Scan]]) -> int:
     """Read the pairs of a piece, or those that a killed reading left out, and keep them in `file`; how many it holds.
 
+    Whole series are kept as soon as they are read, parts of series some at a time.
+
     Source: ours; whatever one file makes a library raise costs one nodule, never the cohort.
     """
     done = load_piece(file)
@@ -69,11 +71,14 @@ def read_piece(file: Path, jobs: list[tuple[Scan, Scan]]) -> int:
         files.discard(file)                                           # what a full disk or a crash has left of it
     open_series = lru_cache(SERIES_AT_HAND)(read_series)
     saved = time.monotonic()
+    took = 0
     for first, second in jobs[len(done):]:
         done.append(read_both(first, second, open_series))
-        if len(done) == len(jobs) or time.monotonic() - saved > SAVE_EVERY_S:
+        now = time.monotonic()
+        if len(done) == len(jobs) or now - saved > WORTH * took:
             _save(file, done)
             saved = time.monotonic()
+            took = saved - now
     return len(done)
 
 

@@ -6,9 +6,11 @@ from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
+from namd.data.dicom.header import Header
+from namd.data.dicom.opening import is_dicom
 from namd.data.dicom.series import SeriesIndex, read_series
-from namd.data.folders import packed_or_lost
-from namd.data.nlst.crops import PairRead, Scan, n_workers, see_pair
+from namd.data.folders import packed_or_lost, regular_files
+from namd.data.nlst.crops import FETCH, PairRead, Scan, n_workers, see_pair
 from namd.data.nlst.links import Link
 from namd.data.nlst.pieces import SERIES_AT_HAND, Pieces, load_piece, read_both, read_piece
 from namd.data.refused import RefusedError, one_line
@@ -86,9 +88,25 @@ def pairs_seen(delivery, index: SeriesIndex, linked: list[Link], workers: int,
 
 def _told(link: Link, read: PairRead, index: SeriesIndex) -> PairRead:
     """What the scans of a link gave, its refusal marked where one of the two is not in the delivery."""
-    if {link.start.uid, link.end.uid} <= index.keys():
-        return read
-    return replace(read, refusal=AbsentSeriesError(read.refusal.code, read.refusal.message))
+    uids = (link.start.uid, link.end.uid)
+    if not set(uids) <= index.keys():
+        return replace(read, refusal=AbsentSeriesError(read.refusal.code, read.refusal.message))
+    if read.refusal and read.refusal.code == "E15":
+        named = next((uid for uid in uids if _is_only_named(uid, index[uid])), None)
+        if named is not None:
+            return replace(read, refusal=AbsentSeriesError("E15", (
+                f"series {named} is not in the delivery, though a file of another names it: {read.refusal.message}; "
+                f"{FETCH}")))
+    return read
+
+
+def _is_only_named(uid: str, folders: list[str]) -> bool:
+    """Whether what lies in the folders of a series is of another one, e.g. a segmentation of it."""
+    try:
+        return not any(Header(path).stored("SeriesInstanceUID") == uid
+                       for path in chain.from_iterable(map(regular_files, folders)) if is_dicom(path))
+    except (RefusedError, OSError):                                   # a damaged file may be of it
+        return False
 
 
 def _see(scans: list[tuple[Scan, Scan]], decode: bool) -> list[PairRead]:

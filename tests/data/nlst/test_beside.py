@@ -44,8 +44,19 @@ def test_a_segmentation_in_a_folder_of_its_own_is_not_the_series_that_it_is_of(d
     assert pairs == 6 and refused.empty
     shutil.rmtree(series)
     pairs, refused = built(delivery)
-    assert pairs == 5 and refused.loc["100001 T0 nodule 1", "code"] == "E15"
-    assert "seg holds no axial CT image, but 1 x no CT image (modality SEG)" in refused.message.iloc[0]
+    row = refused.loc["100001 T0 nodule 1"]
+    assert pairs == 5 and row.code == "E15" and row.stage == "fetch"
+    assert row.message == ("series 1.2.100001.0 is not in the delivery, though a file of another names it: seg holds "
+                           "no axial CT image, but 1 x no CT image (modality SEG); fetch it into a folder of its own")
+
+
+def test_a_series_that_is_there_and_no_axial_ct_is_lost_to_its_images(delivery):
+    for file in (delivery / "images" / "100001_0").iterdir():
+        ds = pydicom.dcmread(file)
+        ds.Modality = "PT"
+        ds.save_as(file)
+    _, refused = built(delivery)
+    assert refused.loc["100001 T0 nodule 1", "stage"] == "series"
 
 
 def test_a_series_that_lies_there_twice_is_refused(delivery):

@@ -62,6 +62,12 @@ def test_what_is_no_table_is_one_sentence(tmp_path, content, words):
     assert "\n" not in str(caught.value)
 
 
+def test_a_matrix_of_measurements_is_no_table_and_takes_no_time(tmp_path):
+    (tmp_path / "genes.csv").write_text(",".join(map(str, range(200_000))) + "\n" + "1," * 199_999 + "1\n")
+    with pytest.raises(RefusedError, match="E01 .*: genes.csv has 200000 columns, and no table that is read here"):
+        read_table(tmp_path / "genes.csv")
+
+
 @pytest.mark.parametrize("word", [*EMPTY, "na", "NaN", "nan", "None", "null", " NA "])
 def test_the_empty_cells_of_other_programs_are_missing(folder, word):
     found = rewrite(folder, "people", lambda text: text.replace(".M", word).replace(",375,", f",{word},").encode())

@@ -44,7 +44,7 @@ def save_and_die(file, done):
 
 
 pieces._save = save_and_die
-pieces.SAVE_EVERY_S = 0
+pieces.WORTH = 0
 build.build_cohort(sys.argv[1], sys.argv[2], PARAMS)
 """
 
@@ -161,6 +161,26 @@ def test_a_piece_holds_pairs_and_refusals_in_their_order(tmp_path):
     first, second, third = load_piece(tmp_path / "a.npz")
     assert str(first.refusal) == str(third.refusal) == str(refused.refusal) and second.scans == (scan, scan)
     np.testing.assert_array_equal(second.crops, crops)
+
+
+@pytest.mark.parametrize("reading_s, n_saves", [(1, 10), (.02, 2)])
+def test_whole_series_are_kept_one_by_one_and_small_ones_some_at_a_time(tmp_path, monkeypatch, reading_s, n_saves):
+    clock = [0.0]
+    saves = []
+
+    def read(*given):
+        clock[0] += reading_s
+        return PairRead(refusal=RefusedError("E23", "no"))
+
+    def save(file, done):
+        clock[0] += .04
+        saves.append(len(done))
+
+    monkeypatch.setattr(pieces, "read_both", read)
+    monkeypatch.setattr(pieces, "_save", save)
+    monkeypatch.setattr(pieces, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    assert pieces.read_piece(tmp_path / "a.npz", [(None, None)] * 10) == 10
+    assert len(saves) == n_saves and saves[-1] == 10
 
 
 def test_nodules_of_one_scan_read_its_headers_once(two, tmp_path_factory, monkeypatch):
