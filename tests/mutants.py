@@ -33,6 +33,9 @@ LIDC = "namd/data/lidc/"
 OWN = "forecasters/systems/test_own_record.py"
 RESULTS = "study/results/test_reference_command.py"
 MUTANTS = [
+    Mutant("a disk unplugged for a moment costs its pairs", "namd/data/nlst/pieces.py",
+           "        if pair.refusal:\n            _check", "        if False:\n            _check",
+           "data/nlst/test_pieces.py"),
     Mutant("what only names a series is one that is lost", "namd/data/nlst/reading.py",
            'if read.refusal and read.refusal.code == "E15":', "if False:", "data/nlst/test_beside.py"),
     Mutant("a series of another kind was never fetched", "namd/data/nlst/reading.py",

@@ -1,6 +1,7 @@
 """What has been read of a delivery, kept beside the cohort until that is whole: a killed reading goes on from it."""
 
 import json
+import os
 import time
 from functools import lru_cache
 from pathlib import Path
@@ -11,8 +12,9 @@ from namd.data.dicom.nodule import refuse_air
 from namd.data.dicom.series import SeriesIndex, index_series, read_series
 from namd.data.images import PIXELS
 from namd.data.nlst.crops import PairRead, Scan, read_pair
-from namd.data.refused import RefusedError
+from namd.data.refused import RefusedError, one_line
 from namd.ground import files, keys, marks
+from namd.ground.errors import UserError
 
 WORTH = 20                              # times as long as it takes to save must have been read since the last time
 SERIES_AT_HAND = 4                      # nodules of one scan follow each other
@@ -64,6 +66,9 @@ def read_piece(file: Path, jobs: list[tuple[Scan, Scan]]) -> int:
 
     Whole series are kept as soon as they are read, parts of series some at a time.
 
+    Raises:
+        UserError: a folder of the delivery is gone since it was found.
+
     Source: ours; whatever one file makes a library raise costs one nodule, never the cohort.
     """
     done = load_piece(file)
@@ -73,13 +78,27 @@ def read_piece(file: Path, jobs: list[tuple[Scan, Scan]]) -> int:
     saved = time.monotonic()
     took = 0
     for first, second in jobs[len(done):]:
-        done.append(read_both(first, second, open_series))
+        pair = read_both(first, second, open_series)
+        if pair.refusal:
+            _check_that_it_is_there(*first.folders, *second.folders)
+        done.append(pair)
         now = time.monotonic()
         if len(done) == len(jobs) or now - saved > WORTH * took:
             _save(file, done)
             saved = time.monotonic()
             took = saved - now
     return len(done)
+
+
+def _check_that_it_is_there(*folders: str) -> None:
+    """End the reading where a folder that was found has gone.
+
+    Source: ours, because a disk that was unplugged for a moment would else have cost the pairs on it for good.
+    """
+    gone = next((folder for folder in folders if not os.path.isdir(folder)), None)
+    if gone is not None:
+        raise UserError(f"{one_line(gone)} was there when the reading began, and is gone: see that its disk is"
+                        " connected, and start again; what is read is kept.")
 
 
 def read_both(first: Scan, second: Scan, open_series=read_series) -> PairRead:

@@ -103,10 +103,11 @@ def _told(link: Link, read: PairRead, index: SeriesIndex) -> PairRead:
 def _is_only_named(uid: str, folders: list[str]) -> bool:
     """Whether what lies in the folders of a series is of another one, e.g. a segmentation of it."""
     try:
-        return not any(Header(path).stored("SeriesInstanceUID") == uid
-                       for path in chain.from_iterable(map(regular_files, folders)) if is_dicom(path))
+        held = {Header(path).stored("SeriesInstanceUID") for path in chain.from_iterable(map(regular_files, folders))
+                if is_dicom(path)}
     except (RefusedError, OSError):                                   # a damaged file may be of it
         return False
+    return bool(held) and uid not in held
 
 
 def _see(scans: list[tuple[Scan, Scan]], decode: bool) -> list[PairRead]:

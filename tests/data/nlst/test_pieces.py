@@ -112,6 +112,25 @@ def test_what_was_read_is_not_read_again(delivery, whole, begun):
     assert (begun.out / "pairs.parquet").read_bytes() == (whole / "pairs.parquet").read_bytes()
 
 
+def test_a_disk_that_goes_on_the_way_ends_the_reading_and_costs_nothing(delivery, whole, tmp_path, monkeypatch):
+    images = delivery / "images"
+    read = []
+
+    def then_unplugged(*given, read_pair=pieces.read_pair):
+        read.append(1)
+        if len(read) == 8:
+            images.rename(delivery / ".unplugged")
+        return read_pair(*given)
+
+    monkeypatch.setattr(pieces, "read_pair", then_unplugged)
+    with pytest.raises(UserError, match="100008_0 was there when the reading began, and is gone: see that its disk"):
+        build_cohort(delivery, tmp_path / "cohort", PARAMS, progress=lambda line: None)
+    (delivery / ".unplugged").rename(images)
+    build_cohort(delivery, tmp_path / "cohort", PARAMS, progress=lambda line: None)
+    assert len(read) == 8 + 5
+    assert (tmp_path / "cohort" / "refused.csv").read_bytes() == (whole / "refused.csv").read_bytes()
+
+
 @pytest.mark.parametrize("damage", [lambda raw: raw[:-9], lambda raw: b"", lambda raw: raw[:500] + b"\1" + raw[501:]],
                          ids=["torn", "empty", "a byte"])
 def test_a_damaged_piece_is_read_again_and_no_other(delivery, whole, begun, damage):
@@ -179,7 +198,7 @@ def test_whole_series_are_kept_one_by_one_and_small_ones_some_at_a_time(tmp_path
     monkeypatch.setattr(pieces, "read_both", read)
     monkeypatch.setattr(pieces, "_save", save)
     monkeypatch.setattr(pieces, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    assert pieces.read_piece(tmp_path / "a.npz", [(None, None)] * 10) == 10
+    assert pieces.read_piece(tmp_path / "a.npz", [(SimpleNamespace(folders=[]),) * 2] * 10) == 10
     assert len(saves) == n_saves and saves[-1] == 10
 
 
