@@ -520,7 +520,7 @@ of_05 = [run.need(f"metrics/{name}", made_by="05") for name in ("probabilities.p
 readings = comparators.with_systems(*of_05, *map(run.reading, comparators.READINGS))       # 08's, where it has run
 pair_id, (x1, x2) = list(test.table.index), test.images(*size)
 images = {"real baseline": x1, "real follow-up": x2}
-samples = run.root / "samples"
+samples = run.need(f"samples/{arm}.npy", made_by="05").parent
 images |= {row: drawing.load_row(samples, row)[0].clone() for row in readings["row"].unique()
            if drawing.row_file(samples, row).is_file()}
 

@@ -75,8 +75,9 @@ def upstream(run):
         if run.arm or not record["arm"]:
             _same_values(run, record)
         if record.get("data") != run.data:
-            raise UserError(f"{record['job']} of run {run.p.run_name} was made on another cohort than the one in"
-                            f" cohort/: {commands(run.root, file.stem, record['arm'])}")
+            of = "another cohort than the one in cohort/" if run.data else "a cohort that is no longer in cohort/"
+            how = commands(run.root, file.stem, record["arm"]) if run.data else commands(run.root, "01")
+            raise UserError(f"{record['job']} of run {run.p.run_name} was made on {of}: {how}")
         if file.stem in order.AFTER[run.number]:
             found[record["job"]] = record["key"]
     return found

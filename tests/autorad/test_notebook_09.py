@@ -1,5 +1,8 @@
 """Notebook 09's own lines, with settings that its profiles do not have."""
 
+import ast
+from types import SimpleNamespace
+
 import pytest
 import small_text
 from transformers import CLIPTextModelWithProjection
@@ -7,6 +10,7 @@ from transformers import CLIPTextModelWithProjection
 from namd.ground import order
 from namd.ground.errors import UserError
 from namd.ground.seeding import fresh_weights
+from namd.study.notebook import Run
 
 
 def toy(folder, **values):
@@ -29,3 +33,13 @@ def test_a_scale_that_is_set_is_the_one_of_the_toy_prompts_too(tmp_path):
     assert toy(tmp_path, autorad_scale=20.0).scale == 20
     with pytest.raises(UserError, match="^autorad_scale is 0"):
         toy(tmp_path, autorad_scale=0.0)
+
+
+def test_without_namd_s_images_no_table_of_two_judges_is_made(tmp_path):
+    """A row whose images are gone would be left out of it without a word."""
+    run = Run.__new__(Run)
+    run.root, run.arm, run.p = tmp_path, None, SimpleNamespace(run_name="quick")
+    lines = ast.parse("\n".join(source for _, source in order.code_cells("09"))).body
+    own, = (ast.unparse(line) for line in lines if ast.unparse(line).startswith("samples = "))
+    with pytest.raises(UserError, match="^Run quick has no samples/namd.npy yet; notebook 05 makes it: "):
+        exec(own, order.declared("09") | dict(run=run))

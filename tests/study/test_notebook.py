@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -181,6 +182,15 @@ def test_the_key_of_01_names_the_cohort_it_built_and_so_does_every_key_after_it(
         keys.append((second.upstream["01_data"], second.key, part))
         assert second.stamp["data"] == cohort_digest(first.root)
     assert keys[0] == keys[2] and all(a != b for a, b in zip(keys[0], keys[1], strict=True))
+
+
+def test_a_cohort_that_is_gone_is_not_called_another_one(home):
+    first = study.start("01_data", scope())
+    write_cohort(first.root, "one")
+    first.finish()
+    shutil.rmtree(first.root / "cohort")
+    with pytest.raises(UserError, match="01_data of run smoke was made on a cohort that is no longer in .* run 01 "):
+        study.start("02_vae", scope(arm="no_align"))
 
 
 def test_a_notebook_refuses_what_was_made_on_another_cohort(home):
