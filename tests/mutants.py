@@ -33,6 +33,10 @@ LIDC = "namd/data/lidc/"
 OWN = "forecasters/systems/test_own_record.py"
 RESULTS = "study/results/test_reference_command.py"
 MUTANTS = [
+    Mutant("an object of parts may be short", "namd/data/open/series.py",
+           "if len(content) == one.size and is_right:", "if is_right:", "data/open/test_series.py"),
+    Mutant("a record forgets other nodules' slices", "namd/data/open/series.py",
+           "dict(sorted((self.files | files).items()))", "dict(sorted(files.items()))", "data/open/test_series.py"),
     Mutant("a disk unplugged for a moment costs its pairs", "namd/data/nlst/pieces.py",
            "        if pair.refusal:\n            _check", "        if False:\n            _check",
            "data/nlst/test_pieces.py"),
