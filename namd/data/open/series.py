@@ -155,8 +155,8 @@ def _put(path: Path, one: Stored, job: Job, buckets: Buckets) -> str:
 def _sound(one: Stored, job: Job, buckets: Buckets) -> bytes:
     """An object that has its size, its sum and its series.
 
-    An ETag of several parts says nothing of the bytes. One that looks like their MD5 and is none (encrypted) is no fault
-    of those that arrive twice the same.
+    An ETag of several parts says nothing of the bytes. One that looks like their MD5 and is none (encrypted) is no
+    fault of those that arrive twice the same.
     """
     before = None
     for _ in range(TRIES):
