@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from namd.ground import console, words
@@ -34,16 +35,8 @@ def _arguments(argv):
     check = _add(commands, "check", _check, "say what a run would be and what it still needs; exit 2 if anything")
     check.add_argument("--card", default="a40", help="GPU the hours are estimated for, e.g. a40, h200")
 
-    page = _add(commands, "page", _page, "write index.html of a run")
-    reading = _add(commands, "reading", _reading, "the executed notebooks of a run as an offline site (make reading)")
-    lab = _add(commands, "lab", _lab, "JupyterLab on a working copy of the notebooks with these parameters (make lab)")
-    course = _add(commands, "course", _course, "bundles for a class: without answers, and with them (make course)")
-    dial = _add(commands, "dial", _dial, "table and figure of the runs along the phantom's dial (make dial)")
-    cohorts = _add(commands, "cohorts", _cohorts, "table and figure of the run on other patients (make cohorts)")
-    reference = _add(commands, "reference", _reference, "keep what a finished run says in outputs/reference/")
-
-    for command in (run, system, why, check, page, reading, lab, course, dial, cohorts, reference,
-                    _add_fetch(commands), _add_doctor(commands), _add_pretrain(commands)):
+    for command in (run, system, why, check, *_add_readings(commands), _add_fetch(commands), _add_doctor(commands),
+                    _add_pretrain(commands), _add_import(commands)):
         _add_parameters(command)
     _add_predict(commands)
     _add_ship(commands)
@@ -53,6 +46,25 @@ def _arguments(argv):
     benchmark.add_argument("--repeats", type=int, default=7, help="interleaved repeats of each pair")
 
     return parser.parse_args(words.commas_apart(argv))
+
+
+def _add_readings(commands):
+    """The commands that write what is read or opened of a run."""
+    page = _add(commands, "page", _with_plan("namd.study.results.page", "write_page"),
+                "write index.html of a run")
+    reading = _add(commands, "reading", _with_plan("namd.study.results.reading", "write_reading"),
+                   "the executed notebooks of a run as an offline site (make reading)")
+    lab = _add(commands, "lab", _with_plan("namd.study.lab.server", "open_lab"),
+               "JupyterLab on a working copy of the notebooks with these parameters (make lab)")
+    course = _add(commands, "course", _with_plan("namd.study.results.course.command", "write_course"),
+                  "bundles for a class: without answers, and with them (make course)")
+    dial = _add(commands, "dial", _with_plan("namd.study.results.neighbours", "write_dial"),
+                "table and figure of the runs along the phantom's dial (make dial)")
+    cohorts = _add(commands, "cohorts", _with_plan("namd.study.results.neighbours", "write_cohorts"),
+                   "table and figure of the run on other patients (make cohorts)")
+    reference = _add(commands, "reference", _with_plan("namd.study.results.reference.command", "write_reference"),
+                     "keep what a finished run says in outputs/reference/")
+    return page, reading, lab, course, dial, cohorts, reference
 
 
 def _add(commands, name, go, about):
@@ -91,6 +103,15 @@ def _add_pretrain(commands):
                           " any parameter is given, and then params/pretrain.yaml is read")
     pretrain.add_argument("names", nargs="*", help="which of them, e.g. small-aimv2; all when none is named")
     return pretrain
+
+
+def _add_import(commands):
+    added = _add(commands, "import", _import, "the authors' own checkpoints as a folder that predict and 05 open")
+    added.add_argument("--authors", required=True, metavar="DIR", help="their U-Net and VAE (.ckpt), 42.pth and the"
+                       " YAML with their scale_factor; or 42.pth alone, for the judge")
+    added.add_argument("--out", metavar="DIR", help="the folder to write; pipeline_path when not given. Without"
+                       " --params, params/authors.yaml is read")
+    return added
 
 
 def _add_predict(commands):
@@ -159,34 +180,19 @@ def _doctor(asked):
     return doctor(asked.folder, Parameters.part(_plan(asked).values), asked.full)
 
 
-def _page(asked):
-    from namd.study.results.page import write_page
-    write_page(_plan(asked))
+def _with_plan(module, name):
+    """A command that is one function of the plan."""
+    def go(asked):
+        getattr(import_module(module), name)(_plan(asked))
+    return go
 
 
-def _reading(asked):
-    from namd.study.results.reading import write_reading
-    write_reading(_plan(asked))
-
-
-def _lab(asked):
-    from namd.study.lab.server import open_lab
-    open_lab(_plan(asked))
-
-
-def _dial(asked):
-    from namd.study.results.neighbours import write_dial
-    write_dial(_plan(asked))
-
-
-def _cohorts(asked):
-    from namd.study.results.neighbours import write_cohorts
-    write_cohorts(_plan(asked))
-
-
-def _reference(asked):
-    from namd.study.results.reference.command import write_reference
-    write_reference(_plan(asked))
+def _import(asked):
+    from namd.ground.paths import REPO
+    from namd.importing.command import import_authors
+    from namd.study.params import Parameters
+    asked.params = asked.params or [REPO / "params" / "authors.yaml"]
+    return import_authors(asked.authors, Parameters.part(_plan(asked).values), asked.out)
 
 
 def _predict(asked):
@@ -208,11 +214,6 @@ def _pretrain(asked):
 def _ship(asked):
     from namd.ship.command import ship
     return ship(asked.run, asked.arm, asked.out, asked.name)
-
-
-def _course(asked):
-    from namd.study.results.course.command import write_course
-    write_course(_plan(asked))
 
 
 def _benchmark(asked):

@@ -35,7 +35,8 @@
 # Mean, variance and the normal distribution. The cohort of notebook 01 and, for each
 # [arm](00_start_here.ipynb#arm) of `compare_arms` that shall be a row, 02-04: `namd`, and
 # `no_align_no_pred`, which is NAMD trained without the alignment and the prediction loss. **This is
-# the first notebook that opens the test split.**
+# the first notebook that opens the test split.** Models and a judge that were trained elsewhere, such
+# as the authors', take their place with `pipeline_path` and `judge_path` (`params/authors.yaml`).
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
@@ -67,6 +68,7 @@ judge_batch: int = 64                    # images per step
 judge_lr: float = 1.0e-3                 # peak learning rate
 judge_blur: float = 0.5                  # share of training images without noise
 judge_attributes: float = 1.0            # weight of the attribute loss; 0 is none
+judge_path: str = ""                     # a pretrained judge; empty trains one
 judge_seeds: int = 2                     # judges trained with other seeds, to see their spread
 k_runs: int = 4                          # K (App. D: 20)
 oracle_runs: int = 2                     # K of the oracle
@@ -78,6 +80,12 @@ eval_inception: str = ""                 # Inception weights for the paper's FID
 n_boot: int = 1000                       # bootstrap resamples of the patients
 arm: str = "namd"                        # the row that is NAMD; the others are compared with it
 compare_arms: list = ["namd", "no_align_no_pred"]  # Table 1: the last two rows
+pipeline_path: str = ""                  # models trained elsewhere that draw; empty: those of 02-04
+vae_tanh: bool = False                   # theirs may do otherwise: a tanh after the decoder,
+text_order: str = "prompts_first"        # <bos> before the prompts (bos_first), no <eos>,
+text_wording: str = "paper"              # the authors' words,
+z1_sampled: bool = False                 # z1 drawn anew in each run,
+ddim_skip: int = 0                       # steps left out at the noisy end
 
 # %%
 from namd.ground import workers
@@ -105,10 +113,10 @@ from namd.evaluation.tables import beside_paper, cells, differences, probabiliti
 from namd.evaluation.tables import told_evaluation as words
 from namd.evaluation.tables.table1_layout import paper_table
 from namd.evaluation.tables.told_training import chosen
-from namd.forecasters import controls, drawing
-from namd.forecasters.namd import NAMD
+from namd.forecasters import controls, drawing, imported
 from namd.ground.paper import PAPER
 from namd.models import judge as judging
+from namd.models import judges as readers
 from namd.models import vae as vaes
 from namd.models.perceptual import load_perceptual
 from namd.study.lesson import told
@@ -190,14 +198,12 @@ show(judging.judge_loss)
 # pixels.
 
 # %%
-key = run.part_key(["namd.models.judge"], ["cohort"])                                       # not the rows to come
-judges, history = judging.train_judges(train, val, run.p, run.root / "judge", run.device, key,
-                                       workers.count(eval_workers, judge_seeds))
-judge = judges[0]                                          # reads Table 1; the others: Section 5
-columns = [name for name in ("loss_label", "loss_attributes", "val_loss") if name in history]
-title = "The judge learns from real follow-ups (losses in nats, attributes squared)"
-run.figure(plots.training_curves(history, columns, title, run.synthetic), "judge_training")
-told(chosen(history))
+(judge, *others), history = readers.judges_of(run, train, val, workers.count(eval_workers, judge_seeds))
+if history is not None:                                    # else the judge is that of judge_path
+    title = "The judge learns from real follow-ups (losses in nats, attributes squared)"
+    losses = [name for name in ("loss_label", "loss_attributes", "val_loss") if name in history]
+    run.figure(plots.training_curves(history, losses, title, run.synthetic), "judge_training")
+    told(chosen(history))
 prob = {row: judge.prob(x).double().numpy()[None] for row, x in (("real baseline", x1), ("real follow-up", x2))}
 told(words.worth_of_the_year(label, prob, patient))
 
@@ -300,8 +306,7 @@ print(f"AUROC of the real follow-up: DeLong [{low:.3f}, {high:.3f}], bootstrap [
 # %%
 mean_follow_up = controls.MeanFollowUp(run.p)
 mean_follow_up.fit(train)
-makers = {arm: partial(NAMD, run.need(f"arms/{arm}/namd", made_by="04").parent, run.p)
-          for arm in compare_arms}
+makers = {row: imported.maker(run, row) for row in compare_arms}             # NAMD, by 04 or pipeline_path
 exchanged = partial(controls.PermutedRecords.of, makers[arm], test.ehr, seed, patient=patient)
 makers |= {"permuted records": exchanged, "permuted patients": partial(exchanged, fields=PATIENT),
            "copy-baseline": controls.CopyBaseline, "mean follow-up": partial(copy, mean_follow_up)}
@@ -319,7 +324,7 @@ k_of = {"oracle": oracle_runs} | dict.fromkeys(compare_arms, k_runs)         # t
 seeds = {row: drawing.run_seeds(k_of.get(row, 1)) for row in makers}
 drawn_by = dict.fromkeys(makers) | {arm: arm for arm in compare_arms}
 drawn_by |= dict.fromkeys(["permuted records", "permuted patients"], arm)
-keys = {row: drawing.row_key(run, drawn_by[row], row, seeds[row]) for row in makers}
+keys = {row: drawing.row_key(run, drawn_by[row], row, seeds[row], *imported.decides(run)) for row in makers}
 drawing.draw_rows(makers, x1, test.ehr, seeds, run.root / "samples", eval_batch, threads, eval_workers,
                run.p.precision, keys)
 run.made("judge", *(drawing.row_file("samples", row) for row in makers))
@@ -441,8 +446,7 @@ if known_law:
 # baseline does:
 
 # %%
-vae = vaes.load_vae(run.need(f"arms/{arm}/vae", made_by="02"), precision=precision).to(run.device)
-x2_decoded = vaes.decoded(vae, x2)
+x2_decoded = vaes.decoded(imported.vae_of(run, arm).to(run.device), x2)
 clouds_decoded = table1.clouds(x2_decoded, judge, inception_net, net)
 beside = {row: values[row]["lpips"] for row in ("copy-baseline", "oracle") if row in values}
 quality = [*image_quality.decoded_rows(x2_decoded, x2, patient, clouds_decoded, clouds_x2),
@@ -518,7 +522,7 @@ shown = [row for row in prob if "-seed" not in row]        # other training seed
 run.table(table.round(6), "table1")
 probabilities.save_probabilities(run.root / "metrics" / "probabilities.parquet", prob, pair_id, patient)
 run.made("metrics/probabilities.parquet")
-told(words.standing(table.loc[shown], arm))
+told(words.standing(table.loc[shown], arm), imported.unknown(run))
 paper_table(table.loc[shown], compare_arms)
 
 # %% [markdown]
@@ -528,7 +532,7 @@ paper_table(table.loc[shown], compare_arms)
 
 # %%
 again = {"real baseline": x1[None], "real follow-up": x2[None], arm: x2_hat}
-read = run.table(table1.judge_spread(label, prob, again, judges[1:]), "judges")
+read = run.table(table1.judge_spread(label, prob, again, others), "judges")
 told(words.other_judges(read, arm))
 read.round(3)
 
@@ -634,12 +638,10 @@ cells.interval_cells(fits, dict(slope=2, intercept=2)).assign(brier=table.loc[fi
 # $$\text{net benefit} = \frac1N \Big( \mathrm{TP} - \frac{t}{1 - t} \, \mathrm{FP} \Big)$$
 
 # %%
-benefit = (1 - 1 * 0.2 / 0.8) / 3                          # three nodules at t = 0.2: one hit, one false alarm
-fast = calibration.net_benefit([1, 0, 0], [0.6, 0.3, 0.1], [0.2])
-check("net benefit by hand and by the module agree", np.isclose(benefit, fast[0]), round(benefit, 3))
+benefit, fast = (1 - 1 * 0.2 / 0.8) / 3, calibration.net_benefit([1, 0, 0], [0.6, 0.3, 0.1], [0.2])
+check("net benefit (a hit, an alarm) by hand and by the module agree", np.isclose(benefit, fast[0]), round(benefit, 3))
 thresholds = np.linspace(0.02, 0.4, 39)
-drawn = curves.decision_curves(label, scores, free, "real baseline", thresholds, run.synthetic)
-run.figure(drawn, "decision_curves")
+run.figure(curves.decision_curves(label, scores, free, "real baseline", thresholds, run.synthetic), "decision_curves")
 told(words.useful_range(label, scores, free, "real baseline", thresholds, arm))
 
 # %% [markdown]

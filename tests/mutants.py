@@ -32,6 +32,7 @@ COND, JUDGE = "notebooks/04_conditional_training.ipynb", "namd/models/judge.py"
 LIDC = "namd/data/lidc/"
 OWN = "forecasters/systems/test_own_record.py"
 RESULTS = "study/results/test_reference_command.py"
+AUTHORS, IMPORTING, IMPORTED = "namd/models/authors.py", "namd/importing/", "importing/test_import.py"
 MUTANTS = [
     Mutant("an object of parts may be short", "namd/data/open/series.py",
            "if len(content) == one.size and is_right:", "if is_right:", "data/open/test_series.py"),
@@ -50,6 +51,23 @@ MUTANTS = [
            "data/open/test_fetch.py"),
     Mutant("a page of a proxy is an empty bucket", "namd/data/open/bucket.py",
            'if not root.tag.endswith("ListBucketResult"):', "if False:", "data/open/test_bucket.py"),
+    Mutant("an imported decoder ends without its tanh", AUTHORS, ".sample.tanh().mean(1", ".sample.mean(1", IMPORTED),
+    Mutant("imported prompts stand before <bos>", AUTHORS, "[bos.expand(len(vectors), 1, -1).to(vectors), vectors]",
+           "[vectors, bos.expand(len(vectors), 1, -1).to(vectors)]", IMPORTED),
+    Mutant("the whole grid is walked", AUTHORS, "grid.skipped = self.config.ddim_skip", "grid.skipped = 0", IMPORTED),
+    Mutant("every run has the same z1", AUTHORS, "return runs + std * noise", "return runs + 0 * noise", IMPORTED),
+    Mutant("a no is said", "namd/data/authors_report.py", 'emphysema"] if _is_yes(row["diagemph"]) else []',
+           'emphysema"]', IMPORTED),
+    Mutant("a checkpoint may run its code", IMPORTING + "checkpoints.py", "weights_only=True", "weights_only=False",
+           IMPORTED),
+    Mutant("weights may be left over", IMPORTING + "convert.py", "    if names:\n", "    if False:\n", IMPORTED),
+    Mutant("layers of the judge's perceptrons change places", IMPORTING + "convert.py",
+           '"1.net.0": "mlp.0", "1.net.1": "mlp.1"', '"1.net.1": "mlp.0", "1.net.0": "mlp.1"', IMPORTED),
+    Mutant("an imported row is named like an arm's", "namd/forecasters/imported.py",
+           "    if not p.pipeline_path:\n        return ()", "    if p:\n        return ()",
+           "forecasters/test_imported.py"),
+    Mutant("imported models are trained first", "namd/study/runner/plan.py",
+           "if not (self.imported and number in NEED_ARMS)", "if number", "study/runner/test_plan.py"),
     Mutant("a far row stays in its panel", "namd/evaluation/figures/forests.py",
            "if _width(ends, reference) <= 2 * _width(rest, reference):", "if True:",
            "evaluation/figures/test_forests.py"),

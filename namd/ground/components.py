@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass
 from namd.ground import keys, order, provenance, sources
 
 WRITERS = ("namd.study.notebook", "namd.study.panel")      # they write a notebook's tables and figures
+# name weights too; they shall stand in provenance.WEIGHTS when the shipped runs are next trained anew, for its code is
+# part of the key of every training
+OF_OTHERS = ("pipeline_path", "judge_path")
 SHOWN = 4       # changed modules or cells that one line names
 
 
@@ -35,7 +38,7 @@ class Components:
         modules = keys.code(*sources.imported("\n".join(source for _, source in code)))
         modules |= {module: sources.digest_of(module) for module in WRITERS}
         cells = ["" if "parameters" in tags else sources.digest(source) for tags, source in code]
-        return cls(counted, provenance.weights(values), modules, cells, provenance.versions())
+        return cls(counted, weights(values), modules, cells, provenance.versions())
 
     @classmethod
     def recorded(cls, mark):
@@ -55,6 +58,16 @@ class Components:
         lines += _many("cell", _changed_cells(before.cells, self.cells, number))
         lines += [f"library {line}" for line in _changed(before.versions, self.versions, _values)]
         return lines
+
+
+def weights(values):
+    """{parameter: digest} of those that name weights in a file or folder of this machine, by all its bytes."""
+    found = provenance.weights(values)
+    for name in OF_OTHERS:
+        digest = provenance.weights({"vae_path": values.get(name)}).get("vae_path")
+        if digest:
+            found[name] = digest
+    return found
 
 
 def _differing(before, now):

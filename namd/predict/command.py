@@ -59,6 +59,13 @@ def _folder(out, series) -> Path:
     return out
 
 
+def _trained(model) -> str:
+    """On how many pairs, where it is known."""
+    if model["training_pairs"] is None:
+        return "trained elsewhere, on whom is not recorded"
+    return f"{model['training_pairs']} pairs, {model['training_malignant_share']:.0%} malignant"
+
+
 def _say(found, written) -> None:
     """The summary for people."""
     nodule = found["nodule"]
@@ -73,8 +80,7 @@ def _say(found, written) -> None:
         ("nodule", f"x {x:g}, y {y:g}, z {z:g} mm: slice {nodule['slice_instance']}, {nodule['core_hu']:.0f} HU"),
         ("report", found["report"] or "none: this arm reads no report"),
         ("missing", ", ".join(found["missing"]) or "nothing"),
-        ("model", f"{shipped}run {model['run']}, arm {model['arm']}, digest {model['digest']}, "
-                  f"{model['training_pairs']} pairs, {model['training_malignant_share']:.0%} malignant"),
+        ("model", f"{shipped}run {model['run']}, arm {model['arm']}, digest {model['digest']}, {_trained(model)}"),
         ("malignancy", f"p = {prob['mean']:.2f}{sd} over K = {prob['k']} drawn follow-ups; "
                        f"{prob['baseline_image']:.2f} for the baseline image"),
         *(("note", note) for note in found["notes"]),

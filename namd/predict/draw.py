@@ -74,7 +74,7 @@ def _notes(arm: FinishedArm, nodule: Nodule, record) -> list[str]:
     side_mm = arm.p.image_size * MM_PER_PX
     if (record["sct_long_dia"] or 0) > side_mm:
         notes.append(f"a nodule of {record['sct_long_dia']:g} mm does not fit into the {side_mm:.0f} mm the models see")
-    if series.kernel not in arm.kernels:
+    if arm.kernels is not None and series.kernel not in arm.kernels:
         notes.append(f"the kernel '{series.kernel}' does not occur in the training")
     return notes + series.doubts
 

@@ -32,12 +32,16 @@ def facts(root, finished: FinishedArm, referenced: bool) -> dict:
     return dict(trained_on=f"the {about['training_pairs']:,} training pairs of run {about['run']}, arm {about['arm']}"
                            f" ({source}; {about['training_malignant_share']:.0%} malignant), parameters "
                            f"{about['digest']}, by the code of commit {about['commit']}.",
-                measured=_measured(root, about["arm"]), language_model=_language_model(llm, referenced),
+                measured=_measured(root, about["arm"]), language_model=language_model(llm, referenced),
                 images=sorted(splits(Cohort.open(root / "cohort"))[0].images))
 
 
-def _language_model(path, referenced) -> dict | None:
-    """Which one the prompts were trained for; no other fits."""
+def language_model(path, referenced) -> dict | None:
+    """Which one the prompts were trained for; no other fits.
+
+    Args:
+        path: folder or hub id, "" for none; referenced: whether it stays there; then the sums of its files are told.
+    """
     if not path:
         return None
     folder = hub.directory(path)

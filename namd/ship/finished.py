@@ -10,6 +10,7 @@ from namd.ground import precision, process
 from namd.ground.errors import UserError
 from namd.ground.paths import located
 from namd.ground.reading import read_json
+from namd.models.authors import open_pipeline
 from namd.models.judge import Judge, load_judge
 from namd.models.pipeline import NAMDPipeline
 from namd.ship.folder import MANIFEST, first_changed, first_unlike
@@ -30,7 +31,7 @@ class FinishedArm:
     about: dict             # run, arm, digest, key, commit, judge_key, synthetic_training, training_pairs, ...
     p: Parameters           # of notebook 04
     ranges: dict            # {column of COMPARED: (smallest, largest)} of the training, where it is known
-    kernels: list[str]      # of the training's baseline scans
+    kernels: list[str] | None   # of the training's baseline scans; None where nobody knows
     pipe: NAMDPipeline
     judge: Judge
 
@@ -111,7 +112,7 @@ def _models(pipeline: Path, judge: Path, arithmetic: str) -> tuple[NAMDPipeline,
     """Both, on this machine's device, which is not always that of the training."""
     device = process.device("auto")
     precision.set_arithmetic(arithmetic)
-    return (NAMDPipeline.from_pretrained(pipeline, precision=arithmetic).to(device), load_judge(judge).to(device))
+    return (open_pipeline(pipeline, precision=arithmetic).to(device), load_judge(judge).to(device))
 
 
 def _ranges(train: pd.DataFrame) -> dict:

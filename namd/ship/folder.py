@@ -29,7 +29,7 @@ tags: [{tags}]
 
 **Trained on** {trained_on}
 
-**Made by** `{command}` at commit {commit}{took}. Stored as float16. Licence: {licence}.
+**Made by** `{command}` at commit {commit}{took}. Stored as {stored}. Licence: {licence}.
 Research and teaching only: {use}.
 
 | measured | |
@@ -57,7 +57,7 @@ def writable(folder, name: str) -> None:
     marks.only_ours(Path(folder) / name)
 
 
-def write_model(folder, name: str, write, facts: dict, told: dict) -> Path:
+def write_model(folder, name: str, write, facts: dict, told: dict, half: bool = True) -> Path:
     """Write the model `name` to folder/name, with manifest and card; whole or not at all.
 
     Args:
@@ -65,6 +65,7 @@ def write_model(folder, name: str, write, facts: dict, told: dict) -> Path:
         facts: trained_on (one sentence), measured ({what: number}) and more; equal runs have equal ones.
         told: what only the card says: about, command, began (time.time()) where the duration means something, and what
             differs from OURS.
+        half: whether the weights are stored as float16; else as `write` left them.
 
     Source: ours; two runs that end in the same weights have the same manifest, however long they took.
     """
@@ -73,10 +74,11 @@ def write_model(folder, name: str, write, facts: dict, told: dict) -> Path:
         write(aside)
         for inner in list(aside.rglob(marks.LIST)):
             inner.unlink()                              # the whole folder gets one
-        halve(aside)
+        if half:
+            halve(aside)
         manifest = {"name": name, **facts, "sha256": sums_of(aside)}
         (aside / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        (aside / CARD).write_text(_card(manifest, OURS | told), encoding="utf-8")
+        (aside / CARD).write_text(_card(manifest, OURS | told, "float16" if half else "float32"), encoding="utf-8")
     return Path(folder) / name
 
 
@@ -109,12 +111,13 @@ def sums_of(folder) -> dict[str, str]:
     return {name: sha256(file) for name, file in names.items() if file.name not in (MANIFEST, CARD, marks.LIST)}
 
 
-def _card(manifest, told) -> str:
+def _card(manifest, told, stored) -> str:
     commit, dirty = git_state()
     weights = {file: digest for file, digest in manifest["sha256"].items() if file.endswith(".safetensors")}
     return FORM.format(
         name=manifest["name"], trained_on=manifest["trained_on"], **{part: told[part] for part in OURS},
-        about=told["about"], command=told["command"], commit=commit + (" (with changes)" if dirty else ""),
+        about=told["about"], command=told["command"], stored=stored,
+        commit=commit + (" (with changes)" if dirty else ""),
         took=f", in {(time.time() - told['began']) / 60:.0f} minutes" if "began" in told else "",
         measured="\n".join(f"| {what} | {value:.4g} |" for what, value in manifest["measured"].items()),
         weights="\n".join(f"| `{file}` | `{digest}` |" for file, digest in weights.items()))

@@ -8,7 +8,7 @@ import pytest
 from small_home import write_cohort
 
 from namd.data.nlst.fingerprint import record
-from namd.ground import keys, paths, provenance
+from namd.ground import components, keys, paths, provenance
 from namd.ground.contents import Contents
 from namd.ground.order import Job
 from namd.study.params.model import Parameters
@@ -74,7 +74,7 @@ def test_a_name_on_the_hub_and_an_empty_path_have_no_bytes_here():
 def test_every_parameter_that_names_a_file_or_folder_names_weights_or_a_delivery():
     told = Parameters.model_json_schema()["properties"]
     places = {name for name, field in told.items() if field.get("format") == "path"}
-    assert places == {*provenance.WEIGHTS, "data_delivery", "lidc_delivery"}
+    assert places == {*provenance.WEIGHTS, *components.OF_OTHERS, "data_delivery", "lidc_delivery"}
 
 
 def test_lidcs_cohort_is_named_by_what_notebook_09_reads(tmp_path):

@@ -157,6 +157,7 @@ class Parameters(BaseModel):
     judge_lr: Rate = Field(description="largest learning rate")
     judge_blur: float = Field(ge=0, le=1, description="share of a step's images that lose their noise; 0 is none")
     judge_attributes: Weight = Field(description="weight of the attribute head; 0 is none")
+    judge_path: Place = Field(description="a pretrained judge; empty trains one")
     judge_seeds: int = Field(ge=1, le=100, description="judges trained; the first one fills Table 1")
     k_runs: int = Field(ge=2, le=1000, description="K, the follow-ups drawn per subject")
     oracle_runs: int = Field(ge=2, le=1000, description="draws of the oracle per subject")
@@ -169,6 +170,13 @@ class Parameters(BaseModel):
     var_nodules: int = Field(ge=1, le=10000, description="nodules whose running variance is drawn")
     var_runs: int = Field(ge=2, le=1000, description="follow-ups drawn for each of them")
     compare_arms: list[Label] = Field(min_length=1, description="arms that become rows of Table 1")
+    pipeline_path: Place = Field(description="trained models that 05 draws with; empty: those of 02 to 04")
+    vae_tanh: bool = Field(description="whether their decoder ends in a tanh")
+    text_order: Literal["prompts_first", "bos_first"] = Field(
+        description="[s, <bos>, report, <eos>] of Eq. 7, or [<bos>, s, report]")
+    text_wording: Literal["paper", "authors"] = Field(description="words of the report")
+    z1_sampled: bool = Field(description="whether each run draws z1 from its posterior")
+    ddim_skip: int = Field(ge=0, le=999, description="steps left out at the noisy end of DDIM's grid")
 
     # compared systems (notebook 08)
     systems: list[Label] = Field(min_length=1, description="compared systems, files of namd/forecasters/systems/")

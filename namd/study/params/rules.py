@@ -90,6 +90,11 @@ def _is_written_out(folder):
     return not folder.startswith("~")
 
 
+def _as_in_the_paper(path, tanh, order, wording, sampled, skip):
+    """Whether what only imported models do otherwise is left alone where there are none."""
+    return path or (order, wording) == ("prompts_first", "paper") and not (tanh or sampled or skip)
+
+
 RULES = (
     Rule("run_name", lambda name: name not in RESERVED,
          "run_name: outputs/{run_name} is no folder of a run: choose another name"),
@@ -161,6 +166,15 @@ RULES = (
          " ({n_timesteps}): lower beta_end"),
     Rule("ddim_steps n_timesteps", lambda steps, T: steps < T,
          "ddim_steps ({ddim_steps}) must be smaller than n_timesteps ({n_timesteps})"),
+    Rule("ddim_skip ddim_steps", lambda skip, steps: skip < steps,
+         "ddim_skip ({ddim_skip}) leaves none of ddim_steps ({ddim_steps}): lower it"),
+    Rule("pipeline_path vae_tanh text_order text_wording z1_sampled ddim_skip", _as_in_the_paper,
+         "vae_tanh, text_order, text_wording, z1_sampled and ddim_skip are read of imported models alone, and"
+         " pipeline_path is empty: name their folder (params/authors.yaml), or leave the five as they are in"
+         " params/paper.yaml"),
+    Rule("pipeline_path arm compare_arms", lambda path, arm, arms: not path or arms == [arm],
+         "compare_arms {compare_arms} names arms to train, and the models of pipeline_path ({pipeline_path}) are the"
+         " only row that draws: write [{arm}]"),
     Rule("ddl_cxr_ddim_steps n_timesteps", lambda steps, T: steps < T,
          "ddl_cxr_ddim_steps ({ddl_cxr_ddim_steps}) must be smaller than n_timesteps ({n_timesteps})"),
     Rule("zero_terminal_snr prediction_type", lambda zero, kind: not (zero and kind == "epsilon"),

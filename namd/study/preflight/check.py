@@ -43,10 +43,13 @@ def check_run(plan, card: str) -> int:
 
 def _head(p, arms) -> list[str]:
     side = p.image_size // 8
+    made = f"{len(arms)} arms: {', '.join(arms)}"
+    if p.pipeline_path:
+        made = f"nothing is trained: 01, 05 and 09 with the models of {p.pipeline_path}"
     kind = "open NLST" if p.data_source == "open" else "NLST delivery"
     data = "phantom, written by notebook 01" if p.data_source == "phantom" else f"{kind} in {p.data_delivery}"
     lines = [
-        f"NAMD · run {p.run_name} · {len(arms)} arms: {', '.join(arms)}",
+        f"NAMD · run {p.run_name} · {made}",
         f"  data       {data}; counted for {p.phantom_subjects:,} subjects",
         _second_head(p),
         f"  images     {p.image_size} x {p.image_size}, latents {side} x {side} x 4; {p.text_n_sets} prompt sets of"
@@ -64,10 +67,14 @@ def _second_head(p) -> str:
 
 
 def _models(shells, second, p) -> list[str]:
-    nets = [("VAE", shells.vae.vae, "02", p.vae_path),
-            ("U-Net, both surgeries", shells.unet_cond, "03, 04", p.unet_path),
+    def where(number):
+        return "elsewhere" if p.pipeline_path else number
+
+    nets = [("VAE", shells.vae.vae, where("02"), p.pipeline_path or p.vae_path),
+            ("U-Net, both surgeries", shells.unet_cond, where("03, 04"), p.pipeline_path or p.unet_path),
             ("language model, text part", shells.lm, "frozen", p.llm_path),
-            ("soft prompts", shells.prompts, "04", ""), ("judge", shells.judge, "05", "")]
+            ("soft prompts", shells.prompts, where("04"), p.pipeline_path),
+            ("judge", shells.judge, "elsewhere" if p.judge_path else "05", p.judge_path)]
     nets += [(what, second.encoders[path].net, "frozen", path) for path, what in autorad.encoder_paths(p).items()]
     nets += [("text tower", second.texts[p.autorad_text], "frozen", p.autorad_text),
              ("guided prompts, MetaNet", second.prompts, "09", "")]
@@ -87,7 +94,8 @@ def _costs(found, beside, p, card, n_arms) -> list[str]:
         flops += times * stage.flops
         fast += times * low
         slow += times * high
-    rows.append([f"all, 02-04 for {n_arms} arms", "", "", _flop(flops), _time(fast, slow), ""])
+    what = "all" if p.pipeline_path else f"all, 02-04 for {n_arms} arms"
+    rows.append([what, "", "", _flop(flops), _time(fast, slow), ""])
     rows += [_cost(stage, card) for stage in beside]
     best, worst = cards.SHARE[p.precision]
     head = ["Cost", "a step", "steps", "in all", f"on one {card.title}", "held up by"]
@@ -95,8 +103,14 @@ def _costs(found, beside, p, card, n_arms) -> list[str]:
             f"  Times are estimates: {100 * worst:.0f}-{100 * best:.0f} % of {getattr(card, p.precision):g} TFLOP/s,"
             " unless memory or launches are slower.",
             "  09 has a command of its own, `make autorad`, and is not in the sum.",
-            f"  On top come data, validation and checkpoints of up to {_size(max(stage.saved for stage in found))}, one"
-            f" every {p.save_every:,} steps."]
+            _on_top(max(stage.saved for stage in found), p.save_every)]
+
+
+def _on_top(saved, every) -> str:
+    """What the costs leave out."""
+    if not saved:
+        return "  On top come data and figures; nothing is trained."
+    return f"  On top come data, validation and checkpoints of up to {_size(saved)}, one every {every:,} steps."
 
 
 def _cost(stage, card) -> list[str]:

@@ -63,7 +63,8 @@ def asked(plan, found: list[stages.Stage], card: cards.Card | None, cores: int) 
             name = STEPS[job.number]
             times = plan.by_arm[job.arm][name] / max(1, plan.by_arm[plan.main][name])
         rows[str(job.mark)] = counted.job(job.number, times)
-    return rows | {system_mark(name): counted.system() for name in p.systems}
+    systems = [] if plan.imported else p.systems
+    return rows | {system_mark(name): counted.system() for name in systems}
 
 
 class _Counted:

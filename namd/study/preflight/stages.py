@@ -72,7 +72,7 @@ class Stage:
 
 
 def stages(shells, p, n_subjects: int, n_arms: int) -> list[Stage]:
-    """All stages that need a GPU.
+    """All stages that need a GPU; none of what others have trained (pipeline_path, judge_path).
 
     Args:
         shells: of namd.study.preflight.shapes.build; p: all parameters of the run.
@@ -81,8 +81,9 @@ def stages(shells, p, n_subjects: int, n_arms: int) -> list[Stage]:
     Source: App. B; each stage's step is built from the functions the notebooks train with.
     """
     n_test = max(1, round(n_subjects * p.data_test_share))      # none is said by inputs.patients
-    return [_vae(shells, p), _uncond(shells, p), _cond(shells, p), _judge(shells, p),
-            _sampling(shells, p, n_test, n_arms)]
+    training = [] if p.pipeline_path else [_vae(shells, p), _uncond(shells, p), _cond(shells, p)]
+    judge = [] if p.judge_path else [_judge(shells, p)]
+    return [*training, *judge, _sampling(shells, p, n_test, n_arms)]
 
 
 def _vae(shells, p) -> Stage:
@@ -218,7 +219,7 @@ def disk(found, shells, p, n_subjects: int, n_arms: int) -> int:
     A finished stage keeps its weights alone; a running one two whole checkpoints, and a third while it is written.
     """
     training = [stage for stage in found if stage.per_arm]
-    running = max(min(3, (stage.steps - 1) // p.save_every) * stage.saved for stage in training)
+    running = max((min(3, (stage.steps - 1) // p.save_every) * stage.saved for stage in training), default=0)
     networks = [shells.vae, shells.unet, shells.unet_cond]
     if not p.unet_path:
         networks.append(shells.unet)                        # as it was built
@@ -228,4 +229,5 @@ def disk(found, shells, p, n_subjects: int, n_arms: int) -> int:
     images = n_subjects * p.data_test_share * rows * p.image_size**2 * 2
     crops = n_subjects * 2 * PIXELS**2 * 2
     made = n_subjects * SUBJECT_BYTES if p.data_source == "phantom" else 0
-    return int(n_arms * arm + running + images + crops + made)
+    arms = 0 if p.pipeline_path else n_arms * arm
+    return int(arms + running + images + crops + made)

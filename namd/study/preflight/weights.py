@@ -17,6 +17,9 @@ BACKBONES = {"vgg": ("vgg16", models.VGG16_Weights), "alex": ("alexnet", models.
 CLIP = ("model.safetensors",)
 TOKENIZER = ("vocab.json", "merges.txt")
 FLUX = ("transformer", "vae")
+PARTS = ("vae", "unet", "soft_prompts")
+IMPORT = (".venv/bin/python -m namd import --authors DIR\n(DIR: their U-Net and VAE, .ckpt, 42.pth and the YAML with"
+          " their scale_factor; params/authors.yaml)")
 DIFFUSERS = ("diffusion_pytorch_model.safetensors",)
 TRANSFORMERS = ("model.safetensors", "tokenizer.json", "tokenizer_config.json")
 UNKNOWN = "licence on its page"
@@ -24,7 +27,20 @@ UNKNOWN = "licence on its page"
 
 def missing(p) -> list[Missing]:
     """All weights that a run with the parameters `p` lacks."""
-    return [*pretrained(p), *compared(p), *backbones(p), *fid_features(p)]
+    return [*imported(p), *pretrained(p), *compared(p), *backbones(p), *fid_features(p)]
+
+
+def imported(p) -> list[Missing]:
+    """What pipeline_path and judge_path name and no folder holds, each with the command that makes it."""
+    parts = {"models of pipeline_path": (p.pipeline_path, PARTS), "judge of judge_path": (p.judge_path, ("",))}
+    lacking = []
+    for what, (path, folders) in parts.items():
+        absent = [part for part in folders if path and not whole(path, part, DIFFUSERS if part else CLIP)
+                  and not hub.leaves_out(path, part)]
+        if absent:
+            held = " and ".join(f"{part}/" for part in absent if part) or "config.json and model.safetensors"
+            lacking.append(Missing(f"{what}, {path}: no {held}", IMPORT))
+    return lacking
 
 
 def pretrained(p) -> list[Missing]:
@@ -122,7 +138,8 @@ def backbones(p) -> list[Missing]:
         return []
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     lacking = []
-    for net in sorted({p.lpips_net, p.eval_lpips_net} - {LITE0}):           # its package brings them
+    trained = set() if p.pipeline_path else {p.lpips_net}
+    for net in sorted({*trained, p.eval_lpips_net} - {LITE0}):              # its package brings them
         name, weights = BACKBONES[net]
         if not (folder / Path(weights.IMAGENET1K_V1.url).name).is_file():
             lacking.append(Missing(f"ImageNet weights of {name} for LPIPS",

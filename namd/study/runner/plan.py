@@ -7,12 +7,16 @@ from pathlib import Path
 from namd.ground.arms import Arm, is_ablation
 from namd.ground.components import Components
 from namd.ground.errors import UserError
-from namd.ground.order import AFTER, PER_ARM, Job, declared, notebook
+from namd.ground.order import AFTER, PER_ARM, Job, before, declared, notebook
 from namd.study import params
+
+NEED_ARMS = (*PER_ARM, "06", "07", "08")      # train arms, or read more of them than their drawings
 
 
 class Plan:
     """Every job of a run with its parameters and parents; nothing is executed.
+
+    Where `pipeline_path` names models, they draw in the place of an arm, and what trains or takes arms apart is no job.
 
     An arm is the run's main one under the files of params/ablations/ that its name joins with "-": no_align,
     no_align-seed24. One whose files change nothing here is the main one, and is left out.
@@ -40,6 +44,8 @@ class Plan:
         for values in self.by_arm.values():
             values["compare_arms"] = [arm for arm in main["compare_arms"] if arm in self.by_arm]
         self.values = self.by_arm[asked]
+        self.imported = bool(main["pipeline_path"])
+        self.numbers = [number for number in AFTER if not (self.imported and number in NEED_ARMS)]
 
     def layers(self, arm):
         """The parameter files that make `arm` from the main one."""
@@ -59,7 +65,7 @@ class Plan:
     def jobs(self):
         """All jobs in an order that respects AFTER."""
         found = []
-        for number in AFTER:
+        for number in self.numbers:
             arms = self.by_arm if number in PER_ARM else [None]
             found += [Job(number, arm) for arm in arms]
         return found
@@ -73,11 +79,18 @@ class Plan:
         if number not in AFTER:
             there = ", ".join(notebook(each).stem for each in AFTER)
             raise UserError(f"There is no notebook {number} to run; choose the number of one of {there}.")
+        if number not in self.numbers:
+            raise UserError(f"Notebook {number} trains arms or takes them apart, and this run has none: the models of"
+                            f" pipeline_path ({self.values['pipeline_path']}) draw; choose one of"
+                            f" {', '.join(self.numbers)}.")
         return Job(number, self.values["arm"] if number in PER_ARM else None)
 
     def parents(self, job):
         """The jobs whose files `job` reads."""
-        return [each for each in self.jobs() if each.number in AFTER[job.number]
+        needed = AFTER[job.number]
+        if self.imported:
+            needed = [number for number in before(job.number) if number in self.numbers]
+        return [each for each in self.jobs() if each.number in needed
                 and (job.arm is None or each.arm in (None, job.arm))]
 
     @cache  # noqa: B019  a plan lives as long as its process

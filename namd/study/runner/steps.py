@@ -90,8 +90,8 @@ class Steps:
         return lambda wildcards: [str(each.mark) for each in self.plan.waits_for(self.job(number, wildcards))]
 
     def of_arms(self, path):
-        """`path` of every arm that is compared, e.g. "namd/model_index.json"."""
-        return [f"arms/{arm}/{path}" for arm in self.plan.by_arm]
+        """`path` of every arm that is compared, e.g. "namd/model_index.json"; nothing where others' models draw."""
+        return [] if self.plan.imported else [f"arms/{arm}/{path}" for arm in self.plan.by_arm]
 
     def key(self, number):
         """Function of the wildcards: key of what decides a job before anything has run."""

@@ -33,6 +33,21 @@ def test_the_papers_run_is_counted_without_weights_and_lacks_its_inputs(capsys):
     assert not err and max(len(line) for line in out.splitlines() if "https" not in line) <= 100
 
 
+def test_of_the_authors_models_nothing_is_trained_and_what_is_missing_has_its_command(tmp_path, capsys):
+    words = ["-p", f"data_delivery={tmp_path}", "-p", "data_workers=1", "-p", "lidc_source=phantom"]
+    assert check(*words, profile="authors") == 2
+    out, err = capsys.readouterr()
+    for counted in ("nothing is trained: 01, 05 and 09 with the models of data/authors", "Not ready: 12 missing.",
+                    r"U-Net, both surgeries +904\.3 M +elsewhere +data/authors\n", r"judge +75\.7 M +elsewhere +data/",
+                    r"\n  all .*\n  09 ", r"✗ models of pipeline_path, data/authors: no vae/ and unet/ and soft_pro",
+                    r"✗ judge of judge_path, data/authors/judge: .*\n +.venv/bin/python -m namd import --authors DIR\n",
+                    "hf download google/medgemma-1.5-4b-it", "alexnet"):
+        assert re.search(counted, out), counted
+    for absent in ("02 VAE", "05 judge", "stable-diffusion", "vgg16", "FLUX"):
+        assert absent not in out, absent
+    assert not err and not re.search(r"^  0[2346-8] +\d", out, re.M)       # no such jobs
+
+
 def test_an_empty_delivery_is_not_ready_and_a_whole_one_is(tmp_path, capsys):
     data = ["-p", "data_source=delivery", "-p", "data_workers=1", "-p"]
     assert check(*data, f"data_delivery={tmp_path}") == 2

@@ -233,3 +233,14 @@ def test_what_does_not_exist_is_named(home, write):
 
 def test_job_folders():
     assert Job("02", "namd").folder == Path("arms/namd") and Job("05", None).folder == Path()
+
+
+def test_where_others_models_draw_nothing_is_trained_and_05_follows_01(home):
+    plan = Plan([SMOKE], ["pipeline_path=elsewhere", "compare_arms=[namd]"])
+    assert [job.number for job in plan.jobs()] == ["00", "01", "05", "09"]
+    parents = {number: [each.number for each in plan.parents(Job(number, None))] for number in ("01", "05", "09")}
+    assert parents == {"01": [], "05": ["01"], "09": ["01", "05"]}
+    for number in ("03", "06", "08"):
+        with pytest.raises(UserError, match=r"this run has none: the models of pipeline_path \(elsewhere\) draw"):
+            plan.asked(number)
+    assert plan.asked("05") == Job("05", None)
