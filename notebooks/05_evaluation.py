@@ -394,9 +394,8 @@ run.table(floors, "floors").round(4)
 # $$\Delta\text{-RMAE} = \frac{\sum |d - \hat d|}{\tfrac12 \sum (|d| + |\hat d|)} \in [0, 2]$$
 
 # %%
-zero = np.zeros((1, 1, 16, 16))
-trials = {"perfect": zero + 0.2, "half the change": zero + 0.1, "copied baseline": zero}
-{name: round(float(metrics.delta_rmae(zero, zero + 0.2, guess)[0]), 3) for name, guess in trials.items()}
+zero, trials = np.zeros((1, 1, 16, 16)), {"perfect": 0.2, "half the change": 0.1, "copied baseline": 0.0}
+{name: round(float(metrics.delta_rmae(zero, zero + 0.2, zero + guess)[0]), 3) for name, guess in trials.items()}
 
 # %% [markdown]
 # A copy forecasts no change and reaches 2, the worst value. Now every row of the run:

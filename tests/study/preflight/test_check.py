@@ -37,7 +37,7 @@ def test_of_the_authors_models_nothing_is_trained_and_what_is_missing_has_its_co
     words = ["-p", f"data_delivery={tmp_path}", "-p", "data_workers=1", "-p", "lidc_source=phantom"]
     assert check(*words, profile="authors") == 2
     out, err = capsys.readouterr()
-    for counted in ("nothing is trained: 01, 05 and 09 with the models of data/authors", "Not ready: 12 missing.",
+    for counted in ("nothing is trained: 01, 05 and 09 with the models of data/authors", "Not ready: 11 missing.",
                     r"U-Net, both surgeries +904\.3 M +elsewhere +data/authors\n", r"judge +75\.7 M +elsewhere +data/",
                     r"\n  all .*\n  09 ", r"✗ models of pipeline_path, data/authors: no vae/ and unet/ and soft_pro",
                     r"✗ judge of judge_path, data/authors/judge: .*\n +.venv/bin/python -m namd import --authors DIR\n",
