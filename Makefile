@@ -82,7 +82,7 @@ dial/% cohorts/%: .venv/.ready $(PLUGIN)
 
 test: .venv/.ready
 	@$(PY) -m ruff check .
-	@$(PY) -m pytest -n $(CORES) --dist loadfile
+	@$(PY) -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder
 
 test-quick: PROFILE = quick
 test-quick: study

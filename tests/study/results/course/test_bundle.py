@@ -15,6 +15,7 @@ from bs4 import BeautifulSoup
 from namd.ground import order
 from namd.ground.paths import REPO
 from namd.study.results.course.answers import exercises
+from namd.study.results.course.bundle import READING
 from namd.study.results.course.command import write_course
 from namd.study.results.reading import KEPT
 from namd.study.runner.plan import Plan
@@ -122,27 +123,42 @@ def test_every_link_of_a_bundle_leads_somewhere(course, name):
 
 
 @needs_browser
-@pytest.mark.parametrize("name", DOCUMENTS)
-def test_the_pages_of_a_bundle_are_read_offline_on_a_phone_and_a_screen(course, name):
+@pytest.mark.parametrize(("name", "width"), zip(DOCUMENTS, WIDTHS, strict=True))
+def test_the_pages_of_a_bundle_are_read_offline_on_a_phone_and_a_screen(course, name, width):
+    """axe reads a page on the phone in one bundle and on the screen in the other, which holds the same page."""
     pages = sorted((course / name / "pages").glob("*.html"))
     assert {page.stem for page in pages} >= {"index", "00_start_here", "07_ablations", *DOCUMENTS[name]}
     with opened() as go:
         for file in pages:
-            for width in WIDTHS:
-                page = go(file, width)
-                assert all(not is_open and words for is_open, words in folds(page)), file.name
-                assert violations(page) == [] and page.heard == [] and not too_wide(page), file.name
-                page.close()
+            page = go(file, width)
+            assert all(not is_open and words for is_open, words in folds(page)), file.name
+            assert violations(page) == [] and page.heard == [], file.name
+            for width_now in WIDTHS:
+                page.set_viewport_size(dict(width=width_now, height=900))
+                assert not too_wide(page), (file.name, width_now)
+            page.close()
 
 
-@pytest.mark.parametrize(("name", "number"), [("student", "00"), ("teacher", "01")])
-def test_an_unpacked_bundle_runs_its_own_notebooks_into_its_own_outputs(course, name, number, tmp_path):
-    with zipfile.ZipFile(course / f"namd-{name}.zip") as archive:
+def test_an_unpacked_bundle_runs_its_own_notebooks_into_its_own_outputs(course, tmp_path):
+    """The student's; the teacher's holds the same package, and the checkout's own notebooks, which the series runs."""
+    with zipfile.ZipFile(course / "namd-student.zip") as archive:
         archive.extractall(tmp_path)
-    home = tmp_path / f"namd-{name}"
+    home = tmp_path / "namd-student"
     environ = {key: value for key, value in os.environ.items() if key != "NAMD_OUTPUTS"} | {"PYTHONPATH": str(home)}
-    done = subprocess.run([sys.executable, "-m", "namd", "run", number, "--params", "params/smoke.yaml"], cwd=home,
+    done = subprocess.run([sys.executable, "-m", "namd", "run", "00", "--params", "params/smoke.yaml"], cwd=home,
                           env=environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     (record,) = (home / "outputs" / "smoke" / "runs").glob("*.json")
     assert json.loads(record.read_text())["commit"] == "unknown"
+
+
+def test_the_teachers_zip_holds_the_same_package_and_the_notebooks_of_the_checkout(course):
+    with zipfile.ZipFile(course / "namd-student.zip") as one, zipfile.ZipFile(course / "namd-teacher.zip") as other:
+        sums = [{file.filename.partition("/")[2]: file.CRC for file in archive.infolist()} for archive in (one, other)]
+        differ = {name for name in sums[0].keys() | sums[1].keys() if sums[0].get(name) != sums[1].get(name)}
+        told = ("notebooks/", READING, "pages/", "README.md", "syllabus.md", "rubric.md", "guide.md")
+        assert not {name for name in differ if not name.startswith(told)} and "namd/ground/paths.py" in sums[1]
+        for number in order.AFTER:
+            name = f"notebooks/{order.original(number).name}"
+            held = nbformat.reads(other.read(f"namd-teacher/{name}").decode(), as_version=4)
+            assert held == nbformat.read(order.original(number), as_version=4) and name in differ
