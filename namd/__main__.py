@@ -1,11 +1,9 @@
 """python -m namd run 04 --params params/quick.yaml; why, page, dial, check, fetch, doctor, pretrain, predict, others"""
 
 import argparse
-import json
 import sys
-from importlib import import_module
-from pathlib import Path
 
+from namd import commands as do
 from namd.ground import console, words
 from namd.ground.errors import UserError
 from namd.ground.surroundings import refuse_another_checkout
@@ -22,26 +20,26 @@ def _arguments(argv):
     parser = _Parser(prog="python -m namd", description="NAMD, step by step.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
-    run = _add(commands, "run", _run, "execute one notebook of the series")
+    run = _add(commands, "run", do.run, "execute one notebook of the series")
     run.add_argument("notebook", help="its number, e.g. 04")
     run.add_argument("--key", help="what decides it, as Snakemake planned it; a current notebook is then left alone")
 
-    system = _add(commands, "system", _system, "train one compared system; notebook 08 then finds it trained")
+    system = _add(commands, "system", do.system, "train one compared system; notebook 08 then finds it trained")
     system.add_argument("name", help="of namd/forecasters/systems, e.g. brlp")
 
-    why = _add(commands, "why", _why, "say whether a notebook is current, and what differs when it is not")
+    why = _add(commands, "why", do.why, "say whether a notebook is current, and what differs when it is not")
     why.add_argument("notebook", help="its number, e.g. 04")
 
-    check = _add(commands, "check", _check, "say what a run would be and what it still needs; exit 2 if anything")
+    check = _add(commands, "check", do.check, "say what a run would be and what it still needs; exit 2 if anything")
     check.add_argument("--card", default="a40", help="GPU the hours are estimated for, e.g. a40, h200")
 
     for command in (run, system, why, check, *_add_readings(commands), _add_fetch(commands), _add_doctor(commands),
-                    _add_pretrain(commands), _add_import(commands)):
+                    _add_pretrain(commands), _add_import(commands), _add_rehearse(commands)):
         _add_parameters(command)
     _add_predict(commands)
     _add_ship(commands)
 
-    benchmark = _add(commands, "benchmark", _benchmark, "our way against the common way, side by side")
+    benchmark = _add(commands, "benchmark", do.benchmark, "our way against the common way, side by side")
     benchmark.add_argument("names", nargs="*", help="which of them; all when none is named")
     benchmark.add_argument("--repeats", type=int, default=7, help="interleaved repeats of each pair")
 
@@ -50,19 +48,19 @@ def _arguments(argv):
 
 def _add_readings(commands):
     """The commands that write what is read or opened of a run."""
-    page = _add(commands, "page", _with_plan("namd.study.results.page", "write_page"),
+    page = _add(commands, "page", do.with_plan("namd.study.results.page", "write_page"),
                 "write index.html of a run")
-    reading = _add(commands, "reading", _with_plan("namd.study.results.reading", "write_reading"),
+    reading = _add(commands, "reading", do.with_plan("namd.study.results.reading", "write_reading"),
                    "the executed notebooks of a run as an offline site (make reading)")
-    lab = _add(commands, "lab", _with_plan("namd.study.lab.server", "open_lab"),
+    lab = _add(commands, "lab", do.with_plan("namd.study.lab.server", "open_lab"),
                "JupyterLab on a working copy of the notebooks with these parameters (make lab)")
-    course = _add(commands, "course", _with_plan("namd.study.results.course.command", "write_course"),
+    course = _add(commands, "course", do.with_plan("namd.study.results.course.command", "write_course"),
                   "bundles for a class: without answers, and with them (make course)")
-    dial = _add(commands, "dial", _with_plan("namd.study.results.neighbours", "write_dial"),
+    dial = _add(commands, "dial", do.with_plan("namd.study.results.neighbours", "write_dial"),
                 "table and figure of the runs along the phantom's dial (make dial)")
-    cohorts = _add(commands, "cohorts", _with_plan("namd.study.results.neighbours", "write_cohorts"),
+    cohorts = _add(commands, "cohorts", do.with_plan("namd.study.results.neighbours", "write_cohorts"),
                    "table and figure of the run on other patients (make cohorts)")
-    reference = _add(commands, "reference", _with_plan("namd.study.results.reference.command", "write_reference"),
+    reference = _add(commands, "reference", do.with_plan("namd.study.results.reference.command", "write_reference"),
                      "keep what a finished run says in outputs/reference/")
     return page, reading, lab, course, dial, cohorts, reference
 
@@ -82,7 +80,7 @@ def _add_parameters(command):
 
 
 def _add_fetch(commands):
-    fetch = _add(commands, "fetch", _fetch, "open NLST, as much as the public lists name: params/open.yaml")
+    fetch = _add(commands, "fetch", do.fetch, "open NLST, as much as the public lists name: params/open.yaml")
     fetch.add_argument("--dry-run", action="store_true", help="say how much it is, and stop")
     fetch.add_argument("--subjects", type=words.natural, default=0, metavar="N", help="a stratified sample of so many")
     fetch.add_argument("--whole-series", action="store_true", help="every slice, not those around the nodules alone")
@@ -91,14 +89,14 @@ def _add_fetch(commands):
 
 
 def _add_doctor(commands):
-    doctor = _add(commands, "doctor", _doctor, "what notebook 01 would keep of a delivery, and refuse; writes nothing")
+    doctor = _add(commands, "doctor", do.doctor, "what notebook 01 would keep of a delivery, and refuse; writes nothing")
     doctor.add_argument("folder", metavar="DIR", help="tables (CSV), a list of nodules and CT series (DICOM)")
     doctor.add_argument("--full", action="store_true", help="decode the slice of each nodule too, not headers alone")
     return doctor
 
 
 def _add_pretrain(commands):
-    pretrain = _add(commands, "pretrain", _pretrain, "train the small models that stand for downloads")
+    pretrain = _add(commands, "pretrain", do.pretrain, "train the small models that stand for downloads")
     pretrain.add_argument("--out", metavar="DIR", help="where they go; outputs/reference/models when neither this nor"
                           " any parameter is given, and then params/pretrain.yaml is read")
     pretrain.add_argument("names", nargs="*", help="which of them, e.g. small-aimv2; all when none is named")
@@ -106,7 +104,7 @@ def _add_pretrain(commands):
 
 
 def _add_import(commands):
-    added = _add(commands, "import", _import, "the authors' own checkpoints as a folder that predict and 05 open")
+    added = _add(commands, "import", do.import_, "the authors' own checkpoints as a folder that predict and 05 open")
     added.add_argument("--authors", required=True, metavar="DIR", help="their U-Net and VAE (.ckpt), 42.pth and the"
                        " YAML with their scale_factor; or 42.pth alone, for the judge")
     added.add_argument("--out", metavar="DIR", help="the folder to write; pipeline_path when not given. Without"
@@ -114,8 +112,17 @@ def _add_import(commands):
     return added
 
 
+def _add_rehearse(commands):
+    rehearse = _add(commands, "rehearse", do.rehearse, "a run at its true size with random weights, two steps a stage")
+    rehearse.add_argument("--steps", type=words.natural, default=2, metavar="N", help="of every loop; 2")
+    rehearse.add_argument("--batch", type=words.natural, default=0, metavar="N", help="the largest one")
+    rehearse.add_argument("--memory", type=float, metavar="GIB", help="of this machine that may be used")
+    rehearse.add_argument("--keep", action="store_true", help="leave what was built, below outputs/rehearsal/")
+    return rehearse
+
+
 def _add_predict(commands):
-    predict = _add(commands, "predict", _predict, "follow-ups of one nodule of a CT series; research only")
+    predict = _add(commands, "predict", do.predict, "follow-ups of one nodule of a CT series; research only")
     predict.add_argument("--run", required=True, metavar="DIR", help="a finished run, e.g. outputs/quick, or a shipped"
                          " model, e.g. outputs/reference/models/namd-small")
     predict.add_argument("--arm", help="which trained arm of it; the main one when none is named")
@@ -128,97 +135,11 @@ def _add_predict(commands):
 
 
 def _add_ship(commands):
-    ship = _add(commands, "ship", _ship, "the trained pipeline of a finished run as a folder that needs no run")
+    ship = _add(commands, "ship", do.ship, "the trained pipeline of a finished run as a folder that needs no run")
     ship.add_argument("--run", required=True, metavar="DIR", help="a finished run, e.g. outputs/quick")
     ship.add_argument("--arm", help="which trained arm of it; the main one when none is named")
     ship.add_argument("--out", metavar="DIR", help="where the folder goes; outputs/reference/models when not given")
     ship.add_argument("--name", default="namd-small", help="of the folder; namd-small when not given")
-
-
-# The commands. Each imports what it needs, so that none waits for the libraries of another.
-
-def _plan(asked):
-    from namd.study.runner.plan import Plan
-    return Plan(asked.params, asked.pairs)
-
-
-def _run(asked):
-    from namd.study.runner.execute import run_job
-    plan = _plan(asked)
-    run_job(plan, plan.asked(asked.notebook), asked.key)
-
-
-def _system(asked):
-    from namd.study.runner.one_system import train_system
-    train_system(_plan(asked), asked.name)
-
-
-def _why(asked):
-    from namd.study.runner.why import explain
-    plan = _plan(asked)
-    print("\n".join(explain(plan, plan.asked(asked.notebook))))
-
-
-def _check(asked):
-    plan = _plan(asked)
-    from namd.study.preflight.check import check_run
-    return check_run(plan, asked.card)
-
-
-def _fetch(asked):
-    from namd.data.open.fetch import fetch
-    from namd.study.params import Parameters
-    p = Parameters.part(_plan(asked).values)
-    return fetch(p, asked.dry_run, asked.subjects, asked.whole_series, asked.at_once)
-
-
-def _doctor(asked):
-    from namd.data.refused import one_line
-    from namd.study.params import Parameters
-    from namd.study.preflight.doctor import doctor
-    asked.pairs.append(f"data_delivery={json.dumps(one_line(Path(asked.folder)), ensure_ascii=False)}")
-    return doctor(asked.folder, Parameters.part(_plan(asked).values), asked.full)
-
-
-def _with_plan(module, name):
-    """A command that is one function of the plan."""
-    def go(asked):
-        getattr(import_module(module), name)(_plan(asked))
-    return go
-
-
-def _import(asked):
-    from namd.ground.paths import REPO
-    from namd.importing.command import import_authors
-    from namd.study.params import Parameters
-    asked.params = asked.params or [REPO / "params" / "authors.yaml"]
-    return import_authors(asked.authors, Parameters.part(_plan(asked).values), asked.out)
-
-
-def _predict(asked):
-    from namd.predict import predict
-    return predict(asked.run, asked.series, asked.center, asked.ehr, asked.k_runs, asked.out, asked.arm)
-
-
-def _pretrain(asked):
-    if (asked.params or asked.pairs) and not asked.out:
-        raise UserError("pretrain with parameters of your own needs `--out DIR`: without it the models that the"
-                        " repository ships would be replaced by others.")
-    from namd.ground.paths import REPO
-    from namd.pretrain.command import pretrain
-    from namd.study.params import Parameters
-    asked.params = asked.params or [REPO / "params" / "pretrain.yaml"]
-    pretrain(Parameters.part(_plan(asked).values), asked.out, asked.names)
-
-
-def _ship(asked):
-    from namd.ship.command import ship
-    return ship(asked.run, asked.arm, asked.out, asked.name)
-
-
-def _benchmark(asked):
-    from namd.study.benchmark import run_benchmarks
-    return run_benchmarks(asked.names, asked.repeats)
 
 
 def main(argv=None):

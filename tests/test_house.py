@@ -8,7 +8,8 @@ import pytest
 from namd.ground.paths import REPO
 
 FLOORS = [("ground",), ("data", "training"), ("models",), ("autorad", "forecasters"), ("evaluation",), ("study",),
-          ("ship",), ("importing", "predict", "pretrain"), ("__main__",)]      # a room imports from rooms below it
+          ("ship",), ("importing", "predict", "pretrain", "rehearse"), ("commands",),
+          ("__main__",)]      # a room imports from rooms below it
 INSIDE = {"data": [("images", "refused"), ("dicom",), ("nlst",), ("lidc", "open"), ("phantom",), ("leakage",)],
           "evaluation": [("stats",), ("figures", "tables")]}
 FILES = sorted(REPO.glob("namd/**/*.py"))

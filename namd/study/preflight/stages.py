@@ -70,6 +70,10 @@ class Stage:
             return 0                    # nothing is trained
         return self.memory.weights + self.memory.moments + self.memory.copies
 
+    def written(self, save_every: int) -> int:
+        """Bytes of all its checkpoints, the last of which keeps the weights alone."""
+        return (self.steps - 1) // save_every * self.saved + self.memory.weights
+
 
 def stages(shells, p, n_subjects: int, n_arms: int) -> list[Stage]:
     """All stages that need a GPU; none of what others have trained (pipeline_path, judge_path).

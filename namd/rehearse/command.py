@@ -1,0 +1,117 @@
+"""The command: builds what a run would download, rehearses it, and sets what was measured beside what was expected."""
+
+import os
+import shutil
+from dataclasses import dataclass
+
+import yaml
+
+from namd.data.phantom.delivery import write_delivery
+from namd.ground import files, keys, marks
+from namd.ground.errors import UserError
+from namd.ground.paths import outputs_root, short
+from namd.rehearse import cuts, expected, report, stand_ins
+from namd.rehearse.stages import DELIVERY, NOTEBOOKS, TRAINED, Rehearsal
+from namd.study.params import Parameters
+from namd.study.preflight import shapes, stages
+from namd.study.runner.plan import Plan
+
+FOLDER = "rehearsal"
+RUN = "rehearsed"
+GIB = 2**30
+BUILT = ("models", DELIVERY, RUN, "logs", "predicted")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a rehearsal is cut: steps of each loop, the largest batch (0: as it is), GiB of memory, whether it stays."""
+
+    steps: int = 2
+    batch: int = 0
+    memory: float = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIB
+    keep: bool = False
+
+
+def rehearse(files_given, pairs, asked: Asked) -> int:
+    """Build, run, measure and compare; then delete what was built.
+
+    Args:
+        files_given, pairs: of the run, as Plan takes them; asked: as above.
+
+    Returns:
+        0, or 1 where what was measured is further from what `check` expects than a quarter, or a kill left a trace.
+
+    Raises:
+        UserError: a stage failed, or memory or disk do not suffice; the same command goes on from there.
+
+    Source: ours, because what nobody here can train should not fail first on a hired GPU.
+    """
+    root = marks.begin(outputs_root() / FOLDER)
+    here, p = _prepare(root, Plan(files_given, pairs), asked)
+    kept = report.Kept(root / "measured.json", keys.sha(dict(p)))
+    for number in NOTEBOOKS:
+        if number not in kept.rows:
+            kept.add(number, _stage(here, p, number, kept.rows))
+            print(f"  {number} {kept.rows[number]['seconds']:.0f} s {kept.rows[number]['killed']}", flush=True)
+    if "predict" not in kept.rows:
+        kept.add("predict", report.row(here.predict()))
+    found = report.table(kept.rows)
+    with files.replacing(outputs_root() / "rehearsal.csv") as aside:
+        found.to_csv(aside, index=False, float_format="%.3f")
+    apart = report.apart(kept.rows)
+    print(report.shown(found), *apart, sep="\n")
+    if not asked.keep:
+        _clear(root)
+    return int(bool(apart) or any("other" in row["killed"] for row in kept.rows.values()))
+
+
+def _prepare(root, plan, asked) -> tuple[Rehearsal, Parameters]:
+    """Models, delivery and parameters of the rehearsal."""
+    p = Parameters.part(plan.values)
+    changed = cuts.cut(p, asked.steps, asked.batch)
+    small = Parameters.part(plan.values | changed)
+    n_layers = cuts.layers(small, int(asked.memory * GIB))
+    print(f"Rehearsal of {p.run_name}: {len(stand_ins.absent(p))} models built with random weights,"
+          f" {n_layers} layers of the language model")
+    print(*(f"  {key}: {value} instead of {getattr(p, key)}" for key, value in changed.items()), sep="\n", flush=True)
+    changed |= stand_ins.write(root / "models", small, n_layers)
+    changed |= dict(run_name=RUN, data_source="delivery", data_delivery=str(root / DELIVERY))
+    q = Parameters.part(plan.values | changed)
+    _refuse_small_disk(root, q)
+    if not (root / DELIVERY).exists():
+        write_delivery(root / DELIVERY, q.phantom_subjects, q.phantom_seed, q.phantom_eps, q.phantom_gmax, "none")
+    file = root / "rehearsal.yaml"
+    with files.replacing(file) as aside:
+        aside.write_text(yaml.safe_dump(dict(q), sort_keys=False), encoding="utf-8")
+    return Rehearsal(root, file, root / RUN, q.arm), q
+
+
+def _refuse_small_disk(root, p) -> None:
+    """Refuse a disk that the run of the rehearsal would fill.
+
+    Raises:
+        UserError: it is too small.
+    """
+    shells = shapes.build(p)
+    need = stages.disk(stages.stages(shells, p, p.phantom_subjects, 1), shells, p, p.phantom_subjects, 1)
+    free = shutil.disk_usage(root).free
+    if free < need:
+        raise UserError(f"rehearse: the run takes about {need / 1e9:.0f} GB below {short(root)}, where"
+                        f" {free / 1e9:.0f} GB are free: free some, or give NAMD_OUTPUTS another folder.")
+
+
+def _stage(here, p, number, rows) -> dict:
+    """The row of one notebook, its training killed once where it trains."""
+    measured = here.execute(number)
+    killed = ""
+    if number in TRAINED:
+        killed = "same bytes after SIGKILL" if here.execute_killed(number) else "other bytes after SIGKILL"
+    held = expected.held(p).get(number)
+    python = rows["01"]["held"] if "01" in rows else 0
+    return report.row(measured, held and held + python, expected.written(p).get(number), killed)
+
+
+def _clear(root) -> None:
+    """Take away what the rehearsal has built; what somebody has put beside it stays."""
+    for name in (*BUILT, "measured.json", "rehearsal.yaml"):
+        files.remove(root / name)

@@ -1,0 +1,81 @@
+"""A command in a process of its own: how long it took, what it held and wrote; or killed at a moment and gone on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from namd.ground.errors import UserError
+
+BLOCK = 512                                         # bytes, the unit of getrusage
+KIB = 1 if sys.platform == "darwin" else 1024       # bytes, the unit of ru_maxrss
+LINES = 6
+
+
+class Measured(NamedTuple):
+    """Wall seconds, bytes that the largest process held, bytes written to the disk."""
+
+    seconds: float
+    held: int
+    written: int
+
+
+def run(words: list[str], environ: dict, log: Path) -> Measured:
+    """Run `python -m namd <words>` to its end.
+
+    Args:
+        log: file that takes what it says.
+
+    Raises:
+        UserError: it failed; the sentence ends with its own last lines.
+
+    Source: getrusage(2), which adds up a process and all that it waited for.
+    """
+    began = time.time()
+    process = _start(words, environ, log)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        said = "\n  ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-LINES:])
+        raise UserError(f"rehearse: `namd {' '.join(words)}` failed; the whole of what it said is in {log}:\n  {said}")
+    return Measured(time.time() - began, usage.ru_maxrss * KIB, usage.ru_oublock * BLOCK)
+
+
+def run_until(words: list[str], environ: dict, log: Path, came) -> bool:
+    """Run `python -m namd <words>` and kill it, with all that it started, as soon as `came()`.
+
+    Returns:
+        whether that moment came before the end.
+
+    Source: SIGKILL, because a machine that goes down asks nobody.
+    """
+    process = _start(words, environ, log)
+    while process.poll() is None:
+        if came():
+            _kill(process.pid)
+            process.wait()
+            return True
+        time.sleep(0.002)
+    return False
+
+
+def _start(words, environ, log):
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "ab") as file:
+        return subprocess.Popen([sys.executable, "-m", "namd", *words], env=environ, stdout=file,
+                                stderr=subprocess.STDOUT)
+
+
+def _kill(pid):
+    """The process and its descendants, none of which may outlive it."""
+    parent = psutil.Process(pid)
+    for process in [*parent.children(recursive=True), parent]:
+        try:
+            process.send_signal(signal.SIGKILL)
+        except psutil.NoSuchProcess:
+            pass
