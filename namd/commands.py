@@ -44,7 +44,7 @@ def fetch(asked):
 
 def rehearse(asked):
     from namd.rehearse.command import Asked, rehearse
-    given = dict(steps=asked.steps, batch=asked.batch, keep=asked.keep)
+    given = dict(steps=asked.steps, batch=asked.batch, until=asked.until, keep=asked.keep)
     return rehearse(asked.params, asked.pairs, Asked(**given, **({"memory": asked.memory} if asked.memory else {})))
 
 

@@ -397,7 +397,7 @@ found |= controls.all_of(diameter, features, z[0].numpy(), label3, fold)
 answers = {name: one.prob for name, one in found.items()}
 prob = {name: answer for name, answer in answers.items() if "tokens" not in name}
 if lidc_source == "phantom":
-    truth = pd.read_parquet(run.reading(delivery / "truth" / "truth.parquet")).loc[patient]
+    truth = pd.read_parquet(run.need(delivery / "truth" / "truth.parquet", made_by="09")).loc[patient]
     prob["ceiling"] = controls.ceiling(truth.score, opinions, nodules.table.nodule_id)
 
 # %% [markdown]

@@ -3,6 +3,7 @@
 import time
 from abc import abstractmethod
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from namd.data.images import AUGMENTATIONS
+from namd.forecasters import tuning
 from namd.forecasters.base import Forecaster
 from namd.ground import files, keys, process, seeding
 from namd.ground.errors import UserError
@@ -135,7 +137,7 @@ class ComparedSystem(Forecaster):
         began = time.time()
         tables = {"tuning": [], "budget": []}
         for stage in self.stages(train, val):
-            tried, best = self._tune(stage, len(train))
+            tried, best = tuning.tune(stage, self.p.system_rates, partial(self._loss_at, stage, len(train)))
             history = self._loop(stage, len(train), best, self.p.system_steps, stage.name)
             tables["tuning"] += tried
             tables["budget"].append(self._spent(stage, len(train)))
@@ -143,27 +145,14 @@ class ComparedSystem(Forecaster):
         self.nets.eval()
         self._keep(tables, time.time() - began)
 
-    def _tune(self, stage, n_items):
-        """Try every rate from the first weights: (rows of tuning.csv, the rate of the lowest validation loss)."""
-        modules = nn.ModuleDict(stage.trained)
-        first = {name: weight.detach().clone() for name, weight in _learning(modules).items()}
-        losses = {}
-        for rate in self.p.system_rates:
-            losses[rate] = self._loss_at(stage, n_items, rate)
-            with torch.no_grad():
-                for name, weight in _learning(modules).items():
-                    weight.copy_(first[name])
-        best = min(losses, key=losses.get)
-        tried = [dict(stage=stage.name, lr=rate, val_loss=loss, chosen=rate == best) for rate, loss in losses.items()]
-        return tried, best
-
     def _loss_at(self, stage, n_items, rate):
-        """Lowest validation loss after system_tune_steps at `rate`; infinite where it diverges."""
-        try:
-            found = self._loop(stage, n_items, rate, self.p.system_tune_steps, f"{stage.name}-{rate:g}")
-        except FloatingPointError:
-            return float("inf")
-        return found["val_loss"].min()
+        """Lowest validation loss after system_tune_steps at `rate`; it alone is kept, not the weights of the try."""
+        name = f"{stage.name}-{rate:g}"
+        kept = tuning.Tried(self.checkpoints / f"{name}.json", keys.sha(self.key, name, rate))
+        if kept.loss is None:
+            kept.keep(lambda: self._loop(stage, n_items, rate, self.p.system_tune_steps, name)["val_loss"].min())
+            files.discard(self.checkpoints / name)
+        return kept.loss
 
     def _loop(self, stage, n_items, rate, budget, name):
         """The history of loop.fit for this stage's part of `budget` steps at `rate`; checkpoints go below `name`."""
@@ -186,7 +175,7 @@ class ComparedSystem(Forecaster):
 
     def _keep(self, tables, seconds):
         """Write the folder as one piece: weights, tables and the time it took."""
-        learnt = _learning(self.nets) | dict(self.nets.named_buffers())
+        learnt = tuning.learning(self.nets) | dict(self.nets.named_buffers())
         kept = self._kept
         kept.set_aside()
         with files.replacing(self.folder) as aside:
@@ -225,11 +214,6 @@ class ComparedSystem(Forecaster):
         x1 = torch.stack([first for first, _ in turned])
         x2 = torch.stack([second for _, second in turned])
         return x1.to(self.device), x2.to(self.device)
-
-
-def _learning(modules):
-    """{name: weight} of those that learn."""
-    return {name: weight for name, weight in modules.named_parameters() if weight.requires_grad}
 
 
 def _silent(line):

@@ -19,16 +19,20 @@ from namd.study.runner.plan import Plan
 FOLDER = "rehearsal"
 RUN = "rehearsed"
 GIB = 2**30
+PREDICT = "predict"
+STAGES = (*NOTEBOOKS, PREDICT)
 BUILT = ("models", DELIVERY, RUN, "logs", "predicted")
 
 
 @dataclass(frozen=True)
 class Asked:
-    """How a rehearsal is cut: steps of each loop, the largest batch (0: as it is), GiB of memory, whether it stays."""
+    """How a rehearsal is cut: steps of each loop, the largest batch (0: as it is), GiB of memory, its last notebook;
+    and whether what it built stays."""
 
     steps: int = 2
     batch: int = 0
     memory: float = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIB
+    until: str = "predict"
     keep: bool = False
 
 
@@ -46,15 +50,16 @@ def rehearse(files_given, pairs, asked: Asked) -> int:
 
     Source: ours, because what nobody here can train should not fail first on a hired GPU.
     """
+    if asked.until not in STAGES:
+        raise UserError(f"rehearse: --until {asked.until} is no stage; use one of {', '.join(STAGES)}.")
     root = marks.begin(outputs_root() / FOLDER)
     here, p = _prepare(root, Plan(files_given, pairs), asked)
     kept = report.Kept(root / "measured.json", keys.sha(dict(p)))
-    for number in NOTEBOOKS:
-        if number not in kept.rows:
-            kept.add(number, _stage(here, p, number, kept.rows))
-            print(f"  {number} {kept.rows[number]['seconds']:.0f} s {kept.rows[number]['killed']}", flush=True)
-    if "predict" not in kept.rows:
-        kept.add("predict", report.row(here.predict()))
+    for stage in STAGES[:STAGES.index(asked.until) + 1]:
+        if stage not in kept.rows:
+            kept.add(stage, _stage(here, p, stage, kept.rows))
+        row = kept.rows[stage]
+        print(f"  {stage}: {row['seconds']:.0f} s, {row['held'] / GIB:.1f} GiB {row['killed']}", flush=True)
     found = report.table(kept.rows)
     with files.replacing(outputs_root() / "rehearsal.csv") as aside:
         found.to_csv(aside, index=False, float_format="%.3f")
@@ -101,7 +106,9 @@ def _refuse_small_disk(root, p) -> None:
 
 
 def _stage(here, p, number, rows) -> dict:
-    """The row of one notebook, its training killed once where it trains."""
+    """The row of one notebook, its training killed once where it trains, or of the prediction."""
+    if number == PREDICT:
+        return report.row(here.predict())
     measured = here.execute(number)
     killed = ""
     if number in TRAINED:

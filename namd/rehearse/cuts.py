@@ -1,15 +1,15 @@
 """What a rehearsal leaves out: how many, how long, how often; never how wide."""
 
-import math
+import copy
+from dataclasses import replace
 
-from namd.ground.cost import size_bytes
 from namd.ground.errors import UserError
-from namd.ground.order import PER_ARM
 from namd.rehearse import stand_ins
 from namd.study.preflight import shapes, stages, weights
 
 SUBJECTS = 24
-PYTHON = 2 * 2**30              # bytes of a notebook's process beside its models, and of the system
+GIB = 2**30
+PYTHON = 2 * GIB                # bytes of a notebook's process beside its models, and of the system
 STEPS = ("vae_steps", "uncond_steps", "cond_steps", "judge_steps", "system_steps", "ddim_steps", "ddl_cxr_ddim_steps",
          "system_flow_steps")
 BATCHES = ("vae_batch", "uncond_batch", "cond_batch", "judge_batch", "system_batch", "eval_batch")
@@ -29,6 +29,8 @@ def cut(p, n_steps: int, batch: int) -> dict:
     changed = {key: min(n_steps, getattr(p, key)) for key in STEPS} | FEW
     if batch:
         changed |= {key: min(batch, getattr(p, key)) for key in BATCHES}
+    if p.align_perplexity >= changed.get("vae_batch", p.vae_batch) - 1:
+        changed |= dict(align_perplexity=0.0)           # no batch has so many neighbours: sigma_f itself
     changed |= dict(system_rates=p.system_rates[:1], compare_arms=[p.arm], system_arm=p.arm)
     if weights.backbones(p):
         changed |= dict(lpips_weights="random")
@@ -51,12 +53,20 @@ def layers(p, budget: int) -> int:
     every = len(shells.lm.layers)
     if "llm_path" not in stand_ins.absent(p):
         return every
-    one = size_bytes(shells.lm.layers[0])
-    rest = size_bytes(shells.lm) - every * one
-    found = [stage for stage in stages.stages(shells, p, p.phantom_subjects, 1) if stage.name[:2] in PER_ARM]
-    held = max(stage.memory.sum - stage.memory.frozen for stage in found) + rest + PYTHON
-    n = math.floor((budget - held) / one)
-    if n < 1:
-        raise UserError(f"rehearse: training takes {held / 2**30:.1f} GiB, and {budget / 2**30:.1f} GiB leave no room for"
-                        " a layer of the language model: --batch 2, -p llm_dtype=bfloat16 or a larger machine.")
-    return min(n, every)
+    with_one = _held(shells, p, 1)
+    each = _held(shells, p, 2) - with_one
+    fitting = 1 + (budget - PYTHON - with_one) // each
+    if fitting < 1:
+        raise UserError(f"rehearse: with one layer of the language model stage 3 takes {with_one / GIB:.1f} GiB, and"
+                        f" {(budget - PYTHON) / GIB:.1f} are there: --batch 2, -p llm_dtype=bfloat16, or a larger"
+                        " machine.")
+    return min(fitting, every)
+
+
+def _held(shells, p, n_layers) -> int:
+    """Bytes of the conditional stage, which holds most, with so many layers of the language model."""
+    lm = copy.copy(shells.lm)
+    lm.config = copy.copy(lm.config)
+    lm.config.num_hidden_layers = n_layers
+    lm._modules = lm._modules | dict(layers=lm.layers[:n_layers])
+    return stages.conditional(replace(shells, lm=lm), p).memory.sum

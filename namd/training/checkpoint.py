@@ -1,4 +1,4 @@
-"""Checkpoints that a kill, a torn file or a full disk cannot spoil: safetensors, JSON, a sha256 manifest."""
+"""Checkpoints that a kill, a torn file or a full disk cannot spoil: safetensors, JSON, a list of their sha256."""
 
 import json
 import os
@@ -7,10 +7,10 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
-from namd.ground import files
-from namd.ground.marks import sha256
+from namd.ground import files, marks
 
-MANIFEST = "MANIFEST.json"
+STATE = "state.json"
+PART = 2**30            # bytes of one file, about: what a GPU or another order in memory holds is copied to be written
 NAME = re.compile(r"step-\d{8}")
 
 
@@ -18,7 +18,7 @@ def save(folder: Path, step: int, tensors: dict[str, dict], state: dict, keep: i
     """Write checkpoint `step-<n>` below `folder` atomically; keep it and the `keep` - 1 before it of the same key.
 
     Args:
-        tensors: file stem -> {name: tensor}; each becomes <stem>.safetensors.
+        tensors: group -> {name: tensor}; each becomes <group>.safetensors, <group>-1.safetensors and so on.
         state: JSON-serialisable values; "key" names the run that may resume from it.
 
     Raises:
@@ -31,11 +31,10 @@ def save(folder: Path, step: int, tensors: dict[str, dict], state: dict, keep: i
     with files.replacing(final) as aside:
         aside.mkdir()
         for stem, group in tensors.items():
-            plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in group.items()}
-            save_file(plain, aside / f"{stem}.safetensors")
-        (aside / "state.json").write_text(json.dumps(state))
-        sums = {file.name: sha256(file) for file in sorted(aside.iterdir())}
-        (aside / MANIFEST).write_text(json.dumps(sums))
+            for number, part in enumerate(_parts(group)):
+                plain = {name: group[name].detach().cpu().contiguous() for name in part}
+                save_file(plain, aside / f"{stem}{f'-{number}' if number else ''}.safetensors")
+        (aside / STATE).write_text(json.dumps(state))
     ours = [path for path in complete(folder) if path <= final and _key(path) == state.get("key")]
     for old in set(complete(folder)) - set(ours[-keep:]):       # a newer one did not verify, or we would not be here
         files.discard(old)
@@ -72,12 +71,12 @@ def is_finished(place: Path, key: str | None = None) -> bool:
     newest = complete(place)[-1:]
     if not newest or not verifies(newest[0]):
         return False
-    state = json.loads((newest[0] / "state.json").read_text())
+    state = json.loads((newest[0] / STATE).read_text())
     return state.get("finished", False) and key in (None, state.get("key"))
 
 
 def latest(folder: Path, key: str | None = None) -> tuple[int, dict[str, dict], dict] | None:
-    """Newest checkpoint whose files match their manifest: (step, tensors, state), or None.
+    """Newest checkpoint whose files are as they were written: (step, tensors, state), or None.
 
     Args:
         key: only checkpoints with this "key" in their state count; None takes any.
@@ -85,9 +84,10 @@ def latest(folder: Path, key: str | None = None) -> tuple[int, dict[str, dict], 
     for path in reversed(complete(folder)):
         if key in (None, _key(path)) and verifies(path):
             step = int(path.name.split("-")[1])
-            tensors = {f.stem: load_file(f) for f in sorted(path.glob("*.safetensors"))}
-            state = json.loads((path / "state.json").read_text())
-            return step, tensors, state
+            tensors = {}
+            for file in sorted(path.glob("*.safetensors")):
+                tensors.setdefault(file.stem.partition("-")[0], {}).update(load_file(file))
+            return step, tensors, json.loads((path / STATE).read_text())
     return None
 
 
@@ -99,15 +99,24 @@ def complete(folder: Path) -> list[Path]:
 def _key(path):
     """The key of a checkpoint, None when it has none or cannot be read."""
     try:
-        return json.loads((path / "state.json").read_text()).get("key")
+        return json.loads((path / STATE).read_text()).get("key")
     except (OSError, ValueError, AttributeError):
         return None
 
 
 def verifies(path: Path) -> bool:
-    """True when the state and every other file named in the manifest are there with their sha256."""
-    try:
-        manifest = json.loads((path / MANIFEST).read_text())
-        return "state.json" in manifest and all(sha256(path / name) == digest for name, digest in manifest.items())
-    except (OSError, ValueError, AttributeError):
-        return False
+    """True when the state and every other file of a checkpoint are there as they were written."""
+    return (path / STATE).is_file() and not marks.foreign(path) and not marks.changed(path)
+
+
+def _parts(group: dict) -> list[list[str]]:
+    """Names of a group in their order, in parts of about PART bytes."""
+    parts = [[]]
+    held = 0
+    for name, tensor in group.items():
+        if held >= PART:
+            parts.append([])
+            held = 0
+        parts[-1].append(name)
+        held += tensor.nbytes
+    return parts

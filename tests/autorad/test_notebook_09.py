@@ -3,6 +3,7 @@
 import ast
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import small_text
 from transformers import CLIPTextModelWithProjection
@@ -35,11 +36,14 @@ def test_a_scale_that_is_set_is_the_one_of_the_toy_prompts_too(tmp_path):
         toy(tmp_path, autorad_scale=0.0)
 
 
-def test_without_namd_s_images_no_table_of_two_judges_is_made(tmp_path):
-    """A row whose images are gone would be left out of it without a word."""
+@pytest.mark.parametrize("name, made_by, file", [
+    ("samples", "05", "samples/namd.npy"),              # a row without images would be left out without a word
+    ("truth", "09", "lidc_delivery/truth/truth.parquet")])
+def test_what_it_reads_and_cannot_find_is_named_with_who_makes_it(tmp_path, name, made_by, file):
     run = Run.__new__(Run)
     run.root, run.arm, run.p = tmp_path, None, SimpleNamespace(run_name="quick")
-    lines = ast.parse("\n".join(source for _, source in order.code_cells("09"))).body
-    own, = (ast.unparse(line) for line in lines if ast.unparse(line).startswith("samples = "))
-    with pytest.raises(UserError, match="^Run quick has no samples/namd.npy yet; notebook 05 makes it: "):
-        exec(own, order.declared("09") | dict(run=run))
+    whole = ast.walk(ast.parse("\n".join(source for _, source in order.code_cells("09"))))
+    lines = [ast.unparse(line) for line in whole if isinstance(line, ast.Assign)]
+    own, = (line for line in lines if line.startswith(f"{name} = "))
+    with pytest.raises(UserError, match=f"^Run quick has no {file} yet; notebook {made_by} makes it: "):
+        exec(own, order.declared("09") | dict(run=run, pd=pd, delivery=tmp_path / "lidc_delivery", patient=[]))

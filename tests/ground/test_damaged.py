@@ -180,7 +180,7 @@ def an_empty_object(file):
     file.write_text("{}")
 
 
-@pytest.mark.parametrize("name", ["MANIFEST.json", "state.json", "weights.safetensors"])
+@pytest.mark.parametrize("name", [".namd", "state.json", "weights.safetensors"])
 @pytest.mark.parametrize("damage", [*DAMAGES, an_empty_object])
 def test_a_damaged_checkpoint_is_passed_over_and_replaced(damage, name, tmp_path):
     for step in (1, 2):

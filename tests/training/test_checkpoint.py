@@ -61,6 +61,18 @@ def test_a_torn_checkpoint_is_replaced_by_a_sound_one_of_its_step(tmp_path):
     assert checkpoint.latest(tmp_path, "k")[1]["weights"]["a"][0] == 2
 
 
+def test_a_group_that_is_larger_than_a_file_is_written_in_parts_and_read_as_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "PART", 32)
+    group = {f"w{i}": torch.full((3, 2), float(i)).t() for i in range(5)}
+    place = checkpoint.save(tmp_path, 1, {"best": group, "weights": {"a": torch.ones(1)}}, {"key": "k"})
+    assert [file.name for file in sorted(place.glob("best*"))] == ["best-1.safetensors", "best-2.safetensors",
+                                                                   "best.safetensors"]
+    _, found, _ = checkpoint.latest(tmp_path, "k")
+    assert found["best"].keys() == group.keys() and all(torch.equal(found["best"][name], group[name]) for name in group)
+    (place / "best-1.safetensors").write_bytes(b"torn")
+    assert checkpoint.latest(tmp_path, "k") is None
+
+
 def trained(folder, at=lambda i: None):
     """Weights after STEPS steps, as bytes; `at(i)` is called in step i."""
     with seeding.fresh_weights("toy"):

@@ -23,7 +23,7 @@ def test_a_finished_stage_keeps_its_weights_alone_and_is_not_trained_again(tmp_p
     weights, history = trained(tmp_path, steps, validate=lambda: -float(len(steps)))
     (kept,) = checkpoint.complete(tmp_path)
     assert kept.name == "step-00000010" and loop.finished(tmp_path, "")
-    assert {f.name for f in kept.iterdir()} == {".namd", "weights.safetensors", "state.json", "MANIFEST.json"}
+    assert {f.name for f in kept.iterdir()} == {".namd", "weights.safetensors", "state.json"}
     again, remembered = trained(tmp_path, steps, validate=lambda: 0.0)
     assert steps == list(range(10)) and torch.equal(again, weights) and remembered.equals(history)
 

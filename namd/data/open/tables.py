@@ -45,9 +45,10 @@ def _table(name: str, buckets: Buckets) -> pa.Table:
     """All parts of one table, every value as text, column names in lower case."""
     prefix = f"bigquery_export/idc_{index.version()}_clinical/{name}/"
     try:
-        parts = [buckets.whole(BUCKET, one) for one in buckets.objects(BUCKET, prefix)
-                 if one.name and one.size <= LARGEST]
-        tables = [pq.read_table(io.BytesIO(part)) for part in parts]
+        stored = [one for one in buckets.objects(BUCKET, prefix) if one.name]
+        if max((one.size for one in stored), default=0) > LARGEST:
+            raise ValueError("a part of it is larger than any table of NLST")
+        tables = [pq.read_table(io.BytesIO(buckets.whole(BUCKET, one))) for one in stored]
         whole = pa.concat_tables(tables, promote_options="permissive")
         text = [whole[column].cast(pa.string()) for column in whole.column_names]
         return pa.table(text, names=[column.lower() for column in whole.column_names])

@@ -10,6 +10,7 @@ from namd.ground.cost import Cost, cost, parameters, size_bytes
 from namd.ground.order import PER_ARM
 from namd.models import losses
 from namd.models.prefix import states_at
+from namd.training.checkpoint import PART
 
 REPORT_TOKENS = 70       # a report of Fig. 4 in Gemma's tokens, <bos> and <eos> included
 ADAMW = 8                # bytes of moments a trained parameter
@@ -85,7 +86,7 @@ def stages(shells, p, n_subjects: int, n_arms: int) -> list[Stage]:
     Source: App. B; each stage's step is built from the functions the notebooks train with.
     """
     n_test = max(1, round(n_subjects * p.data_test_share))      # none is said by inputs.patients
-    training = [] if p.pipeline_path else [_vae(shells, p), _uncond(shells, p), _cond(shells, p)]
+    training = [] if p.pipeline_path else [_vae(shells, p), _uncond(shells, p), conditional(shells, p)]
     judge = [] if p.judge_path else [_judge(shells, p)]
     return [*training, *judge, _sampling(shells, p, n_test, n_arms)]
 
@@ -108,7 +109,8 @@ def _uncond(shells, p) -> Stage:
     return _training("03 unconditional", step, [shells.unet], p.uncond_steps, p)
 
 
-def _cond(shells, p) -> Stage:
+def conditional(shells, p) -> Stage:
+    """Stage 3, the largest: U-Net, prompts and the frozen language model; arguments as of `stages`."""
     batch = _share(p.cond_batch, p)
     read = cost(lambda: context(shells, batch).square().mean().backward())
     times = p.cond_steps if p.text_prompt_steps < 0 else min(p.text_prompt_steps, p.cond_steps)
@@ -183,7 +185,7 @@ def _training(name, step, modules, n_steps, p, frozen=0, beside=0, averaged=True
     update = Cost(traffic=UPDATE * n)
 
     copies = 2 if averaged and p.ema_decay else 1
-    activations = max(own.peak + cast + beside, weights)          # saving copies the weights once more
+    activations = max(own.peak + cast + beside, min(weights, PART))        # a checkpoint copies what it writes
     memory = Memory(weights=weights, frozen=frozen, gradients=weights, moments=ADAMW * n, copies=copies * weights,
                     activations=activations)
     return Stage(name, n_steps, [Part(own, n_steps, precision), Part(update, n_steps, "float32")], memory)

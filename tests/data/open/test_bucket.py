@@ -11,8 +11,9 @@ SPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 ITEM = '<Contents><Key>a/1.dcm</Key><Size>12</Size><ETag>"abc"</ETag></Contents>'
 
 
-def test_passing_faults_and_broken_answers_are_tried_again():
-    with answering((503, b""), (206, b"half"), (200, b"whole")) as (address, calls):
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_passing_faults_and_broken_answers_are_tried_again(status):
+    with answering((status, b""), (206, b"half"), (200, b"whole")) as (address, calls):
         assert Buckets().get(address, 100) == b"whole"
     assert len(calls) == 3
 

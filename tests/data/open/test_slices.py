@@ -107,6 +107,11 @@ def test_what_the_reader_refuses_the_whole_for_goes_along(series):
     assert chosen(series, 15) == [0, 3, 4, 5, 6, 7, 18, 20, 21, 22, 23, 24]
 
 
+def test_a_name_that_two_slices_have_goes_along_from_both_places(series):
+    write_slice(series / "20", PIXELS, z=80.0, instance=77, sop="1.2.3.20")              # the name of slice 0
+    assert chosen(series, 10) == [0, 8, 9, 10, 11, 12, 20]
+
+
 def test_a_localizer_is_no_neighbour(series):
     write_slice(series / "20", PIXELS, z=26.0, instance=1, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     assert chosen(series, (0.0, 0.0, 26.0)) == [8, 9, 10, 11, 12]
