@@ -1,4 +1,4 @@
-"""Stand-ins for downloads: what the loaders of the study open, in the shapes that `check` counts, the same each time."""
+"""Stand-ins for downloads: the study's loaders open them, in the shapes that `check` counts, the same each time."""
 
 from types import SimpleNamespace
 
@@ -44,7 +44,7 @@ def test_the_tokenizer_of_clip_has_its_size_and_ids(tmp_path):
     assert clip.tokens(tokenizer, ["a lung nodule", ""]).shape == (2, clip.LENGTH)
 
 
-def test_every_model_of_the_paper_is_built_at_its_width_and_the_language_model_alone_is_shallower(monkeypatch, tmp_path):
+def test_every_model_is_built_at_its_width_and_the_language_model_is_shallower(monkeypatch, tmp_path):
     asked = {}
 
     def note(folder, build, settings, seed, log):

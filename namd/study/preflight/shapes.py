@@ -17,7 +17,8 @@ from namd.models.prompts import SoftPrompts
 SMALL_VOCABULARY = 73   # words of the small tokenizer on the quick run's reports
 N_ATTRIBUTES = len(DIAMETERS) + sum(map(len, KNOWN.values()))   # of a nodule, codes one-hot
 # Architectures of the hub repositories the paper names, so that nothing need be downloaded to count them.
-# Source: unet/config.json and vae/config.json of Stable Diffusion v1.5; text_config of MedGemma 1.5 4B, which is
+# Source: unet/, vae/ and text_encoder/config.json of Stable Diffusion v1.5; transformer/ and vae/config.json of
+# FLUX.1-dev, whose transformer has 11.90 B weights; text_config of MedGemma 1.5 4B, which is
 # transformers' Gemma3TextConfig of the 4 B class; config.json of AIMv2 and of CLIP's ViT-L/14; text_cfg of CLIP's
 # ResNet-50 in open_clip.
 ARCHITECTURES = {
@@ -30,6 +31,17 @@ ARCHITECTURES = {
         attention_head_dim=8, cross_attention_dim=768, norm_num_groups=32,
         down_block_types=[*["CrossAttnDownBlock2D"] * 3, "DownBlock2D"],
         up_block_types=["UpBlock2D", *["CrossAttnUpBlock2D"] * 3]),
+    ("stable-diffusion-v1-5/stable-diffusion-v1-5", "text_encoder"): dict(
+        vocab_size=49408, hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12,
+        max_position_embeddings=77, projection_dim=768, hidden_act="quick_gelu"),
+    ("black-forest-labs/FLUX.1-dev", "transformer"): dict(
+        in_channels=64, num_layers=19, num_single_layers=38, attention_head_dim=128, num_attention_heads=24,
+        joint_attention_dim=4096, pooled_projection_dim=768, guidance_embeds=True, axes_dims_rope=[16, 56, 56]),
+    ("black-forest-labs/FLUX.1-dev", "vae"): dict(
+        in_channels=3, out_channels=3, latent_channels=16, block_out_channels=[128, 256, 512, 512], layers_per_block=2,
+        norm_num_groups=32, sample_size=1024, down_block_types=["DownEncoderBlock2D"] * 4,
+        up_block_types=["UpDecoderBlock2D"] * 4, scaling_factor=0.3611, shift_factor=0.1159, use_quant_conv=False,
+        use_post_quant_conv=False),
     ("google/medgemma-1.5-4b-it", ""): dict(
         vocab_size=262208, hidden_size=2560, intermediate_size=10240, num_hidden_layers=34, num_attention_heads=8,
         num_key_value_heads=4, head_dim=256, query_pre_attn_scalar=256, sliding_window=1024),
