@@ -18,15 +18,18 @@ JUDGE_ABOUT = ("The authors' vision transformer as the judge that notebook 05 re
 TRAINED_ON = ("NLST, and LUNA25, DLCS and LUNA16 before the last stage, as far as the authors' files tell; whom a"
               " checkpoint has seen is not recorded, so patients of another split may be among those who trained it,"
               " and its numbers there would be too good.")
+JUDGE_TRAINED_ON = ("images that nobody has recorded: neither the paper nor the authors' code says how their judge was"
+                    " trained, so patients of another split may be among them.")
 TERMS = ("none was given with the authors' code and weights, so all rights are theirs; the language model and Stable "
          "Diffusion 1.5, from which they began, have terms of their own")
 
 
 def facts(found: dict[str, Checkpoint], p, scale: float | None) -> dict:
     """What the manifest says; the scale is None where the judge stands alone."""
-    said = dict(trained_on=TRAINED_ON, measured={}, checkpoints=sums(found), language_model=None)
+    said = dict(trained_on=JUDGE_TRAINED_ON, measured={}, checkpoints=sums(found), language_model=None)
     if scale is not None:
-        said |= dict(latent_scale=scale, language_model=language_model(p.llm_path, referenced=True))
+        said |= dict(trained_on=TRAINED_ON, latent_scale=scale,
+                     language_model=language_model(p.llm_path, referenced=True))
     return said
 
 

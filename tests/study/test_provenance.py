@@ -35,7 +35,7 @@ def test_the_cohort_is_named_by_what_the_notebooks_read(tmp_path):
 @pytest.fixture
 def models(home, write, tmp_path):
     """Folders and a file of weights, declared by notebook 05."""
-    paths = {name: tmp_path / name for name in provenance.WEIGHTS}
+    paths = {name: tmp_path / name for name in (*provenance.WEIGHTS, "judge_path")}
     for name, path in paths.items():
         file = file_of(name, path)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def file_of(name, path):
     return path if name == "eval_inception" else path / "text" / "weights"
 
 
-@pytest.mark.parametrize("name", provenance.WEIGHTS)
+@pytest.mark.parametrize("name", [*provenance.WEIGHTS, "judge_path"])
 def test_weights_replaced_in_place_are_other_weights(models, name):
     def key():
         provenance._digest.cache_clear()
@@ -62,7 +62,7 @@ def test_weights_replaced_in_place_are_other_weights(models, name):
     assert key() == before
     file.write_bytes(b"two")
     after = key()
-    assert after[0] != before[0] and after[1] != before[1]
+    assert after[0] != before[0] and (after[1] != before[1] or name in components.OF_OTHERS)
 
 
 def test_a_name_on_the_hub_and_an_empty_path_have_no_bytes_here():
