@@ -89,7 +89,7 @@ def _add_fetch(commands):
 
 
 def _add_doctor(commands):
-    doctor = _add(commands, "doctor", do.doctor, "what notebook 01 would keep of a delivery, and refuse; writes nothing")
+    doctor = _add(commands, "doctor", do.doctor, "what notebook 01 would keep and refuse of a delivery; writes nothing")
     doctor.add_argument("folder", metavar="DIR", help="tables (CSV), a list of nodules and CT series (DICOM)")
     doctor.add_argument("--full", action="store_true", help="decode the slice of each nodule too, not headers alone")
     return doctor

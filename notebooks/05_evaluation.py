@@ -70,6 +70,7 @@ judge_blur: float = 0.5                  # share of training images without nois
 judge_attributes: float = 1.0            # weight of the attribute loss; 0 is none
 judge_path: str = ""                     # a pretrained judge; empty trains one
 judge_seeds: int = 2                     # judges trained with other seeds, to see their spread
+save_every: int = 200                    # steps between checkpoints of a judge
 k_runs: int = 4                          # K (App. D: 20)
 oracle_runs: int = 2                     # K of the oracle
 eval_batch: int = 64                     # images per forward pass
@@ -148,8 +149,7 @@ x1, x2 = test.images(*crop)                                # (N, 1, 64, 64) each
 label, pair_id, patient = test.label, list(test.table.index), test.patient                  # (N,) each
 sizes = {name: [len(part), part.table["patient_id"].nunique(), part.label.sum()]
          for name, part in (("train", train), ("val", val), ("test", test))}
-seen = set(fitted.table["patient_id"])
-check("no test patient was trained on", seen.isdisjoint(test.table["patient_id"]), len(seen))
+check("no test patient was trained on", set(fitted.patient).isdisjoint(test.patient), len(set(fitted.patient)))
 print(f"{len(label)} test pairs of {len(set(patient))} patients")
 pd.DataFrame(sizes, ["pairs", "patients", "malignant"]).T
 

@@ -179,7 +179,7 @@ def train_judge(train, val, p, folder, device="cpu", key=""):
 
     Args:
         train, val: Pairs of namd.data.cohort; val chooses the weights, by cross-entropy.
-        p: parameters image_size, window_low, window_high, judge_*, seed.
+        p: parameters image_size, window_low, window_high, judge_*, save_every, seed.
         folder: run.root / "judge"; checkpoints go below folder/checkpoints, the judge into folder.
         key: names parameters and sources; checkpoints of another key are not resumed (run.key).
 
@@ -208,7 +208,8 @@ def train_judge(train, val, p, folder, device="cpu", key=""):
     history = loop.fit(step, judge, n_steps=p.judge_steps, n_items=len(train), batch_size=p.judge_batch,
                        lr=loop.one_cycle(p.judge_lr, p.judge_steps), stage="judge", seed=p.seed,
                        folder=Path(folder) / "checkpoints", key=key, validate=validate,
-                       val_every=max(1, p.judge_steps // 20), log=lambda line: print(f"seed {p.seed}, {line}"))
+                       val_every=max(1, p.judge_steps // 20), save_every=p.save_every,
+                       log=lambda line: print(f"seed {p.seed}, {line}"))
     judge.save(folder)
     return judge, history
 
