@@ -382,7 +382,7 @@ check("run 0 is drawn again as notebook 05 drew it", gap_redrawn < 0.01, f"{gap_
 
 # %%
 judge = load_judge(run.need("judge", made_by="05")).to(run.device)
-extra = np.array([[judge.prob(images).numpy() for images in new[1:]] for new in drawn])
+extra = np.array([[judge.prob(images).numpy() for images in new[1:]] for new in drawn]).reshape(len(drawn), -1, n_shown)
 prob_shown, *_ = shown_all = np.concatenate([prob_all[:, :, chosen], extra], axis=1)  # (R, var_runs, n_shown)
 
 # %%
