@@ -388,6 +388,7 @@ source = p.unet_path or unet.build_unet(run.dir / "unet_start", p, key)
 net = unet.load_unet(source, p.precision)
 old_width = net.config.cross_attention_dim
 lm, tokenizer = load_llm(p.llm_path or run.need("llm"), p.llm_dtype)
+lm = lm.to(run.device)
 new_tensors = unet.widen_context(net, lm.config.hidden_size, p.seed)
 
 # %%

@@ -84,6 +84,7 @@ ddl_cxr_channels: list = [48, 96]        # of its U-Net, trained from scratch (i
 ddl_cxr_ddim_steps: int = 5              # its authors: 200
 ddl_cxr_eta: float = 0.0                 # share of DDPM's noise in each step (its authors: 1)
 flux_path: str = "outputs/reference/models/small-sd"  # FLUX.1; empty builds a small transformer
+flux_dtype: str = "float32"              # of its frozen weights
 flux_rank: int = 64                      # of its LoRA
 k_runs: int = 4                          # K (App. D: 20)
 eval_batch: int = 64                     # images per forward pass

@@ -132,9 +132,8 @@ def costs(makers, x1, ehr):
         DataFrame indexed by row: parameters (of the modules that draw), gflops (of one follow-up), train_seconds (of
         the system, tuning included; rows of one system share it).
     """
-    made = {row: make() for row, make in makers.items()}
-    table = [_cost(one, one.used, one.seconds, x1, ehr) for one in made.values()]
-    return pd.DataFrame(table, index=pd.Index(made, name="row"))
+    table = [_cost_of(make(), x1, ehr) for make in makers.values()]        # one system in memory at a time
+    return pd.DataFrame(table, index=pd.Index(makers, name="row"))
 
 
 def costs_of_namd(make, root, arm, x1, ehr):
@@ -150,6 +149,10 @@ def costs_of_namd(make, root, arm, x1, ehr):
         seconds += read_json(file, stage.number, "seconds")["seconds"]
     line = _cost(one, one.used, seconds, x1, ehr)
     return pd.DataFrame([line], index=pd.Index([arm], name="row"))
+
+
+def _cost_of(one, x1, ehr):
+    return _cost(one, one.used, one.seconds, x1, ehr)
 
 
 def _cost(forecaster, modules, seconds, x1, ehr):

@@ -1,6 +1,7 @@
 """NAMD as one Hugging Face directory: VAE, U-Net, schedule and what reads the record; the LLM stays where it is."""
 
 import os
+from functools import lru_cache
 from itertools import product
 
 import torch
@@ -19,6 +20,8 @@ from namd.models.prompts import SoftPrompts, encode_all
 from namd.models.record_numbers import RecordContext
 from namd.models.unet import load_unet
 from namd.models.vae import NoduleVAE, load_vae
+
+_opened = lru_cache(maxsize=1)(load_llm)       # up to 17 GB: the rows of a notebook, a pipeline each, share them
 
 
 class NAMDPipeline(DiffusionPipeline):
@@ -107,7 +110,7 @@ class NAMDPipeline(DiffusionPipeline):
             UserError: out of reach, or not of the width the prompts were trained for.
         """
         if self.opened_llm is None:
-            self.opened_llm = load_llm(self.config.llm_path, self.config.llm_dtype)
+            self.opened_llm = _opened(self.config.llm_path, self.config.llm_dtype)
         lm, tokenizer = self.opened_llm
         self.soft_prompts.beside(lm.to(self.device))
         return lm, tokenizer

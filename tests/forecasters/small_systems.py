@@ -17,7 +17,7 @@ P = SimpleNamespace(
     ema_decay=0.5, grad_clip=1.0, save_every=2, lpips_net="squeeze", lpips_weights="random",
     system_arm="no_align_no_pred", system_steps=6, system_tune_steps=2, system_rates=[1.0e-3, 3.0e-3],
     system_batch=4, system_channels=[8, 16], system_flow_steps=3, ddl_cxr_channels=[16, 32], ddl_cxr_ddim_steps=2,
-    ddl_cxr_eta=1.0, imageflownet_part=4, flux_path="", flux_rank=4,
+    ddl_cxr_eta=1.0, imageflownet_part=4, flux_path="", flux_dtype="float32", flux_rank=4,
 )
 
 

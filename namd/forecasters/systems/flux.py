@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from diffusers import FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
+from diffusers.training_utils import cast_training_params
 from peft import LoraConfig
 from torch import nn
 
@@ -55,7 +56,7 @@ def euler(velocity, eps, n_steps) -> torch.Tensor:
 def widen_input(net) -> None:
     """Room for the baseline's tokens, in place: x_embedder twice as wide, the new half zero. Source: flux-control."""
     old = net.x_embedder
-    net.x_embedder = nn.Linear(2 * old.in_features, old.out_features)
+    net.x_embedder = nn.Linear(2 * old.in_features, old.out_features, dtype=old.weight.dtype)
     with torch.no_grad():
         net.x_embedder.weight.copy_(F.pad(old.weight, (0, old.in_features)))
         net.x_embedder.bias.copy_(old.bias)
@@ -73,16 +74,18 @@ def small_transformer(p) -> FluxTransformer2DModel:
 def transformer(p) -> FluxTransformer2DModel:
     """A published one that learns by LoRA, or a small one from scratch that learns as a whole; with a wide input.
 
-    Source: flux-control. It casts the frozen weights to bfloat16; here they keep the file's float32.
+    Source: flux-control, which casts the frozen weights to bfloat16 and computes in it (flux_dtype), and trains the
+    LoRA in float32.
     """
-    if p.flux_path:
-        net = hub.load(FluxTransformer2DModel, p.flux_path, "transformer", "flux_path")
-    else:
+    if not p.flux_path:
         net = small_transformer(p)
+        widen_input(net)
+        return adopt(net, p.precision)
+    net = hub.load(FluxTransformer2DModel, p.flux_path, "transformer", "flux_path", getattr(torch, p.flux_dtype))
     widen_input(net)
-    if p.flux_path:
-        net.add_adapter(LoraConfig(r=p.flux_rank, lora_alpha=p.flux_rank, target_modules=LORA))     # freezes the rest
-    return adopt(net, p.precision)
+    net.add_adapter(LoraConfig(r=p.flux_rank, lora_alpha=p.flux_rank, target_modules=LORA))     # freezes the rest
+    cast_training_params(net, torch.float32)
+    return adopt(net, "bfloat16" if p.flux_dtype == "bfloat16" else p.precision)
 
 
 def velocity(net, tokens, sigma, shape) -> torch.Tensor:
@@ -124,7 +127,7 @@ class System(LatentSystem):
         noise="z at sigma = 1, the start of Euler",
         optimises="squared error of the velocity eps - z2, sigma uniform",
         left_open="what was fine-tuned: we take flux-control's LoRA, the wide input within (a small one learns as a "
-                  "whole), frozen weights in float32, not bfloat16; how text enters: not at all, zeros stand for T5's "
+                  "whole); how text enters: not at all, zeros stand for T5's "
                   "and CLIP's states of the empty prompt")
 
     def build(self):

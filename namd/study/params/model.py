@@ -194,6 +194,7 @@ class Parameters(BaseModel):
     ddl_cxr_ddim_steps: int = Field(ge=1, le=1000, description="DDIM steps of DDL-CXR")
     ddl_cxr_eta: float = Field(ge=0, le=1, description="share of DDPM's noise in each DDIM step of DDL-CXR")
     flux_path: Place = Field(description="FLUX.1 in Hugging Face format; empty builds a small transformer")
+    flux_dtype: Literal["float32", "bfloat16"] = Field(description="of the frozen weights of a pretrained FLUX.1")
     flux_rank: int = Field(ge=1, le=1024, description="rank of the LoRA on a pretrained FLUX.1")
 
     # AutoRad-Lung (notebook 09)

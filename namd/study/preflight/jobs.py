@@ -14,6 +14,7 @@ CORE = cards.Card("core", math.inf, 0.025, 0.025, 0.025, 10)
 SPARE = 2               # times the slow estimate, for what `check` leaves out: data, validation, figures, checkpoints
 OPENING = 20            # minutes: imports, tables, a cold file system; the whole of a smoke notebook takes .5 to 1
 PROCESS = 2_500_000_000     # bytes of Python with torch and a notebook's figures; measured 1.0 to 2.6e9
+CONTEXT = 600_000_000       # bytes of a card for CUDA itself in each process; not measured
 SECONDS = {"phantom": 0.5, "delivery": 10, "open": 10}      # of one core a subject in 01; a phantom's took .06 to .3
 READ = 0.05             # seconds of one core an image that judge, LPIPS and FID read
 STEPS = {"02": "vae_steps", "03": "uncond_steps", "04": "cond_steps"}
@@ -22,12 +23,13 @@ SPREAD = ("01", "05", "08", "09")       # notebooks that divide their work among
 
 @dataclass(frozen=True)
 class Asked:
-    """What a job asks for; a scheduler stops it beyond `mem_mb` or `minutes`."""
+    """What a job asks for; a scheduler stops it beyond `mem_mb` or `minutes`. `gpu_mb` is what it takes of a GPU."""
 
     cores: int
     gpus: int
     mem_mb: int
     minutes: int
+    gpu_mb: int
 
 
 def count(p, n_arms: int) -> list[stages.Stage]:
@@ -94,7 +96,8 @@ class _Counted:
         minutes = OPENING + 60 * SPARE * hours
         gpus = self.p.processes if number in PER_ARM else 1
         counts = self.card is not None and number in (*PER_ARM, "05", "06", "08", "09")
-        return Asked(n_cores, gpus * counts, math.ceil(self._memory(number, n_cores) / 1e6), math.ceil(minutes))
+        memory = math.ceil(self._memory(number, n_cores) / 1e6)
+        return Asked(n_cores, gpus * counts, memory, math.ceil(minutes), math.ceil(self._on_card(number) / 1e6))
 
     def _cores(self, number) -> int:
         """Cores that a notebook has a use for."""
@@ -106,10 +109,19 @@ class _Counted:
             wanted = 1
         return min(wanted or self.cores, self.cores)
 
+    def _held(self, number) -> list[stages.Memory]:
+        """Of the stages of a notebook; 06 and 08 draw as 05 does."""
+        return [stage.memory for stage in self.by_number.get("05" if number in ("06", "08") else number, [])]
+
+    def _on_card(self, number) -> float:
+        """Bytes of a GPU, if the notebook has one."""
+        largest = max((each.sum for each in self._held(number)), default=0)
+        return largest and largest + CONTEXT
+
     def _memory(self, number, n_cores) -> float:
         """Bytes of the host: processes, models, and images as they are read."""
         p = self.p
-        held = [stage.memory for stage in self.by_number.get("05" if number in ("06", "08") else number, [])]
+        held = self._held(number)
         models = max((2 * (each.weights + each.frozen) if self.card else each.sum for each in held), default=0)
         workers = p.processes if number in PER_ARM else 1
         if number in SPREAD:

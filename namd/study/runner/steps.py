@@ -13,11 +13,11 @@ from namd.ground.paths import REPO, outputs_root
 from namd.ground.reading import read_json
 from namd.ground.surroundings import CORES, of_a_job
 from namd.study.params import Parameters
+from namd.study.runner import card
 from namd.study.runner.done import DoneFiles, with_trained
 from namd.study.runner.plan import Plan
 
 TOLD = ".arms.json"         # of the run: what the process that plans has found; those that it starts read it
-GPU = ("02", "03", "04", "05", "06", "07", "08", "09")
 
 
 class Steps:
@@ -52,13 +52,14 @@ class Steps:
         self.marks = DoneFiles(self.plan, self.root)
 
     def _ask(self, config):
-        """{mark: what its job asks a scheduler for}; nothing where the jobs run on this machine."""
-        if not self.away:
+        """{mark: what its job asks for}, of a scheduler or of the card of this machine; nothing where neither is."""
+        if not self.away and (self.plan.values["device"] == "cpu" or not card.memory_mb()):
             return {}
         from namd.study.preflight import cards, jobs  # imports torch
-        card = cards.find(str(config["card"])) if "card" in config else None
+        kind = cards.find(str(config["card"])) if "card" in config else None
         found = jobs.count(Parameters.part(self.plan.values), len(self.plan.by_arm))
-        return {mark: asdict(one) for mark, one in jobs.asked(self.plan, found, card, int(config["cores"])).items()}
+        asked = jobs.asked(self.plan, found, kind, int(config.get("cores", 1)))
+        return {mark: asdict(one) for mark, one in asked.items()}
 
     def _tell(self, told):
         """Leave `told` for the processes that are started, unless it stands there."""
@@ -131,12 +132,14 @@ class Steps:
         return (lambda wildcards: self._of(number, wildcards)["cores"]) if self.away else here
 
     def resources(self, number):
-        """{resource: number, or function of the wildcards and the attempt} of a job; here the GPU alone counts.
+        """{resource: function of the wildcards and the attempt} of a job; here the memory of the GPU alone counts.
 
         A second attempt may take twice the memory and the time: it goes on from the checkpoint of the first.
         """
+        if not self.asked:
+            return {}
         if not self.away:
-            return dict(gpu=int(number in GPU and self.plan.values["device"] != "cpu"))
+            return dict(gpu_mb=lambda wildcards: self._of(number, wildcards)["gpu_mb"])
         return dict(mem_mb=lambda wildcards, attempt: attempt * self._of(number, wildcards)["mem_mb"],
                     runtime=lambda wildcards, attempt: attempt * self._of(number, wildcards)["minutes"],
                     gpu=lambda wildcards: self._of(number, wildcards)["gpus"])

@@ -8,7 +8,7 @@ import sys
 from namd.ground.errors import UserError
 from namd.ground.paths import REPO, outputs_root
 from namd.ground.surroundings import of_a_job
-from namd.study.runner import elsewhere
+from namd.study.runner import card, elsewhere
 
 OURS = ("--snakefile", str(REPO / "Snakefile"), "--profile", "none", "--workflow-profile", "none")
 JOB = "job_error"       # a notebook's own process failed, and has said why
@@ -47,10 +47,16 @@ def main(arguments):
         logger.addFilter(elsewhere.Herald())
     os.environ |= of_a_job(os.environ)
     try:
-        snakemake([*OURS, *arguments])
+        snakemake([*([] if away else _shared()), *OURS, *arguments])
     except SystemExit as end:
         mute = end.code and isinstance(end.code, int) and heard.errors and not heard.a_job_spoke
         return sentence(heard.errors[0]) if mute else end.code
+
+
+def _shared():
+    """What notebooks side by side may take of this machine's GPU together; nothing where there is none."""
+    memory = card.memory_mb()
+    return ["--resources", f"gpu_mb={memory}"] if memory else []
 
 
 def sentence(said):

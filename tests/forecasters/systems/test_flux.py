@@ -139,6 +139,20 @@ def test_flux_weights_learn_by_lora_alone_the_input_too(lora):
         assert weight.shape[1] == P.flux_rank and f"transformer.{layer}.lora_B.default.weight" in changed
 
 
+def test_frozen_weights_in_bfloat16_change_little_and_the_lora_learns_in_float32(run, lora, tmp_path):
+    (tmp_path / "arms").symlink_to(run[0] / "arms")
+    p = SimpleNamespace(**vars(lora[2]) | dict(flux_dtype="bfloat16"))
+    narrow, wide = flux.System(tmp_path, p), lora[0]
+    kinds = {weight.requires_grad: weight.dtype for weight in narrow.nets.parameters()}
+    assert kinds == {True: torch.float32, False: torch.bfloat16}
+    z1, z2_t, sigma = normal(4, 16, 8, 8, key="z1"), normal(4, 16, 8, 8), torch.tensor([0.1, 0.4, 0.7, 1.0])
+    with torch.no_grad():
+        theirs, ours = (system.velocity(z1, z2_t, sigma) for system in (wide, narrow))
+    assert ours.dtype == torch.float32 and 0 < (ours - theirs).norm() < 0.1 * theirs.norm()
+    made = fitted("flux", tmp_path, run[1], p)
+    assert not torch.equal(made.velocity(z1, z2_t, sigma), narrow.velocity(z1, z2_t, sigma))
+
+
 def test_flux_weights_draw_and_open_again(run, lora):
     _, made, p = lora
     x1, ehr = run[1].images(64, -1000, 400)[0][:3], run[1].ehr.iloc[:3]
