@@ -42,6 +42,8 @@ def _arguments(argv):
     benchmark = _add(commands, "benchmark", do.benchmark, "our way against the common way, side by side")
     benchmark.add_argument("names", nargs="*", help="which of them; all when none is named")
     benchmark.add_argument("--repeats", type=int, default=7, help="interleaved repeats of each pair")
+    benchmark.add_argument("--size", default="", choices=["", "paper"], metavar="paper",
+                           help="the paper's widths on a CPU too (24 GB): the conditional step")
 
     return parser.parse_args(words.commas_apart(argv))
 

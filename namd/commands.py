@@ -94,4 +94,4 @@ def ship(asked):
 
 def benchmark(asked):
     from namd.study.benchmark import run_benchmarks
-    return run_benchmarks(asked.names, asked.repeats)
+    return run_benchmarks(asked.names, asked.repeats, asked.size)

@@ -1,5 +1,6 @@
 """K runs of every row: which seeds, drawn where, kept in which files."""
 
+import gc
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -126,10 +127,14 @@ def _draw_share(i, work, x1, ehr, threads, precision):
     if torch.cuda.is_available():
         torch.cuda.set_device(i % torch.cuda.device_count())
     for make, seeds, pieces in work:
-        forecaster = make()
-        for subjects, file in pieces:
-            images = forecaster.sample(x1[subjects], ehr.iloc[subjects], seeds)
-            _save(file, images[:, :, 0].to("cpu", torch.float16).numpy())
+        _draw_pieces(make(), x1, ehr, seeds, pieces)
+        gc.collect()                    # its models are gone before those of the next row come
+
+
+def _draw_pieces(forecaster, x1, ehr, seeds, pieces):
+    for subjects, file in pieces:
+        images = forecaster.sample(x1[subjects], ehr.iloc[subjects], seeds)
+        _save(file, images[:, :, 0].to("cpu", torch.float16).numpy())
 
 
 def _join(row, pieces):

@@ -137,7 +137,8 @@ class ComparedSystem(Forecaster):
         began = time.time()
         tables = {"tuning": [], "budget": []}
         for stage in self.stages(train, val):
-            tried, best = tuning.tune(stage, self.p.system_rates, partial(self._loss_at, stage, len(train)))
+            first = self.checkpoints / f"{stage.name}.safetensors"
+            tried, best = tuning.tune(stage, self.p.system_rates, partial(self._loss_at, stage, len(train)), first)
             history = self._loop(stage, len(train), best, self.p.system_steps, stage.name)
             tables["tuning"] += tried
             tables["budget"].append(self._spent(stage, len(train)))

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 
 from namd.ground import files
@@ -34,23 +36,32 @@ class Tried:
         files.write_json(self.file, dict(key=self.key, loss=self.loss))
 
 
-def tune(stage, rates, loss_at) -> tuple[list[dict], float]:
+def tune(stage, rates, loss_at, file: Path) -> tuple[list[dict], float]:
     """Every rate from the first weights: (rows of tuning.csv, the rate of the lowest validation loss).
 
     Args:
         stage: TrainingStage, whose modules have their first weights again in the end.
         rates: learning rates; loss_at: rate -> lowest validation loss of a short training at it.
+        file: where the first weights wait, rather than in the memory that the tries need.
     """
-    modules = nn.ModuleDict(stage.trained)
-    first = {name: weight.detach().clone() for name, weight in learning(modules).items()}
+    weights = learning(nn.ModuleDict(stage.trained))
+    with files.replacing(file) as aside:
+        save_file({name: weight.detach().cpu().contiguous() for name, weight in weights.items()}, aside)
     losses = {}
     for rate in rates:
         losses[rate] = loss_at(rate)
-        with torch.no_grad():
-            for name, weight in learning(modules).items():
-                weight.copy_(first[name])
+        _put_back(weights, file)
+    files.discard(file)
     best = min(losses, key=losses.get)
     return [dict(stage=stage.name, lr=rate, val_loss=loss, chosen=rate == best) for rate, loss in losses.items()], best
+
+
+@torch.no_grad()
+def _put_back(weights, file):
+    """Copy a file into `weights`, one at a time."""
+    with safe_open(file, "pt") as kept:
+        for name, weight in weights.items():
+            weight.copy_(kept.get_tensor(name))
 
 
 def learning(modules) -> dict[str, torch.Tensor]:

@@ -13,7 +13,7 @@ from namd.ground.paths import outputs_root, short
 from namd.rehearse import cuts, expected, report, stand_ins
 from namd.rehearse.stages import DELIVERY, NOTEBOOKS, TRAINED, Rehearsal
 from namd.study.params import Parameters
-from namd.study.preflight import shapes, stages
+from namd.study.preflight import shapes, stages, systems
 from namd.study.runner.plan import Plan
 
 FOLDER = "rehearsal"
@@ -57,13 +57,14 @@ def rehearse(files_given, pairs, asked: Asked) -> int:
     kept = report.Kept(root / "measured.json", keys.sha(dict(p)))
     for stage in STAGES[:STAGES.index(asked.until) + 1]:
         if stage not in kept.rows:
-            kept.add(stage, _stage(here, p, stage, kept.rows))
+            kept.add(stage, _stage(here, stage))
         row = kept.rows[stage]
         print(f"  {stage}: {row['seconds']:.0f} s, {row['held'] / GIB:.1f} GiB {row['killed']}", flush=True)
-    found = report.table(kept.rows)
+    wanted = dict(held=expected.held(p), written=expected.written(p))
+    found = report.table(kept.rows, wanted)
     with files.replacing(outputs_root() / "rehearsal.csv") as aside:
         found.to_csv(aside, index=False, float_format="%.3f")
-    apart = report.apart(kept.rows)
+    apart = report.apart(kept.rows, wanted)
     print(report.shown(found), *apart, sep="\n")
     if not asked.keep:
         _clear(root)
@@ -99,13 +100,14 @@ def _refuse_small_disk(root, p) -> None:
     """
     shells = shapes.build(p)
     need = stages.disk(stages.stages(shells, p, p.phantom_subjects, 1), shells, p, p.phantom_subjects, 1)
+    need += systems.disk(systems.stages(p), p)
     free = shutil.disk_usage(root).free
     if free < need:
         raise UserError(f"rehearse: the run takes about {need / 1e9:.0f} GB below {short(root)}, where"
                         f" {free / 1e9:.0f} GB are free: free some, or give NAMD_OUTPUTS another folder.")
 
 
-def _stage(here, p, number, rows) -> dict:
+def _stage(here, number) -> dict:
     """The row of one notebook, its training killed once where it trains, or of the prediction."""
     if number == PREDICT:
         return report.row(here.predict())
@@ -113,9 +115,7 @@ def _stage(here, p, number, rows) -> dict:
     killed = ""
     if number in TRAINED:
         killed = "same bytes after SIGKILL" if here.execute_killed(number) else "other bytes after SIGKILL"
-    held = expected.held(p).get(number)
-    python = rows["01"]["held"] if "01" in rows else 0
-    return report.row(measured, held and held + python, expected.written(p).get(number), killed)
+    return report.row(measured, killed)
 
 
 def _clear(root) -> None:

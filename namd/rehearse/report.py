@@ -32,39 +32,41 @@ class Kept:
         write_json(self.file, dict(key=self.key, rows=self.rows))
 
 
-def row(measured, expected_held=None, expected_written=None, killed="") -> dict:
+def row(measured, killed="") -> dict:
     """What is kept of a stage.
 
     Args:
-        measured: measure.Measured; expected_held, expected_written: bytes; None where `check` expects nothing.
-        killed: what came of a kill in the middle.
+        measured: measure.Measured; killed: what came of a kill in the middle.
     """
-    return dict(seconds=round(measured.seconds, 1), held=measured.held, expected_held=expected_held,
-                written=measured.written, expected_written=expected_written, killed=killed)
+    return measured._asdict() | dict(killed=killed)
 
 
-def table(rows: dict) -> pd.DataFrame:
-    """One line a stage: seconds, GiB held, GB written, each beside the expected, their ratios, and what a kill did."""
+def table(rows: dict, expected: dict) -> pd.DataFrame:
+    """One line a stage: seconds, GiB held, GB written, each beside the expected, their ratios, and what a kill did.
+
+    Args:
+        rows: of `Kept`; expected: {"held" or "written": {stage: bytes}}, of `namd.rehearse.expected`.
+    """
     lines = []
     for stage, found in rows.items():
         line = dict(stage=stage, seconds=found["seconds"])
         for what, unit, size in (("held", "gib", GIB), ("written", "gb", GB)):
-            expected = found[f"expected_{what}"]
+            wanted = expected[what].get(stage)
             line |= {f"{what}_{unit}": found[what] / size,
-                     f"expected_{what}_{unit}": expected / size if expected else None,
-                     f"{what}_ratio": found[what] / expected if expected else None}
+                     f"expected_{what}_{unit}": wanted / size if wanted else None,
+                     f"{what}_ratio": found[what] / wanted if wanted else None}
         lines.append(line | dict(killed=found["killed"]))
     return pd.DataFrame(lines)
 
 
-def apart(rows: dict) -> list[str]:
+def apart(rows: dict, expected: dict) -> list[str]:
     """A sentence for each stage whose memory or bytes lie further from the expected than TOLERANCE."""
     said = []
     for stage, found in rows.items():
-        for what in ("held", "written"):
-            expected = found[f"expected_{what}"]
-            if expected and expected > FLOOR and abs(found[what] / expected - 1) > TOLERANCE:
-                said.append(f"{stage}: {found[what] / GIB:.1f} GiB {what}, {expected / GIB:.1f} expected")
+        for what, stages in expected.items():
+            wanted = stages.get(stage, 0)
+            if wanted > FLOOR and abs(found[what] / wanted - 1) > TOLERANCE:
+                said.append(f"{stage}: {found[what] / GIB:.1f} GiB {what}, {wanted / GIB:.1f} expected")
     return said
 
 

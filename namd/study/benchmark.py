@@ -23,6 +23,7 @@ from namd.ground.paths import REPO, outputs_root
 from namd.ground.text import suggest
 
 FOLDER = REPO / "tests" / "benchmarks"
+AT_FULL_SIZE = {"paper": ("conditional",)}      # what fits into 24 GB there
 
 
 @dataclass(frozen=True)
@@ -39,19 +40,20 @@ class Pair:
     ours: Callable[[int], torch.Tensor]
 
 
-def run_benchmarks(names=(), repeats: int = 7) -> int:
+def run_benchmarks(names=(), repeats: int = 7, size: str = "") -> int:
     """Measure the benchmarks `names` (all when empty), print the table, write <outputs>/benchmarks.csv; returns 0.
 
     Args:
-        names: files of tests/benchmarks without .py that have a function `pairs(device)`, an iterator of `Pair`.
+        names: files of tests/benchmarks without .py that have a function `pairs(device, size)`, an iterator of `Pair`.
         repeats: timed calls of each way, at least 2.
+        size: "paper" measures at the paper's widths on a CPU too, the conditional step alone where no name is given.
 
     Raises:
         UserError: an unknown name, too few repeats for an interval, or no checkout.
     """
     if repeats < 2:
         raise UserError(f"--repeats is {repeats}: an interval needs at least 2, and 7 are a good start.")
-    modules = [_load(name) for name in _chosen(names)]
+    modules = [_load(name) for name in _chosen(names or AT_FULL_SIZE.get(size, ()))]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(1)
     precision.set_arithmetic("float32")
@@ -60,8 +62,10 @@ def run_benchmarks(names=(), repeats: int = 7) -> int:
     print(f"{where}, float32; a large matmul reaches {peak / 1e12:.3f} TFLOP/s; {repeats} interleaved repeats")
     rows = []
     for module in modules:
-        rows += [measure(pair, repeats, device, peak) for pair in module.pairs(device)]
+        rows += [measure(pair, repeats, device, peak) for pair in module.pairs(device, size)]
     print(table(rows))
+    for module in modules if size else ():
+        print(module.counted() if hasattr(module, "counted") else "")
     with replacing(outputs_root() / "benchmarks.csv") as aside:
         pd.DataFrame(rows).to_csv(aside, index=False, float_format="%.6g")
     return 0

@@ -155,7 +155,8 @@ class TrainingState:
         self.best = {name: weight.to(self.params[name].device) for name, weight in tensors.get("best", {}).items()}
 
     def restore_best(self):
-        """Put the chosen weights in place; False when a finished checkpoint has done so."""
+        """Put the chosen weights in place and let the gradients go; False when a finished checkpoint has done so."""
+        self.optimizer.zero_grad(set_to_none=True)
         if not self.closed and (self.best or self.ema):
             self._load(self.best or self.ema)
         for module in self.modules.values():

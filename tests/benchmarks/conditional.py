@@ -5,50 +5,71 @@ with the prompt-tuned language model of peft in the place of CLIP.
 """
 
 from copy import deepcopy
+from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
 from stand_ins import encode_set_by_set, images, imaging, language, peft_sets, records, sizes
 
-from namd.ground import seeding
+from namd.ground import cost, seeding
 from namd.models import diffusion
 from namd.models.context import ContextBank
 from namd.models.vae import moments
+from namd.study import params
 from namd.study.benchmark import Pair
 from namd.training import loop
 
 
-def pairs(device):
+def pairs(device, size=""):
     """Two rows for each size: reports padded as in the script and the authors' code, or to the longest of the batch."""
-    for size, p in sizes(device).items():
-        ehr = records(4 * p.cond_batch)
-        text = language(p, ehr, device)
-        image = imaging(p, text.lm.config.hidden_size, device)
-        x1, x2 = (images(len(ehr), p, visit).to(device) for visit in (1, 2))
-        data = p, text, image, x1, x2
-        fixed = dict(padding="max_length", max_length=128 - p.text_n_tokens, truncation=True)
-        yield Pair(f"conditional {size}", CommonStep(*data, fixed), OurStep(*data))
-        yield Pair(f"conditional {size} tight", CommonStep(*data, dict(padding=True)), OurStep(*data))
+    for name, p in sizes(device, size).items():
+        updates = not (size == "paper" and device.type == "cpu")
+        yield from _pairs(name, p, device, updates)
+
+
+def _pairs(size, p, device, updates=True):
+    ehr = records(4 * p.cond_batch)
+    text = language(p, ehr, device)
+    image = imaging(p, text.lm.config.hidden_size, device)
+    x1, x2 = (images(len(ehr), p, visit).to(device) for visit in (1, 2))
+    data = p, text, image, x1, x2
+    fixed = dict(padding="max_length", max_length=128 - p.text_n_tokens, truncation=True)
+    yield Pair(f"conditional {size}", CommonStep(*data, fixed, updates), OurStep(*data, updates))
+    yield Pair(f"conditional {size} tight", CommonStep(*data, dict(padding=True), updates), OurStep(*data, updates))
+
+
+def counted() -> str:
+    """A sentence with the operations of both ways at the paper's size with all layers, counted and not computed."""
+    p = SimpleNamespace(**params.load())
+    said = []
+    for pair in _pairs("paper", p, torch.device("meta"), updates=False):
+        common, ours = (cost.flops(way, 0) / 1e12 for way in (pair.common, pair.ours))
+        said.append(f"{pair.name} {common:.1f} against {ours:.1f} ({common / ours:.2f})")
+    return f"TFLOP of a step with all {p.llm_layers} layers, common against ours: {', '.join(said)}"
 
 
 class Step:
-    """What both ways share: a copy of the weights, the optimiser of `loop.fit`, the items of a step.
+    """What both ways share: the weights, the optimiser of `loop.fit`, the items of a step.
 
-    A call returns the loss and the norm of the gradient.
+    A call returns the loss and the norm of the gradient. Without `updates` both ways work on the same U-Net and leave
+    out AdamW, which costs both the same and takes 7 GB at the paper's size.
     """
 
-    def __init__(self, p, text, image, trained):
-        self.p, self.text, self.image, self.unet = p, text, image, deepcopy(image.unet).train()
+    def __init__(self, p, text, image, trained, updates):
+        self.p, self.text, self.image = p, text, image
+        self.unet = (deepcopy(image.unet) if updates else image.unet).train()
         self.trained = [*self.unet.parameters(), *trained]
-        self.optimizer = torch.optim.AdamW(self.trained, lr=2e-5, fused=True)
+        self.optimizer = torch.optim.AdamW(self.trained, lr=2e-5, fused=True) if updates else None
 
     def __call__(self, i):
         idx = loop.batch_indices(i, len(self.text.texts), self.p.cond_batch, "benchmark")
         loss = self.loss(idx, seeding.generator("benchmark", i), i)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.trained, self.p.grad_clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        if self.optimizer:
+            self.optimizer.step()
+        for weight in self.trained:
+            weight.grad = None
         return torch.stack([loss.detach(), norm])
 
     def draw(self, shape, g, device):
@@ -60,9 +81,9 @@ class Step:
 class OurStep(Step):
     """Notebook 04: posterior samples from stored moments, one call of the language model with a shared prefix."""
 
-    def __init__(self, p, text, image, x1, x2):
+    def __init__(self, p, text, image, x1, x2, updates=True):
         self.prompts = deepcopy(text.prompts)
-        super().__init__(p, text, image, self.prompts.parameters())
+        super().__init__(p, text, image, list(self.prompts.parameters()), updates)
         self.bank = ContextBank(text.lm, text.tokenizer, self.prompts, text.texts, prompt_steps=-1)
         self.moments = [[part.to(x1.device) * image.vae.scale for part in moments(image.vae, x)] for x in (x1, x2)]
 
@@ -82,9 +103,9 @@ class CommonStep(Step):
     CLIP), the authors' code to 128 with the prompts.
     """
 
-    def __init__(self, p, text, image, x1, x2, padding):
+    def __init__(self, p, text, image, x1, x2, padding, updates=True):
         self.llm = peft_sets(text.lm, text.prompts)
-        super().__init__(p, text, image, self.llm.prompt_encoder.parameters())
+        super().__init__(p, text, image, list(self.llm.prompt_encoder.parameters()), updates)
         self.x1, self.x2, self.padding = x1, x2, padding
 
     def loss(self, idx, g, i):

@@ -23,7 +23,7 @@ USED = ("SOPInstanceUID", "SeriesInstanceUID", "Modality", "InstanceNumber", "Im
 ROOM = tempfile.TemporaryDirectory(prefix="namd-headers-")     # gone with the process
 
 
-def pairs(device):
+def pairs(device, size=""):
     """A series of NLST's size written by the phantom; both ways give the positions of its slices from the feet up."""
     if device.type != "cpu":
         return

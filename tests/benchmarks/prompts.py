@@ -11,9 +11,9 @@ from namd.models.llm import EOS_ID, eos_states
 from namd.study.benchmark import Pair
 
 
-def pairs(device):
+def pairs(device, size=""):
     """Two rows for each size."""
-    for size, p in sizes(device).items():
+    for name, p in sizes(device, size).items():
         text = language(p, records(4 * p.cond_batch), device)
         vectors = text.prompts.carrier.embedding.weight
         adapters = peft_sets(text.lm, text.prompts)
@@ -28,8 +28,8 @@ def pairs(device):
         def set_by_set(texts, text=text, adapters=adapters):
             return encode_set_by_set(adapters, text.tokenizer, texts, padding=True)
 
-        yield Pair(f"prompts {size} naive", Encoder(p, text, naive, [vectors]), Encoder(p, text, shared, [vectors]))
-        yield Pair(f"prompts {size} peft", Encoder(p, text, set_by_set, sets), Encoder(p, text, shared, [vectors]))
+        yield Pair(f"prompts {name} naive", Encoder(p, text, naive, [vectors]), Encoder(p, text, shared, [vectors]))
+        yield Pair(f"prompts {name} peft", Encoder(p, text, set_by_set, sets), Encoder(p, text, shared, [vectors]))
 
 
 class Encoder:

@@ -14,9 +14,9 @@ from namd.study.benchmark import Pair
 N_SUBJECTS, K_RUNS = 8, 4
 
 
-def pairs(device):
+def pairs(device, size=""):
     """Two rows: one image a call, or the K runs of a subject in one call (num_images_per_prompt=K)."""
-    name, p = next(iter(sizes(device).items()))
+    name, p = next(iter(sizes(device, size).items()))
     ehr = records(N_SUBJECTS)
     text = language(p, ehr, device)
     image = imaging(p, text.lm.config.hidden_size, device)

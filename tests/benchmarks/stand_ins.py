@@ -11,20 +11,27 @@ from transformers import Gemma3TextConfig, Gemma3TextModel
 from namd.data.phantom.law import draw_subjects
 from namd.data.report import EHR, report_texts
 from namd.ground import paths, seeding
-from namd.models import diffusion, llm, unet, vae
+from namd.models import diffusion, hub, llm, unet, vae
 from namd.models.prompts import SoftPrompts
 from namd.study import params
 from namd.study.preflight import shapes
 
 warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)     # peft 0.21 in transformers 5
 QUICK = [paths.REPO / "params" / "quick.yaml"]
+LAYERS = 8              # of the language model at the paper's width on a CPU, where 34 in float32 take 15.5 GB
 MEDIUM = dict(llm_hidden=256, llm_layers=4, text_n_tokens=20, unet_channels=[64, 128], cond_batch=8)
 
 
-def sizes(device) -> dict[str, SimpleNamespace]:
-    """Parameters by size: the quick profile and one that is all arithmetic on a CPU, the paper's on a GPU."""
+def sizes(device, size="") -> dict[str, SimpleNamespace]:
+    """Parameters by size: the quick profile and one that is all arithmetic on a CPU, the paper's on a GPU.
+
+    Args:
+        size: "paper" for the paper's on a CPU, with LAYERS of the language model; "" for what suits the device.
+    """
     if device.type == "cuda":
         return {"paper": SimpleNamespace(**params.load())}
+    if size == "paper":
+        return {"paper": SimpleNamespace(**params.load() | dict(llm_layers=LAYERS))}
     quick = params.load(QUICK)
     return {"quick": SimpleNamespace(**quick), "medium": SimpleNamespace(**quick | MEDIUM)}
 
@@ -47,6 +54,8 @@ def language(p, ehr, device) -> SimpleNamespace:
     if p.llm_path:
         known = shapes.config_of(p.llm_path, "")
         config = Gemma3TextConfig(**known.get("text_config", known))
+        if not hub.directory(p.llm_path):
+            config.num_hidden_layers = min(p.llm_layers, config.num_hidden_layers)
     else:
         config = llm.small_config(p.llm_hidden, p.llm_layers, len(tokenizer)).text_config
     with seeding.fresh_weights("benchmark", "llm"), torch.device(device):
@@ -56,13 +65,14 @@ def language(p, ehr, device) -> SimpleNamespace:
 
 
 def imaging(p, context_width: int, device) -> SimpleNamespace:
-    """The `vae`, the `unet` as in stage 3, and the `scheduler`.
+    """The `vae`, the `unet` as in stage 3, and the `scheduler`; of the architectures that the run names, if it does.
 
     The zero half of the U-Net's first convolution is filled, so that a wrong baseline latent would show.
     """
     with seeding.fresh_weights("benchmark", "images"):
-        autoencoder = AutoencoderKL(**vae.small_config(p)).eval().requires_grad_(False)
-        net = UNet2DConditionModel(**unet.small_config(p)).eval()
+        autoencoder = AutoencoderKL.from_config(_named(p.vae_path, "vae") or vae.small_config(p))
+        net = UNet2DConditionModel.from_config(_named(p.unet_path, "unet") or unet.small_config(p)).eval()
+    autoencoder.eval().requires_grad_(False)
     unet.widen_context(net, context_width, p.seed)
     unet.widen_input(net)
     with torch.no_grad():
@@ -70,6 +80,11 @@ def imaging(p, context_width: int, device) -> SimpleNamespace:
     probe = torch.nn.Linear(4 * (p.image_size // vae.FACTOR) ** 2, 1)
     return SimpleNamespace(vae=vae.NoduleVAE(autoencoder, probe).to(device), unet=net.to(device),
                            scheduler=diffusion.schedule(p))
+
+
+def _named(path, part) -> dict:
+    """The architecture of a model of the hub; nothing for a folder, whose weights are another benchmark's."""
+    return shapes.config_of(path, part) if path and not hub.directory(path) else {}
 
 
 def peft_sets(lm, prompts):

@@ -19,7 +19,7 @@ TINY = dict(image_size=32, vae_channels=[8, 8, 8], llm_hidden=32, unet_channels=
 def test_both_ways_agree_call_after_call(name, tolerance, monkeypatch):
     module = importlib.import_module(name)
     tiny = SimpleNamespace(**params.load(stand_ins.QUICK) | TINY)
-    monkeypatch.setattr(module, "sizes", lambda device: {"tiny": tiny})
+    monkeypatch.setattr(module, "sizes", lambda device, size: {"tiny": tiny})
     for constant in FEW.keys() & vars(module).keys():
         monkeypatch.setattr(module, constant, FEW[constant])
     for pair in module.pairs(CPU):

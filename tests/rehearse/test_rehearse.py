@@ -61,10 +61,10 @@ def _words(process):
 
 
 def test_what_is_far_from_the_expected_is_said_where_it_weighs():
-    rows = {"02": report.row(measure.Measured(9.0, 5 * GIB, GIB), 3 * GIB, GIB),
-            "03": report.row(measure.Measured(9.0, 100, 300), 10, 10)}
-    assert report.apart(rows) == ["02: 5.0 GiB held, 3.0 expected"]
-    assert report.table(rows).held_ratio.tolist() == [5 / 3, 10]
+    rows = {"02": report.row(measure.Measured(9.0, 5 * GIB, GIB)), "03": report.row(measure.Measured(9.0, 100, 300))}
+    expected = dict(held={"02": 3 * GIB, "03": 10}, written={"02": GIB, "03": 10})
+    assert report.apart(rows, expected) == ["02: 5.0 GiB held, 3.0 expected"]
+    assert report.table(rows, expected).held_ratio.tolist() == [5 / 3, 10]
 
 
 def test_rows_of_another_key_do_not_count(tmp_path):

@@ -19,7 +19,8 @@ READINGS = "https://www.cancerimagingarchive.net/wp-content/uploads/LIDC-XML-onl
 # the CT series alone: IDC's collection has 14,098 others (segmentations, reports, films), and no XML file reads those
 IMAGES = """pip install idc-index
 python -c "from idc_index.index import IDCClient; c = IDCClient(); i = c.index; \\
-    s = i[(i.collection_id == 'lidc_idri') & (i.Modality == 'CT')].SeriesInstanceUID.tolist(); \\
+    ct = i[(i.collection_id == 'lidc_idri') & (i.Modality == 'CT')]; \\
+    s = ct.SeriesInstanceUID.tolist(); \\
     c.download_from_selection('{folder}', seriesInstanceUID=s)"
 """
 TCIA = "TCIA, LIDC-IDRI: https://doi.org/10.7937/K9/TCIA.2015.LO9QL9SX"

@@ -9,7 +9,7 @@ from diffusers.utils import logging
 from namd.ground.cost import parameters
 from namd.models.hub import split
 from namd.study.params import Parameters
-from namd.study.preflight import autorad, cards, inputs, jobs, shapes, stages
+from namd.study.preflight import autorad, cards, inputs, jobs, shapes, stages, systems
 
 CORES = 4       # of a node, for the table of jobs
 
@@ -32,11 +32,13 @@ def check_run(plan, card: str) -> int:
     shells = shapes.build(p)
     second = autorad.build(p)
     found = stages.stages(shells, p, p.phantom_subjects, len(arms))
-    beside = autorad.stages(second, p, p.phantom_subjects, len(arms))
+    compared = systems.stages(p)
+    beside = [*compared, *autorad.stages(second, p, p.phantom_subjects, len(arms))]
     need = stages.disk(found, shells, p, p.phantom_subjects, len(arms))
+    later = systems.disk(compared, p)
     lacking = inputs.missing(p, need)
     blocks = [_head(p, arms), _models(shells, second, p), _costs(found, beside, p, card, len(arms)),
-              _memory([*found, *beside], card), _jobs(plan, [*found, *beside], card), _verdict(lacking, need)]
+              _memory([*found, *beside], card), _jobs(plan, [*found, *beside], card), _verdict(lacking, need, later)]
     print("\n\n".join("\n".join(block) for block in blocks))
     return 0 if all(item.optional for item in lacking) else 2
 
@@ -102,15 +104,22 @@ def _costs(found, beside, p, card, n_arms) -> list[str]:
     return [*_table(head, rows, "<>>>><"),
             f"  Times are estimates: {100 * worst:.0f}-{100 * best:.0f} % of {getattr(card, p.precision):g} TFLOP/s,"
             " unless memory or launches are slower.",
-            "  09 has a command of its own, `make autorad`, and is not in the sum.",
-            _on_top(max(stage.saved for stage in found), p.save_every)]
+            "  08 and 09 have commands of their own, `make table1` and `make autorad`, and are not in the sum.",
+            *_on_top(found, card, p.save_every)]
 
 
-def _on_top(saved, every) -> str:
-    """What the costs leave out."""
-    if not saved:
-        return "  On top come data and figures; nothing is trained."
-    return f"  On top come data, validation and checkpoints of up to {_size(saved)}, one every {every:,} steps."
+def _on_top(found, card, every) -> list[str]:
+    """What the costs leave out: checkpoints, and how many bytes an hour the stage writes that writes most."""
+    trained = [stage for stage in found if stage.saved]
+    if not trained:
+        return ["  On top come data and figures; nothing is trained."]
+    largest = max(trained, key=lambda stage: stage.saved)
+    most = max(trained, key=lambda stage: stage.written(every))
+    written = most.written(every)
+    fast, slow = (written / hours for hours in reversed(cards.hours(most, card)))
+    most_of_one = _size(largest.saved)
+    return [f"  On top come data, validation and checkpoints, one every {every:,} steps, of up to {most_of_one}.",
+            f"  {most.name} writes most: {_size(written)} in all, {_size(fast)} to {_size(slow)} an hour."]
 
 
 def _cost(stage, card) -> list[str]:
@@ -128,11 +137,21 @@ def _memory(found, card) -> list[str]:
         rows.append([stage.name, *(f"{value / size:.1f}" for value in held)])
     fits = peak / 2**30 < card.gib
     lines = [f"  Estimates. The largest, {worst.name}, {'fits' if fits else 'does not fit'} the {card.gib:g} GiB of one"
-             f" {card.title}."]
+             f" {card.title}.",
+             f"  Side by side go as many as fit: {_together(found, card)}; `make study CORES=2` keeps to that."]
     if not fits:
         lines.append("  Try llm_dtype: bfloat16, precision: bfloat16, a smaller batch or another card.")
     head = [f"Memory, {unit}", "weights", "frozen", "gradients", "moments", "copies", "activations", "sum"]
     return [*_table(head, rows, "<" + ">" * 7), *lines]
+
+
+def _together(found, card) -> str:
+    """How many trainings of a kind one card holds at a time, e.g. "02 4, 03 2, 04 1"."""
+    held = {}
+    for stage in found:
+        if stage.per_arm:
+            held[stage.name[:2]] = stage.memory.sum + jobs.CONTEXT
+    return ", ".join(f"{number} {int(card.gib * 2**30 // one)}" for number, one in held.items()) or "none is trained"
 
 
 def _jobs(plan, found, card) -> list[str]:
@@ -142,9 +161,9 @@ def _jobs(plan, found, card) -> list[str]:
             f"  What EXECUTOR= asks for: {jobs.SPARE} times the slow estimates; a second attempt may take twice that."]
 
 
-def _verdict(lacking, need) -> list[str]:
+def _verdict(lacking, need, later) -> list[str]:
     needed = [item for item in lacking if not item.optional]
-    space = f"The run takes about {_size(need)} of disk."
+    space = f"The run takes about {_size(need)} of disk, 08 another {_size(later)}."
     counts = {"missing": sum(not item.unreadable for item in needed),
               "unusable": sum(item.unreadable for item in needed)}
     said = ", ".join(f"{n} {word}" for word, n in counts.items() if n)

@@ -1,13 +1,13 @@
 """What each job of a run asks of a scheduler: cores, memory, GPUs and minutes, from the estimates of `check`."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from namd.data.images import AUGMENTATIONS, PIXELS
 from namd.ground.order import PER_ARM, system_mark
 from namd.study.params import Parameters
-from namd.study.preflight import autorad, cards, shapes, stages
+from namd.study.preflight import autorad, cards, shapes, stages, systems
 
 # a slow one: the committed run was 2 to 3 times as fast
 CORE = cards.Card("core", math.inf, 0.025, 0.025, 0.025, 10)
@@ -33,7 +33,7 @@ class Asked:
 
 
 def count(p, n_arms: int) -> list[stages.Stage]:
-    """Every stage of a run, those of 09 too.
+    """Every stage of a run, those of 08 and 09 too.
 
     Args:
         p: all parameters of the run; n_arms: that 05 samples.
@@ -41,7 +41,7 @@ def count(p, n_arms: int) -> list[stages.Stage]:
     Raises:
         UserError: a model whose architecture is not known here.
     """
-    return [*stages.stages(shapes.build(p), p, p.phantom_subjects, n_arms),
+    return [*stages.stages(shapes.build(p), p, p.phantom_subjects, n_arms), *systems.stages(p),
             *autorad.stages(autorad.build(p), p, p.phantom_subjects, n_arms)]
 
 
@@ -65,8 +65,7 @@ def asked(plan, found: list[stages.Stage], card: cards.Card | None, cores: int) 
             name = STEPS[job.number]
             times = plan.by_arm[job.arm][name] / max(1, plan.by_arm[plan.main][name])
         rows[str(job.mark)] = counted.job(job.number, times)
-    systems = [] if plan.imported else p.systems
-    return rows | {system_mark(name): counted.system() for name in systems}
+    return rows | {system_mark(name): counted.system(name) for name in counted.systems}
 
 
 class _Counted:
@@ -81,28 +80,38 @@ class _Counted:
         self.by_number = {number: [] for number in SPREAD + PER_ARM}
         for stage in found:
             self.by_number[stage.name[:2]].append(stage)
+        self.systems = {stage.name.partition(" ")[2]: stage for stage in self.by_number["08"]}
 
     def job(self, number, times) -> Asked:
         """What notebook `number` asks for, with `times` the steps of the main arm."""
         hours = {"06": self._variance, "08": self._drawing}.get(number, lambda: self._hours(number) * times)()
-        return self._asked(number, hours + self._reading(number))
-
-    def system(self) -> Asked:
-        """What the training of one compared system asks for: as much as 04, and one GPU."""
-        return replace(self._asked("04", self._one_system()), gpus=int(self.card is not None))
-
-    def _asked(self, number, hours) -> Asked:
         n_cores = self._cores(number)
-        minutes = OPENING + 60 * SPARE * hours
-        gpus = self.p.processes if number in PER_ARM else 1
-        counts = self.card is not None and number in (*PER_ARM, "05", "06", "08", "09")
-        memory = math.ceil(self._memory(number, n_cores) / 1e6)
-        return Asked(n_cores, gpus * counts, memory, math.ceil(minutes), math.ceil(self._on_card(number) / 1e6))
+        workers = self._workers(number, n_cores)
+        memory = self._memory(workers, self._held(number))
+        on_card = self._on_card([*self._held(number), *self._trained_here(number)])
+        gpus = 1 if number in ("05", "06", "08", "09") else 0
+        if number in PER_ARM:
+            gpus = workers              # a card each
+        else:
+            on_card *= workers
+        return self._asked(n_cores, gpus, memory, hours + self._reading(number), on_card)
+
+    def system(self, name) -> Asked:
+        """What the training of one compared system asks for: one process, and one GPU."""
+        stage = self.systems[name]
+        n_cores = min(2 if self.card else self.threads, self.cores)
+        memory = self._memory(1, [stage.memory])
+        return self._asked(n_cores, 1, memory, self._of(stage), self._on_card([stage.memory]))
+
+    def _asked(self, n_cores, gpus, memory, hours, on_card) -> Asked:
+        minutes = math.ceil(OPENING + 60 * SPARE * hours)
+        return Asked(n_cores, gpus if self.card else 0, math.ceil(memory / 1e6), minutes, math.ceil(on_card / 1e6))
 
     def _cores(self, number) -> int:
         """Cores that a notebook has a use for."""
         p = self.p
-        wanted = {"01": p.data_workers, "05": p.eval_workers * self.threads}.get(number, 0)
+        wanted = {"01": p.data_workers, "05": p.eval_workers * self.threads, "08": p.eval_workers * self.threads}
+        wanted = wanted.get(number, 0)
         if number in PER_ARM:
             wanted = p.processes * (2 if self.card else self.threads)
         elif number not in SPREAD:
@@ -113,19 +122,26 @@ class _Counted:
         """Of the stages of a notebook; 06 and 08 draw as 05 does."""
         return [stage.memory for stage in self.by_number.get("05" if number in ("06", "08") else number, [])]
 
-    def _on_card(self, number) -> float:
+    def _trained_here(self, number) -> list[stages.Memory]:
+        """Of the systems that 08 trains itself, where no scheduler does."""
+        return [stage.memory for stage in self.systems.values()] if number == "08" else []
+
+    def _on_card(self, held) -> float:
         """Bytes of a GPU, if the notebook has one."""
-        largest = max((each.sum for each in self._held(number)), default=0)
+        largest = max((each.sum for each in held), default=0)
         return largest and largest + CONTEXT
 
-    def _memory(self, number, n_cores) -> float:
+    def _workers(self, number, n_cores) -> int:
+        """Processes that a notebook divides its work among."""
+        p = self.p
+        if number in SPREAD:
+            return (p.data_workers if number == "01" else p.eval_workers) or n_cores
+        return p.processes if number in PER_ARM else 1
+
+    def _memory(self, workers, held) -> float:
         """Bytes of the host: processes, models, and images as they are read."""
         p = self.p
-        held = self._held(number)
         models = max((2 * (each.weights + each.frozen) if self.card else each.sum for each in held), default=0)
-        workers = p.processes if number in PER_ARM else 1
-        if number in SPREAD:
-            workers = {"01": p.data_workers, "05": p.eval_workers}.get(number, 0) or n_cores
         turned = AUGMENTATIONS[p.augment] * p.image_size**2 * 4
         images = p.phantom_subjects * 2 * (PIXELS**2 * 2 + turned)
         return PROCESS * (1 + workers) + workers * models + images
@@ -160,13 +176,6 @@ class _Counted:
     def _variance(self) -> float:
         return self._sampled(self.p.var_nodules * self.p.var_runs)
 
-    def _one_system(self) -> float:
-        """Hours of one compared system, a pair of it counted like a pair of 04."""
-        p = self.p
-        stage = self.by_number["04"][0]
-        steps = p.system_steps + len(p.system_rates) * p.system_tune_steps
-        return self._of(stage) * steps * p.system_batch / (stage.steps * p.cond_batch)
-
     def _drawing(self) -> float:
         """Hours of 08, whose systems are trained by jobs of their own: it draws a row of each."""
         n_images = self.p.phantom_subjects * self.p.data_test_share * self.p.k_runs * len(self.p.systems)
@@ -174,11 +183,10 @@ class _Counted:
 
 
 def table(found: dict[str, Asked]) -> list[list[str]]:
-    """Rows for `check`: notebook, cores, GPUs, memory, minutes; of several arms or systems the longest."""
+    """Rows for `check`: notebook, cores, GPUs, memory, minutes; of several arms or systems the most of each."""
     rows = {}
     for mark, one in found.items():
         name = "08, a system" if mark.startswith(system_mark("")) else Path(mark).stem
-        if name not in rows or one.minutes > rows[name].minutes:
-            rows[name] = one
+        rows[name] = Asked(*map(max, astuple(one), astuple(rows.get(name, one))))
     return [[name, f"{one.cores}", f"{one.gpus}", f"{one.mem_mb / 1000:.0f} GB", f"{one.minutes:,}"]
             for name, one in rows.items()]

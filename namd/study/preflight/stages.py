@@ -92,7 +92,7 @@ def stages(shells, p, n_subjects: int, n_arms: int) -> list[Stage]:
 
 
 def _vae(shells, p) -> Stage:
-    x = _meta(_share(p.vae_batch, p), 1, p.image_size, p.image_size)
+    x = meta(_share(p.vae_batch, p), 1, p.image_size, p.image_size)
     seen = max(1, round(p.lpips_share * len(x)))
 
     def step():
@@ -101,12 +101,12 @@ def _vae(shells, p) -> Stage:
         loss = losses.reconstruction_loss(x, x_hat) + losses.kl_loss(q.mean, q.logvar)
         loss = loss + shells.perceptual(x[:seen], x_hat[:seen]).mean() + shells.vae.logit(q.mean).mean()
         loss.backward()
-    return _training("02 VAE", step, [shells.vae], p.vae_steps, p, size_bytes(shells.perceptual), averaged=False)
+    return training("02 VAE", step, [shells.vae], p.vae_steps, p, size_bytes(shells.perceptual), averaged=False)
 
 
 def _uncond(shells, p) -> Stage:
     step = _denoising(shells.unet, shells, _share(p.uncond_batch, p), p)
-    return _training("03 unconditional", step, [shells.unet], p.uncond_steps, p)
+    return training("03 unconditional", step, [shells.unet], p.uncond_steps, p)
 
 
 def conditional(shells, p) -> Stage:
@@ -114,18 +114,18 @@ def conditional(shells, p) -> Stage:
     batch = _share(p.cond_batch, p)
     read = cost(lambda: context(shells, batch).square().mean().backward())
     times = p.cond_steps if p.text_prompt_steps < 0 else min(p.text_prompt_steps, p.cond_steps)
-    stage = _training("04 conditional", _denoising(shells.unet_cond, shells, batch, p),
+    stage = training("04 conditional", _denoising(shells.unet_cond, shells, batch, p),
                       [shells.unet_cond, shells.prompts], p.cond_steps, p, size_bytes(shells.lm), beside=read.peak)
     reading = Part(read, times, _llm_arithmetic(p))
     return replace(stage, parts=[*stage.parts, reading])
 
 
 def _judge(shells, p) -> Stage:
-    x = _meta(p.judge_batch, 1, p.image_size, p.image_size)
+    x = meta(p.judge_batch, 1, p.image_size, p.image_size)
 
     def step():
         shells.judge.head(shells.judge(x)).mean().backward()
-    return _training("05 judge", step, [shells.judge], p.judge_steps, p, averaged=False,
+    return training("05 judge", step, [shells.judge], p.judge_steps, p, averaged=False,
                      precision=strict_arithmetic(p))
 
 
@@ -136,7 +136,7 @@ def _sampling(shells, p, n_test, n_arms) -> Stage:
     batch = min(p.eval_batch, images)
     side = p.image_size // 8
     forward = cost(lambda: _predict(shells.unet_cond, shells, batch, p))
-    decode = cost(lambda: shells.vae.decode_scaled(_meta(batch, 4, side, side)))
+    decode = cost(lambda: shells.vae.decode_scaled(meta(batch, 4, side, side)))
     read = cost(lambda: context(shells, min(p.eval_batch, n_test)))
     calls = math.ceil(images / batch)
     readings = math.ceil(n_test / p.eval_batch) * (n_arms + 2)
@@ -150,16 +150,16 @@ def _sampling(shells, p, n_test, n_arms) -> Stage:
 
 def context(shells, batch: int) -> torch.Tensor:
     """C of `batch` reports through the shared prefix (Eq. 7-8): (B, m, D)."""
-    ids = _meta(batch, REPORT_TOKENS, dtype=torch.long)
-    last = _meta(batch, dtype=torch.long)
+    ids = meta(batch, REPORT_TOKENS, dtype=torch.long)
+    last = meta(batch, dtype=torch.long)
     return states_at(shells.lm, ids, last, shells.prompts.vectors())
 
 
 def _predict(net, shells, batch, p):
     """One prediction of the U-Net for `batch` latents."""
     side = p.image_size // 8
-    ctx = _meta(batch, p.text_n_sets, shells.lm.config.hidden_size)
-    return net(_meta(batch, net.config.in_channels, side, side), _meta(batch, dtype=torch.long),
+    ctx = meta(batch, p.text_n_sets, shells.lm.config.hidden_size)
+    return net(meta(batch, net.config.in_channels, side, side), meta(batch, dtype=torch.long),
                encoder_hidden_states=ctx).sample
 
 
@@ -168,7 +168,7 @@ def _denoising(net, shells, batch, p):
     return lambda: _predict(net, shells, batch, p).square().mean().backward()
 
 
-def _training(name, step, modules, n_steps, p, frozen=0, beside=0, averaged=True, precision=None) -> Stage:
+def training(name, step, modules, n_steps, p, frozen=0, beside=0, averaged=True, precision=None) -> Stage:
     """A stage of `loop.fit`: forward, backward, clipping and AdamW; best and, if asked for, averaged weights kept.
 
     Args:
@@ -212,7 +212,7 @@ def _share(batch: int, p) -> int:
     return math.ceil(batch / p.processes)
 
 
-def _meta(*shape, dtype=torch.float32) -> torch.Tensor:
+def meta(*shape, dtype=torch.float32) -> torch.Tensor:
     return torch.empty(*shape, dtype=dtype, device="meta")
 
 

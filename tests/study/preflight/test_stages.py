@@ -45,7 +45,7 @@ def test_shared_prefix_is_counted_once_for_the_whole_batch(shells):
 
 
 def test_prompt_steps_bound_the_work_of_the_language_model(shells):
-    few, every = (stages._cond(shells, smoke(text_prompt_steps=n, precision="tf32")) for n in (4, -1))
+    few, every = (stages.conditional(shells, smoke(text_prompt_steps=n, precision="tf32")) for n in (4, -1))
     assert [part.times for part in few.parts] == [8, 8, 4] and [part.times for part in every.parts] == [8, 8, 8]
     assert every.parts[-1].arithmetic == "tf32" and every.memory.frozen > 0
 
