@@ -11,7 +11,7 @@ from namd.ground import files, keys, marks
 from namd.ground.errors import UserError
 from namd.ground.paths import outputs_root, short
 from namd.rehearse import cuts, expected, report, stand_ins
-from namd.rehearse.stages import DELIVERY, NOTEBOOKS, TRAINED, Rehearsal
+from namd.rehearse.stages import DELIVERY, NEVER, NOTEBOOKS, TRAINED, Rehearsal
 from namd.study.params import Parameters
 from namd.study.preflight import shapes, stages, systems
 from namd.study.runner.plan import Plan
@@ -100,7 +100,7 @@ def _refuse_small_disk(root, p) -> None:
     """
     shells = shapes.build(p)
     need = stages.disk(stages.stages(shells, p, p.phantom_subjects, 1), shells, p, p.phantom_subjects, 1)
-    need += systems.disk(systems.stages(p), p)
+    need += systems.disk(systems.stages(p), NEVER)
     free = shutil.disk_usage(root).free
     if free < need:
         raise UserError(f"rehearse: the run takes about {need / 1e9:.0f} GB below {short(root)}, where"

@@ -35,7 +35,7 @@ def check_run(plan, card: str) -> int:
     compared = systems.stages(p)
     beside = [*compared, *autorad.stages(second, p, p.phantom_subjects, len(arms))]
     need = stages.disk(found, shells, p, p.phantom_subjects, len(arms))
-    later = systems.disk(compared, p)
+    later = systems.disk(compared, p.save_every)
     lacking = inputs.missing(p, need)
     blocks = [_head(p, arms), _models(shells, second, p), _costs(found, beside, p, card, len(arms)),
               _memory([*found, *beside], card), _jobs(plan, [*found, *beside], card), _verdict(lacking, need, later)]

@@ -46,9 +46,9 @@ def stages(p) -> list[Stage]:
     return [] if p.pipeline_path else [_stage(name, p) for name in p.systems]
 
 
-def disk(found, p) -> int:
+def disk(found, save_every: int) -> int:
     """Bytes of the trained systems of `stages`, and of the checkpoints of the largest while it trains."""
-    running = max((min(3, (stage.steps - 1) // p.save_every) * stage.saved for stage in found), default=0)
+    running = max((min(3, (stage.steps - 1) // save_every) * stage.saved for stage in found), default=0)
     return running + sum(stage.memory.weights for stage in found)
 
 

@@ -51,5 +51,6 @@ def test_disk_holds_every_system_and_the_checkpoints_of_the_largest():
     p = SimpleNamespace(**vars(P), systems=ALL, pipeline_path="")
     found = systems.stages(p)
     kept = sum(stage.memory.weights for stage in found)
-    assert systems.disk(found, p) == kept + 3 * max(stage.saved for stage in found)
+    assert systems.disk(found, p.save_every) == kept + 3 * max(stage.saved for stage in found)
+    assert systems.disk(found, 100) == kept             # no checkpoint before the last, which is the folder
     assert systems.stages(SimpleNamespace(**vars(P), systems=ALL, pipeline_path="a/b")) == []
