@@ -388,7 +388,6 @@ source = p.unet_path or unet.build_unet(run.dir / "unet_start", p, key)
 net = unet.load_unet(source, p.precision)
 old_width = net.config.cross_attention_dim
 lm, tokenizer = load_llm(p.llm_path or run.need("llm"), p.llm_dtype)
-lm = lm.to(run.device)
 new_tensors = unet.widen_context(net, lm.config.hidden_size, p.seed)
 
 # %%
@@ -410,7 +409,7 @@ show(unet.widen_context)
 # gives m tokens of the right kind.
 
 # %%
-prompts = SoftPrompts.begin(lm, p.text_n_sets, p.text_n_tokens, p.seed, p.text_prompt_start)
+prompts = SoftPrompts.begin(lm.to(run.device), p.text_n_sets, p.text_n_tokens, p.seed, p.text_prompt_start)
 with torch.no_grad():
     null = null_context(lm, tokenizer, prompts).cpu()  # (1, m, D)
 del lm

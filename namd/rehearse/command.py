@@ -1,5 +1,6 @@
 """The command: builds what a run would download, rehearses it, and sets what was measured beside what was expected."""
 
+import multiprocessing
 import os
 import shutil
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ def _prepare(root, plan, asked) -> tuple[Rehearsal, Parameters]:
     print(f"Rehearsal of {p.run_name}: {len(stand_ins.absent(p))} models built with random weights,"
           f" {n_layers} layers of the language model")
     print(*(f"  {key}: {value} instead of {getattr(p, key)}" for key, value in changed.items()), sep="\n", flush=True)
-    changed |= stand_ins.write(root / "models", small, n_layers)
+    changed |= _apart(stand_ins.write, root / "models", small, n_layers)
     changed |= dict(run_name=RUN, data_source="delivery", data_delivery=str(root / DELIVERY))
     q = Parameters.part(plan.values | changed)
     _refuse_small_disk(root, q)
@@ -90,6 +91,15 @@ def _prepare(root, plan, asked) -> tuple[Rehearsal, Parameters]:
     with files.replacing(file) as aside:
         aside.write_text(yaml.safe_dump(dict(q), sort_keys=False), encoding="utf-8")
     return Rehearsal(root, file, root / RUN, q.arm), q
+
+
+def _apart(build, *given):
+    """`build(*given)` in a process of its own, so that this one, which waits all the time, holds no memory of models.
+
+    Source: ours; getrusage(2) also counts for a child what its parent held when it was begun.
+    """
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(build, given)
 
 
 def _refuse_small_disk(root, p) -> None:

@@ -160,7 +160,7 @@ def test_side_by_side_or_one_after_the_other_trains_the_same(run, tmp_path):
 
 SIZES = {"augment", "image_size", "window_low", "window_high", "vae_channels", "vae_layers", "unet_layers",
          "unet_heads", "n_timesteps", "beta_start", "beta_end", "beta_schedule", "prediction_type", "zero_terminal_snr",
-         "timestep_spacing", "flux_rank", "flux_dtype"}       # read by code that a system imports, in a copy of p or with weights
+         "timestep_spacing", "flux_rank", "flux_dtype"}   # read by code it imports, in a copy of p or with weights
 
 
 def test_a_key_holds_every_parameter_that_a_system_reads_and_none_of_another_room(run, made):
