@@ -18,11 +18,12 @@ LINES = 6
 
 
 class Measured(NamedTuple):
-    """Wall seconds, bytes that the largest process held, bytes written to the disk."""
+    """Wall seconds, bytes that the largest process held, bytes written to the disk, and seconds of all its cores."""
 
     seconds: float
     held: int
     written: int
+    cpu: float
 
 
 def run(words: list[str], environ: dict, log: Path) -> Measured:
@@ -43,7 +44,8 @@ def run(words: list[str], environ: dict, log: Path) -> Measured:
     if process.returncode:
         said = "\n  ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-LINES:])
         raise UserError(f"rehearse: `namd {' '.join(words)}` failed; the whole of what it said is in {log}:\n  {said}")
-    return Measured(time.time() - began, usage.ru_maxrss * KIB, usage.ru_oublock * BLOCK)
+    cpu = usage.ru_utime + usage.ru_stime
+    return Measured(time.time() - began, usage.ru_maxrss * KIB, usage.ru_oublock * BLOCK, cpu)
 
 
 def run_until(words: list[str], environ: dict, log: Path, came) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from namd.study.results.reference import arms, costs, ledger, patients, second, systems
+from namd.study.results.reference import arms, costs, ledger, patients, second, sizes, systems
 from namd.study.results.reference.tables import read
 
 PAGE = "README.md"
@@ -28,7 +28,7 @@ def render(folder, run, main) -> str:
         run=run, earlier=kept.earlier, data=ledger.data_of(kept), sources=ledger.sources(kept), costs=costs.part(kept),
         against=costs.against(kept), speed=costs.speed(kept), cohorts=patients.cohorts(kept), dial=patients.dial(kept),
         arms=arms.part(kept), doses=arms.doses(kept), systems=systems.part(kept), images=systems.images(kept),
-        second=second.part(kept), claims=ledger.claims(kept),
+        second=second.part(kept), rehearsal=sizes.rehearsal(kept), growth=sizes.growth(kept), claims=ledger.claims(kept),
         grid=kept.picture("test_grid", "Six test patients: baseline, real follow-up, generated follow-ups"))
     return re.sub("\n{3,}", "\n\n", text).strip() + "\n"
 
