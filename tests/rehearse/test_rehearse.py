@@ -62,7 +62,8 @@ def _words(process):
 
 
 def test_what_is_far_from_the_expected_is_said_where_it_weighs():
-    rows = {"02": report.row(measure.Measured(9.0, 5 * GIB, GIB, 1.0)), "03": report.row(measure.Measured(9.0, 100, 300, 1.0))}
+    rows = {"02": report.row(measure.Measured(9.0, 5 * GIB, GIB, 1.0)),
+            "03": report.row(measure.Measured(9.0, 100, 300, 1.0))}
     expected = dict(held={"02": 3 * GIB, "03": 10}, written={"02": GIB, "03": 10})
     assert report.apart(rows, expected) == ["02: 5.0 GiB held, 3.0 expected"]
     assert report.table(rows, expected).held_ratio.tolist() == [5 / 3, 10]

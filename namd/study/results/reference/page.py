@@ -28,7 +28,8 @@ def render(folder, run, main) -> str:
         run=run, earlier=kept.earlier, data=ledger.data_of(kept), sources=ledger.sources(kept), costs=costs.part(kept),
         against=costs.against(kept), speed=costs.speed(kept), cohorts=patients.cohorts(kept), dial=patients.dial(kept),
         arms=arms.part(kept), doses=arms.doses(kept), systems=systems.part(kept), images=systems.images(kept),
-        second=second.part(kept), rehearsal=sizes.rehearsal(kept), growth=sizes.growth(kept), claims=ledger.claims(kept),
+        second=second.part(kept), rehearsal=sizes.rehearsal(kept), growth=sizes.growth(kept),
+        claims=ledger.claims(kept),
         grid=kept.picture("test_grid", "Six test patients: baseline, real follow-up, generated follow-ups"))
     return re.sub("\n{3,}", "\n\n", text).strip() + "\n"
 
