@@ -157,8 +157,7 @@ def test_it_learns_that_every_image_brightens(tmp_path):
                                          save_every=999))
     made = System(tmp_path, p, key="k")
     for stage in made.stages(pairs, pairs):
-        _, best = made._tune(stage, len(x1))
-        made._loop(stage, len(x1), best, p.system_steps, stage.name)
+        made._loop(stage, len(x1), 1e-2, p.system_steps, stage.name)
     with torch.no_grad():
         x2_hat = made.forecast(x1, NOTHING, lambda shape, *keys: torch.randn(48, *shape, generator=g))
         change = x2_hat - made.rebuild(x1)

@@ -21,11 +21,13 @@ def test_a_rehearsal_is_told_by_its_table():
     told = sizes.rehearsal(kept(rehearsal=rows))
     assert told["sentence"].startswith("Three stages in 3 min") and "1 of 2 trainings" in told["sentence"]
     assert "memory 0.80 to 1.10" in told["sentence"] and "bytes written 0.90 to 1.00" in told["sentence"]
-    assert "| 02 | 1 min" in told["table"] and "same bytes after SIGKILL" in told["table"] and "nan" not in told["table"]
+    assert "| 02 | 1 min" in told["table"] and "same bytes after SIGKILL" in told["table"]
+    assert "nan" not in told["table"]
 
 
 def test_growth_lists_what_was_measured_its_exponent_and_what_lies_beyond():
-    measured = [dict(axis="subjects", notebook="01", size=n, cpu_s=10.0 * n, held_gib=1.0, disk_mb=n) for n in (1, 2, 4)]
+    one = dict(axis="subjects", notebook="01", held_gib=1.0)
+    measured = [one | dict(size=n, cpu_s=10.0 * n, disk_mb=n) for n in (1, 2, 4)]
     grown = [dict(axis="subjects", quantity="cpu_s", exponent=1.0, all_of_nlst=7200.0),
              dict(axis="subjects", quantity="held_gib", exponent=None, all_of_nlst=None),
              dict(axis="bytes of CT", quantity="cpu_s", exponent=1.0, all_of_nlst=36e5)]
