@@ -7,11 +7,16 @@ PYTHON = int(1.1 * 2**30)       # bytes of a notebook's process beside its model
 
 
 def held(p) -> dict[str, int]:
-    """{notebook: bytes that it holds at the worst moment}; 08 opens the models of 04 too, when it draws."""
+    """{notebook: bytes that it holds at the worst moment}.
+
+    Where nothing is trained that moment is when the U-Net, the largest, is opened: its file is mapped beside it.
+    """
+    shells = shapes.build(p)
     found = {}
-    for stage in [*stages.stages(shapes.build(p), p, p.phantom_subjects, 1), *systems.stages(p)]:
+    for stage in [*stages.stages(shells, p, p.phantom_subjects, 1), *systems.stages(p)]:
         number = stage.name[:2]
-        found[number] = max(found.get(number, 0), stage.memory.sum + PYTHON)
+        opening = 0 if stage.saved else size_bytes(shells.unet_cond)
+        found[number] = max(found.get(number, 0), stage.memory.sum + opening + PYTHON)
     return found
 
 

@@ -40,7 +40,7 @@ class Axis:
     pairs: tuple[str, ...] = ()
 
 
-AXES = [Axis("subjects", "01", "phantom_subjects", (100, 200, 400), "cohort"),
+AXES = [Axis("subjects", "01", "phantom_subjects", (400, 800, 1600), "cohort"),
         Axis("K", "05", "k_runs", (8, 16, 32), "samples"),
         Axis("side of the image", "02", "image_size", (32, 64, 128), "arms/namd/latents", ("vae_steps=40",))]
 
@@ -90,7 +90,7 @@ def _measured(axis: Axis, size: int) -> dict:
         outputs = Path(folder)
         pairs = [*axis.pairs, f"{axis.parameter}={size}"]
         if axis.name == "subjects":
-            write_delivery(outputs / "delivery", size, 23, 0.1, 1.0, "none")
+            write_delivery(outputs / "delivery", size, 23, 0.1, 1.0, "none", workers=0)
             pairs += ["data_source=delivery", f"data_delivery={outputs / 'delivery'}"]
         run = Run(outputs, *pairs)
         for number in ("01", "02", "03", "04"):
