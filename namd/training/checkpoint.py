@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from itertools import count
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
@@ -27,7 +28,7 @@ def save(folder: Path, step: int, tensors: dict[str, dict], state: dict, keep: i
     Source: ours, because no long training should depend on luck (written aside, fsynced, renamed).
     """
     final = Path(folder) / f"step-{step:08d}"
-    files.discard(final)                        # of another key, or it does not verify: we would have gone on from it
+    _make_room(final)
     with files.replacing(final) as aside:
         aside.mkdir()
         for stem, group in tensors.items():
@@ -39,6 +40,14 @@ def save(folder: Path, step: int, tensors: dict[str, dict], state: dict, keep: i
     for old in set(complete(folder)) - set(ours[-keep:]):       # a newer one did not verify, or we would not be here
         files.discard(old)
     return final
+
+
+def _make_room(final):
+    """Take away a checkpoint of another key or a damaged one; one whose list is damaged may be a user's, and moves."""
+    files.discard(final)
+    if final.exists():
+        names = (final.with_name(f"{final.name}.damaged{n or ''}") for n in count())
+        final.rename(next(name for name in names if not name.exists()))
 
 
 def place(folder: Path, key: str) -> Path:

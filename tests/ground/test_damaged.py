@@ -189,5 +189,6 @@ def test_a_damaged_checkpoint_is_passed_over_and_replaced(damage, name, tmp_path
     assert checkpoint.latest(tmp_path)[0] == 1
     checkpoint.save(tmp_path, 2, {"weights": {"w": torch.ones(9)}}, {"key": ""})
     assert checkpoint.latest(tmp_path)[0] == 2
+    assert (tmp_path / "step-00000002.damaged").exists() == (name == ".namd")      # whose it is nobody can tell then
 
 
