@@ -103,7 +103,7 @@ def _apart(build, *given):
 
 
 def _refuse_small_disk(root, p) -> None:
-    """Refuse a disk that the run of the rehearsal would fill.
+    """Refuse a disk that the run of the rehearsal would fill; what an earlier call has made of it is there already.
 
     Raises:
         UserError: it is too small.
@@ -111,7 +111,8 @@ def _refuse_small_disk(root, p) -> None:
     shells = shapes.build(p)
     need = stages.disk(stages.stages(shells, p, p.phantom_subjects, 1), shells, p, p.phantom_subjects, 1)
     need += systems.disk(systems.stages(p), NEVER)
-    free = shutil.disk_usage(root).free
+    made = sum(file.stat().st_size for file in (root / RUN).rglob("*") if file.is_file())
+    free = shutil.disk_usage(root).free + made
     if free < need:
         raise UserError(f"rehearse: the run takes about {need / 1e9:.0f} GB below {short(root)}, where"
                         f" {free / 1e9:.0f} GB are free: free some, or give NAMD_OUTPUTS another folder.")
