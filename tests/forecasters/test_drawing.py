@@ -1,5 +1,6 @@
 """K runs on disk: the right seeds, the same images for any number of processes, a long table of probabilities."""
 
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -51,6 +52,20 @@ def draw(folder, make=Speckle, x1=X1, seeds=(1, 2), batch=4, key=""):
     drawing.draw_rows({"a row": make}, x1, EHR.iloc[:len(x1)], {"a row": list(seeds)}, folder, batch,
                       keys={"a row": key})
     return drawing.load_row(folder, "a row")
+
+
+def test_the_models_of_a_row_are_gone_when_those_of_the_next_come(tmp_path):
+    made = []
+
+    def make():
+        assert all(one() is None for one in made)
+        model = Speckle()
+        model.itself = model                # as networks whose forward pass is replaced by a method of their own
+        made.append(weakref.ref(model))
+        return model
+
+    drawing.draw_rows({"a": make, "b": make}, X1, EHR, {"a": [1], "b": [1]}, tmp_path, 4)
+    assert len(made) == 2
 
 
 def test_images_are_those_of_one_call_and_do_not_depend_on_the_number_of_processes(tmp_path):

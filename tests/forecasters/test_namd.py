@@ -27,6 +27,11 @@ def namd(arm):
     return NAMD(arm, P)
 
 
+def test_the_rows_of_a_notebook_share_one_language_model(arm):
+    one, other = NAMD(arm, P), NAMD(arm, P)
+    assert one.pipe.llm[0] is other.pipe.llm[0] and one.unet is not other.unet
+
+
 def test_the_key_of_a_row_holds_every_parameter_that_draws_it(arm, baseline):
     p = Watched(P)
     NAMD(arm, p).sample(*baseline, [1])

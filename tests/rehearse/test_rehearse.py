@@ -12,6 +12,7 @@ from namd.ground.errors import UserError
 from namd.ground.paths import REPO
 from namd.ground.surroundings import of_a_job
 from namd.rehearse import measure, report
+from namd.rehearse.stages import Rehearsal
 
 SMOKE = ["--params", str(REPO / "params" / "smoke.yaml")]
 GIB = 2**30
@@ -59,6 +60,17 @@ def _words(process):
         return process.cmdline()
     except psutil.NoSuchProcess:
         return []
+
+
+def test_one_changed_byte_of_the_weights_is_seen(tmp_path):
+    folder = tmp_path / "rehearsed" / "judge"
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(b"0123")
+    here = Rehearsal(tmp_path, tmp_path / "file", tmp_path / "rehearsed", "namd")
+    before = here.weights("05")
+    assert list(before) == ["model.safetensors"] and here.weights("05") == before
+    (folder / "model.safetensors").write_bytes(b"0124")
+    assert here.weights("05") != before
 
 
 def test_what_is_far_from_the_expected_is_said_where_it_weighs():
