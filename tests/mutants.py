@@ -43,7 +43,7 @@ MUTANTS = [
     Mutant("each row opens a language model", "namd/models/pipeline.py", "lru_cache(maxsize=1)(load_llm)", "load_llm",
            "forecasters/test_namd.py"),
     Mutant("a try starts where the one before ended", "namd/forecasters/tuning.py",
-           "        _put_back(weights, file)\n", "", "forecasters/test_registry.py"),
+           "        _put_back(weights, file)\n", "", "forecasters/test_fit.py"),
     Mutant("a checkpoint without its list stops a training", "namd/training/checkpoint.py",
            "    if final.exists():\n", "    if False:\n", "ground/test_damaged.py"),
     Mutant("frozen FLUX weights count as float32", "namd/study/preflight/systems.py",
