@@ -4,7 +4,8 @@ COMMAND = "make pretrained"
 COMMAND_ELSEWHERE = "python -m namd pretrain` with the parameters in `MANIFEST.json"
 OF_PHANTOM = ("pretrain_subjects", "pretrain_seed", "phantom_eps", "phantom_gmax", "phantom_null")
 OF_IMAGES = (*OF_PHANTOM, "image_size", "window_", "seed")
-OF_VAE = (*OF_IMAGES, "threads", "precision", "vae_", "lambda_kl", "grad_clip")
+OF_VAE = (*OF_IMAGES, "threads", "precision", "vae_path", "vae_channels", "vae_layers", "vae_steps", "vae_batch",
+          "vae_lr", "lambda_kl", "grad_clip")
 OF_UNET = (*OF_VAE, "unet_", "uncond_", "n_timesteps", "beta_", "prediction_type", "zero_terminal_snr",
            "timestep_spacing", "ema_decay")
 OF_FLUX = (*OF_VAE, "system_channels", "system_steps", "system_batch", "uncond_lr")

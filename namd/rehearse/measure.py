@@ -1,6 +1,6 @@
 """A command in a process of its own: how long it took, what it held and wrote; or killed at a moment and gone on."""
 
-import os
+import json
 import signal
 import subprocess
 import sys
@@ -12,6 +12,7 @@ import psutil
 
 from namd.ground.errors import UserError
 
+LAUNCH = str(Path(__file__).with_name("launch.py"))
 BLOCK = 512                                         # bytes, the unit of getrusage
 KIB = 1 if sys.platform == "darwin" else 1024       # bytes, the unit of ru_maxrss
 LINES = 6
@@ -38,14 +39,14 @@ def run(words: list[str], environ: dict, log: Path) -> Measured:
     Source: getrusage(2), which adds up a process and all that it waited for.
     """
     began = time.time()
-    process = _start(words, environ, log)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+    took = log.with_suffix(".json")
+    process = _start(words, environ, log, [sys.executable, "-S", LAUNCH, str(took)])
+    if process.wait():
         said = "\n  ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-LINES:])
         raise UserError(f"rehearse: `namd {' '.join(words)}` failed; the whole of what it said is in {log}:\n  {said}")
-    cpu = usage.ru_utime + usage.ru_stime
-    return Measured(time.time() - began, usage.ru_maxrss * KIB, usage.ru_oublock * BLOCK, cpu)
+    seconds = time.time() - began
+    usage = json.loads(took.read_text(encoding="utf-8"))
+    return Measured(seconds, usage["held"] * KIB, usage["written"] * BLOCK, usage["cpu"])
 
 
 def run_until(words: list[str], environ: dict, log: Path, came) -> bool:
@@ -66,10 +67,10 @@ def run_until(words: list[str], environ: dict, log: Path, came) -> bool:
     return False
 
 
-def _start(words, environ, log):
+def _start(words, environ, log, through=()):
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "ab") as file:
-        return subprocess.Popen([sys.executable, "-m", "namd", *words], env=environ, stdout=file,
+        return subprocess.Popen([*through, sys.executable, "-m", "namd", *words], env=environ, stdout=file,
                                 stderr=subprocess.STDOUT)
 
 

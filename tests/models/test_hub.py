@@ -126,4 +126,5 @@ def test_only_the_small_language_model_is_ever_written():
     saves = re.compile(r"\b(model|lm|llm|text_encoder|tokenizer)\.save_pretrained")
     found = {f"{file.parent.name}/{file.name}": saves.findall(file.read_text(encoding="utf-8")) for file in sources()}
     assert {name: calls for name, calls in found.items() if calls} == {
-        "models/llm.py": ["model", "tokenizer"], "pretrain/autorad.py": ["tokenizer"]}
+        "models/llm.py": ["model", "tokenizer"], "pretrain/autorad.py": ["tokenizer"],
+        "rehearse/stand_ins.py": ["model"]}                                                 # of random weights

@@ -20,14 +20,14 @@ def product(n):
         return out
     return way
 
-def pairs(device):
+def pairs(device, size):
     yield Pair("four to one", product(40), product(10))
 ''',
     "off": '''
 import torch
 from namd.study.benchmark import Pair
 
-def pairs(device):
+def pairs(device, size):
     yield Pair("off by i", lambda i: torch.ones(3) @ torch.ones(3, 2) + i, lambda i: torch.ones(3) @ torch.ones(3, 2))
 ''',
     "helper": "raise AssertionError('not a benchmark: it has no pairs')",
