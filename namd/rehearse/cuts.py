@@ -9,7 +9,7 @@ from namd.study.preflight import shapes, stages, weights
 
 SUBJECTS = 24
 GIB = 2**30
-PYTHON = 2 * GIB                # bytes of a notebook's process beside its models, and of the system
+BESIDE = int(2.7 * GIB)         # bytes of a notebook's process beside its models, of this one and of the system
 STEPS = ("vae_steps", "uncond_steps", "cond_steps", "judge_steps", "system_steps", "ddim_steps", "ddl_cxr_ddim_steps",
          "system_flow_steps")
 BATCHES = ("vae_batch", "uncond_batch", "cond_batch", "judge_batch", "system_batch", "eval_batch")
@@ -55,10 +55,10 @@ def layers(p, budget: int) -> int:
         return every
     with_one = _held(shells, p, 1)
     each = _held(shells, p, 2) - with_one
-    fitting = 1 + (budget - PYTHON - with_one) // each
+    fitting = 1 + (budget - BESIDE - with_one) // each
     if fitting < 1:
         raise UserError(f"rehearse: with one layer of the language model stage 3 takes {with_one / GIB:.1f} GiB, and"
-                        f" {(budget - PYTHON) / GIB:.1f} are there: --batch 2, -p llm_dtype=bfloat16, or a larger"
+                        f" {(budget - BESIDE) / GIB:.1f} are there: --batch 2, -p llm_dtype=bfloat16, or a larger"
                         " machine.")
     return min(fitting, every)
 
