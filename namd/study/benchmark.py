@@ -64,8 +64,6 @@ def run_benchmarks(names=(), repeats: int = 7, size: str = "") -> int:
     for module in modules:
         rows += [measure(pair, repeats, device, peak) for pair in module.pairs(device, size)]
     print(table(rows))
-    for module in modules if size else ():
-        print(module.counted() if hasattr(module, "counted") else "")
     with replacing(outputs_root() / "benchmarks.csv") as aside:
         pd.DataFrame(rows).to_csv(aside, index=False, float_format="%.6g")
     return 0

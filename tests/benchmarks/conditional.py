@@ -5,17 +5,14 @@ with the prompt-tuned language model of peft in the place of CLIP.
 """
 
 from copy import deepcopy
-from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
 from stand_ins import encode_set_by_set, images, imaging, language, peft_sets, records, sizes
 
-from namd.ground import cost, seeding
+from namd.ground import seeding
 from namd.models import diffusion
 from namd.models.context import ContextBank
-from namd.models.vae import moments
-from namd.study import params
 from namd.study.benchmark import Pair
 from namd.training import loop
 
@@ -36,16 +33,6 @@ def _pairs(size, p, device, updates=True):
     fixed = dict(padding="max_length", max_length=128 - p.text_n_tokens, truncation=True)
     yield Pair(f"conditional {size}", CommonStep(*data, fixed, updates), OurStep(*data, updates))
     yield Pair(f"conditional {size} tight", CommonStep(*data, dict(padding=True), updates), OurStep(*data, updates))
-
-
-def counted() -> str:
-    """A sentence with the operations of both ways at the paper's size with all layers, counted and not computed."""
-    p = SimpleNamespace(**params.load())
-    said = []
-    for pair in _pairs("paper", p, torch.device("meta"), updates=False):
-        common, ours = (cost.flops(way, 0) / 1e12 for way in (pair.common, pair.ours))
-        said.append(f"{pair.name} {common:.1f} against {ours:.1f} ({common / ours:.2f})")
-    return f"TFLOP of a step with all {p.llm_layers} layers, common against ours: {', '.join(said)}"
 
 
 class Step:
@@ -85,7 +72,9 @@ class OurStep(Step):
         self.prompts = deepcopy(text.prompts)
         super().__init__(p, text, image, list(self.prompts.parameters()), updates)
         self.bank = ContextBank(text.lm, text.tokenizer, self.prompts, text.texts, prompt_steps=-1)
-        self.moments = [[part.to(x1.device) * image.vae.scale for part in moments(image.vae, x)] for x in (x1, x2)]
+        with torch.no_grad():
+            found = [image.vae.posterior(x) for x in (x1, x2)]
+        self.moments = [(q.mean * image.vae.scale, q.std * image.vae.scale) for q in found]
 
     def loss(self, idx, g, i):
         z1, z2 = (mean[idx] + std[idx] * torch.randn(mean[idx].shape, generator=g).to(mean)
