@@ -32,19 +32,22 @@ GAIN = 1e-3                     # share of what a process holds below which it d
 
 @dataclass(frozen=True)
 class Axis:
-    """What grows, the notebook that is measured, the parameter, its three sizes, and a folder whose bytes count."""
+    """What grows, the notebook that is measured, the parameter, its three sizes, a folder whose bytes count, and the
+    one that is taken away before each call."""
 
     name: str
     notebook: str
     parameter: str
     sizes: tuple[int, int, int]
     folder: str
+    cleared: str
     pairs: tuple[str, ...] = ()
 
 
-AXES = [Axis("subjects", "01", "phantom_subjects", (400, 800, 1600), "cohort"),
-        Axis("K", "05", "k_runs", (8, 16, 32), "samples"),
-        Axis("side of the image", "02", "image_size", (32, 64, 128), "arms/namd/latents", ("vae_steps=40",))]
+AXES = [Axis("subjects", "01", "phantom_subjects", (400, 800, 1600), "cohort", "cohort"),
+        Axis("K", "05", "k_runs", (8, 16, 32), "samples", "samples"),
+        Axis("side of the image", "02", "image_size", (32, 64, 128), "arms/namd/latents", "arms",
+             ("vae_steps=40",))]
 
 
 class Run:
@@ -66,12 +69,12 @@ class Run:
         """Notebook `number`; anew, unless it is up to date."""
         return measure.run(["run", number, *self.words], self.environ, self.log)
 
-    def measured(self, number: str, folder: str) -> measure.Measured:
-        """The cheapest of REPEATS calls of notebook `number`, each from its beginning: what it makes is in `folder`."""
+    def measured(self, number: str, cleared: str) -> measure.Measured:
+        """The cheapest of REPEATS calls of notebook `number`, each without what it has left in the folder `cleared`."""
         found = []
         for _ in range(REPEATS):
             (self.root / Job(number, "namd" if number in PER_ARM else None).mark).unlink(missing_ok=True)
-            shutil.rmtree(self.root / folder, ignore_errors=True)
+            shutil.rmtree(self.root / cleared, ignore_errors=True)
             found.append(self.execute(number))
         return min(found, key=lambda one: one.cpu)
 
@@ -105,7 +108,7 @@ def _measured(axis: Axis, size: int, outputs: Path) -> dict:
     for number in ("01", "02", "03", "04"):
         if number < axis.notebook:
             run.execute(number)
-    took = run.measured(axis.notebook, axis.folder)
+    took = run.measured(axis.notebook, axis.cleared)
     bytes_read = sum(file.stat().st_size for file in (outputs / "delivery").rglob("*.dcm"))
     return dict(axis=axis.name, notebook=axis.notebook, size=size, cpu_s=took.cpu, held_gib=took.held / 2**30,
                 disk_mb=run.size(axis.folder) / 1e6, read_mb=bytes_read / 1e6)
