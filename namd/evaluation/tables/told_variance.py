@@ -171,7 +171,7 @@ def referred(quarter, share) -> str:
 
 
 def settled(claims) -> str:
-    """How many of the paper's claims hold, and which fail or stay open.
+    """How many claims hold, and which fail or stay open, each in its own words.
 
     Args:
         claims: DataFrame claim, verdict, ... of uncertainty_claims.table, indexed by id.
@@ -181,7 +181,7 @@ def settled(claims) -> str:
     words = pd.Series(claims["verdict"])
     told = [f"{(words == 'holds').sum()} of {len(words)} claims hold"]
     for name in ("fails", "undecided"):
-        ids = list(words.index[words == name])
-        if ids:
-            told.append(f"{name}: {listed(ids)}")
+        said = [f'"{claim}"' for claim in claims.loc[words == name, "claim"]]
+        if said:
+            told.append(f"{name}: {listed(said)}")
     return f"{'; '.join(told)}."

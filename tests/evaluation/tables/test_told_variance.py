@@ -85,5 +85,6 @@ def test_referral_is_held_against_calling_all_benign(gain, said):
 
 
 def test_verdicts_are_counted_and_the_open_ones_named():
-    claims = pd.DataFrame(dict(verdict=["holds", "fails", "undecided", "holds"]), ["rise", "ring", "fall", "lead"])
-    assert told.settled(claims) == "2 of 4 claims hold; fails: ring; undecided: fall."
+    claims = pd.DataFrame(dict(claim=["It rises", "It is a ring", "It falls", "It leads"],
+                               verdict=["holds", "fails", "undecided", "holds"]), ["rise", "ring_most", "fall", "lead"])
+    assert told.settled(claims) == '2 of 4 claims hold; fails: "It is a ring"; undecided: "It falls".'
