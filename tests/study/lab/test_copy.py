@@ -56,6 +56,13 @@ def test_what_a_notebook_printed_stays_while_nothing_else_is_new(copied):
     assert (copied / NAME).read_bytes() == before
 
 
+def test_a_notebook_may_hold_megabytes_of_pictures(copied):
+    changed(copied / NAME, printed="picture" * 300_000)
+    assert write_copy(Plan([QUICK])) == (copied, [])
+    changed(copied / NAME, source="my = 'answer'")
+    assert write_copy(Plan([QUICK])) == (copied, [NAME])
+
+
 def test_a_notebook_that_was_run_and_not_edited_is_renewed(copied, write):
     changed(copied / NAME, printed="a result")
     write("02_vae", "new = 1", parameters=CELL)
