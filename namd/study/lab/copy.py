@@ -102,6 +102,6 @@ def _page(plan, folder) -> str:
     files = [Path(os.path.relpath(file, REPO)).as_posix() for file in plan.given]
     return template("start.md.j2", __package__).render(
         run=folder.parent.name, chapters=chapters, later=order.LATER, home=home, python=python(),
-        files=" ".join(f"--params {file}" for file in files), arm=plan.values["arm"],
+        files=" ".join(f"--params {file}" for file in files), arm=plan.values["arm"], main=plan.main,
         others=[arm for arm in plan.values["compare_arms"] if arm != plan.values["arm"]],
         within=folder.is_relative_to(REPO), finished=(folder.parent / "index.html").is_file())
