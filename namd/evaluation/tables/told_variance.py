@@ -84,7 +84,7 @@ def ring_found(share, flat, inside, outside, within) -> str:
 
     Source: ours, because the paper gives no number.
     """
-    peak = by_interval(min(inside[1], outside[1]), max(inside[2], outside[2]), "peaks at the boundary",
+    peak = by_interval(min(inside[1], outside[1]), min(inside[2], outside[2]), "peaks at the boundary",
                        "has no peak at the boundary", "may or may not peak at the boundary")
     most = by_interval(share[1] - 0.5, share[2] - 0.5, "more than half", "less than half", "about half")
     half = np.interp(0.5, within["share"], within["width"])
