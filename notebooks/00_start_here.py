@@ -562,8 +562,8 @@ print(f"told 4 mm:      {lie.said}")
 # ## In practice
 # - On your own CT: `python -m namd predict`, described in `namd/predict/README.md`. With phantom
 #   weights its numbers mean nothing for a patient.
-# - With NLST, the same notebooks read the real delivery; its tables need an agreement with CDAS,
-#   its images are open.
+# - With NLST, the same notebooks read the real delivery; its tables need an agreement with the
+#   Cancer Data Access System (CDAS) of the National Cancer Institute (NCI), its images are open.
 # - Guidelines are more than these five paragraphs: calcified and fatty nodules, several nodules,
 #   growth, 4X. Nothing here replaces them.
 #

@@ -221,8 +221,8 @@ check("a value is missing exactly where the text holds a missing code",
 # NLST numbers its findings anew each year, so `sct_ab_num` does **not** tell you which nodule is
 # which over the years: on the public list NLSTx the number changes for one nodule in five. And NLST
 # recorded no x and y at all. A second source is needed, a list of nodule centres (NLSTx, LUNA25,
-# GM-AE, or the boxes of the Sybil study at IDC), and it often names the same nodule in both years.
-# Each pair stores how it was linked:
+# GM-AE, or the boxes of the Sybil study in NCI's Imaging Data Commons, IDC), and it often names the
+# same nodule in both years. Each pair stores how it was linked:
 #
 # | tier | link | condition |
 # |---|---|---|

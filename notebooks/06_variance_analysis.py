@@ -65,7 +65,7 @@ from IPython.display import display
 from scipy.stats import spearmanr
 
 from namd.data.cohort import Cohort
-from namd.evaluation.figures import plots, variance_figures
+from namd.evaluation.figures import alt, plots, variance_figures
 from namd.evaluation.stats import bootstrap, boundary, intervals, metrics, referral, seeds_and_patients, variance
 from namd.evaluation.tables import probabilities, told_variance, uncertainty_claims
 from namd.forecasters import drawing
@@ -655,8 +655,9 @@ medians = pd.DataFrame({"by k - 1": np.median(running[1:], axis=1), "by k": np.m
 with plots.look():
     ax = medians.plot(figsize=(5, 3), style=["-", "--"], xlabel="runs k", ylabel="median Var(p)",
                       title="Divisor k climbs by itself")
-    display(plots.finish(ax.figure, synthetic=run.synthetic))
-plots.plt.close(ax.figure)
+    fig = plots.finish(ax.figure, synthetic=run.synthetic)
+    display(fig, metadata={"image/png": {"alt": alt.describe(fig, "two divisors")}})
+plots.plt.close(fig)
 check("the ratio is (k - 1) / k: 95 % at k = 20", np.allclose(medians["by k"] / medians["by k - 1"], 1 - 1 / k))
 
 # %% [markdown]

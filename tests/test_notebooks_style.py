@@ -136,6 +136,11 @@ def test_every_figure_is_followed_by_what_to_see(source):
             and not any("What to see" in after.source for after in cells[i + 1:i + 3])])
 
 
+def test_a_figure_that_is_shown_without_a_file_has_words_for_who_cannot_see_it(source):
+    refuse([f"`{line.strip()}` has no `alt`" for cell in code_cells(source) for line in code_lines(cell)
+            if re.search(r"display\((fig|ax|plots|plt)\b", line) and '"alt"' not in line])
+
+
 def test_the_prose_is_plain_markdown_in_short_lines(source):
     problems = [f"{len(line)} characters: {line[:70]}…" for text in prose(source) for line in text.splitlines()
                 if len(line) > 100 and not line.startswith("|")]

@@ -32,7 +32,8 @@ def reading(path, number):
     except Exception as error:
         said = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise DamagedError(f"{path} is damaged, incomplete or out of reach ({said.rstrip('.')}): delete it and run"
-                           f" notebook {number} again (`python -m namd run {number}`).") from error
+                           f" notebook {number} again (`python -m namd run {number} --params <your parameter"
+                           " file>`).") from error
 
 
 def read_table(path, number, *columns) -> pd.DataFrame:

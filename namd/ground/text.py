@@ -15,20 +15,20 @@ LARGEST = 1 << 20       # bytes of a parameter file or a record
 AMBIGUOUS = re.compile(r"[-+]?0[0-7_]+|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
 
 
-def read_text(path, what):
+def read_text(path, what, largest=LARGEST):
     """Text of a UTF-8 file, with or without a byte order mark.
 
     Args:
-        path: of the file; what: its name in a sentence, e.g. "the record ehr.json".
+        path: of the file; what: its name in a sentence, e.g. "the record ehr.json"; largest: bytes that it may have.
 
     Raises:
-        UserError: no readable regular file, larger than 1 MiB, or not UTF-8.
+        UserError: no readable regular file, larger than that, or not UTF-8.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise UserError(f"{what} is a folder or a device, not a file: name a text file.")
-        if os.path.getsize(path) > LARGEST:
-            raise UserError(f"{what} is larger than {LARGEST >> 20} MiB: name the small text file that was meant.")
+        if os.path.getsize(path) > largest:
+            raise UserError(f"{what} is larger than {largest >> 20} MiB: name the small text file that was meant.")
         raw = Path(path).read_bytes()
     except (OSError, ValueError) as error:
         raise UserError(f"{what} cannot be read ({getattr(error, 'strerror', None) or error}).") from None

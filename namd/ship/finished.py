@@ -133,7 +133,7 @@ def _refuse_unfinished(root: Path, arm: str) -> None:
 def _refuse_missing(root: Path, file: str, number: str) -> None:
     if not (root / file).is_file():
         raise UserError(f"Run {root.name} is not finished: {file} is missing; run notebook {number} first "
-                        f"(`python -m namd run {number}`).")
+                        f"(`python -m namd run {number} --params <your parameter file>`).")
 
 
 def _main_arm(root: Path) -> str:

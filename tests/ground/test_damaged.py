@@ -134,7 +134,8 @@ def test_a_damaged_key_is_none(damage, tmp_path):
                                    "1" * 5000])
 def test_any_json_but_the_one_that_was_written(value, tmp_path):
     (tmp_path / "05.json").write_text(value, encoding="utf-8")
-    with pytest.raises(DamagedError, match=r"05.json is damaged.*notebook 05 again \(`python -m namd run 05`\)\.$"):
+    command = r"\(`python -m namd run 05 --params <your parameter file>`\)\."       # without a file it would be paper's
+    with pytest.raises(DamagedError, match=f"05.json is damaged.*notebook 05 again {command}$"):
         read_json(tmp_path / "05.json", "05", "key", "digest")
 
 

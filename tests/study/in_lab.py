@@ -28,7 +28,11 @@ def jupyter(folder, settings):
         yield _address(process, settings)
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()          # no server outlives its test
+            process.wait()
 
 
 def _address(process, settings):

@@ -84,7 +84,7 @@ def ring_found(share, flat, inside, outside, within) -> str:
 
     Source: ours, because the paper gives no number.
     """
-    peak = by_interval(min(inside[1], outside[1]), max(inside[2], outside[2]), "peaks at the boundary",
+    peak = by_interval(min(inside[1], outside[1]), min(inside[2], outside[2]), "peaks at the boundary",
                        "has no peak at the boundary", "may or may not peak at the boundary")
     most = by_interval(share[1] - 0.5, share[2] - 0.5, "more than half", "less than half", "about half")
     half = np.interp(0.5, within["share"], within["width"])
@@ -171,7 +171,7 @@ def referred(quarter, share) -> str:
 
 
 def settled(claims) -> str:
-    """How many of the paper's claims hold, and which fail or stay open.
+    """How many claims hold, and which fail or stay open, each in its own words.
 
     Args:
         claims: DataFrame claim, verdict, ... of uncertainty_claims.table, indexed by id.
@@ -181,7 +181,7 @@ def settled(claims) -> str:
     words = pd.Series(claims["verdict"])
     told = [f"{(words == 'holds').sum()} of {len(words)} claims hold"]
     for name in ("fails", "undecided"):
-        ids = list(words.index[words == name])
-        if ids:
-            told.append(f"{name}: {listed(ids)}")
+        said = [f'"{claim}"' for claim in claims.loc[words == name, "claim"]]
+        if said:
+            told.append(f"{name}: {listed(said)}")
     return f"{'; '.join(told)}."

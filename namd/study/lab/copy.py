@@ -18,6 +18,7 @@ from namd.study.site.write import Chapter, template
 
 FOLDER = "lab"
 PAGE = "README.md"
+LARGEST = 1 << 30       # bytes of a notebook with all the pictures that it has drawn
 
 
 def write_copy(plan) -> tuple[Path, list[str]]:
@@ -42,7 +43,7 @@ def write_copy(plan) -> tuple[Path, list[str]]:
     edited = []
     for name, text in texts.items():
         file = folder / name
-        there = _sources(name, read_text(file, name)) if file.is_file() else None
+        there = _sources(name, read_text(file, name, LARGEST)) if file.is_file() else None
         if there not in (None, before.get(name), _sources(name, text)):
             edited.append(name)
         elif there != _sources(name, text):
@@ -101,6 +102,6 @@ def _page(plan, folder) -> str:
     files = [Path(os.path.relpath(file, REPO)).as_posix() for file in plan.given]
     return template("start.md.j2", __package__).render(
         run=folder.parent.name, chapters=chapters, later=order.LATER, home=home, python=python(),
-        files=" ".join(f"--params {file}" for file in files), arm=plan.values["arm"],
+        files=" ".join(f"--params {file}" for file in files), arm=plan.values["arm"], main=plan.main,
         others=[arm for arm in plan.values["compare_arms"] if arm != plan.values["arm"]],
         within=folder.is_relative_to(REPO), finished=(folder.parent / "index.html").is_file())

@@ -14,14 +14,16 @@ from namd.ground.errors import DamagedError
 from namd.study.site.exporter import LOOK, PageExporter
 
 OPENING = re.compile(r"# (?P<title>.+)\n(?P<about>(?:[^\n]+\n?)*)")
-FOLDED = re.compile("<details>.*?</details>", re.DOTALL)
+LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")
+READING = re.compile(r"^\*Reading:\* (\d+) minutes", re.MULTILINE)
+FOLDED = re.compile("<details.*?</details>", re.DOTALL)
 WORDS_A_MINUTE = 200
 SMALL = 480         # pixels of a picture among the contents
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """An executed notebook as the contents name it: its page, title, first paragraph and first picture."""
+    """An executed notebook as the contents name it: its page, title, first paragraph in plain words, first picture."""
 
     notebook: nbformat.NotebookNode
     link: str
@@ -42,12 +44,14 @@ class Chapter:
         opening = OPENING.match(notebook.cells[0].source) if notebook.cells else None
         title = opening["title"] if opening else Path(file).stem
         about = " ".join(opening["about"].split()) if opening else ""
-        return cls(notebook, f"{Path(file).stem}.html", title, re.sub("[`*]", "", about))
+        return cls(notebook, f"{Path(file).stem}.html", title, re.sub("[`*]", "", LINK.sub(r"\1", about)))
 
     @property
     def minutes(self) -> int:
-        """Minutes to read its words, folded ones left out."""
+        """Minutes that it says it reads; where it says nothing, those of its words, folded ones left out."""
         text = "\n".join(cell.source for cell in self.notebook.cells if cell.cell_type == "markdown")
+        if said := READING.search(text):
+            return int(said[1])
         return max(1, round(len(FOLDED.sub("", text).split()) / WORDS_A_MINUTE))
 
     @property

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from namd.evaluation.tables.found import what_we_found
+from namd.ground.errors import DamagedError
 
 AUROC = {"namd": 0.748, "real baseline": 0.707, "real follow-up": 0.764, "direct": 0.801, "record only": 0.802,
          "permuted records": 0.708, "true risk": 0.807}
@@ -64,6 +65,14 @@ def test_an_effect_is_worded_by_its_interval(tmp_path, effect, seeds, said):
 def test_a_number_that_does_not_exist_is_not_told(tmp_path):
     told = write(tmp_path, effect=(None, None, None))
     assert len(told) == 5 and "nan" not in " ".join(told)
+
+
+@pytest.mark.parametrize(("name", "number"), [("table1", "05"), ("gaps", "05"), ("effects", "07")])
+def test_a_damaged_table_names_the_notebook_that_writes_it(tmp_path, name, number):
+    write(tmp_path)
+    (tmp_path / f"{name}.csv").write_text("no table")
+    with pytest.raises(DamagedError, match=f"run {number}"):
+        what_we_found(tmp_path, "namd", True)
 
 
 def test_a_run_with_table_1_alone_says_what_it_can(tmp_path):

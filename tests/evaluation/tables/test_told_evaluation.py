@@ -82,6 +82,13 @@ def test_gaps_are_told_for_each_ceiling_that_exists():
     assert "no gap" in told.gaps_closed(gaps.assign(value=np.nan), "namd")
 
 
+def test_without_an_oracle_the_real_follow_up_is_the_ceiling_of_direct_too():
+    gaps = pd.DataFrame([("namd", "real follow-up", 0.77, 0.48, 1.26), ("direct", "real follow-up", 1.9, 1.2, 3.1)],
+                        columns=["row", "ceiling", "value", "low", "high"])
+    said = told.gaps_closed(gaps, "namd")
+    assert "closes 0.77 [0.48, 1.26] of the way to the real follow-up;" in said and "(direct) close 1.90 [1.20" in said
+
+
 def test_found_at_a_tenth_of_false_positives():
     said = told.found_at(LABEL, {"namd": GOOD, "real baseline": np.ones(100)})
     assert "NAMD 100% and real baseline 0%" in said

@@ -20,7 +20,8 @@ def test_the_commonest_reason_is_named():
 
 
 def test_the_interval_leaves_missing_days_out():
-    assert "lie 365 days (median" in told_pairs.interval([360, 365, 370, None])
+    days = [*range(300, 401), None]
+    assert told_pairs.interval(days) == "Between the two scans lie 350 days (median; 90 % of the pairs: 305 to 395)."
     assert told_pairs.interval([None]) == ""
 
 
@@ -63,3 +64,8 @@ def test_selection_changes_share_and_auroc(gone, said):
 def test_the_exceptions_among_pictured_pairs_are_named(after, said):
     assert said in told_pairs.shown([10] * 4, after, [0, 0, 1, 1])
     assert told_pairs.shown([10, None], [11, 12], [1, 0]) == ""
+
+
+def test_growth_is_a_ratio_and_no_size():
+    said = told_pairs.shown([10, 40, 20, 20], [15, 42, 21, 30], [0, 0, 1, 1])
+    assert "goes from 20 to 21 mm, the benign one that grows most from 10 to 15 mm" in said

@@ -51,6 +51,15 @@ def test_the_ring_is_held_against_both_sides_and_one_half(share, inside, said):
     assert said in told.ring_found(share, 0.07, inside, (0.03, 0.02, 0.04), WITHIN)
 
 
+@pytest.mark.parametrize(("inside", "outside", "said"), [
+    ((0.02, 0.01, 0.03), (0.01, -0.01, 0.03), "may or may not peak"),
+    ((-0.02, -0.03, -0.01), (-0.02, -0.04, -0.01), "has no peak at the boundary"),
+    ((0.02, 0.01, 0.03), (-0.02, -0.03, -0.01), "has no peak at the boundary"),        # one higher side is enough
+    ((-0.02, -0.03, -0.01), (0.02, 0.01, 0.03), "has no peak at the boundary")])
+def test_a_peak_stands_above_both_sides(inside, outside, said):
+    assert said in told.ring_found((0.3, 0.27, 0.31), 0.07, inside, outside, WITHIN)
+
+
 @pytest.mark.parametrize(("gap", "said"), [
     ((0.001, -0.004, 0.006), "are alike"), ((-0.05, -0.07, -0.03), "smaller where"),
     ((0.05, 0.03, 0.07), "larger where"), ((0.0, -0.02, 0.02), "not certainly alike"),
@@ -84,6 +93,12 @@ def test_referral_is_held_against_calling_all_benign(gain, said):
     assert said in words and ("10.7% get a wrong answer, no fewer than" in words or np.isnan(gain[0]))
 
 
+def test_fewer_wrong_answers_than_calling_all_benign_are_told():
+    quarter = pd.Series([0.04, 0.01, 0.07, 0.09, 0.106], ["gain", "gain_low", "gain_high", "error", "malignant"])
+    assert "9.0% get a wrong answer, fewer than if each was called benign (10.6%)" in told.referred(quarter, 0.25)
+
+
 def test_verdicts_are_counted_and_the_open_ones_named():
-    claims = pd.DataFrame(dict(verdict=["holds", "fails", "undecided", "holds"]), ["rise", "ring", "fall", "lead"])
-    assert told.settled(claims) == "2 of 4 claims hold; fails: ring; undecided: fall."
+    claims = pd.DataFrame(dict(claim=["It rises", "It is a ring", "It falls", "It leads"],
+                               verdict=["holds", "fails", "undecided", "holds"]), ["rise", "ring_most", "fall", "lead"])
+    assert told.settled(claims) == '2 of 4 claims hold; fails: "It is a ring"; undecided: "It falls".'

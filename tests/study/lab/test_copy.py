@@ -47,6 +47,14 @@ def test_another_profile_or_arm_sets_other_values(home):
     folder, _ = write_copy(Plan([REPO / "params" / "smoke.yaml", REPO / "params" / "ablations" / "no_align.yaml"]))
     source = "".join(json.loads((folder / NAME).read_text())["cells"][0]["source"])
     assert 'arm: str = "no_align"' in source and "lambda_align: float = 0.0\n" in source
+    page = (folder / "README.md").read_text()
+    assert "02 to 04 train the arm no_align here" in page and "need the arm namd" in page and "is left out" not in page
+
+
+def test_the_start_page_says_how_the_other_arm_is_trained_without_a_terminal(copied):
+    page = (copied / "README.md").read_text()
+    assert "no_align_no_pred is left out until it is trained" in page
+    assert "`make lab PROFILE=quick ARM=no_align_no_pred`, run 02 to 04, and come back" in page
 
 
 def test_what_a_notebook_printed_stays_while_nothing_else_is_new(copied):
@@ -54,6 +62,13 @@ def test_what_a_notebook_printed_stays_while_nothing_else_is_new(copied):
     before = (copied / NAME).read_bytes()
     assert write_copy(Plan([QUICK])) == (copied, [])
     assert (copied / NAME).read_bytes() == before
+
+
+def test_a_notebook_may_hold_megabytes_of_pictures(copied):
+    changed(copied / NAME, printed="picture" * 300_000)
+    assert write_copy(Plan([QUICK])) == (copied, [])
+    changed(copied / NAME, source="my = 'answer'")
+    assert write_copy(Plan([QUICK])) == (copied, [NAME])
 
 
 def test_a_notebook_that_was_run_and_not_edited_is_renewed(copied, write):

@@ -1,12 +1,14 @@
 """A reader's way through JupyterLab: start page, Run All, sliders; the checkout stays as it was.
 
-NAMD_LAB_SERIES=cold runs 02 to 07 too, without a terminal; NAMD_LAB_SERIES=<a finished smoke run> on a copy of it.
+NAMD_LAB_SERIES=cold runs 02 to 07 too, 02 to 04 of a second arm among them, without a terminal;
+NAMD_LAB_SERIES=<a finished smoke run> on a copy of it.
 """
 
 import os
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from browser import needs_browser
 from in_lab import close, failures, jupyter, page_of, run_all
@@ -19,6 +21,11 @@ from namd.study.runner.plan import Plan
 
 SERIES = os.environ.get("NAMD_LAB_SERIES", "")
 SMOKE = [REPO / "params" / "smoke.yaml"]
+SECOND = REPO / "params" / "ablations" / "no_align_no_pred.yaml"     # `make lab PROFILE=smoke ARM=no_align_no_pred`
+ONE_ARM = order.before("05")
+WALK = [*((number, []) for number in ONE_ARM), *((number, [SECOND]) for number in order.PER_ARM),
+        *((number, []) for number in ("05", "06", "07"))]
+minutes = pytest.mark.skipif(not SERIES, reason="minutes: NAMD_LAB_SERIES=cold, or a finished smoke run")
 pytestmark = needs_browser
 
 
@@ -73,17 +80,25 @@ def test_00_runs_and_its_sliders_redraw(page, folder):
     close(page)
 
 
-@pytest.mark.parametrize("number", [
-    number if number == "01" else pytest.param(number, marks=pytest.mark.skipif(
-        not SERIES, reason="minutes: NAMD_LAB_SERIES=cold, or a finished smoke run"))
-    for number in order.before("06") + ["06", "07"]])
-def test_a_notebook_runs_without_an_error(number, page, folder, checkout):
+@pytest.mark.parametrize(("number", "layers"), [
+    pytest.param(number, layers, id="-".join([number, *(file.stem for file in layers)]),
+                 marks=() if number == "01" else minutes) for number, layers in WALK])
+def test_a_notebook_runs_without_an_error(number, layers, page, folder, checkout):
+    assert write_copy(Plan([*SMOKE, *layers])) == (folder, [])      # Run All and autosave are no edits
     name = order.original(number).name
     cells = run_all(page, f"lab/{name}")
     assert failures(cells) == [] and page.heard == []
     assert any("finished in" in str(output) for output in cells[-1]["outputs"])
     assert '"output_type"' in (folder / name).read_text()
     close(page)
+
+
+@minutes
+def test_both_arms_stand_in_table_1_and_are_compared(folder):
+    metrics = folder.parent / "metrics"
+    assert {"namd", SECOND.stem} <= set(pd.read_csv(metrics / "table1.csv")["row"])
+    compared = pd.read_csv(metrics / "effects.csv").set_index("row")
+    assert compared.loc[SECOND.stem].query("quantity == 'AUROC'")["value"].notna().all()
 
 
 def test_the_checkout_is_as_it_was_and_nothing_was_paired(folder, checkout):

@@ -184,3 +184,11 @@ def test_a_figure_says_what_it_shows_and_a_table_has_no_empty_header():
     soup = BeautifulSoup(page(v4.new_code_cell("1", outputs=[told, untold, table]), words), "html.parser")
     assert [image["alt"] for image in soup("img")] == ['a "b" < c', "figure drawn by the cell above"]
     assert [head.text for head in soup("th")] == ["x", "y"]
+
+
+def test_keys_reach_a_box_that_scrolls_and_a_formula_heads_a_column_in_letters():
+    words = v4.new_markdown_cell("| $\\sigma_z$ | b |\n|---|---|\n| 1 | 2 |\n\n$$x$$")
+    soup = BeautifulSoup(page(words), "html.parser")
+    boxes = soup.select(".scroll")
+    assert [box["aria-label"] for box in boxes] == ["table", "formula"] and {box["tabindex"] for box in boxes} == {"0"}
+    assert soup.th.span["aria-hidden"] == "true" and soup.th.find(class_="unseen").text.split() == ["σ", "z"]

@@ -7,7 +7,7 @@ from bs4 import BeautifulSoup
 
 from namd.ground.errors import DamagedError
 from namd.study.site.once import Once
-from namd.study.site.write import write_site
+from namd.study.site.write import Chapter, write_site
 
 v4 = nbformat.v4
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAG7buVgAAAABJRU5ErkJggg=="
@@ -21,7 +21,8 @@ def executed(title, injected="n = 3"):
     """A small notebook as papermill leaves it."""
     figure = v4.new_output("display_data", data={"image/png": PIXEL}, metadata={"image/png": {"alt": "a dot"}})
     return v4.new_notebook(cells=[
-        v4.new_markdown_cell(f"# {title}\nWhat `it` *does*, in a line\nor two.\n\n*Next:* [more](02_b.ipynb)"),
+        v4.new_markdown_cell(f"# {title}\nWhat `it` *does*, in a [line](01_a.ipynb)\nor two.\n\n"
+                             "*Next:* [more](02_b.ipynb)"),
         tagged("n: int = 3     # of nodules", "parameters"),
         tagged(f"# Parameters\n{injected}", "injected-parameters"),
         v4.new_code_cell("import os\n\nrun = start('01_a', globals())",
@@ -65,6 +66,14 @@ def test_a_chapter_has_its_neighbours_and_the_contents_say_what_each_is(site):
     assert [card.a["href"] for card in cards] == ["01_a.html", "02_b.html", "03_c.html", "results.html"]
     assert "What it does, in a line or two." in cards[0].text and cards[0].img and "1 min" in cards[0].text
     assert "Phantom data." in soup_of(site / "index.html").text
+
+
+@pytest.mark.parametrize(("words", "minutes"), [
+    ("*Reading:* 14 minutes; the core takes 7.\n\n" + "word " * 400, 14), ("word " * 400, 2),
+    ("word " * 400 + "\n\n<details class=\"hint\"><summary>Hint</summary>\n\n" + "word " * 400 + "</details>", 2)])
+def test_a_chapter_takes_the_time_that_it_says_or_that_of_its_open_words(tmp_path, words, minutes):
+    nbformat.write(v4.new_notebook(cells=[v4.new_markdown_cell(words)]), tmp_path / "01_a.ipynb")
+    assert Chapter.open(tmp_path / "01_a.ipynb").minutes == minutes
 
 
 def test_a_file_that_is_no_notebook_is_one_sentence(tmp_path):
