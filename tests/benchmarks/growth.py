@@ -122,7 +122,8 @@ def exponents(found: pd.DataFrame) -> pd.DataFrame:
             power = exponent(of_axis[quantity].tolist())
             beyond = None
             if axis == "subjects" and power is not None:
-                beyond = extrapolated(of_axis["size"].tolist(), of_axis[quantity].tolist(), power, PATIENTS)
+                straight = max(1.0, power)          # what grows more slowly here need not go on so
+                beyond = extrapolated(of_axis["size"].tolist(), of_axis[quantity].tolist(), straight, PATIENTS)
             rows.append(dict(axis=axis, quantity=quantity, exponent=power, all_of_nlst=beyond))
     reading = found[found.axis == "subjects"]
     rate = reading.read_mb.diff().iloc[-1] / reading.cpu_s.diff().iloc[-1]
