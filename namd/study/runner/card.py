@@ -9,7 +9,7 @@ PATIENCE = 60           # seconds; a driver that wakes up takes several, one tha
 
 
 def memory_mb() -> int:
-    """MB (1e6 bytes) of the card that notebooks take here, the first that they may see; 0 where there is none, or it cannot be asked.
+    """MB (1e6 bytes) of the card that notebooks take here, the first they may see; 0 where none is or answers.
 
     Source: nvidia-smi, because torch would hold memory of the card from then on.
     """
