@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from namd.data.cohort import Pairs
-from namd.forecasters import trained
+from namd.forecasters import trained, tuning
 from namd.forecasters.trained import ComparedSystem, TrainingStage
 from namd.ground import files
 
@@ -77,3 +77,18 @@ def test_a_kill_during_the_tries_leaves_none_of_their_checkpoints(fitted, tmp_pa
     again.fit(Pairs(pd.DataFrame(dict(split=["train", "val"])), None))
     assert [call["n_steps"] for call in calls[n_before:]] == [8] and calls[-1]["start"] == calls[0]["start"]
     assert not left.exists() and not (made.checkpoints / "one.safetensors").exists()
+
+
+def test_tries_of_another_key_do_not_count(fitted, tmp_path):
+    _, calls = fitted
+    n_before = len(calls)
+    System(tmp_path, P, key="another").fit(Pairs(pd.DataFrame(dict(split=["train", "val"])), None))
+    assert [call["n_steps"] for call in calls[n_before:]] == [3, 3, 3, 8]
+
+
+def test_a_rate_that_diverges_is_not_taken(tmp_path):
+    def diverges():
+        raise FloatingPointError
+    tried = tuning.Tried(tmp_path / "one.json", "k")
+    tried.keep(diverges)
+    assert tried.loss == float("inf") and tuning.Tried(tmp_path / "one.json", "k").loss == float("inf")
