@@ -163,8 +163,8 @@ def _refuse_small_disk(root, p) -> None:
     made = sum(file.stat().st_size for file in (root / RUN).rglob("*") if file.is_file())
     free = shutil.disk_usage(root).free + made
     if free < need:
-        raise UserError(f"rehearse: the run takes about {need / 1e9:.0f} GB below {short(root)}, where"
-                        f" {free / 1e9:.0f} GB are free: free some, or give NAMD_OUTPUTS another folder.")
+        raise UserError(f"rehearse: the run takes about {need / 1e9:.2f} GB below {short(root)}, where"
+                        f" {free / 1e9:.2f} GB are free: free some, or give NAMD_OUTPUTS another folder.")
 
 
 def _stage(here, number, p) -> dict:
