@@ -4,6 +4,7 @@ import fcntl
 import os
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +12,9 @@ from namd.__main__ import main
 from namd.ground import files, marks
 from namd.ground.errors import UserError
 from namd.ground.paths import REPO
-from namd.rehearse import command, report
+from namd.rehearse import command, measure, report
+from namd.study.params import Parameters
+from namd.study.runner.plan import Plan
 
 SMOKE = ["--params", str(REPO / "params" / "smoke.yaml")]
 
@@ -88,3 +91,39 @@ def test_measurements_that_are_damaged_are_made_again(tmp_path):
     assert kept.rows == {}
     kept.add("02", dict(seconds=2))
     assert report.Kept(file, "one").rows == {"02": dict(seconds=2)}
+
+
+class Counting:
+    """A rehearsal that says what is asked of it."""
+
+    def __init__(self):
+        self.asked = []
+
+    def execute(self, number):
+        self.asked.append(f"run {number}")
+        return measure.Measured(1.0, 2, 3, 4.0)
+
+    def execute_killed(self, number):
+        self.asked.append(f"kill {number}")
+        return True
+
+
+def test_a_judge_that_is_not_trained_is_not_killed():
+    here = Counting()
+    own = command._stage(here, "05", SimpleNamespace(judge_path=""))
+    given = command._stage(here, "05", SimpleNamespace(judge_path="data/authors/judge"))
+    assert here.asked == ["run 05", "kill 05", "run 05"]
+    assert own["killed"] == "same bytes after SIGKILL" and given["killed"] == ""
+
+
+def test_a_disk_that_is_too_small_is_told_before_the_first_stage(tmp_path, monkeypatch):
+    monkeypatch.setattr(command.shutil, "disk_usage", lambda root: SimpleNamespace(free=10**7))
+    root = marks.begin(tmp_path / "rehearsal")
+    p = Parameters.part(Plan([str(REPO / "params" / "smoke.yaml")], []).values)
+    with pytest.raises(UserError, match=r"takes about 0\.\d\d GB below .* where 0\.01 GB are free"):
+        command._refuse_small_disk(root, p)
+    made = root / "rehearsed" / "weights"
+    made.parent.mkdir()
+    with open(made, "wb") as file:
+        file.truncate(10**9)                    # what an earlier call has made needs no room any more
+    command._refuse_small_disk(root, p)
