@@ -189,4 +189,6 @@ def _clear(root) -> None:
     for name in (*BUILT, "measured.json", "rehearsal.yaml"):
         files.discard(root / name)
         if (root / name).exists():
+            for file in [file for file in (root / name).rglob("*") if file.is_file()]:
+                files.discard(file)
             print(f"{short(root / name)} stays: {marks.foreign(root / name).name} in it is not of this program.")

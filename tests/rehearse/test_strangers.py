@@ -69,7 +69,7 @@ def test_what_somebody_has_put_into_a_folder_of_it_stays(tmp_path, capsys):
         (root / name).write_text("mine")
     command._clear(root)
     assert "mine.bin in it is not of this program" in capsys.readouterr().out
-    assert {file.name for file in marks._below(root)} == {"notes.txt", "mine.bin", "config.json"}
+    assert {file.name for file in marks._below(root)} == {"notes.txt", "mine.bin"}
     assert not (root / "rehearsed").exists() and not (root / "delivery").exists()
 
 
