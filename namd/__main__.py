@@ -118,7 +118,7 @@ def _add_rehearse(commands):
     rehearse = _add(commands, "rehearse", do.rehearse, "a run at its true size with random weights, two steps a stage")
     rehearse.add_argument("--steps", type=words.natural, default=2, metavar="N", help="of every loop; 2")
     rehearse.add_argument("--batch", type=words.natural, default=0, metavar="N", help="the largest one")
-    rehearse.add_argument("--memory", type=float, metavar="GIB", help="of this machine that may be used")
+    rehearse.add_argument("--memory", type=words.gibibytes, metavar="GIB", help="of this machine that may be used")
     rehearse.add_argument("--until", default="predict", metavar="NN", help="the last stage: 01 to 08, or predict")
     rehearse.add_argument("--keep", action="store_true", help="leave what was built, below outputs/rehearsal/")
     return rehearse

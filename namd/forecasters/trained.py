@@ -152,7 +152,7 @@ class ComparedSystem(Forecaster):
         kept = tuning.Tried(self.checkpoints / f"{name}.json", keys.sha(self.key, name, rate))
         if kept.loss is None:
             kept.keep(lambda: self._loop(stage, n_items, rate, self.p.system_tune_steps, name)["val_loss"].min())
-            files.discard(self.checkpoints / name)
+        files.discard(self.checkpoints / name)          # a kill may have come between
         return kept.loss
 
     def _loop(self, stage, n_items, rate, budget, name):

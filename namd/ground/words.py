@@ -14,6 +14,17 @@ def natural(word) -> int:
     return int(word)
 
 
+def gibibytes(word) -> float:
+    """A finite number above 0."""
+    try:
+        value = float(word)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{word!r} is no number of GiB above 0")
+    return value
+
+
 def millimetres(word) -> float:
     """A finite number."""
     try:

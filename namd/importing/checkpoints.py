@@ -3,6 +3,7 @@
 import pickle
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,6 +124,8 @@ def _opened(file: Path):
                         " download the file itself.")
     if not head or head.startswith(ARCHIVE) and not whole:
         raise UserError(f"{file} is cut off: copy or download it again.")
+    if whole:
+        _refuse_damaged(file)
     try:
         return torch.load(file, map_location="cpu", weights_only=True, mmap=whole)
     except pickle.UnpicklingError as error:
@@ -135,6 +138,17 @@ def _opened(file: Path):
         raise _unreadable(file, error) from None
 
 
+def _refuse_damaged(file) -> None:
+    """Compare the sums in the archive, which torch does not, so that no changed byte becomes a weight."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, zlib.error) as error:
+        raise _unreadable(file, error) from None
+    if damaged:
+        raise UserError(f"{file} is damaged ({damaged} in it has another sum than it had): copy or download it again.")
+
+
 def _unreadable(file, error) -> UserError:
     return UserError(f"{file} is no checkpoint of torch, or a damaged one ({first_line(error).rstrip('.')}): copy or"
                      " download it again.")
@@ -143,7 +157,14 @@ def _unreadable(file, error) -> UserError:
 def _state(file, found) -> dict:
     """{name: tensor} in what was read, as Lightning or torch wrote it."""
     state = found.get("state_dict", found) if isinstance(found, dict) else None
-    are_weights = isinstance(state, dict) and all(isinstance(weight, torch.Tensor) for weight in state.values())
+    are_weights = isinstance(state, dict) and all(isinstance(name, str) and _is_plain(weight)
+                                                  for name, weight in state.items())
     if not state or not are_weights:
         raise UserError(f"{file} holds no state_dict of weights: give the checkpoint itself.")
     return state
+
+
+def _is_plain(weight) -> bool:
+    """Whether this is a tensor with every number in its place, neither sparse nor quantised nor without any."""
+    return (isinstance(weight, torch.Tensor) and weight.layout is torch.strided and weight.device.type == "cpu"
+            and not weight.is_quantized)

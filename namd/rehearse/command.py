@@ -1,8 +1,14 @@
 """The command: builds what a run would download, rehearses it, and sets what was measured beside what was expected."""
 
+import fcntl
 import multiprocessing
 import os
+import re
 import shutil
+import signal
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import yaml
@@ -19,10 +25,13 @@ from namd.study.runner.plan import Plan
 
 FOLDER = "rehearsal"
 RUN = "rehearsed"
+LOCK = ".lock"
+LOCKED = re.compile(r"\.\d\d\.lock")           # of a notebook
 GIB = 2**30
 PREDICT = "predict"
 STAGES = (*NOTEBOOKS, PREDICT)
-BUILT = ("models", DELIVERY, RUN, "logs", "predicted")
+TABLE = "rehearsal.csv"
+BUILT = ("models", DELIVERY, RUN, "predicted")
 
 
 @dataclass(frozen=True)
@@ -53,23 +62,55 @@ def rehearse(files_given, pairs, asked: Asked) -> int:
     """
     if asked.until not in STAGES:
         raise UserError(f"rehearse: --until {asked.until} is no stage; use one of {', '.join(STAGES)}.")
+    plan = Plan(files_given, pairs)
+    if plan.imported:
+        raise UserError("rehearse: with pipeline_path nothing is trained, so there is nothing to rehearse: leave it"
+                        " empty, or call `python -m namd check`.")
     root = marks.begin(outputs_root() / FOLDER)
-    here, p = _prepare(root, Plan(files_given, pairs), asked)
+    marks.only_ours(outputs_root() / TABLE)
+    with _alone(root):
+        return _rehearse(root, plan, asked)
+
+
+def _rehearse(root, plan, asked) -> int:
+    """The rehearsal itself, below `root`, which no other has meanwhile."""
+    here, p = _prepare(root, plan, asked)
     kept = report.Kept(root / "measured.json", keys.sha(dict(p)))
     for stage in STAGES[:STAGES.index(asked.until) + 1]:
         if stage not in kept.rows:
-            kept.add(stage, _stage(here, stage))
+            kept.add(stage, _stage(here, stage, p))
         row = kept.rows[stage]
         print(f"  {stage}: {row['seconds']:.0f} s, {row['held'] / GIB:.1f} GiB {row['killed']}", flush=True)
     wanted = dict(held=expected.held(p), written=expected.written(p))
     found = report.table(kept.rows, wanted)
-    with files.replacing(outputs_root() / "rehearsal.csv") as aside:
+    with files.replacing(outputs_root() / TABLE) as aside:
         found.to_csv(aside, index=False, float_format="%.3f")
     apart = report.apart(kept.rows, wanted)
     print(report.shown(found), *apart, sep="\n")
     if not asked.keep:
         _clear(root)
     return int(bool(apart) or any("other" in row["killed"] for row in kept.rows.values()))
+
+
+@contextmanager
+def _alone(root):
+    """Hold the lock of the rehearsal in `root`, which dies with its process.
+
+    Raises:
+        UserError: another one holds it.
+    """
+    with open(root / LOCK, "a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"rehearse: another rehearsal runs in {short(root)}: wait until it has ended, or give"
+                            " NAMD_OUTPUTS another folder.") from None
+        except OSError:                     # a file system without locks
+            pass
+        try:
+            yield
+        finally:
+            files.remove(root / LOCK)
 
 
 def _prepare(root, plan, asked) -> tuple[Rehearsal, Parameters]:
@@ -96,10 +137,18 @@ def _prepare(root, plan, asked) -> tuple[Rehearsal, Parameters]:
 def _apart(build, *given):
     """`build(*given)` in a process of its own, so that this one, which waits all the time, holds no memory of models.
 
+    Raises:
+        UserError: that process was killed.
+
     Source: ours; getrusage(2) also counts for a child what its parent held when it was begun.
     """
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(build, given)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn, signal.signal, (signal.SIGINT, signal.SIG_DFL)) as pool:
+        try:
+            return pool.submit(build, *given).result()
+        except BrokenProcessPool:
+            raise UserError("rehearse: the process that builds the models was killed, most often for too little memory:"
+                            " --memory with fewer GiB, or a larger machine.") from None
 
 
 def _refuse_small_disk(root, p) -> None:
@@ -114,22 +163,32 @@ def _refuse_small_disk(root, p) -> None:
     made = sum(file.stat().st_size for file in (root / RUN).rglob("*") if file.is_file())
     free = shutil.disk_usage(root).free + made
     if free < need:
-        raise UserError(f"rehearse: the run takes about {need / 1e9:.0f} GB below {short(root)}, where"
-                        f" {free / 1e9:.0f} GB are free: free some, or give NAMD_OUTPUTS another folder.")
+        raise UserError(f"rehearse: the run takes about {need / 1e9:.2f} GB below {short(root)}, where"
+                        f" {free / 1e9:.2f} GB are free: free some, or give NAMD_OUTPUTS another folder.")
 
 
-def _stage(here, number) -> dict:
+def _stage(here, number, p) -> dict:
     """The row of one notebook, its training killed once where it trains, or of the prediction."""
     if number == PREDICT:
         return report.row(here.predict())
     measured = here.execute(number)
     killed = ""
-    if number in TRAINED:
+    if number in TRAINED and not (number == "05" and p.judge_path):
         killed = "same bytes after SIGKILL" if here.execute_killed(number) else "other bytes after SIGKILL"
     return report.row(measured, killed)
 
 
 def _clear(root) -> None:
-    """Take away what the rehearsal has built; what somebody has put beside it stays."""
+    """Take away what the rehearsal has built; what somebody has put beside it, or into it, stays."""
+    logs = [root / "logs" / f"{stage}.{kind}" for stage in STAGES for kind in ("log", "json")]
+    locks = [lock for lock in (root / RUN).rglob("runs/.*.lock") if LOCKED.fullmatch(lock.name)]
+    for file in [*logs, *locks]:
+        files.remove(file)
+    if (root / "logs").is_dir() and not any((root / "logs").iterdir()):
+        files.remove(root / "logs")
     for name in (*BUILT, "measured.json", "rehearsal.yaml"):
-        files.remove(root / name)
+        files.discard(root / name)
+        if (root / name).exists():
+            for file in [file for file in (root / name).rglob("*") if file.is_file()]:
+                files.discard(file)
+            print(f"{short(root / name)} stays: {marks.foreign(root / name).name} in it is not of this program.")

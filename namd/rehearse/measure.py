@@ -1,6 +1,7 @@
 """A command in a process of its own: how long it took, what it held and wrote; or killed at a moment and gone on."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -40,8 +41,9 @@ def run(words: list[str], environ: dict, log: Path) -> Measured:
     """
     began = time.time()
     took = log.with_suffix(".json")
-    process = _start(words, environ, log, [sys.executable, "-S", LAUNCH, str(took)])
-    if process.wait():
+    with _start(words, environ, log, took) as process:
+        ended = process.wait()
+    if ended:
         said = "\n  ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-LINES:])
         raise UserError(f"rehearse: `namd {' '.join(words)}` failed; the whole of what it said is in {log}:\n  {said}")
     seconds = time.time() - began
@@ -57,21 +59,21 @@ def run_until(words: list[str], environ: dict, log: Path, came) -> bool:
 
     Source: SIGKILL, because a machine that goes down asks nobody.
     """
-    process = _start(words, environ, log)
-    while process.poll() is None:
-        if came():
-            _kill(process.pid)
-            process.wait()
-            return True
-        time.sleep(0.002)
+    with _start(words, environ, log, os.devnull) as process:
+        while process.poll() is None:
+            if came():
+                _kill(process.pid)
+                return True
+            time.sleep(0.002)
     return False
 
 
-def _start(words, environ, log, through=()):
+def _start(words, environ, log, took):
     log.parent.mkdir(parents=True, exist_ok=True)
+    through = [sys.executable, "-S", LAUNCH, str(took)]
     with open(log, "ab") as file:
-        return subprocess.Popen([*through, sys.executable, "-m", "namd", *words], env=environ, stdout=file,
-                                stderr=subprocess.STDOUT)
+        return subprocess.Popen([*through, sys.executable, "-m", "namd", *words], env=environ, stdin=subprocess.PIPE,
+                                stdout=file, stderr=subprocess.STDOUT)
 
 
 def _kill(pid):

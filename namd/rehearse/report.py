@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from namd.ground.files import write_json
+from namd.ground import marks
+from namd.ground.files import discard, write_json
 
 TOLERANCE = 0.25        # between measured and expected
 FLOOR = 2**30           # bytes from which a ratio is judged: below it the process around a model is the larger part
@@ -17,18 +18,21 @@ class Kept:
     """The rows of the stages that are done, in a file, for one key.
 
     Args:
-        file: JSON; what it holds of another key does not count.
+        file: JSON; what it holds of another key, or damaged, does not count.
     """
 
     def __init__(self, file: Path, key: str):
         self.file = file
         self.key = key
-        found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        sound = file.is_file() and not marks.changed(file)
+        found = json.loads(file.read_text(encoding="utf-8")) if sound else {}
         self.rows = found["rows"] if found.get("key") == key else {}
 
     def add(self, stage: str, row: dict) -> None:
         """One more stage is done."""
         self.rows[stage] = row
+        if marks.changed(self.file):
+            discard(self.file)
         write_json(self.file, dict(key=self.key, rows=self.rows))
 
 

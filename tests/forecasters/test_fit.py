@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from namd.data.cohort import Pairs
-from namd.forecasters import trained
+from namd.forecasters import trained, tuning
 from namd.forecasters.trained import ComparedSystem, TrainingStage
+from namd.ground import files
 
 P = SimpleNamespace(seed=23, device="cpu", system_steps=8, system_tune_steps=3, system_rates=[1e-3, 1e-2, 1e-1],
                     system_batch=2, ema_decay=0.9, grad_clip=1.0, save_every=5)
@@ -62,3 +63,32 @@ def test_the_rate_of_the_lowest_loss_trains_under_the_settings_of_its_stage(fitt
     calls = fitted[1]
     assert calls[-1]["rate"] == calls[1]["rate"] and len({call["rate"] for call in calls}) == 3
     assert all((call["ema_decay"], call["grad_clip"]) == (0.25, 1.0) for call in calls)
+
+
+def test_a_kill_during_the_tries_leaves_none_of_their_checkpoints(fitted, tmp_path):
+    made, calls = fitted
+    tries = sorted(path.name for path in made.checkpoints.glob("one-*.json"))
+    assert tries == ["one-0.001.json", "one-0.01.json", "one-0.1.json"]
+    left = made.checkpoints / "one-0.01"            # the kill came when its loss was kept and it still there
+    files.write_json(left / "state.json", {})
+    (made.folder / trained.WEIGHTS).unlink()
+    n_before = len(calls)
+    again = System(tmp_path, P, key="k")
+    again.fit(Pairs(pd.DataFrame(dict(split=["train", "val"])), None))
+    assert [call["n_steps"] for call in calls[n_before:]] == [8] and calls[-1]["start"] == calls[0]["start"]
+    assert not left.exists() and not (made.checkpoints / "one.safetensors").exists()
+
+
+def test_tries_of_another_key_do_not_count(fitted, tmp_path):
+    _, calls = fitted
+    n_before = len(calls)
+    System(tmp_path, P, key="another").fit(Pairs(pd.DataFrame(dict(split=["train", "val"])), None))
+    assert [call["n_steps"] for call in calls[n_before:]] == [3, 3, 3, 8]
+
+
+def test_a_rate_that_diverges_is_not_taken(tmp_path):
+    def diverges():
+        raise FloatingPointError
+    tried = tuning.Tried(tmp_path / "one.json", "k")
+    tried.keep(diverges)
+    assert tried.loss == float("inf") and tuning.Tried(tmp_path / "one.json", "k").loss == float("inf")

@@ -222,6 +222,13 @@ def twice(name):
     return lambda state: state.update({name: torch.cat([state[name], state[name]])})
 
 
+def changed(file):
+    """A byte in the middle of the largest array in the file is another one."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
 FOLDERS = {     # what is done to the folder, and what is said
     "no folder": (shutil.rmtree, "is no folder"),
     "empty": (lambda d: [file.unlink() for file in d.iterdir()], "holds no checkpoint"),
@@ -235,6 +242,8 @@ FOLDERS = {     # what is done to the folder, and what is said
     "code": (lambda d: torch.save({"state_dict": {}, "callbacks": Code()}, d / VIT), "more than numbers (print)"),
     "text": (lambda d: (d / VIT).write_text("hello"), "is no checkpoint of torch"),
     "no weights": (lambda d: torch.save({"state_dict": {"a": 3}}, d / VIT), "holds no state_dict"),
+    "numbers for names": (lambda d: torch.save({1: torch.ones(3)}, d / VIT), "holds no state_dict"),
+    "a changed byte": (lambda d: changed(d / UNET), "a.ckpt is damaged"),
     "another model": (lambda d: torch.save({"a": torch.ones(3)}, d / VIT), "neither the authors' U-Net nor"),
     "no scale": (lambda d: (d / TOLD).unlink(), "scale_factor: put that of the authors' conditional stage"),
     "placeholder": (lambda d: (d / TOLD).write_text(YAML.replace("0.7", "YOUR_SCALE")), "is 'YOUR_SCALE'"),
@@ -255,6 +264,7 @@ STATES = {      # the file, what is done to its state_dict, and what is said
     "VAE left over": (VAE, beside("encoder.extra.weight"), "encoder.extra.weight"),
     "judge lacks": (VIT, without("cls_token"), "lacks 1 weights, the first is cls"),
     "judge left over": (VIT, beside("transformer.layers.2.0.norm.bias"), "blocks.2.attention.norm.bias"),
+    "sparse": (VIT, lambda state: state.update(cls_token=state["cls_token"].to_sparse()), "holds no state_dict"),
     "judge of other sizes": (VIT, twice("pos_embedding"), "position of the judge has shape (2, 65, 24)"),
 }
 

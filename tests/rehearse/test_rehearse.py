@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+import time
 
 import pandas as pd
 import psutil
@@ -86,3 +89,20 @@ def test_rows_of_another_key_do_not_count(tmp_path):
     assert report.Kept(tmp_path / "measured.json", "one").rows == {"01": dict(seconds=1)}
     assert report.Kept(tmp_path / "measured.json", "two").rows == {}
     assert json.loads((tmp_path / "measured.json").read_text())["key"] == "one"
+
+
+def test_a_stage_ends_with_the_rehearsal_that_is_killed(tmp_path):
+    code = ("import os, sys; from pathlib import Path; from namd.rehearse import measure;"
+            "measure.run(['run', '01', *sys.argv[2:]], dict(os.environ), Path(sys.argv[1]))")
+    environ = of_a_job(os.environ) | {"NAMD_OUTPUTS": str(tmp_path)}
+    rehearsal = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "01.log"), *SMOKE], env=environ)
+    try:
+        while not any("01.lock" in str(file) for file in tmp_path.rglob("*.lock")) and rehearsal.poll() is None:
+            time.sleep(0.05)
+        begun = psutil.Process(rehearsal.pid).children(recursive=True)
+    finally:
+        rehearsal.kill()
+        rehearsal.wait()
+    assert len(begun) >= 2
+    _, alive = psutil.wait_procs(begun, timeout=20)
+    assert not alive

@@ -132,3 +132,22 @@ def test_a_full_disk_ends_in_one_sentence_and_the_run_goes_on_byte_identical(tmp
     assert said.startswith(f"The disk holding {place} is full or over its quota, so step-00000008 was not")
     assert kept == "step-00000004 step-00000006 True 2"
     assert weights == trained(tmp_path / "whole").hex()
+
+
+def test_a_file_that_the_list_does_not_name_makes_no_sound_checkpoint(tmp_path):
+    save(tmp_path, 1)
+    place = save(tmp_path, 2)
+    listed = (place / ".namd").read_text().splitlines(keepends=True)
+    (place / ".namd").write_text("".join(line for line in listed if "weights" not in line))
+    assert checkpoint.latest(tmp_path, "k")[0] == 1
+    save(tmp_path, 2)
+    assert checkpoint.latest(tmp_path, "k")[0] == 2
+    assert (tmp_path / "step-00000002.damaged" / "weights.safetensors").is_file()
+
+
+def test_two_damaged_checkpoints_of_a_step_both_stay(tmp_path):
+    for _ in range(2):
+        (save(tmp_path, 1) / ".namd").write_text("")
+    save(tmp_path, 1)
+    assert steps(tmp_path) == [1] and checkpoint.latest(tmp_path, "k")[0] == 1
+    assert {path.name for path in tmp_path.glob("*damaged*")} == {"step-00000001.damaged", "step-00000001.damaged1"}

@@ -13,7 +13,7 @@ from namd.ground.errors import UserError
 
 CROP = 128                                  # pixels of a stored crop
 SMALLEST = math.log(np.finfo(np.float32).tiny)
-RESERVED = ("reference", "course")          # folders below outputs/ that are no run
+RESERVED = ("reference", "course", "rehearsal")     # folders below outputs/ that are no run
 HALVED = {"flux", "imageflownet", "imageflownet_record"}
 
 

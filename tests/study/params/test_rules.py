@@ -86,6 +86,7 @@ BROKEN = [
     (["window_low=400"], "must be smaller than window_high"),
     (["run_name=reference"], "outputs/reference is no folder of a run"),
     (["run_name=course"], "is no folder of a run"),
+    (["run_name=rehearsal"], "is no folder of a run"),
     (["run_name=" + "a" * 101], "up to 100 lower-case letters"),
 ]
 

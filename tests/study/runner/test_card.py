@@ -50,6 +50,15 @@ def test_a_card_that_says_nothing_sets_no_limit(smi, lines, status):
     assert card.memory_mb() == 0
 
 
+@pytest.mark.parametrize("program", ["printf 46068", "#!/nowhere/sh", "#!/bin/sh\nprintf '\\377'",
+                                     "#!/bin/sh\nprintf '\302\262'", "#!/bin/sh\nexec sleep 100"])
+def test_a_program_that_cannot_be_asked_sets_no_limit(smi, tmp_path, monkeypatch, program):
+    monkeypatch.setattr(card, "PATIENCE", 2)
+    smi(A40)
+    (tmp_path / "bin" / "nvidia-smi").write_text(program)
+    assert card.memory_mb() == 0
+
+
 def test_each_job_takes_of_the_card_what_check_expects(smi):
     smi(A40)
     steps = Steps(dict(params=str(REPO / "params" / "smoke.yaml")), plans=True)
