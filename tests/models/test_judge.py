@@ -188,6 +188,7 @@ def test_the_key_of_the_judge_holds_every_parameter_that_trains_it_and_no_other_
         train(discs(16, 0), discs(8, 1), p, tmp_path)
     declared = order.declared("05")
     derived = set(keys.deciding(["namd.models.judge"], declared))
+    assert "save_every" in names_read(p)
     read = names_read(p) & set(declared) - sources.HOW
     assert read == derived - {"device", "processes"}                                # these two come beside p
 
