@@ -31,10 +31,10 @@ def test_growth_lists_what_was_measured_its_exponent_and_what_lies_beyond():
     grown = [dict(axis="subjects", quantity="cpu_s", exponent=1.0, all_of_nlst=7200.0),
              dict(axis="subjects", quantity="held_gib", exponent=None, all_of_nlst=None),
              dict(axis="bytes of CT", quantity="cpu_s", exponent=1.0, all_of_nlst=36e5)]
-    told = sizes.growth(kept(growth=measured, growth_exponents=grown))
+    told = sizes.growth(kept(cost_growth=measured, cost_exponents=grown))
     assert told["hours"] == "1,000"
     first, second = told["table"].splitlines()[2:]
-    assert first == "| subjects: 1, 2, 4 | 01 | core seconds | 10 s, 20 s, 40 s | 1.00 | 2.0 h |"
+    assert first == "| subjects: 1, 2, 4 | 01 | core seconds | 10 s, 20 s, 40 s | 1.00 | 2 h 0 min |"
     assert second.endswith("| 1.00 GiB, 1.00 GiB, 1.00 GiB | – | – |")
 
 

@@ -28,20 +28,21 @@ def rehearsal(kept):
 
 
 def growth(kept):
-    """The table of growth.csv with growth_exponents.csv, None without them."""
-    if "growth" not in kept or "growth_exponents" not in kept:
+    """The table of cost_growth.csv with cost_exponents.csv, None without them."""
+    if "cost_growth" not in kept or "cost_exponents" not in kept:
         return None
     rows = []
-    for _, line in kept["growth_exponents"].iterrows():
-        of_axis = kept.rows("growth", axis=line["axis"])
+    for _, line in kept["cost_exponents"].iterrows():
+        of_axis = kept.rows("cost_growth", axis=line["axis"])
         if of_axis.empty:
             continue
         measured = [UNITS[line["quantity"]].format(value) for value in of_axis[line["quantity"]]]
         sizes = ", ".join(map(str, of_axis["size"]))
-        rows.append([f"{line['axis']}: {sizes}", of_axis["notebook"].iloc[0], QUANTITIES[line["quantity"]],
+        notebook = f"{int(of_axis['notebook'].iloc[0]):02d}"
+        rows.append([f"{line['axis']}: {sizes}", notebook, QUANTITIES[line["quantity"]],
                      ", ".join(measured), number(line["exponent"], 2), _beyond(line)])
     head = ["what grows", "in", "quantity", "measured", "exponent", "26,410 patients"]
-    reading = kept.row("growth_exponents", axis="bytes of CT")
+    reading = kept.row("cost_exponents", axis="bytes of CT")
     hours = f"{reading['all_of_nlst'] / 3600:,.0f}" if reading is not None else "–"
     return dict(table=markdown(head, rows), hours=hours)
 
@@ -51,7 +52,7 @@ def _beyond(line):
     value = line["all_of_nlst"]
     if pd.isna(value):
         return "–"
-    return {"cpu_s": f"{value / 3600:,.1f} h", "held_gib": f"{value:,.1f} GiB",
+    return {"cpu_s": duration(value), "held_gib": f"{value:,.1f} GiB",
             "disk_mb": f"{value / 1000:,.1f} GB"}[line["quantity"]]
 
 
