@@ -86,9 +86,9 @@ def stages(shells, p, n_subjects: int, n_arms: int) -> list[Stage]:
     Source: App. B; each stage's step is built from the functions the notebooks train with.
     """
     n_test = max(1, round(n_subjects * p.data_test_share))      # none is said by inputs.patients
-    training = [] if p.pipeline_path else [_vae(shells, p), _uncond(shells, p), conditional(shells, p)]
+    trained = [] if p.pipeline_path else [_vae(shells, p), _uncond(shells, p), conditional(shells, p)]
     judge = [] if p.judge_path else [_judge(shells, p)]
-    return [*training, *judge, _sampling(shells, p, n_test, n_arms)]
+    return [*trained, *judge, _sampling(shells, p, n_test, n_arms)]
 
 
 def _vae(shells, p) -> Stage:
@@ -115,7 +115,7 @@ def conditional(shells, p) -> Stage:
     read = cost(lambda: context(shells, batch).square().mean().backward())
     times = p.cond_steps if p.text_prompt_steps < 0 else min(p.text_prompt_steps, p.cond_steps)
     stage = training("04 conditional", _denoising(shells.unet_cond, shells, batch, p),
-                      [shells.unet_cond, shells.prompts], p.cond_steps, p, size_bytes(shells.lm), beside=read.peak)
+                     [shells.unet_cond, shells.prompts], p.cond_steps, p, size_bytes(shells.lm), beside=read.peak)
     reading = Part(read, times, _llm_arithmetic(p))
     return replace(stage, parts=[*stage.parts, reading])
 
@@ -126,7 +126,7 @@ def _judge(shells, p) -> Stage:
     def step():
         shells.judge.head(shells.judge(x)).mean().backward()
     return training("05 judge", step, [shells.judge], p.judge_steps, p, averaged=False,
-                     precision=strict_arithmetic(p))
+                    precision=strict_arithmetic(p))
 
 
 @torch.no_grad()
@@ -213,6 +213,7 @@ def _share(batch: int, p) -> int:
 
 
 def meta(*shape, dtype=torch.float32) -> torch.Tensor:
+    """A tensor of that shape without numbers."""
     return torch.empty(*shape, dtype=dtype, device="meta")
 
 

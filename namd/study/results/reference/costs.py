@@ -13,7 +13,7 @@ AGAINST = {         # row of benchmarks.csv: what is compared
     "conditional quick tight": "the same, reports padded to the longest of the batch",
     "conditional medium": "a training step of wider networks, padded to a fixed length",
     "conditional medium tight": "the same, padded to the longest of the batch",
-    "conditional paper": "a training step at the paper's widths, 8 layers of the LLM, padded to a fixed length",
+    "conditional paper": "a training step at the paper's widths, 8 layers, no update, padded to a fixed length",
     "conditional paper tight": "the same, padded to the longest of the batch",
     "prompts quick naive": "the soft prompts, against one call of all sequences",
     "prompts quick peft": "the soft prompts, against a call for each of peft's sets",
