@@ -420,7 +420,7 @@ long_1, long_2 = train.table.sct_long_dia, train.table.t1_sct_long_dia   # mm
 order = [n for label in (0, 1) for n in np.flatnonzero(train.label == label)[:4]]
 titles = [f"{plots.LABELS[train.label[n]]}\n{long_1.iloc[n]:.0f} to {long_2.iloc[n]:.0f} mm" for n in order]
 run.figure(plots.image_grid([x1[order, 0], x2[order, 0]], titles, ["T0, x1", "T1, x2"],
-                              title=f"Training pairs, {len(order)} of {len(train)}",
+                              title=f"A year apart: {len(order)} of {len(train)} training pairs",
                               synthetic=run.synthetic), "pairs")
 told(told_pairs.shown(long_1.iloc[order], long_2.iloc[order], train.label[order]))
 

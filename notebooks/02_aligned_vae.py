@@ -253,7 +253,7 @@ kl_rows, kl_rows.mean()                                         # Eq. 4
 
 # %%
 run.figure(plots.matrices([P, Q], ["P: attributes", "Q: latents"],
-                            "Neighbour rows of three nodules (toy example)"), "neighbour_rows")
+                            f"Three toy nodules: Q is {kl_rows.mean():.2f} nats away from P"), "neighbour_rows")
 told(told_latents.rows(P, Q, kl_rows))
 
 # %% [markdown]
@@ -487,8 +487,8 @@ history = loop.fit(
 # %%
 weights = dict(rec=1, kl=lambda_kl, lpips=lambda_lpips, align=lambda_align, pred=lambda_pred)
 run.table(history, "vae_history")
-run.figure(plots.training_curves(history, ["val_loss", "rec", "align", "pred"], f"Eq. 6 and three terms, arm {arm}",
-                                 run.synthetic), "vae_history")
+run.figure(plots.training_curves(history, ["val_loss", "rec", "align", "pred"],
+                                 f"Eq. 6, arm {arm}: {told_training.course(history)}", run.synthetic), "vae_history")
 told(told_latents.terms(history, weights), *(told_latents.fell(history, n, weights[n]) for n in ("align", "pred")),
      told_training.chosen(history))
 begun, ended = told_latents.ends(history, "align")

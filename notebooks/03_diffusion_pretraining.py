@@ -84,7 +84,7 @@ from IPython.display import display
 from namd.data.cohort import Cohort
 from namd.data.leakage.common import before_training
 from namd.evaluation.figures import plots, unet_shapes, worked
-from namd.evaluation.tables import told_noise
+from namd.evaluation.tables import told_noise, told_training
 from namd.ground import seeding
 from namd.ground.files import replacing
 from namd.ground.paper import PAPER
@@ -151,7 +151,7 @@ with torch.no_grad():
 # %%
 fig = plots.image_grid([x2[:8, 0], x2_round[:, 0], *z_real.transpose(0, 1) / 3],
                          row_titles=["crop", "decoded", *(f"latent {c}" for c in "1234")], synthetic=run.synthetic,
-                         title=f"Validation follow-ups and their latents (n = {len(z_real)})")
+                         title=f"An image becomes {z_real[0].numel()} numbers, and comes back (n = {len(z_real)})")
 run.figure(fig, "uncond_latents")
 told(told_noise.decoder_error(x2[:8], x2_round, p.window_low, p.window_high))
 
@@ -222,7 +222,7 @@ grid_t = torch.linspace(0, p.n_timesteps - 1, 7).long()
 with torch.no_grad():
     fade = [vae.decode_scaled(diffusion.q_sample(z, eps, s.expand(3), alpha_bar))[:, 0] for s in grid_t]
 fig = plots.image_grid(list(zip(*fade, strict=True)), [f"t = {s}" for s in grid_t.tolist()],
-                         title="The forward process, decoded (n = 3)", synthetic=run.synthetic)
+                         title="Noise takes the edges first and the nodule last (n = 3)", synthetic=run.synthetic)
 run.figure(fig, "uncond_forward")
 told(told_noise.fading(alpha_bar))
 
@@ -510,7 +510,7 @@ history = loop.fit(step, net, n_steps=p.uncond_steps, n_items=n_items, batch_siz
 # %%
 run.table(history, "train_uncond")
 fig = plots.training_curves(history, ["loss", "val_loss", "lr"], synthetic=run.synthetic,
-                              title=f"Eq. 9, arm {run.arm}, {n_items:,} training latents")
+                              title=f"Eq. 9, arm {run.arm}: {told_training.course(history)}")
 for ax in fig.axes[:2]:
     ax.axhline(yardstick, color="0.4", ls="--", lw=1)
 run.figure(fig, "uncond_loss")

@@ -85,7 +85,7 @@ from namd.data.cohort import Cohort
 from namd.data.images import MM_PER_PX
 from namd.data.report import EHR, report_texts
 from namd.evaluation.figures import plots, prompt_path
-from namd.evaluation.tables import told_record
+from namd.evaluation.tables import told_record, told_training
 from namd.forecasters.namd import NAMD
 from namd.ground import seeding
 from namd.ground.files import replacing
@@ -411,7 +411,7 @@ history = loop.fit(
 # %%
 run.table(history, "train_cond")
 run.figure(plots.training_curves(history, ["loss", "val_loss", "grad_norm", "prompts_moved"],
-                                 f"Eq. 10, {n_items:,} training and {len(val)} validation pairs", run.synthetic),
+                                 f"Eq. 10, arm {run.arm}: {told_training.course(history)}", run.synthetic),
            "cond_loss")
 
 # %% [markdown]

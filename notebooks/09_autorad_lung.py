@@ -253,9 +253,9 @@ order = np.argsort(diameter)[np.linspace(0, len(diameter) - 1, 6).astype(int)]
 # %%
 middle = [(hu[i, 32:96, 32:96] + 1000) / 700 - 1 for i in order]
 heads = [f"{diameter[i]:.0f} mm\n{prompts.CLASSES[label3[i]]}" for i in order]
-grid = [[image.clip(-1, 1) for image in middle], [seen[i, 0] for i in order]]
-title = f"From {diameter[order[0]]:.0f} to {diameter[order[-1]]:.0f} mm above, and all alike below"
-run.figure(plots.image_grid(grid, heads, ["38 mm", "twice the diameter"], title, synthetic), "autorad_crops")
+grid = [[x.clip(-1, 1) for x in middle], [seen[i, 0] for i in order]]
+run.figure(plots.image_grid(grid, heads, ["38 mm", "2 widths"], "Size above, none below", synthetic), "autorad_crops")
+told(told_three_class.sizes_hidden(diameter, crops.DIAMETERS, encoder.size))
 
 # %% [markdown]
 # **What to see.** In the upper row you see which nodule is large. In the lower row you cannot tell.

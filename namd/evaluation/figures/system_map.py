@@ -17,6 +17,7 @@ MODULE = "#e3eef7"
 MODULE_EDGE = "#0173b2"
 HERE = "#fff0d6"
 HERE_EDGE = "#c45a00"
+REPORT_LETTERS = 33     # of a line of the report: the widest common font, DejaVu Sans, fits too
 
 
 @dataclass(frozen=True)
@@ -205,8 +206,8 @@ def _words(arrays):
     report = PARTS["report"]
     found = [text(record.x + 8, record.y + 38 + 18 * i, said, 12, anchor="start")
              for i, said in enumerate(arrays["record"])]
-    found += [text(report.x + 8, report.y + 36 + 15 * i, said, 11.5, anchor="start")
-              for i, said in enumerate(textwrap.wrap(arrays["report"], 36))]
+    found += [text(report.x + 8, report.y + 35 + 14 * i, said, 11, anchor="start")
+              for i, said in enumerate(textwrap.wrap(arrays["report"], REPORT_LETTERS))]
     return found + _probabilities(arrays["prob"])
 
 

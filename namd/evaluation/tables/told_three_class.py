@@ -11,6 +11,21 @@ ASKED = {STATIC: "the paper's claim", "logistic": "the same numbers without prom
 READ = ("majority", "diameter", "logistic", STATIC, GUIDED, "ceiling")
 
 
+def sizes_hidden(diameter, diameters, size) -> str:
+    """What the crop takes away: how far the nodules' sizes lie apart on the scan, and what a pixel is worth after it.
+
+    Args:
+        diameter: (N,) mm; diameters: sides of the crop, in diameters; size: its pixels a side.
+
+    Source: ours.
+    """
+    small, large = diameter.min(), diameter.max()
+    worth = [diameters * mm / size for mm in (small, large)]
+    return (f"On the scan the largest of {len(diameter):,} nodules is {large / small:.1f} times as wide as the"
+            f" smallest, {large:.1f} mm beside {small:.1f}. In the crop each takes 1/{diameters} of the side, so that a"
+            f" pixel is worth {worth[0]:.2f} to {worth[1]:.2f} mm, and no picture says which.")
+
+
 def rates_chosen(tuned) -> str:
     """Which learning rates static and guided prompts chose.
 

@@ -11,6 +11,19 @@ def lowest(history):
     return known.loc[known["val_loss"].idxmin()], known.iloc[-1]
 
 
+def course(history) -> str:
+    """The validation loss at first and at its lowest, for a title.
+
+    Args:
+        history: as of `lowest`.
+
+    Source: ours.
+    """
+    first = history.dropna(subset="val_loss").iloc[0]
+    best, _ = lowest(history)
+    return f"validation loss {first['val_loss']:.3f} at step {first['step']:.0f}, {best['val_loss']:.3f} at best"
+
+
 def chosen(history) -> str:
     """Which weights the lowest validation loss chose.
 

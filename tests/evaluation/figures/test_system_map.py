@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from browser import needs_browser, opened
 
 from namd.evaluation.figures import example, system_map
 from namd.evaluation.figures.svg import coloured, grey, tiles
@@ -14,6 +15,14 @@ from namd.ground.errors import UserError
 SVG = "{http://www.w3.org/2000/svg}"
 ARRAYS = example.read()
 NUMBERS = sorted(order.AFTER)
+ROOM = """() => {
+  const boxes = [...document.querySelectorAll('svg rect')].map(box => box.getBBox()).filter(box => box.width > 60);
+  return [...document.querySelectorAll('svg text')].map(text => [text.textContent, text.getBBox()]).map(([said, t]) => {
+    const around = boxes.filter(b => t.x >= b.x && t.x < b.x + b.width && t.y + t.height / 2 >= b.y
+                                     && t.y + t.height / 2 < b.y + b.height);
+    return [said, Math.min(...around.map(b => b.x + b.width - t.x - t.width)), around.length];
+  }).filter(([said, room, n]) => n && room < 0);
+}"""
 
 
 def texts(here):
@@ -42,6 +51,15 @@ def test_no_text_is_smaller_than_eleven_pixels_and_nothing_is_fetched():
     drawn = system_map.draw("00", ARRAYS)
     assert min(map(float, re.findall("font-size='([0-9.]+)'", drawn))) >= 11
     assert not re.search("(href|src)='(?!data:)", drawn)
+
+
+@needs_browser
+@pytest.mark.parametrize("font", ["Helvetica, Arial, sans-serif", "DejaVu Sans"])
+def test_every_text_ends_within_its_box_in_the_widest_common_font_too(tmp_path, font):
+    page = tmp_path / "map.html"
+    page.write_text(system_map.draw("06", ARRAYS).replace("Helvetica, Arial, sans-serif", font))
+    with opened() as go:
+        assert go(page).evaluate(ROOM) == []
 
 
 def test_numbers_become_bytes():

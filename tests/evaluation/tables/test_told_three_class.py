@@ -1,9 +1,16 @@
 """Each sentence of 09 says its numbers, and turns when they do."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from namd.evaluation.tables import told_three_class as told
+
+
+def test_what_the_crop_hides_is_told_in_millimetres():
+    assert told.sizes_hidden(np.array([20.0, 5.0, 10.0]), 2, 64) == (
+        "On the scan the largest of 3 nodules is 4.0 times as wide as the smallest, 20.0 mm beside 5.0. In the crop"
+        " each takes 1/2 of the side, so that a pixel is worth 0.16 to 0.62 mm, and no picture says which.")
 
 
 def test_rates_are_counted_by_fold():
