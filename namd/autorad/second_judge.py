@@ -40,9 +40,10 @@ def see(x, masks, encoder, p, path) -> Sight:
 
     Source: ours; HU outside the window are lost for generated images, so they are for real ones too.
     """
-    hu = (x[:, 0].numpy() + 1) * (p.window_high - p.window_low) / 2 + p.window_low
-    features = radiomics.table(hu, masks, p.autorad_images, path, p.data_workers)
     parts = [slice(first, first + CHUNK) for first in range(0, len(x), CHUNK)]
+    half = (p.window_high - p.window_low) / 2
+    hu = np.concatenate([(x[part, 0].numpy() + 1) * half + p.window_low for part in parts])
+    features = radiomics.table(hu, masks, p.autorad_images, path, p.data_workers)
     z = [encoder.embed(crops.crops(hu[part], masks[part], encoder.size)).cpu() for part in parts]
     return Sight(torch.cat(z), features, masks)
 

@@ -16,6 +16,7 @@ from namd.ground.reading import read_json
 from namd.study.need import commands, main_arm
 
 FREE = {"device", "threads", "processes", "data_workers", "save_every", "eval_batch"}
+ASKED_AGAIN = {"vae_path", "unet_path"}     # 01 asks of both whom they have seen; 02 and 03 ask it of their arm's own
 SHOWN = ("python", "torch", "diffusers", "transformers")    # of the versions, in the printed stamp
 
 
@@ -84,10 +85,15 @@ def upstream(run):
 
 
 def _same_values(run, record):
-    """Refuse to mix files that were made with other parameters; the data of an arm with a seed have the run's."""
+    """Refuse to mix files that were made with other parameters.
+
+    The data of an arm with a seed have the run's, and an arm may begin with weights of its own.
+    """
     own = set()
-    if run.arm and not record["arm"] and Arm.parse(run.arm, main_arm(run.root)).seed is not None:
-        own = {"seed"}
+    if run.arm and not record["arm"]:
+        own |= ASKED_AGAIN
+        if Arm.parse(run.arm, main_arm(run.root)).seed is not None:
+            own.add("seed")
     for name in run.declared.keys() & record["parameters"].keys() - FREE - own:
         before = record["parameters"][name]
         now = run.declared[name]

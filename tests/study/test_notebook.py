@@ -2,6 +2,7 @@ import json
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -19,10 +20,13 @@ from small_home import write_cohort
 from namd.evaluation.figures import alt
 from namd.ground import order
 from namd.ground.errors import UserError
+from namd.ground.order import Job
 from namd.ground.paths import REPO
 from namd.ground.provenance import cohort_digest
 from namd.ground.surroundings import python
 from namd.study import notebook as study
+from namd.study import stamp
+from namd.study.runner.plan import Plan
 from namd.study.stamp import stamp_text
 
 matplotlib.use("Agg")
@@ -169,6 +173,24 @@ def test_a_seed_arm_may_have_another_seed_than_the_data_and_no_other_arm_may(hom
         study.start("03_prior", scope(arm="no_align-seed24") | dict(seed=25))
     with pytest.raises(UserError, match="has seed: 24, but 01_data"):
         study.start("02_vae", scope(arm="no_align") | dict(seed=24))
+
+
+def test_an_arm_may_begin_with_weights_of_its_own_and_no_other_weights_after_that(home):
+    study.start("01_data", scope(vae_path="small")).finish()
+    study.start("02_vae", scope(arm="scratch", vae_path="")).finish()
+    with pytest.raises(UserError, match="has vae_path: other, but 02_vae"):
+        study.start("03_prior", scope(arm="scratch", vae_path="other"))
+
+
+@pytest.mark.parametrize("layer", ["ablations", "seeds", "alignment"])
+def test_no_arm_that_make_trains_is_refused_for_what_01_was_made_with(home, layer):
+    plan = Plan([REPO / "params" / "quick.yaml", REPO / "params" / f"{layer}.yaml"])
+    data = dict(arm=None, notebook="01_data_preparation", parameters=plan.parameters(Job("01", None)))
+    for job in plan.jobs():
+        if job.arm:
+            run = SimpleNamespace(name=job.label, arm=job.arm, root=home, declared=plan.parameters(job),
+                                  p=SimpleNamespace(run_name="quick"))
+            stamp._same_values(run, data)
 
 
 def test_the_key_of_01_names_the_cohort_it_built_and_so_does_every_key_after_it(home):

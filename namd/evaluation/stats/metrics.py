@@ -201,15 +201,17 @@ def nodule_masks(x):
 
     Source: ours, because neither a record nor a generated image holds an outline.
     """
-    x = np.asarray(x, dtype=np.float64)[:, 0]
+    x = np.asarray(x)[:, 0]
     outside = ~disc(x.shape[-1])
     c = x.shape[-1] // 2
-    centre = x[:, c - 1:c + 2, c - 1:c + 2].mean((1, 2))
-    around = np.median(x[:, outside], axis=1)
+    middle = (slice(c - 1, c + 2), slice(c - 1, c + 2))
     masks = np.zeros(x.shape, dtype=bool)
-    for mask, image, high, low in zip(masks, x, centre, around, strict=True):
+    for mask, image in zip(masks, x, strict=True):
+        image = image.astype(np.float64)            # one at a time: all of them in double precision are a gigabyte
+        high = image[middle].mean()
+        low = np.median(image[outside])
         region, _ = ndimage.label(image > (high + low) / 2)
-        here = region[c - 1:c + 2, c - 1:c + 2].max()
+        here = region[middle].max()
         if high > low and here:
             mask[:] = region == here
     return masks

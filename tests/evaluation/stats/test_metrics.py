@@ -1,5 +1,7 @@
 """Every metric against numbers worked out by hand."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -124,3 +126,12 @@ def test_an_image_without_a_nodule_is_outlined_by_the_central_disc():
     found = metrics.outlined(x)
     assert np.array_equal(found[0], metrics.nodule_masks(x)[0]) and found[0].sum() == 64
     assert np.array_equal(found[1], metrics.disc(64))
+
+
+def test_outlines_of_many_images_take_less_memory_than_the_images():
+    x = np.random.default_rng(0).normal(size=(300, 1, 64, 64)).astype(np.float32)
+    tracemalloc.start()
+    metrics.nodule_masks(x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < x.nbytes
