@@ -183,12 +183,12 @@ def test_an_arm_may_begin_with_weights_of_its_own_and_no_other_weights_after_tha
 
 
 @pytest.mark.parametrize("layer", ["ablations", "seeds", "alignment"])
-def test_no_arm_that_make_trains_is_refused_for_what_01_was_made_with(home, layer):
+def test_no_arm_that_make_trains_is_refused_for_what_01_was_made_with(tmp_path, layer):
     plan = Plan([REPO / "params" / "quick.yaml", REPO / "params" / f"{layer}.yaml"])
     data = dict(arm=None, notebook="01_data_preparation", parameters=plan.parameters(Job("01", None)))
     for job in plan.jobs():
         if job.arm:
-            run = SimpleNamespace(name=job.label, arm=job.arm, root=home, declared=plan.parameters(job),
+            run = SimpleNamespace(name=job.label, arm=job.arm, root=tmp_path, declared=plan.parameters(job),
                                   p=SimpleNamespace(run_name="quick"))
             stamp._same_values(run, data)
 
