@@ -525,7 +525,7 @@ run.figure(fig, "uncond_loss")
 val_loss = validate()
 told(told_noise.below_yardstick(history, val_loss, yardstick))
 check("the loss is finite", 0 < val_loss < 10, round(val_loss, 3))
-if p.uncond_steps >= 200:
+if p.uncond_steps >= 50:
     check("the U-Net knows more than the spread", val_loss < yardstick, round(val_loss, 3))
 
 # %% [markdown]

@@ -68,7 +68,7 @@ from namd.evaluation.figures import forests, plots
 from namd.evaluation.figures.doses import dose_curves
 from namd.evaluation.stats import bootstrap, intervals, latent, metrics, seeds_and_patients
 from namd.evaluation.stats.rows import plain
-from namd.evaluation.tables import doses, probabilities, told_ablations
+from namd.evaluation.tables import differences, doses, probabilities, told_ablations
 from namd.evaluation.tables.claims import PAPER_ARMS
 from namd.evaluation.tables.ledger import ledger, settle
 from namd.ground import order, paths
@@ -197,6 +197,7 @@ show(seeds_and_patients.estimate)
 
 # %%
 table1 = pd.read_csv(run.need("metrics/table1.csv", made_by="05")).set_index("row")
+paired = pd.read_csv(run.need("metrics/differences.csv", made_by="05"))
 STATISTICS = {"AUROC": bootstrap.auroc_draws, "AUPRC": bootstrap.auprc_draws}
 
 
@@ -212,21 +213,18 @@ def diagnosis(row):
 
 
 # %% [markdown]
-# LPIPS and FID are known as mean and spread over runs. With one training seed their interval
-# covers sampling noise alone; the column `over` says which kind each line has.
+# LPIPS has a number for each nodule, so its interval is over patients, as in notebook 05. FID is
+# one number a run: with one training seed its interval covers the sampling noise alone. The column
+# `over` says which kind each line has.
 
 # %%
 def image_quality(row):
     """Reference - row in LPIPS and FID."""
-    ours, theirs = names(row)
-    n_train = len(ours)
-    for name in ("lpips", "fid"):
-        mean, sd = table1[f"{name}_mean"], table1[f"{name}_sd"]
-        each = mean[ours].to_numpy() - mean[theirs].to_numpy()           # (R,)
-        runs_se = np.hypot(sd[ours[0]], sd[theirs[0]]) / np.sqrt(k_runs - 1)     # sd has divisor K
-        half = t.ppf(0.975, n_train - 1) * each.std(ddof=1) / np.sqrt(n_train) if n_train > 1 else 1.96 * runs_se
-        yield dict(row=row, quantity=name.upper(), value=each.mean(), low=each.mean() - half, high=each.mean() + half,
-                   over="training seeds" if n_train > 1 else "runs", training_seeds=n_train)
+    for metric in ("lpips", "fid"):
+        yield dict(row=row, quantity=metric.upper()) | differences.of_images(table1, paired, metric, *names(row))
+
+
+show(differences.of_images)
 
 
 # %% [markdown]

@@ -39,6 +39,15 @@ def test_every_command_exists(document):
     assert set(re.findall(r"-m namd ([a-z]+)\b", said)) - set(commands) == set()
 
 
+@pytest.mark.parametrize("document", [each for each in DOCUMENTS if "namd" in each.relative_to(REPO).parts], ids=named)
+def test_what_a_guide_calls_stands_in_the_package(document):
+    source = "\n".join(file.read_text() for file in (REPO / "namd").rglob("*.py"))
+    called = re.findall(r"`[\w.]*?(\w+)\(", document.read_text())
+    based_on = re.findall(r"`class (\w+)|`\w+\(([A-Z]\w+)\)`", document.read_text())
+    names = {*called, *filter(None, sum(based_on, ()))}
+    assert [name for name in sorted(names) if not re.search(rf"\b(def|class) {name}\b", source)] == []
+
+
 def test_readme_fits_a_page_and_has_a_picture_and_three_doors():
     text = (REPO / "README.md").read_text()
     assert len(text.split()) <= WORDS

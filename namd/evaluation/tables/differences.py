@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t
 
 from namd.evaluation.stats import bootstrap, intervals, metrics
 from namd.evaluation.stats.columns import BETTER
@@ -57,6 +58,35 @@ def _scores(label, prob_runs, values, counts):
         nodule = np.mean(values[metric], axis=0, dtype=np.float64)                             # (N,)
         scores[metric] = nodule.mean(), counts @ nodule / counts.sum(1)
     return scores
+
+
+def of_images(table1, paired, metric, ours, theirs) -> dict:
+    """NAMD - row in LPIPS or FID: value, low, high (95 %), over (what the interval covers) and training_seeds.
+
+    With several training seeds the interval is theirs; else that of LPIPS, of which each nodule has its own, is over
+    patients, and that of FID, one number a run, over the K runs alone.
+
+    Args:
+        table1: DataFrame indexed by row with k and <metric>_mean, <metric>_sd (divisor K); paired: of `differences`
+            against NAMD; metric: "lpips", "fid" or another column of Table 1.
+        ours, theirs: names of R rows each, one a training seed.
+
+    Source: ours; with few runs or seeds, Student's t.
+    """
+    mean = table1[f"{metric}_mean"]
+    each = mean[ours].to_numpy() - mean[theirs].to_numpy()                                      # (R,)
+    found = dict(value=each.mean(), over="training seeds", training_seeds=len(ours))
+    if len(ours) > 1:
+        half = t.ppf(0.975, len(ours) - 1) * each.std(ddof=1) / np.sqrt(len(ours))
+        return found | dict(low=found["value"] - half, high=found["value"] + half)
+    line = paired[(paired["row"] == theirs[0]) & (paired["metric"] == metric)]
+    if len(line):
+        low, high = -line[["high", "low"]].to_numpy()[0]
+        return found | dict(low=low, high=high, over="patients")
+    two = table1.loc[[ours[0], theirs[0]]]
+    runs = np.maximum(two["k"] - 1, 1)
+    half = t.ppf(0.975, runs.max()) * np.sqrt((two[f"{metric}_sd"] ** 2 / runs).sum())          # sd has divisor K
+    return found | dict(low=found["value"] - half, high=found["value"] + half, over="runs")
 
 
 def gaps(label, prob, rows, ceilings, counts, baseline="real baseline"):

@@ -8,6 +8,7 @@ from namd.evaluation.tables.causes import Evidence
 from namd.evaluation.tables.claim import COMMAND
 from namd.evaluation.tables.claims import declared
 from namd.evaluation.tables.comparators import stands_beside
+from namd.evaluation.tables.differences import of_images
 from namd.ground.order import LATER
 from namd.ground.paper import ours
 from namd.ground.reading import read_json, read_table
@@ -17,23 +18,27 @@ COLUMNS = ["id", "claim", "place", "statistic", "effect", "low", "high", "unit",
 COUNTS = dict.fromkeys(("n", "k", "training_seeds"), "Int64")
 REAL = ("real baseline", "real follow-up")
 SYSTEMS = ("comparators", "best_system", "record_controls")     # tables of notebook 08
-BESIDE = {"table1": "05", "regimes": "06", **dict.fromkeys(SYSTEMS, "08")}  # read for a reason; which notebook's
-FILLED = {"table1": ("row", "k", "n", "digest"), "regimes": ("regime", "benign", "malignant"),
-          "comparators": ("row", "k", "table1_digest"), "best_system": ("table1_digest",),
+PAIRED = {"differences": "table1", "comparator_differences": "comparators"}     # of which table's rows to NAMD
+BESIDE = {"table1": "05", "differences": "05", "regimes": "06",                 # read for a reason; which notebook's
+          "comparator_differences": "08", **dict.fromkeys(SYSTEMS, "08")}
+FILLED = {"table1": ("row", "k", "n", "digest"), "differences": ("row", "metric"),
+          "regimes": ("regime", "benign", "malignant"), "comparators": ("row", "k", "table1_digest"),
+          "best_system": ("table1_digest",),
           "autorad_effects": ("quantity", "row", "beside", "over", "n", "k", "training_seeds", "data")}
 
 NO_NUMBER = "the number does not exist here: a group or a gap is empty, or what it compares was not run"
 
 
-def near_best(table1, main):
-    """How far NAMD's LPIPS and FID lie above the best other trained generator: share of the best, over runs.
+def near_best(table1, main, paired):
+    """How far NAMD's LPIPS and FID lie above the best other trained generator: share of the best.
 
     Args:
         table1: DataFrame with row, k and <metric>_mean, <metric>_sd (divisor K); controls and ceilings do not count.
-        main: the row that is NAMD.
+        main: the row that is NAMD; paired: of `differences` against it.
 
     Returns:
-        DataFrame quantity, value, low, high (NaN where nothing is beside NAMD) and beside, the names compared.
+        DataFrame quantity, value, low, high (NaN where nothing is beside NAMD), over (as of `differences.of_images`)
+        and beside, the names compared.
 
     Source: Sec. 4.2.1 calls both "comparable to the best baselines" and gives no margin; 10 % is ours (the paper's
     own are 9 % for LPIPS and 3 % for FID).
@@ -43,14 +48,12 @@ def near_best(table1, main):
     rows = []
     for quantity in ("lpips", "fid"):
         column = ours(quantity, table)
-        mean = table[f"{column}_mean"]
-        se = table[f"{column}_sd"] / np.sqrt(np.maximum(table["k"] - 1, 1))
-        value = half = np.nan
+        line = dict(value=np.nan, low=np.nan, high=np.nan, over="runs")
         if others:
-            best = mean[others].min()
-            value = mean[main] / best - 1
-            half = 1.96 * np.hypot(se[main], se[mean[others].idxmin()]) / best
-        rows.append(dict(quantity=quantity, value=value, low=value - half, high=value + half, beside=", ".join(others)))
+            mean = table.loc[others, f"{column}_mean"]
+            found = of_images(table, paired, column, [main], [mean.idxmin()])
+            line = {name: found[name] / mean.min() for name in ("value", "low", "high")} | dict(over=found["over"])
+        rows.append(dict(quantity=quantity, **line, beside=", ".join(others)))
     return pd.DataFrame(rows)
 
 
@@ -84,7 +87,8 @@ def _tables(folder, main, makers):
         if name in tables and not stands_beside(tables[name], tables["table1"]):
             del tables[name]
     rows = pd.concat([tables[name] for name in ("table1", "comparators") if name in tables])
-    return tables | {"near_best": near_best(rows, main)}
+    paired = [tables[name] for name, rows_of in PAIRED.items() if name in tables and rows_of in tables]
+    return tables | {"near_best": near_best(rows, main, pd.concat(paired))}
 
 
 def settle(rule, limit, low, high):

@@ -1,7 +1,9 @@
 """Differences to NAMD and closed gaps on scores whose answer is known."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import t
 
 from namd.evaluation.stats import bootstrap, metrics
 from namd.evaluation.tables import differences
@@ -54,6 +56,23 @@ def test_image_differences_are_paired_by_patient_and_point_the_right_way():
     assert lpips[["difference", "low", "high"]].to_numpy(float) == pytest.approx(-0.01)
     assert (lpips["verdict"], rmae["verdict"]) == ("better", "worse")        # lower is better
     assert "lpips" not in set(table.loc[table["row"] == "real follow-up", "metric"])
+
+
+def test_a_difference_of_images_says_what_its_interval_covers():
+    rows = ["namd", "namd-seed24", "other", "other-seed24"]
+    table1 = pd.DataFrame(dict(lpips_mean=[0.5, 0.6, 0.4, 0.3], lpips_sd=0.1, fid_mean=[1.0, 1.0, 3.0, 2.0],
+                               fid_sd=[0.3, 0.0, 0.4, 0.0], k=4), rows)
+    paired = pd.DataFrame([dict(row="other", metric="lpips", low=-0.3, high=0.1),
+                           dict(row="other", metric="auroc", low=0.0, high=1.0)])
+    patients = differences.of_images(table1, paired, "lpips", rows[:1], rows[2:3])
+    assert (patients["over"], patients["training_seeds"]) == ("patients", 1)
+    assert [patients[name] for name in ("value", "low", "high")] == pytest.approx([0.1, -0.1, 0.3])
+    runs = differences.of_images(table1, paired, "fid", rows[:1], rows[2:3])
+    assert runs["over"] == "runs" and runs["value"] == -2.0
+    assert runs["high"] - runs["value"] == pytest.approx(t.ppf(0.975, 3) * 0.5 / np.sqrt(3))
+    seeds = differences.of_images(table1, paired, "lpips", rows[:2], rows[2:])
+    assert (seeds["over"], seeds["training_seeds"]) == ("training seeds", 2)
+    assert seeds["high"] - seeds["value"] == pytest.approx(t.ppf(0.975, 1) * 0.1)      # of .1 and .3
 
 
 def test_gaps_are_zero_at_the_baseline_and_not_asked_of_the_ceiling():

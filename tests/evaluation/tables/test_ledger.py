@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t
 
 from namd.evaluation.tables.claims import declared
 from namd.evaluation.tables.ledger import COLUMNS, ledger, near_best, settle
@@ -17,6 +18,9 @@ TABLE1 = pd.DataFrame([
          fid_sd=0.2, k=5),
     dict(row="namd", paper_row="NAMD", lpips_mean=0.12, lpips_sd=0.0, fid_mean=0.4, fid_sd=0.1, k=5),
 ]).assign(n=1200, digest="1a2b3c4d")
+
+
+PAIRED = [dict(row="no_align_no_pred", metric="lpips", low=-0.04, high=-0.02)]      # row - NAMD
 
 
 def effect(row, quantity, value, low, high, **other):
@@ -53,7 +57,7 @@ def folder(tmp_path):
     (tmp_path / "arms" / "namd" / "runs" / "04.json").write_text('{"numbers": {"prompts_moved": 0.00088}}')
     readings = pd.DataFrame(dict(row=["namd"], run=[0], pair_id=["a"], prob=[0.5]))
     readings.to_parquet(tmp_path / "metrics" / "probabilities.parquet")
-    for name, table in (("table1", TABLE1), ("effects", EFFECTS), ("claims_variance", SPREAD)):
+    for name, table in (("table1", TABLE1), ("differences", PAIRED), ("effects", EFFECTS), ("claims_variance", SPREAD)):
         pd.DataFrame(table).to_csv(tmp_path / "metrics" / f"{name}.csv", index=False)
     return tmp_path
 
@@ -225,13 +229,16 @@ def test_the_second_systems_claims_say_why_they_decide_nothing(folder, id, why):
 
 
 def test_near_best_looks_at_trained_generators_only():
-    found = near_best(TABLE1, "namd").set_index("quantity")
+    paired = pd.DataFrame(PAIRED)
+    found = near_best(TABLE1, "namd", paired).set_index("quantity")
     assert found.loc["lpips", "value"] == pytest.approx(0.2) and found.loc["fid", "value"] == pytest.approx(-0.2)
-    half = 1.96 * np.hypot(0.1, 0.2) / 2 / 0.5
+    half = t.ppf(0.975, 4) * np.hypot(0.1, 0.2) / 2 / 0.5
     assert found.loc["fid", "high"] == pytest.approx(-0.2 + half)
-    assert near_best(TABLE1[TABLE1["row"] != "no_align_no_pred"], "namd")["value"].isna().all()
+    assert found.loc["lpips", ["low", "high"]].tolist() == pytest.approx([0.2, 0.4])
+    assert found["over"].tolist() == ["patients", "runs"]
+    assert near_best(TABLE1[TABLE1["row"] != "no_align_no_pred"], "namd", paired)["value"].isna().all()
     inception = TABLE1.assign(fid_inception_mean=2 * TABLE1["lpips_mean"], fid_inception_sd=0.0)
-    assert near_best(inception, "namd").set_index("quantity").loc["fid", "value"] == found.loc["lpips", "value"]
+    assert near_best(inception, "namd", paired).set_index("quantity").loc["fid", "value"] == found.loc["lpips", "value"]
 
 
 @pytest.mark.parametrize(("rule", "limit", "low", "high", "found"), [

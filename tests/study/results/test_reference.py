@@ -13,7 +13,7 @@ from namd.study.results.reference.page import PAGE, absent, front, render
 REFERENCE = paths.REPO / "outputs" / "reference"
 PARTS = {           # heading of a part: tables without which it is not there
     "## What it costs": ("costs",), "## Against the common way": ("benchmarks",),
-    "## On patients": ("cohorts", "table1"), "## When a virtual": ("dial",), "## One part": ("effects",),
+    "## Four cohorts": ("cohorts", "table1"), "## When a virtual": ("dial",), "## One part": ("effects",),
     "## Doses": ("doses",), "## Every row": ("comparators",), "## How good": ("image_quality",),
     "## AutoRad-Lung": ("autorad",), "## The claims": ("claims",),
 }
