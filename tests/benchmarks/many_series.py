@@ -94,7 +94,7 @@ def watch(process, parts: Path, pairs: int, until: float) -> Seen:
         seen.peak[name] = max(seen.peak.get(name, 0), sum(used))
         seen.largest = max(seen.largest, *used)
         now = (time.monotonic(), sum(map(seconds, family)))
-        if before and 0 < pieces and parts.is_dir():
+        if before and 0 < share < 1 and parts.is_dir():         # what follows writes the cohort, in one process
             seen.wall += now[0] - before[0]
             seen.busy += max(0.0, now[1] - before[1])
             seen.processes = max(seen.processes, len(family))
