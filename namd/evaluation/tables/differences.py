@@ -97,7 +97,8 @@ def gaps(label, prob, rows, ceilings, counts, baseline="real baseline"):
 
     Returns:
         DataFrame row, ceiling, value, low, high (patient bootstrap), dimensionless, of the AUROC averaged over
-        runs; NaN where the ceiling does not exceed the baseline, and resamples without a gap are left out.
+        runs; NaN where the ceiling does not exceed the baseline. Resamples without a gap are left out; the column
+        resamples_without_gap counts them.
 
     Source: ours. Against "real follow-up" it is the gap closed (the paper's numbers give .82), against "oracle"
     the share of what any generator could reach.
@@ -110,5 +111,6 @@ def gaps(label, prob, rows, ceilings, counts, baseline="real baseline"):
             value = intervals.gap_closed(mean[baseline], mean[row], mean[ceiling])
             spread = intervals.gap_closed(draws[baseline], draws[row], draws[ceiling])
             low, high = (np.nan, np.nan) if np.isnan(value) else bootstrap.percentile_interval(spread)
-            table.append(dict(row=row, ceiling=ceiling, value=float(value), low=low, high=high))
+            table.append(dict(row=row, ceiling=ceiling, value=float(value), low=low, high=high,
+                              resamples_without_gap=int(np.isnan(spread).sum())))
     return pd.DataFrame(table)

@@ -80,3 +80,12 @@ def test_gaps_are_zero_at_the_baseline_and_not_asked_of_the_ceiling():
     gap = differences.gaps(label, rows, list(rows), ["real follow-up"], counts).set_index("row")
     assert gap.loc["real baseline", "value"] == 0 and "real follow-up" not in gap.index
     assert 0 < gap.loc["namd", "low"] < gap.loc["namd", "value"] < gap.loc["namd", "high"] < 1
+    assert gap["resamples_without_gap"].eq(0).all()
+
+
+def test_resamples_without_a_gap_are_counted():
+    label, rows, counts = scores()
+    rows["hardly better"] = rows["real baseline"] + 0.01 * np.random.default_rng(1).normal(size=(2, 400))
+    before, after = (bootstrap.auroc_draws(label, rows[row], counts) for row in ("real baseline", "hardly better"))
+    gap = differences.gaps(label, rows, ["namd"], ["hardly better"], counts).iloc[0]
+    assert 0 < gap["resamples_without_gap"] == (after <= before).sum() < len(counts)
