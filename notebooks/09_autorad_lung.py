@@ -441,7 +441,7 @@ told(told_three_class.gains(differences))
 
 # %%
 # papermill_description=train static and guided prompts at other seeds
-again = {s: arms.again(jobs[:2], patient, s, p, workers.count(eval_workers, 2)) for s in autorad_seeds if s != seed}
+again = arms.again(jobs[:2], patient, autorad_seeds, p, workers.count(eval_workers, 2 * len(autorad_seeds)))
 seeds = run.table(three_class.by_seed({seed: prob} | again, label3, counts), "autorad_seeds")
 told(three_class.over_seeds(seeds))
 cells.interval_cells(seeds.set_index(["statistic", "seed"]), dict.fromkeys(("guided", "static", "difference"), 3))

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from namd.autorad import radiomics, texts
 from namd.autorad.encoders import load_encoder, random_encoder
-from namd.autorad.folds import Arm, cross_validate_all, folds
+from namd.autorad.folds import Arm, folds, longest_first
 from namd.ground import keys
 
 PARTS = ("shape", "texture", "size")        # of the radiomics, each an arm of its own
@@ -63,20 +63,25 @@ def sweep(guided, numbers, own: int) -> list[tuple]:
     return [(arm._replace(name=f"{n} tokens", context=n), *given) for n in numbers if n != own]
 
 
-def again(some, patient, seed: int, p, workers: int = 1) -> dict:
-    """Some arms, cross-validated under another seed of folds and of training: {name: (N, 3) probabilities}.
+def again(some, patient, seeds, p, workers: int = 1) -> dict[int, dict]:
+    """Some arms, cross-validated under other seeds of folds and of training: {seed: {name: (N, 3) probabilities}}.
 
     Args:
         some: of `jobs`, e.g. the static and the guided one; patient: (N,) whose nodule each is.
-        seed: another one than p.seed, under which `jobs` are trained.
+        seeds: p.seed is left out, for `jobs` are trained under it.
         p: as of `folds.cross_validate`, and autorad_folds; workers: as of `folds.cross_validate_all`.
 
     Source: ours, because one seed is one draw of folds, first weights and batches, and the paper names none.
     """
-    own = SimpleNamespace(**vars(p) | dict(seed=seed))
-    other = []
-    for arm, z, features, label3, _, text, folder, key in some:
-        fold = folds(label3, patient, p.autorad_folds, seed)
-        other.append((arm, z, features, label3, fold, text, Path(folder) / f"seed {seed}",
-                      keys.sha(key, seed, fold.tolist())))
-    return {name: one.prob for name, one in cross_validate_all(other, own, workers).items()}
+    other = {}
+    left = [seed for seed in seeds if seed != p.seed]
+    for seed in left:
+        own = SimpleNamespace(**vars(p) | dict(seed=seed))
+        for arm, z, features, label3, _, text, folder, key in some:
+            fold = folds(label3, patient, p.autorad_folds, seed)
+            other[seed, arm.name] = (own, arm, z, features, label3, fold, text, Path(folder) / f"seed {seed}",
+                                     keys.sha(key, seed, fold.tolist()))
+    found = {seed: {} for seed in left}
+    for (seed, name), one in zip(other, longest_first(list(other.values()), workers), strict=True):
+        found[seed][name] = one.prob
+    return found

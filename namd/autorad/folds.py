@@ -1,6 +1,7 @@
 """Cross-validation by patient: an arm of learnt prompts in, out-of-fold probabilities out."""
 
 import math
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -110,8 +111,24 @@ def cross_validate_all(jobs, p, workers: int = 1) -> dict[str, OutOfFold]:
 
     Source: ours, because two processes of one thread each are quicker than one of two.
     """
-    found = side_by_side(_alone, [(p, *job) for job in jobs], workers)
+    found = longest_first([(p, *job) for job in jobs], workers)
     return {arm.name: one for (arm, *_), one in zip(jobs, found, strict=True)}
+
+
+def longest_first(jobs, workers) -> list[OutOfFold]:
+    """`cross_validate` of jobs that each name their parameters, (p, arm, ...): what they found, in the order given.
+
+    Source: ours, because the last of them would else train alone: the one with the most context vectors, as a rule.
+    """
+    order = sorted(range(len(jobs)), key=lambda i: -_length(*jobs[i][:2]))
+    found = side_by_side(_alone, [jobs[i] for i in order], workers)
+    return [one for _, one in sorted(zip(order, found, strict=True), key=itemgetter(0))]
+
+
+def _length(p, arm) -> int:
+    """Context vectors that the text tower reads in a step: one prompt serves a whole batch where nothing moves it."""
+    prompts = 1 if arm.guide == "nothing" else p.autorad_batch
+    return prompts * (arm.context or p.autorad_ctx)
 
 
 def warm_cosine(lr, warm, n_steps):

@@ -70,7 +70,8 @@ def test_another_seed_has_folds_weights_and_a_folder_of_its_own_and_is_trained_o
     p = parameters(autorad_folds=3, autorad_epochs=2)
     some = [(folds.Arm("static", "nothing", (0.1,)), z, None, label3, fold, text, tmp_path, "key"),
             (folds.Arm("guided", "features", (0.1,)), z, features, label3, fold, text, tmp_path, "key")]
-    found = arms.again(some, patient, 9, p)
+    assert arms.again(some, patient, [3], p) == {}                              # the run's own
+    found = arms.again(some, patient, [3, 9], p)[9]
     other = folds.folds(label3, patient, 3, 9)
     assert pd.Series(other).groupby(patient).nunique().max() == 1 and (other != fold).any()
     arm, *given = some[1]
@@ -86,5 +87,5 @@ def test_another_seed_has_folds_weights_and_a_folder_of_its_own_and_is_trained_o
         return fit(*args, key=key, **kwargs)
     monkeypatch.setattr(folds.loop, "fit", counted)
     for key, seed in (("key", 9), ("another", 9), ("key", 10), ("key", 9)):
-        arms.again([(*job[:-1], key) for job in some], patient, seed, p)
+        arms.again([(*job[:-1], key) for job in some], patient, [seed], p)
     assert len(set(fitted)) == 3 and fitted[0] == fitted[-1] and "key" not in fitted

@@ -183,3 +183,11 @@ def test_equal_nodules_have_equal_probabilities_wherever_they_stand(made):
     assert found[:2] == pytest.approx(module.read(prompts, text[0], z[:2], guide[:, :2]), abs=1e-6)
     alone = Prompts(*text, 3, z.shape[1])
     assert len(np.unique(module.read(alone, text[0], z[order], None), axis=0)) == 2
+
+
+def test_the_longest_training_begins_first_and_every_answer_keeps_its_place(monkeypatch):
+    begun = []
+    monkeypatch.setattr(module, "_alone", lambda p, arm: begun.append(arm.name) or arm.name)
+    given = [Arm("static", "nothing", ()), Arm("guided", "features", ()), Arm("many", "features", (), 50)]
+    assert module.longest_first([(parameters(), arm) for arm in given], 1) == ["static", "guided", "many"]
+    assert begun == ["many", "guided", "static"]
