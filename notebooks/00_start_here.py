@@ -36,7 +36,7 @@
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
 # | time | 1 min | 1 min (estimate) |
-# | memory | 1.1 GB | 2 GB (estimate) |
+# | memory | 1.2 GB | 2 GB (estimate) |
 # | disk | 3 MB | 3 MB |
 #
 # **All patients here are phantoms.** A program draws them, images and records, by a law that is
@@ -157,8 +157,8 @@ run.figure(pictures.captioned(images, captions, 5, title), "kinds")
 # %% [markdown]
 # **What to see.** Above, one nodule in one body, drawn in five ways: through the haze of ground
 # glass the lung still shows, and the part-solid one has a bright core. Below, a few millimetres
-# move the next scan from a year to tomorrow. A reader's ruler errs by a millimetre or so, so the
-# borders are soft.
+# decide whether the next scan comes in a year or at once. A reader's ruler errs by a millimetre or
+# so, so the borders are soft.
 #
 # Our patient's own numbers, and her record as a report:
 
@@ -178,7 +178,8 @@ check("a larger nodule is a riskier one", brock.risk(patient.record(sct_long_dia
 # %% [markdown]
 # ## 2 · Follow it through the system
 # NAMD (Nodule-Aligned Multimodal Diffusion) answers one question: how will this nodule look at the
-# next screen? Six to twelve months lie between the two scans in the paper, a year in our phantom.
+# next screen? A year lies between the two scans, in the paper as in our phantom; in a clinic it is
+# often six to twelve months.
 
 # %%
 run.map()
@@ -202,8 +203,8 @@ run.map()
 # 6. The [judge](#judge), a classifier that learnt on real follow-ups, reads a probability of
 #    malignancy $p$ from each image. It never sees the record.
 #
-# The numbers in the boxes say which notebook opens the box. We can check that the map does not
-# lie: it was drawn once and is kept; here is the same walk, now.
+# The numbers in the boxes say which notebook opens the box. The map was drawn once and stored; the
+# next cell computes the same walk again and compares the two.
 
 # %%
 now = arrays_of(arm, patient, run_seeds(start_runs))
@@ -226,11 +227,11 @@ run.figure(image_grid([walk], titles, title="From noise to a follow-up", synthet
 check("the walk ends at the first drawing", np.allclose(walk[-1], now["x2"][0], atol=1e-3))
 
 # %% [markdown]
-# **What to see.** The decoder makes clutter of noise, for it has never learnt what noise looks
-# like. Then a bright spot gathers in the middle, where the baseline has its nodule, and the last
-# step clears the rest away. At no time does the program look for a cancer. It asks one thing, over
-# and over: what part of this is noise, if that was the baseline and this is the report? Notebook
-# 03 trains the question, 04 adds baseline and report.
+# **What to see.** The decoder turns pure noise into meaningless texture, for it has never learnt
+# what noise looks like. Then a bright spot gathers in the middle, where the baseline has its
+# nodule, and the last step clears the rest away. At no time does the program look for a cancer. It
+# asks one thing, over and over: what part of this is noise, if that was the baseline and this is
+# the report? Notebook 03 trains the question, 04 adds baseline and report.
 
 # %% [markdown]
 # ## 3 · Draw the follow-up
@@ -334,8 +335,8 @@ display(Markdown("Mean p: " + ", ".join(f"{value:.2f} ({name})" for name, value 
 # good the generator, a drawing cannot hold more about the diagnosis than the image and the record
 # it was drawn from. A *real* follow-up can, because a year of biology went into it.
 #
-# The smallest example: a score that holds what can be known, and "drawings" that are the score and
-# noise.
+# The smallest example: a score that holds what can be known, and "drawings" that are this score
+# plus noise.
 
 # %%
 rng = np.random.default_rng(seed)
@@ -348,8 +349,8 @@ check("no drawing beats its source", max(area.values()) == area["the score itsel
 pd.Series(area, name="AUROC").round(3).to_frame()
 
 # %% [markdown]
-# AUROC is the chance that a malignant case gets a higher number than a benign one: 0.5 is a coin,
-# 1 is perfect. Many drawings come back towards the source and never pass it.
+# AUROC is the chance that a malignant case gets a higher number than a benign one: 0.5 is a coin, 1
+# is perfect. The mean of many drawings comes close to the score itself and never exceeds it.
 #
 # And in the study? These are the readers of the same 1,200 test patients in the reference run:
 
@@ -364,22 +365,22 @@ display(Markdown(told[0]))
 
 # %% [markdown]
 # **What to see.** At the top stands the [true risk](#true-risk), what the phantom's law knows at
-# the baseline; nobody can rank better from image and record. Right below come the record alone,
-# the record with the image, and the Brock model: sums of a few numbers. The real follow-up image
-# stands lower, because a judge of images never reads the record. NAMD's drawing stands beside the
-# [oracle](#oracle), a perfect generator: the drawing is near the best that drawing can be, and the
-# way through an image costs more than it brings.
+# the baseline; nobody can rank better from image and record. Next come three simple formulas
+# without any drawing: the record alone, record and image, and the Brock model. The real follow-up
+# image stands lower, because a judge of images never reads the record. NAMD's drawing stands beside
+# the [oracle](#oracle), a perfect generator: the drawing is near the best that drawing can be, and
+# going through an image loses more than it adds.
 #
 # Why draw at all, then? Three answers that the inequality leaves open:
 #
 # | | what a drawing can do | what it cannot do |
 # |---|---|---|
-# | for a reader of images | hand over what the record says, as an image | help a reader who has the record |
+# | for a reader of images | show the information of the record as an image | help a reader who has the record |
 # | for a person | show how large, how likely, where forecasts disagree | show what will be |
 # | on real patients | use what the image holds and nobody wrote down | replace the second scan |
 #
-# On the phantom, the record was made to hold most of what there is. On patients nobody knows the
-# split.
+# On the phantom, the record was made to hold most of what there is. On patients nobody knows how
+# much of it the record holds.
 #
 # ## 6 · Read what we found
 # The results of the reference run that matter, made of its tables; no number is typed. In
@@ -428,7 +429,8 @@ check("there are results to tell", told[:-1], len(told) - 1)
 # Words that this series uses in a sense of its own.
 #
 # ### arm
-# One trained variant of NAMD in a run, such as `namd` or `no_align`; trials call their groups so.
+# One trained variant of NAMD in a run, such as `namd` or `no_align`; the word is that of clinical
+# trials for a group of patients.
 #
 # ### dial
 # The phantom's parameter `phantom_eps`: how much of a nodule's fate is chance. Turned up, less can

@@ -36,7 +36,7 @@
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
 # | time | 2 min | 1 h, mostly reading disks (estimate) |
-# | memory | 1.4 GB | 4 GB (estimate) |
+# | memory | 1.5 GB | 4 GB (estimate) |
 # | disk | 0.8 GB | 0.2 GB beside the delivery (estimate) |
 
 # %% tags=["parameters"]
@@ -47,7 +47,7 @@ threads: int = 1                     # torch threads of this process
 data_source: str = "phantom"         # writes a synthetic delivery; delivery and open read a real one
 data_delivery: str = ""              # folder of a real delivery (NLST, Sec. 4.1.1)
 data_workers: int = 0                # processes that read DICOM, 0 is one per core
-data_label_days: int = 2555          # days after the T0 screen within which a cancer counts
+data_label_days: int = 2555          # days after the first screen of the pair within which a cancer counts
 data_second_year: bool = True        # pairs of T1 and T2 too, where a list names the nodule in both
 data_refused_share: float = 0.2      # of the nodules may be lost to their images
 data_val_share: float = 0.15         # share of the patients outside test that validate
@@ -114,20 +114,20 @@ run.map()
 # %% [markdown]
 # ## 1 · Find the delivery, or write one
 # *Optional.* NLST's images are terabytes, and some of its tables are given on request only: you
-# probably have neither yet. The phantom stands in. It writes what the National Cancer Institute (NCI)
-# and its image archive (TCIA) would send: CSV tables with NLST's columns and codes, and DICOM files
-# with NLST's geometry. How much of a nodule's future can be foreseen is set by `phantom_eps`, the
-# [dial](00_start_here.ipynb#dial); `phantom_null` leaves an effect out, which makes a
-# [null](00_start_here.ipynb#null). **There is one reader.** From here on, nothing knows which of the
-# two it reads.
+# probably have neither yet. The phantom stands in. It writes what the National Cancer Institute
+# (NCI) and its image archive (TCIA) would send: CSV tables with NLST's columns and codes, and DICOM
+# files with NLST's geometry. How much of a nodule's future can be foreseen is set by `phantom_eps`,
+# the [dial](00_start_here.ipynb#dial); `phantom_null` switches one effect off, which gives a
+# phantom for a negative control (a [null](00_start_here.ipynb#null)). **There is one reader.** From
+# here on, nothing knows which of the two it reads.
 #
 # Three things are slow to make: the delivery, the cohort and the language model. Each is kept with
 # the key of the work that made it (parameters, code, what it read) and made again when the key
 # changes. The old one stays in `.previous/`, in case you take an edit back. A series that you add to
 # the delivery, or replace, makes a new cohort.
 #
-# The cohort is built here, before we look at anything: the sections below take its making apart on
-# nodules that could be read. A file that cannot be read costs its nodule, not the notebook.
+# The cohort is built here, before we look at anything: the sections below retrace, on nodules that
+# could be read, how it was built. A file that cannot be read costs its nodule, not the notebook.
 
 # %%
 # papermill_description=write the phantom delivery
@@ -141,9 +141,9 @@ if data_source == "phantom" and not written.current():
 
 # %% [markdown]
 # File names of NLST tables differ between releases: `participant_d040722.csv`,
-# `nlst_780_prsn_idc_20210527.csv`. The reader never looks at them. It knows a table
-# by its columns, in upper or lower case, and a series by what its DICOM headers say. A file that is
-# no table is passed over by name; a needed one that cannot be read stops here, with the reason.
+# `nlst_780_prsn_idc_20210527.csv`. The reader never looks at them. It knows a table by its columns,
+# in upper or lower case, and a series by what its DICOM headers say. A file that is no table is
+# skipped and listed below; if a needed one cannot be read, the notebook stops here and says why.
 
 # %%
 tables, files = read_delivery(delivery), read_files(delivery)
@@ -197,8 +197,8 @@ decoded
 # %% [markdown]
 # Missing values have reasons: `.N` not applicable, `.M` missing, `.S` unable to determine. Slice
 # number 999 is missing too, and so is an empty cell, also where a program wrote `NA` or `NULL` into
-# it. The reader keeps each reason and never fills a gap. A code outside its list, a word where a
-# code belongs or an impossible diameter refuses the row, not the table.
+# it. The reader keeps each reason and never fills a gap. Because of a code outside its list, a word
+# where a code belongs or an impossible diameter, the row is refused, not the table.
 
 # %%
 told("{kept:,} of {rows:,} rows are kept, {refused:,} refused.".format(**pd.DataFrame(tables.counts).T.sum()))
@@ -247,8 +247,8 @@ links.groupby(["tier", "same_number"]).label.agg(nodules="size", malignant="sum"
 # each pair:
 #
 # - **benign**: the participant is in no row of the cancer table;
-# - **malignant**: the first cancer was found 1 to `data_label_days` days after the T0 screen, in
-#   the nodule's lobe, and the nodule is the largest there or annotated malignant;
+# - **malignant**: the first cancer was found 1 to `data_label_days` days after the first screen of
+#   the pair, in the nodule's lobe, and the nodule is the largest there or annotated malignant;
 # - **everything else is refused** (codes E13 and E14), such as the other nodules of a cancer patient.
 #
 # By hand, for one malignant nodule (outside the left upper lobe, where the rule also accepts the
@@ -389,8 +389,9 @@ check("every nodule is a pair or has a reason",
 kept
 
 # %% [markdown]
-# The phantom's second scan comes after about a year, as in NLST. In a clinic an indeterminate nodule
-# is seen again after six to twelve months, and the paper speaks of both.
+# The phantom's second scan comes after about a year, as in NLST. In a clinic an indeterminate
+# nodule is often seen again after six to twelve months, as the paper's introduction says; its own
+# pairs are a year apart.
 #
 # Three entries of a DICOM header are no reason to refuse, though HU may be wrong. The cohort keeps
 # them as columns (`t0_lossy`, `t0_body_part`, `t0_padding`), and the command `predict` mentions them:
@@ -466,8 +467,9 @@ lung_rads
 # %% [markdown]
 # ## 6 · Say the record in words and in numbers
 # Table 2 lists 13 features: five of the nodule, **f**, and eight of the patient. Together they are
-# the record **e**. The language model reads them as a report. Figure 4 of the paper shows one;
-# here is its record, and the sentence by hand:
+# the record **e**. Age is that at entry to the trial, also in a pair of T1 and T2. The language
+# model reads the record as a report. Figure 4 of the paper shows one; here is its record, and the
+# sentence by hand:
 
 # %%
 e = dict(sct_pre_att=3, sct_epi_loc=3, sct_long_dia=27, sct_perp_dia=20, sct_margins=1, age=68, diagemph=1,
@@ -588,10 +590,11 @@ print(told_pairs.selected(long_1, train.label, np.isin(grade, ["4A", "4B"]) & (t
 # %% [markdown]
 # <details><summary>Solution in words</summary>
 #
-# Both fall. The large cancers were the easy ones; those that are left look more like benign nodules.
-# The baseline image gets worse as a sign, and the follow-up, in which the slow ones have grown, looks
-# all the better beside it. So a part of the gain of any follow-up over the baseline is made by who is
-# in the study. Whether it is a large part on NLST, nobody can tell from pairs alone.
+# Both fall. The large cancers were the easy ones; those that are left look more like benign
+# nodules. The baseline image gets worse as a sign, and the follow-up, in which the slow ones have
+# grown, looks all the better beside it. So a part of the gain of any follow-up over the baseline is
+# an effect of who is in the study. Whether it is a large part on NLST, nobody can tell from pairs
+# alone.
 #
 # </details>
 

@@ -38,7 +38,7 @@
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
 # | time | 3 min for each arm, two side by side | about 1.5 h on an A40 (estimate of `namd check`) |
-# | memory | 2.2 GB | 11 GB (estimate) |
+# | memory | 2.4 GB | 12 GB (estimate) |
 # | disk | 0.2 GB | 500 MB (estimate) |
 
 # %% tags=["parameters"]
@@ -223,9 +223,9 @@ P = ell_f.exp() / ell_f.exp().sum(1, keepdim=True)              # (3, 3)
 P
 
 # %% [markdown]
-# The two small smooth nodules give each other more than 85 % of their rows. The row of the large one
-# sums to 1 as well, and it has only two poor matches to share it between. So a row says who is
-# *nearer*, not who is near, and P is not symmetric.
+# The two small smooth nodules give each other more than 85 % of their rows. The row of the large
+# one sums to 1 as well, but that nodule has only two poor matches to divide it between. So a row
+# says who is *nearer*, not who is near, and P is not symmetric.
 
 # %%
 show(losses.neighbour_rows)
@@ -283,8 +283,8 @@ told(told_latents.rows(P, Q, kl_rows))
 #
 # </details>
 #
-# A nodule without any attribute has no neighbours in the chart. With $m_i=0$ it leaves P and Q, as a
-# row and as a neighbour:
+# A nodule without any attribute has no neighbours by its record. With $m_i=0$ it leaves P and Q, as
+# a row and as a neighbour:
 #
 # $$P_{ij}=\frac{m_j\exp\ell^{(\mathbf f)}_{ij}}{\sum_{k\neq i}m_k\exp\ell^{(\mathbf f)}_{ik}},\quad
 # \mathcal L_{\text{align}}=\frac1{\sum_im_i}\sum_im_i\sum_{j\neq i}P_{ij}\log\frac{P_{ij}}{Q_{ij}}$$
@@ -358,8 +358,8 @@ def compared(z):
 
 # %% [markdown]
 # ## 4 · Predict the label and keep the image
-# Two latents can be well ordered by size and still say nothing of malignancy, or of the image.
-# The other terms of Eq. 6 see to that. A linear probe $h_\theta$ reads the label from z:
+# A latent space can be well ordered by size and still say nothing about malignancy, or about the
+# image. The other terms of Eq. 6 see to that. A linear probe $h_\theta$ reads the label from z:
 #
 # $$\mathcal L_{\text{pred}} = -L \log h_\theta(\mathbf z) - (1 - L) \log(1 - h_\theta(\mathbf z))
 # \qquad (5)$$
@@ -377,7 +377,8 @@ by_hand
 # The KL term pulls each posterior $\mathcal N(\mu, \sigma^2)$ towards $\mathcal N(0, 1)$. For one
 # value it is $\frac12(\mu^2 + \sigma^2 - 1 - \log \sigma^2)$. The authors add over the 256 values
 # of a latent and average over the batch; their weight 1e-6 belongs to that sum. (Divide the sum by
-# 256, and the same objective has a weight 256 times larger: a weight belongs to its sum.)
+# 256, and the same objective has a weight 256 times larger, so a weight can be compared only
+# between losses that are summed in the same way.)
 
 # %%
 mean, std = torch.tensor([1.0, 0.0]), torch.tensor([1.0, 0.5])  # two values of one latent
@@ -399,8 +400,9 @@ check("slow and fast agree on L_KL", torch.allclose(kl_by_hand.sum(), fast), f"{
 # $\frac14 \sum_s \lVert \mathbf u_s - \hat{\mathbf u}_s \rVert^2$ with unit features $\mathbf u_s$,
 # averaged over space.
 #
-# What do trained filters bring? We blur images, and we brighten others by as much L1. How many times
-# more does the blur cost, by trained filters and by random ones of the same network?
+# What do trained filters bring? We blur each image, and brighten the original until its L1 distance
+# is the same. How many times larger is the perceptual distance of the blurred one, with trained
+# filters and with random ones of the same network?
 
 # %%
 perceptual = load_perceptual(lpips_net, lpips_weights, seed).to(run.device)
@@ -409,7 +411,7 @@ blurred = torch.nn.functional.avg_pool2d(x_32, 3, stride=1, padding=1, count_inc
 brighter = x_32 + (x_32 - blurred).abs().mean((1, 2, 3), keepdim=True)
 nets = {kind: load_perceptual("efficientnet_lite0", kind, seed).to(run.device) for kind in ("imagenet", "random")}
 times = {kind: (net(x_32, blurred).mean() / net(x_32, brighter).mean()).item() for kind, net in nets.items()}
-check("trained filters hold blur against an image more than random ones do",
+check("trained filters penalise blur more than random ones do",
       times["imagenet"] > times["random"], {kind: round(n, 1) for kind, n in times.items()})
 seen = lambda_lpips * perceptual(x_32, blurred).mean()
 told(f"In Eq. 6, this blur costs {(x_32 - blurred).abs().mean():.4f} by L1 and {seen:.4f} by the perceptual term.")
@@ -496,10 +498,10 @@ check("training aligned the latents, where it was asked to and had the time",
       ended < begun or not lambda_align or vae_steps < 100, (round(begun, 3), round(ended, 3)))
 
 # %% [markdown]
-# **What to see.** Training buys order: `align` and `pred` fall, and `rec` need not, because the VAE
-# could already copy images when it came. In an ablation the curve of a term without weight wanders,
-# since nothing asks for it. The model we keep is the one with the lowest `val_loss`, so a late rise
-# of that curve is not in it.
+# **What to see.** Training improves the order of the latents: `align` and `pred` fall, and `rec`
+# need not, because a pretrained VAE can already copy images. In an ablation a term of weight 0 is
+# not optimised, so its curve drifts. The model we keep is the one with the lowest `val_loss`, so a
+# later rise of that curve does not affect it.
 
 # %% [markdown]
 # ## 6 · Read the latent space

@@ -234,9 +234,9 @@ told(told_noise.fading(alpha_bar))
 
 # %% [markdown]
 # ## 3 · Read the word "linear" with care
-# *Optional.* Appendix B says "a linear noise schedule from $\beta_1 = 8.5 \cdot 10^{-4}$ to
-# $\beta_T = 1.2 \cdot 10^{-2}$". In the code family that the authors build on, the schedule called
-# `linear` is linear in the *root* of beta:
+# *Optional.* Appendix B says "a linear noise schedule ranging from $\beta_1 = 8.5 \times 10^{-4}$
+# to $\beta_T = 1.2 \times 10^{-2}$". In the code family that the authors build on, the schedule
+# called `linear` is linear in the *root* of beta:
 #
 # $$\beta_t = \Big(\sqrt{\beta_1} + \tfrac{t}{T-1}\big(\sqrt{\beta_T} - \sqrt{\beta_1}\big)\Big)^2,
 # \qquad \bar\alpha_t = \prod_{s \le t} (1 - \beta_s)$$
@@ -420,9 +420,9 @@ drawing(unet_shapes.draw(net, null))
 
 # %% [markdown]
 # Follow the maps from the left. On the way down they get smaller and deeper: fewer places, more
-# numbers at each. At the bottom every place sees the whole latent; on the way up the maps that cross
-# bring the detail back. The step t must be told at every level, because how much of the input is
-# noise decides what to do with it.
+# numbers at each. At the bottom every place sees the whole latent; on the way up the maps that are
+# copied across bring the detail back. The network is told the step t at every level, because how
+# much of the input is noise decides what to do with it.
 
 # %%
 def taught(ctx):
@@ -518,8 +518,10 @@ run.figure(fig, "uncond_loss")
 # %% [markdown]
 # **What to see.** The dashed line is the yardstick of section 4. The training loss is noisy because
 # every step draws other values of t; the validation loss is smooth because it does not. When you
-# train longer, watch for a middle panel that turns upward while the left one still falls: from there
-# on the network memorises. The loop keeps the weights of the lowest point.
+# train longer, watch for a middle panel that turns upward while the left one still falls: from
+# there on the network memorises. The loop keeps the weights of the lowest point; Appendix B selects
+# "later checkpoints right before overfitting", here and in the next stage, and gives no rule for
+# them.
 
 # %%
 val_loss = validate()
@@ -616,8 +618,8 @@ told(told_noise.with_a_nodule(x_new, x2_round, p.window_low, p.window_high))
 
 # %% [markdown]
 # A picture convinces too easily. Mean and spread per channel are the simplest numbers that can
-# object: sampled and real latents should agree in both. A third number looks for copies: two samples
-# should lie about as far apart as two real latents.
+# contradict it: sampled and real latents should agree in both. A third number looks for copies: two
+# samples should lie about as far apart as two real latents.
 
 # %%
 moments = pd.DataFrame({

@@ -37,7 +37,7 @@
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
 # | time | 4 min for each arm, two side by side | about 9 h on an A40 (estimate of `namd check`) |
-# | memory | 1.4 GB | 39 GB, less with `llm_dtype: bfloat16` (estimate) |
+# | memory | 1.5 GB | 41 GB, less with `llm_dtype: bfloat16` (estimate) |
 # | disk | 0.2 GB | 40 GB while it trains, then 7 GB (estimate) |
 
 # %% tags=["parameters"]
@@ -208,8 +208,8 @@ check("by hand and module agree", gap < (1e-4 if p.llm_dtype == "float32" else 0
 # step and puts their keys and values before all B reports. Shorter reports are padded *behind* their
 # end, where a causal model cannot see it from $\langle$EOS$\rangle$, so padding needs no mask.
 #
-# Which weights will learn? Let us ask autograd, with the context along any direction in place of a
-# loss.
+# Which weights will learn? Let us ask autograd: in place of a loss we take the context's component
+# along a random direction.
 
 # %%
 ctx_three = encode(lm, tokenizer, prompts, three)
@@ -415,11 +415,12 @@ run.figure(plots.training_curves(history, ["loss", "val_loss", "grad_norm", "pro
            "cond_loss")
 
 # %% [markdown]
-# **What to see.** The validation loss falls fast while the zero half of the first convolution fills:
-# the baseline shows where the nodule is. Later gains are small and slow; growth is a small part of an
-# image. The last panel shows how far the prompts have moved, as a share of their length: it rises
-# while they learn and is flat after that. When you train longer, watch for a second panel that turns
-# upward: from there on the U-Net memorises. The loop keeps the lowest point.
+# **What to see.** The validation loss falls fast while the zero half of the first convolution
+# fills: the baseline shows where the nodule is. Later gains are small and slow; growth is a small
+# part of an image. The last panel shows how far the prompts have moved, as a share of their length:
+# it rises while they learn and is flat after that. When you train longer, watch for a second panel
+# that turns upward: from there on the U-Net memorises. The loop keeps the lowest point; Appendix B
+# selects "later checkpoints right before overfitting", a choice for which it gives no rule.
 
 # %%
 after, moved = validate(), float(history.prompts_moved.iloc[-1])
@@ -487,8 +488,8 @@ told(told_record.disagreement(x2_hat, MM_PER_PX))
 # %% [markdown]
 # **What to see.** After a training of a few hundred steps the nodule stays where it was, and the
 # drawings differ at its rim, because they disagree about its size. In the error panel black is none
-# and white is the whole HU window: a ring is a nodule that grew more or less than drawn. What a run
-# of a few steps draws is blur.
+# and white is the whole HU window: a ring is a nodule that grew more or less than drawn. A model
+# trained for a few steps only draws blur.
 
 # %% [markdown]
 # ## 7 · Test that it listens
@@ -520,8 +521,8 @@ run.table(pd.DataFrame({"mean |error|": errors}).rename_axis("forecast"), "cond_
 
 # %% [markdown]
 # In pixels, a copy of the baseline is hard to beat: most of a lung does not change in a year, and a
-# copy has no decoder blur. But a small pixel error is not the aim of NAMD. It wants to draw a growth
-# that helps to tell malignant from benign, and notebook 05 measures that.
+# copy has no decoder blur. But a small pixel error is not the aim of NAMD. It is meant to
+# draw growth that helps to tell malignant from benign, and notebook 05 measures that.
 #
 # <details class="derivation"><summary>Derived: what a null prompt is, and how it steers</summary>
 #
@@ -540,10 +541,12 @@ run.table(pd.DataFrame({"mean |error|": errors}).rename_axis("forecast"), "cond_
 # $$\boldsymbol\epsilon_w = \boldsymbol\epsilon_\theta(\varnothing) + w\,
 # \big[\boldsymbol\epsilon_\theta(\mathbf C) - \boldsymbol\epsilon_\theta(\varnothing)\big].$$
 #
-# w = 0 ignores the record, w = 1 is Eq. 10, w > 1 exaggerates it. It works for v as well, which is a
-# fixed mixture of the noise and $\mathbf z_t$. The paper uses none. A warning: for guidance one drops
-# the condition now and then *while training*, so that the network knows both. Eq. 10 never does; the
-# null of this U-Net is a memory of notebook 03. Exercise 2 tries it.
+# w = 0 ignores the record, w = 1 is Eq. 10, w > 1 exaggerates it. It works for v as well, which is
+# a fixed mixture of the noise and $\mathbf z_t$. The paper uses none. A warning: for guidance one
+# drops the condition now and then *while training*, so that the network knows both. Eq. 10 never
+# does; the null of this U-Net is a memory of notebook 03, and a blurred one: there it was the raw
+# state behind the untrained prompts, here the prompts have moved and, with `text_standardise`, the
+# state is standardised. Exercise 2 tries it.
 #
 # </details>
 
@@ -681,8 +684,9 @@ far = (versions[1:] - versions[0]).flatten(1).norm(dim=1) / (ctx_val - ctx_val.m
 #   loader takes the language half of the multimodal files and refuses to start if one weight is
 #   missing. (The text-only class of transformers finds none of its names in these files and goes on
 #   with random weights.)
-# - **Memory.** 4 billion weights in float32 with m·B sequences do not fit a 48 GB card.
-#   `llm_dtype: bfloat16` halves them; float16 overflows in this family of models.
+# - **Memory.** With one prefix for all reports, 4 billion weights in float32 fit a 48 GB card
+#   (about 41 GB in all, an estimate). `llm_dtype: bfloat16` halves the language model; float16
+#   overflows in this family of models.
 # - **End of sequence.** Gemma's tokenizer adds none. We append `<eos>`, number 1, as Eq. 7 writes;
 #   the authors' code reads the last word instead.
 # - **Where the quick profile departs from the paper.** Prompts learn for the first steps only, C is

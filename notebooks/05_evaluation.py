@@ -245,7 +245,7 @@ run.figure(plots.matrices([M], ["wins of malignant i over benign j"], "AUROC cou
 # $$\mathrm{Var} = \frac{\mathrm{Var}_i(V_i)}{n_1} + \frac{\mathrm{Var}_j(W_j)}{n_0},
 # \qquad V_i = \tfrac1{n_0} \sum_j M_{ij}, \quad W_j = \tfrac1{n_1} \sum_i M_{ij}$$
 #
-# Two readers of the same nodules share their luck with the patients. Take the differences of their
+# Two readers of the same patients share most of their sampling error. Take the differences of their
 # V and W first, and put them through the same formula: this is the *paired* test.
 
 # %%
@@ -331,8 +331,8 @@ run.made("judge", *(drawing.row_file("samples", row) for row in makers))
 {row: tuple(drawing.load_row(run.root / "samples", row).shape[:2]) for row in makers}
 
 # %% [markdown]
-# Six test patients, three malignant and three benign, chosen by lot. A nodule of 12 mm may turn out
-# like the one or like the other; that is why we draw several:
+# Six test patients, three malignant and three benign, chosen at random. Nodules of the same size
+# may grow or not; that is why we draw several follow-ups of each:
 
 # %%
 rng = np.random.default_rng(seed)
@@ -386,9 +386,9 @@ floors = pd.DataFrame({name + end: [metrics.floor(d, of_x2, seed, patient=patien
 run.table(floors, "floors").round(4)
 
 # %% [markdown]
-# Errors of pixels have a trap: most nodules hardly change, so a copied baseline is close to most
-# follow-ups. PSNR (in dB) averages squared errors; SSIM compares mean, contrast and pattern in small
-# windows and is 1 for equal images. Both praise the copy. The Δ-RMAE looks at the *change*
+# Pixel errors are misleading: most nodules hardly change, so a copied baseline is close to most
+# follow-ups. PSNR (in dB) averages squared errors; SSIM compares mean, contrast and pattern in
+# small windows and is 1 for equal images. Both praise the copy. The Δ-RMAE looks at the *change*
 # $d = X^{(2)} - X^{(1)}$ and its forecast $\hat d$, over the pixels of the central disc:
 #
 # $$\Delta\text{-RMAE} = \frac{\sum |d - \hat d|}{\tfrac12 \sum (|d| + |\hat d|)} \in [0, 2]$$
@@ -568,8 +568,8 @@ told(words.verdicts(found, arm))
 
 # %% [markdown]
 # **What to see.** An interval across 0 is *undecided*: these patients cannot tell the two apart. An
-# arrow stands for a row that lies outside the panel. One in twenty intervals misses by chance, so do
-# not go looking for the best of many.
+# arrow stands for a row that lies outside the panel. One in twenty intervals misses by chance, so
+# do not pick the best of many.
 #
 # All these verdicts are one judge's. Notebook 09 asks a second one, of another kind, about the same
 # images; where it has run, its verdicts on the AUROC of the first draw stand here:
@@ -606,9 +606,9 @@ run.figure(curves.roc_and_pr(label, scores, synthetic=run.synthetic), "roc_and_p
 told(words.found_at(label, scores))
 
 # %% [markdown]
-# **What to see.** Left, the price is false alarms, and a curve that leads on the far left helps
-# screening most. Right, precision ends at the dashed share of malignant nodules for every row, once
-# all nodules are called malignant.
+# **What to see.** Left, false alarms are the price, and a curve that is highest at the far left
+# helps screening most. Right, precision ends at the dashed share of malignant nodules for every
+# row, once all nodules are called malignant.
 
 # %%
 run.figure(curves.reliability(label, scores, synthetic=run.synthetic, patient=patient), "reliability")
@@ -630,9 +630,9 @@ told(words.calibrated(fits))
 cells.interval_cells(fits, dict(slope=2, intercept=2)).assign(brier=table.loc[fits.index, "brier"].round(4))
 
 # %% [markdown]
-# Would it help to act on $p$? Who sends every nodule above a threshold $t$ to biopsy accepts
-# $(1 - t) / t$ needless biopsies for one cancer: nine at $t = 0.1$. The *net benefit* counts hits TP
-# and false alarms FP at this rate of exchange:
+# Would it help to act on $p$? Whoever sends every nodule above a threshold $t$ to biopsy accepts
+# $(1 - t) / t$ needless biopsies for one cancer: nine at $t = 0.1$. The *net benefit* counts hits
+# TP and false alarms FP at this rate of exchange:
 #
 # $$\text{net benefit} = \frac1N \Big( \mathrm{TP} - \frac{t}{1 - t} \, \mathrm{FP} \Big)$$
 
@@ -728,8 +728,8 @@ p_namd, measures = prob[arm].mean(0), (metrics.auroc, metrics.auprc, metrics.bri
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
-# The floor tends to rise as N falls, though the images come from the same law; between two numbers
-# that are close, the lot of the halves decides. Ask for the floor at that N, or for the KID.
+# The floor tends to rise as N falls, though the images come from the same law; where two N are
+# close, the random choice of the halves decides. Ask for the floor at that N, or for the KID.
 # </details>
 
 # %% [markdown]
@@ -758,8 +758,9 @@ table.loc[compare_arms, ["auroc_mean", "auroc_kmean"]].round(4)
 # ## In practice
 # - This is one judge. Notebook 09 lets a second one read the same images, and says which verdicts
 #   survive.
-# - With 53 malignant test nodules, half the width of DeLong's interval is about 0.06. Differences of
-#   0.02 between rows of the published table are within one standard error.
+# - With 53 malignant test nodules, half the width of DeLong's interval is about 0.06. The published
+#   table has no paired intervals, so nobody can tell whether its differences of 0.02 are larger
+#   than chance.
 # - All rows share one training seed. Other seeds need more runs of 02-04 (`make seeds`).
 # - Small negative KIDs are no mistake: an estimator without bias scatters around 0.
 #

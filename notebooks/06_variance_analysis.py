@@ -34,7 +34,7 @@
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
 # | time | 1 min | 5 min (estimate) |
-# | memory | 1.6 GB | 20 GB (estimate) |
+# | memory | 1.9 GB | 20 GB (estimate) |
 # | disk | 2 MB | 2 MB |
 
 # %% tags=["parameters"]
@@ -314,9 +314,11 @@ ring_share, ring_lead = ring[["share", "low", "high"]].to_numpy(), ring[["lead",
 told(told_variance.ring_found(ring_share, ring.flat, edge_inside, edge_outside, within))
 
 # %% [markdown]
-# Error maps are said to show "no clear distinction across confidence levels and correctness". That
-# no difference was seen is no proof of none: with few patients every interval is wide. We call two
-# regimes alike only when the whole interval of their difference stays within 10 % of the mean error.
+# Error maps are said to show "no clear distinction across confidence levels and correctness". We
+# test correctness among the confident nodules and leave the other half, confidence levels, out.
+# That no difference was seen is no proof of none: with few patients every interval is wide. We call
+# two regimes alike only when the whole interval of their difference stays within 10 % of the mean
+# error.
 
 # %%
 mean_error = pixel_error.mean((1, 2))                                # (N,) window units
@@ -329,7 +331,7 @@ told(told_variance.errors_alike(gap, low, high, margin))
 # %% [markdown]
 # From the maps the paper concludes that pixel fidelity "does not fully determine downstream
 # diagnostic accuracy". The squared rank correlation of pixel error and prediction error says how
-# much of one the other fixes; we read "not fully" as less than half.
+# much of one the other determines; we read "not fully" as less than half.
 
 # %%
 fixed_share = spearmanr(mean_error, table["error"]).statistic ** 2
@@ -396,8 +398,8 @@ told(told_variance.plateau(share))
 # %% [markdown]
 # **What to see.** Above, single curves jump early and calm down, and their black mean stays level,
 # as it must with divisor k - 1. Below, the share of nodules whose variance stays within 20 % of its
-# last value; at the end it is 1 by construction. A plateau that belonged to the model would be
-# reached at the same k whether one stops at 20 or later.
+# last value; at the end it is 1 by construction. If the plateau were a property of the model, it
+# would begin at the same k however many runs we draw.
 
 # %%
 is_settled = np.abs(running[k_at - 1] - running[-1]) <= tolerance * running[-1]
@@ -451,8 +453,8 @@ run.figure(variance_figures.precision(panels, synthetic=run.synthetic), "run_pre
 # %% [markdown]
 # **What to see.** The K that is needed is where a line falls below its orange target. In the first
 # panel dots and line agree by arithmetic, as the four probabilities did. The second line is exact
-# for normal draws only: dots above it mean that now and then a run lies far off. In the third panel
-# the line beyond the last dot is a guess.
+# for normal draws only: dots above it mean that some runs are outliers. In the third panel the line
+# beyond the last dot is a guess.
 
 # %%
 paper_k, target = PAPER["running_variance_plateau"], uncertainty_claims.TARGET
@@ -538,10 +540,11 @@ check("thirteen numbers by hand agree with the module", all(same), sum(same))
 # $$\theta^{(b)} = \frac1R \sum_r \theta_r^{(b)} + \kappa\, T^{(b)} \frac{s}{\sqrt R}, \qquad
 # s^2 = \frac{1}{R - 1} \sum_r (\theta_r - \bar\theta)^2$$
 #
-# $T^{(b)}$ is drawn from Student's t with R - 1 degrees of freedom, because three models are few. The
-# models differ for two reasons: they were trained from other seeds, and each is read with the luck
-# of these patients. The first term holds the luck already, so $\kappa$ takes its part off $s$. That
-# part is estimated by what resampling the patients adds to the spread of the models:
+# $T^{(b)}$ is drawn from Student's t with R - 1 degrees of freedom, because three models are few.
+# The models differ for two reasons: they were trained from other seeds, and each is measured on the
+# same finite set of patients. The first term already contains that patient noise, so $\kappa$
+# removes its share from $s$. That share is estimated by what resampling the patients adds to the
+# spread of the models:
 #
 # $$\kappa^2 = 1 - \frac{\bar v - s^2}{s^2}, \qquad
 # \bar v = \frac1B \sum_b \frac{1}{R - 1} \sum_r \big(\theta_r^{(b)} - \bar\theta^{(b)}\big)^2$$
@@ -713,7 +716,8 @@ print(within.round(2), "\nbenign - malignant at equal mean p:", round((within[0]
 # - Error is the distance of the mean from the label, variance the spread of K readings.
 # - Near error 0 and 1 part of the arch is arithmetic.
 # - The ring's share of the variance means something beside its share of the area.
-# - K follows from a stated precision; a plateau, from where one stops drawing.
+# - A stated precision determines K; where a plateau seems to begin depends on how many runs were
+#   drawn.
 # - Fewer errors among the kept are no merit when the malignant were referred. A claim holds when its
 #   interval lies above 0, fails below 0, and is undecided across 0.
 #

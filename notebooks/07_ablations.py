@@ -26,7 +26,7 @@
 # - Compare two systems on the same patients, and say which kinds of chance the interval covers.
 # - Compute a nearest-neighbour R2 and a trustworthiness by hand.
 # - Read a t-SNE map together with the numbers that it hides.
-# - Settle a claim by a rule that was written down before the number.
+# - Settle a claim by a rule that is fixed before a run.
 #
 # ## What you need
 # AUROC and paired tests (notebook 05), the alignment loss (notebook 02). From 05 the probabilities
@@ -36,7 +36,7 @@
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
 # | time | 1 min | 3 min (estimate) |
-# | memory | 1.4 GB | 8 GB (estimate) |
+# | memory | 1.6 GB | 8 GB (estimate) |
 # | disk | 1 MB | 1 MB |
 
 # %% tags=["parameters"]
@@ -304,9 +304,9 @@ told(told_ablations.part_effects(shown, parts))
 # 13 features?) and `scratch` (are pretrained weights worth a download?).
 #
 # ## 3 · Put a number on order
-# *Optional.* Figure 2 colours a map of the latents by diameter and speaks of "structure". Is a colour
-# gradient more than taste? If neighbours in the latent have similar diameters, then the diameter of
-# a nodule can be read from its neighbours. The nearest-neighbour R2 measures how well:
+# *Optional.* Figure 2 colours a map of the latents by diameter and speaks of "structure". Can a
+# colour gradient be measured? If neighbours in the latent have similar diameters, then the diameter
+# of a nodule can be read from its neighbours. The nearest-neighbour R2 measures how well:
 #
 # $$R^2 = 1 - \frac{\sum_i (y_i - \hat y_i)^2}{\sum_i (y_i - \bar y)^2}, \qquad
 # \hat y_i = \frac1{|\mathcal N_i|} \sum_{j \in \mathcal N_i} y_j, \quad i \notin \mathcal N_i$$
@@ -317,8 +317,8 @@ told(told_ablations.part_effects(shown, parts))
 # | $z$ | `z` | (N, D) | scaled latent, dimensionless |
 # | $\hat y$ | `y_hat` | (N,) | as `y` |
 #
-# $\mathcal N_i$ are the nearest nodules of nodule i. R2 is 1 for a perfect reading, 0 for who always
-# says the mean.
+# $\mathcal N_i$ are the nearest nodules of nodule i. R2 is 1 for a perfect reading, 0 for a reader
+# who always says the mean.
 #
 # Five nodules on a line, one neighbour each, once in order and once tangled:
 
@@ -434,8 +434,8 @@ if len(lines := ordered[ordered["arm"].isin(parts)]):
 # %% [markdown]
 # **What to see.** A bar right of 0 says that NAMD's latent tells more about the diameter than the
 # arm's. Compare the two readers. The straight line finds the diameter wherever it is written; the
-# neighbours find it only where distances show it. Eq. 2-4 ask for the second. So alignment works as
-# it should where the neighbours gain, and most clearly where the line gains less.
+# neighbours find it only where distances show it. Eq. 2-4 ask for the second. So alignment did its
+# work if the neighbour R2 rises, and most clearly if it rises more than the linear R2.
 #
 # ## 5 · Change the dose
 # *Optional.* NAMD was trained with one weight and one width. Would others have done better? The
@@ -490,7 +490,7 @@ run.figure(drawn(align_latent), "fig2_latent_space")
 # %% [markdown]
 # **What to see.** The paper's left panel runs from small nodules to large ones, and its right panel
 # is mixed. Follow the colours from end to end, then read the numbers. A gradient has a map R2 well
-# above 0; a map with low trustworthiness shows neighbours that are none.
+# above 0; a map with low trustworthiness shows neighbours that are none in the latent.
 #
 # The loss acted on the view above. Does the order reach the other view as well?
 
@@ -505,10 +505,10 @@ run.figure(drawn(other_view), "fig2_other_view")
 #
 # ## 7 · Settle the claims
 # A *ledger* has one row for each claim of the paper: the sentence, its place, the statistic, the
-# table that holds it, and the rule by which it is settled. All of this was written down before the
-# number was known. One claim by hand: "generated follow-ups diagnose better than real baselines".
-# Rule: the interval of the difference in AUROC lies above 0. The module settles all claims that
-# rest on tables of notebooks 05 and 07:
+# table that holds it, and the rule by which it is settled. The rule stands in the code and not in
+# the text, so a number of a later run cannot choose it. One claim by hand: "generated follow-ups
+# diagnose better than real baselines". Rule: the interval of the difference in AUROC lies above 0.
+# The module settles all claims that rest on tables of notebooks 05 and 07:
 
 # %%
 effect, low, high = effects.set_index(["row", "quantity"]).loc[("real baseline", "AUROC"), ["value", "low", "high"]]
@@ -546,8 +546,8 @@ for line in claims[claims["verdict"].isin(["fails", "undecided"])].itertuples():
 # makes better forecasts is a further step of the paper, with an interval of its own.
 #
 # Claims about variance are settled in notebook 06, the one about every other system in 08. The
-# whole ledger is `metrics/claims.csv` and the first thing on `index.html`. `make study` writes both
-# last; by hand: `python -m namd page --params params/quick.yaml`.
+# whole ledger is `metrics/claims.csv`, and folded under "Claims" on `index.html`. `make study`
+# writes both last; by hand: `python -m namd page --params params/quick.yaml`.
 #
 # ## Paper and this run
 # The paper's difference has no paired interval. With 53 malignant test nodules, the standard error
@@ -692,7 +692,7 @@ print("claim: AUROC, no_align - no_align_no_pred, above 0;", settle("above", 0, 
 # - Change one thing at a time, and keep the stamp that proves that you did.
 # - Train each arm with several seeds before you call a small difference an effect: `make seeds`.
 #   Arms are independent, so they run side by side.
-# - Some thirty intervals at 95 % miss once or twice by chance. Read the ledger as a whole.
+# - Of forty intervals at 95 %, two miss by chance on average. Read the ledger as a whole.
 # - The VAE of SD1.5 has never seen a lung, and its latent tells size all the same. Measure its R2,
 #   too, before you credit the loss.
 #

@@ -38,7 +38,7 @@
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
 # | time | 28 min | not measured |
-# | memory | 4.6 GB in all | 48 GB for the weights of FLUX.1 (12 billion, float32) |
+# | memory | 4.6 GB in all | 24 GB for the frozen weights of FLUX.1 (12 billion, bfloat16) |
 # | disk | 0.8 GB | not measured |
 
 # %% tags=["parameters"]
@@ -138,10 +138,11 @@ run.map()
 
 # %% [markdown]
 # ## 1 · Give everyone the same budget
-# Who tunes one system longer than another compares care, not systems. So each gets the same pairs,
-# augmentations, batch size and number of steps, and one rule for its learning rate: try each of
-# `system_rates` for `system_tune_steps`, keep the one with the lowest validation loss, and start
-# again from the first weights. Systems of several stages split the budget.
+# Whoever tunes one system longer than another measures the effort of tuning, not the systems. So
+# each gets the same pairs, augmentations, batch size and number of steps, and one rule for its
+# learning rate: try each of `system_rates` for `system_tune_steps`, keep the one with the lowest
+# validation loss, and start again from the first weights. Systems of several stages split the
+# budget.
 #
 # Equal steps are not equal lessons: Section 5 counts what each was shown. NAMD is outside the rule.
 # Its stages have steps and rates of their own, set by hand, and that may favour it.
@@ -321,8 +322,8 @@ told(words.still_falling(learnt))
 # **What to see.** A curve that falls and flattens has had enough; one that still falls at its end
 # would take more steps than the budget has. Where it rises, the weights of its lowest point are kept.
 #
-# In the next table `seen` counts the images a system learnt from, as often as they came. The VAE of
-# the systems on latents comes on top.
+# In the next table `seen` counts the images that a system was shown in training, repeats included.
+# The VAE of the systems on latents comes on top.
 
 # %%
 budget = run.table(compared.budget(run.root, p.systems, arm, system_arm), "comparator_budget")
@@ -386,7 +387,7 @@ told(words.spread_found(change, arm))
 #
 # ## 7 · Print the whole table
 # The [judge](00_start_here.ipynb#judge) of notebook 05 reads the new rows; the old rows are taken
-# from there. NAMD alone is read once more, because a difference must be between readings of one
+# from there. NAMD alone is read once more, because both readings of a difference must come from one
 # machine.
 
 # %%
@@ -466,7 +467,7 @@ record[["row", "beside", "value", "low", "high"]].round(3)
 
 # %% [markdown]
 # The claims that waited for these rows are settled now. Is NAMD better than every system of the
-# paper's table? Who picks the best of many after the test has picked luck as well, so each resample
+# paper's table? The best of many systems, chosen after the test, is partly lucky, so each resample
 # of the patients picks its own best system.
 
 # %%

@@ -124,10 +124,10 @@ run.map()
 # ## 1 · Make one answer of four readers
 # [LIDC-IDRI](https://doi.org/10.7937/K9/TCIA.2015.LO9QL9SX) has 1,018 chest CTs. Four radiologists
 # outlined the nodules, each those that he or she saw, and rated from 1 to 5 how likely each one is
-# malignant. Before the last reading each saw the others' marks. For most patients nobody knows who
-# was ill: **the label is an opinion.** The phantom writes a delivery of the same form, DICOM and
-# XML, with four simulated readers who agree as much as those of LIDC do (intraclass correlation .47),
-# and one program reads both.
+# to be malignant. Before the last reading each saw the others' marks. For most patients nobody
+# knows whether they had cancer: **the label is an opinion.** The phantom writes a delivery of the
+# same form, DICOM and XML, with four simulated readers who agree as much as those of LIDC do
+# (intraclass correlation .47), and one program reads both.
 
 # %%
 # papermill_description=write and read the delivery
@@ -259,8 +259,8 @@ told(told_three_class.sizes_hidden(diameter, crops.DIAMETERS, encoder.size))
 
 # %% [markdown]
 # **What to see.** In the upper row you see which nodule is large. In the lower row you cannot tell.
-# Whoever gives the size back, as radiomics do, helps this encoder for a reason that has nothing to
-# do with prompts. Hence two controls in Section 6: the diameter alone, and radiomics without prompts.
+# Adding the size back, as radiomics do, helps this encoder for a reason that has nothing to do with
+# prompts. Hence two controls in Section 6: the diameter alone, and radiomics without prompts.
 
 # %%
 # papermill_description=embed every crop
@@ -402,10 +402,10 @@ if lidc_source == "phantom":
 
 # %% [markdown]
 # ## 6 · Read the three-class table
-# Accuracy hides how a rare class fares, and who calls every nodule unsure has a recall of 1 for that
-# class. So *macro F1*, the mean of three F1, stands beside both. Intervals are over patients, at one
-# seed of folds and training; more seeds follow below. In the second table, AUC is of one class
-# against the two others, and macro AUC their mean:
+# Accuracy hides how a rare class fares, and a classifier that calls every nodule unsure has a
+# recall of 1 for that class. So *macro F1*, the mean of three F1, stands beside both. Intervals are
+# over patients, at one seed of folds and training; more seeds follow below. In the second table,
+# AUC is of one class against the two others, and macro AUC their mean:
 #
 # $$\text{recall}_c = \frac{\text{hits}_c}{\text{truly}_c}, \qquad
 # F1_c = \frac{2\, \text{hits}_c}{\text{truly}_c + \text{called}_c}$$
@@ -429,12 +429,12 @@ run.figure(pictures.difference_forests(differences[differences["row"] == "guided
 told(told_three_class.gains(differences))
 
 # %% [markdown]
-# **What to see.** In the first figure, the diagonal is right, and neighbours are confused more often
-# than benign with malignant. In the second, right of 0 guided prompts gain. *guided - static* is the
-# paper's claim. *guided - logistic* is the question that it leaves out: do prompts add anything to
-# the numbers that they are given? *guided - size-guided* says how much of the gain is more than the
-# size that the crop hid. *guided - guided without image* says what the image adds; near 0 it adds
-# nothing, and the moved sentences alone give the answer.
+# **What to see.** In the first figure, the diagonal holds the right answers, and neighbouring
+# classes are confused more often than benign with malignant. In the second, right of 0 guided
+# prompts gain. *guided - static* is the paper's claim. *guided - logistic* is the question that it
+# leaves out: do prompts add anything to the numbers that they are given? *guided - size-guided*
+# says how much of the gain is more than the size that the crop hid. *guided - guided without image*
+# says what the image adds; near 0 it adds nothing, and the moved sentences alone give the answer.
 #
 # **Other seeds.** An interval over patients takes folds, first weights and the order of the batches
 # as given. Here are the two arms of the paper's claim once more, at other seeds of all three:

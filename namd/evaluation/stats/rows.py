@@ -8,7 +8,7 @@ GROUPS = {
         "namd": "NAMD", "no_align": "NAMD without alignment", "no_pred": "NAMD without prediction loss",
         "no_align_no_pred": "NAMD without both losses", "no_text": "NAMD without the report",
         "no_llm": "NAMD without language model", "frozen_prompts": "NAMD with frozen prompts",
-        "prompts_every_step": "NAMD with prompts in every step", "no_pretraining": "NAMD without pretraining",
+        "prompts_every_step": "NAMD with prompts in every step", "no_pretraining": "NAMD without stage 2 (Eq. 9)",
         "scratch": "NAMD from scratch", "flat_latent": "NAMD on the flat latent", "epsilon": "NAMD predicting noise",
         "no_pred-epsilon": "same without prediction loss", "no_align-epsilon": "same without alignment",
         "no_align_no_pred-epsilon": "same without both losses", "linear_schedule": "NAMD on a linear schedule",
