@@ -1,4 +1,7 @@
-"""One training loop for the VAE, both diffusion stages and the judge (Appendix B); the objective is the caller's."""
+"""One training loop for Appendix B's stages and, ours, the judge, compared systems and small models.
+
+The objective is the caller's.
+"""
 
 import math
 import time
@@ -69,7 +72,7 @@ def fit(
     validate=None,              # () -> float, lower is better; without it the last weights are kept
     val_every=0,                # steps; 0: a tenth of all, enough to see a minimum
     ema_decay=0.0,              # none, as the authors' code; above 0 validates and returns the averaged weights
-    grad_clip=1.0,              # largest norm of the gradient; ours, because one odd batch must not undo a run
+    grad_clip=1.0,              # largest norm of the gradient (App. B)
     weight_decay=0.01,          # PyTorch's own for AdamW
     betas=(0.9, 0.999),         # of AdamW, PyTorch's own; the authors' VAE has (.5, .9)
     save_every=100,             # steps that a kill may cost
