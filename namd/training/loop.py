@@ -21,13 +21,14 @@ def constant(lr, n_steps=0):
 
 
 def one_cycle(lr, n_steps, warm=0.3, start=25.0, end=1e4):
-    """Rise from lr/start to lr over `warm` of the steps, cosine down to lr/(start*end). Ours, for short runs."""
+    """Rise from lr/start to lr over `warm` of the steps, cosine to lr/(start*end) and stay. Ours, for short runs."""
     rise = max(1, int(warm * n_steps))
 
     def at(step):
         if step < rise:
             return _half_cosine(lr / start, lr, step / rise)
-        return _half_cosine(lr / start / end, lr, 1 - (step - rise) / max(1, n_steps - rise))
+        x = min(1.0, (step - rise) / max(1, n_steps - rise))
+        return _half_cosine(lr / start / end, lr, 1 - x)
     return at
 
 
