@@ -31,6 +31,10 @@ class NAMD(Forecaster):
                             "arm first.")
         other = {"llm_path": p.llm_path} if p.llm_path else {}
         pipe = NAMDPipeline.from_pretrained(path, llm, precision=p.precision, llm_dtype=p.llm_dtype, **other)
+        self.draw_with(pipe, p)
+
+    def draw_with(self, pipe, p) -> None:
+        """Take an opened pipeline to the device, and its parts as this forecaster's; p as of the class."""
         self.pipe = pipe.to(process.device(p.device))
         self.ddim_steps = p.ddim_steps
         self.batch = p.eval_batch
