@@ -27,8 +27,8 @@ class NAMD(Forecaster):
     def __init__(self, folder, p, llm=None):
         path = Path(folder) / "namd"
         if not (path / "model_index.json").is_file():
-            raise UserError(f"{Path(folder).name}/namd holds no pipeline: run `python -m namd run 04` for this run and "
-                            "arm first.")
+            raise UserError(f"{Path(folder).name}/namd holds no pipeline: run `python -m namd run 04 --params <your "
+                            "parameter file>` for this run and arm first.")
         other = {"llm_path": p.llm_path} if p.llm_path else {}
         pipe = NAMDPipeline.from_pretrained(path, llm, precision=p.precision, llm_dtype=p.llm_dtype, **other)
         self.draw_with(pipe, p)
