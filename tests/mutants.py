@@ -82,7 +82,7 @@ MUTANTS = [
     Mutant("imported prompts stand before <bos>", AUTHORS, "[bos.expand(len(vectors), 1, -1).to(vectors), vectors]",
            "[vectors, bos.expand(len(vectors), 1, -1).to(vectors)]", IMPORTED),
     Mutant("the whole grid is walked", AUTHORS, "grid.skipped = self.config.ddim_skip", "grid.skipped = 0", IMPORTED),
-    Mutant("every run has the same z1", AUTHORS, "return runs + std * noise", "return runs + 0 * noise", IMPORTED),
+    Mutant("every run has the same z1", AUTHORS, "return mean + std * noise", "return mean + 0 * noise", IMPORTED),
     Mutant("a no is said", "namd/data/authors_report.py", 'emphysema"] if _is_yes(row["diagemph"]) else []',
            'emphysema"]', IMPORTED),
     Mutant("a checkpoint may run its code", IMPORTING + "checkpoints.py", "weights_only=True", "weights_only=False",

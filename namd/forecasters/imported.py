@@ -3,7 +3,7 @@
 from functools import partial
 
 from namd.forecasters.namd import NAMD
-from namd.ground import components, keys, process
+from namd.ground import components, keys
 from namd.ground.errors import UserError
 from namd.ground.paths import REPO
 from namd.models.authors import SWITCHES, AuthorsPipeline
@@ -29,16 +29,7 @@ class Imported(NAMD):
                         z1_sampled=p.z1_sampled, ddim_skip=p.ddim_skip)
         pipe = AuthorsPipeline.from_pretrained(folder(p), precision=p.precision, llm_dtype=p.llm_dtype, **switches,
                                                **other)
-        self.pipe = pipe.to(process.device(p.device))
-        self.ddim_steps = p.ddim_steps
-        self.batch = p.eval_batch
-        self.known = {}
-        self.vae = self.pipe.nodule_vae
-        self.unet = self.pipe.unet
-        self.scheduler = self.pipe.scheduler
-        self.numbers_alone = self.pipe.record_context is not None
-        readers = [self.pipe.record_context] if self.numbers_alone else [self.pipe.soft_prompts, self.pipe.llm[0]]
-        self.used = [self.pipe.vae, self.unet, *readers]
+        self.draw_with(pipe, p)
 
 
 def folder(p):

@@ -27,10 +27,14 @@ class NAMD(Forecaster):
     def __init__(self, folder, p, llm=None):
         path = Path(folder) / "namd"
         if not (path / "model_index.json").is_file():
-            raise UserError(f"{Path(folder).name}/namd holds no pipeline: run `python -m namd run 04` for this run and "
-                            "arm first.")
+            raise UserError(f"{Path(folder).name}/namd holds no pipeline: run `python -m namd run 04 --params <your "
+                            "parameter file>` for this run and arm first.")
         other = {"llm_path": p.llm_path} if p.llm_path else {}
         pipe = NAMDPipeline.from_pretrained(path, llm, precision=p.precision, llm_dtype=p.llm_dtype, **other)
+        self.draw_with(pipe, p)
+
+    def draw_with(self, pipe, p) -> None:
+        """Take an opened pipeline to the device, and its parts as this forecaster's; p as of the class."""
         self.pipe = pipe.to(process.device(p.device))
         self.ddim_steps = p.ddim_steps
         self.batch = p.eval_batch

@@ -195,7 +195,8 @@ class ComparedSystem(Forecaster):
             UserError: the system has not been trained.
         """
         if not self.fitted:
-            raise UserError(f"systems/{self.name} holds no trained system: run `python -m namd run 08` for this run.")
+            raise UserError(f"systems/{self.name} holds no trained system: run `python -m namd run 08 --params <your "
+                            "parameter file>` for this run.")
         used = seeds if self.stochastic else seeds[:1]
         jobs = list(product(used, range(len(x1))))
         images = []

@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 from namd.ground.errors import UserError
 from namd.ground.files import write_json
 from namd.ground.paths import REPO, short
+from namd.ground.surroundings import python
 from namd.importing import card, checkpoints, convert
 from namd.importing.scale import latent_scale
 from namd.models.authors import SWITCHES, AuthorsPipeline
@@ -82,4 +83,4 @@ def _say(found, target, scale) -> None:
         print(f"scale  {scale:g}")
     print(f"The imported model{'' if scale is None else 's'}: {short(target.absolute())}")
     if scale is not None:
-        print("Next: python -m namd check --params params/authors.yaml")
+        print(f"Next: {python()} -m namd check --params params/authors.yaml")

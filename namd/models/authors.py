@@ -9,7 +9,6 @@ from namd.data.authors_report import authors_report
 from namd.ground import seeding
 from namd.ground.paths import located
 from namd.ground.reading import read_json
-from namd.models.diffusion import ddim_sample
 from namd.models.pipeline import NAMDPipeline
 from namd.models.prefix import states_at
 from namd.models.prompts import SoftPrompts
@@ -86,41 +85,22 @@ class AuthorsPipeline(NAMDPipeline):
             return super().encode_prompt(reports, batch_size)
         return encode_behind_bos(*self.llm, self.soft_prompts, reports, batch_size)
 
-    @torch.no_grad()
-    def __call__(self, x1, ehr, seeds, prompt_embeds=None, num_inference_steps=None, batch_size: int = 64):
-        """Follow-ups by DDIM from noise keyed by (seed, pair_id); arguments and returns as of NAMDPipeline."""
-        ctx = self.context(ehr) if prompt_embeds is None else prompt_embeds
-        steps = num_inference_steps or self.config.ddim_steps
-        z1 = self._baselines(x1, ehr, seeds, batch_size).flatten(0, 1)              # (K N, 4, h, w)
-        jobs = list(product(seeds, range(len(x1))))
-        z_T = torch.stack([seeding.noise(z1.shape[1:], seed, "sample", ehr.index[i]) for seed, i in jobs])
-        images = []
-        for start in range(0, len(jobs), batch_size):
-            part = slice(start, start + batch_size)
-            rows = [i for _, i in jobs[part]]
-            z2_hat = self._denoise(z_T[part].to(z1.device), z1[part], ctx[rows], steps)
-            images.append(self.nodule_vae.decode_scaled(z2_hat).clamp(-1, 1).cpu())
-        return torch.cat(images).unflatten(0, (len(seeds), len(x1)))
-
     def _baselines(self, x1, ehr, seeds, batch_size) -> torch.Tensor:
         """Scaled z1 of each run, the same in all of them unless `z1_sampled`: (K, N, 4, h, w)."""
+        if not self.config.z1_sampled:
+            return super()._baselines(x1, ehr, seeds, batch_size)
         posteriors = [self.nodule_vae.posterior(part.to(self.device)) for part in x1.split(batch_size)]
         mean = torch.cat([q.mean for q in posteriors]) * self.nodule_vae.scale
-        runs = mean.expand(len(seeds), *mean.shape)
-        if not self.config.z1_sampled:
-            return runs
         std = torch.cat([q.std for q in posteriors]) * self.nodule_vae.scale
         draws = product(seeds, ehr.index)
         noise = torch.stack([seeding.noise(mean.shape[1:], seed, "z1", name) for seed, name in draws])
-        return runs + std * noise.to(mean).unflatten(0, (len(seeds), len(mean)))
+        return mean + std * noise.to(mean).unflatten(0, (len(seeds), len(mean)))
 
-    def _denoise(self, z_T, z1, ctx, steps) -> torch.Tensor:
-        """z2_hat from noise z_T, given the baseline latent and the record, over the grid as it is entered."""
-        def predict(z2_t, t):
-            return self.unet(torch.cat([z2_t, z1], dim=1), t, encoder_hidden_states=ctx).sample
+    def _grid(self) -> LateGrid:
+        """The schedule, entered `ddim_skip` steps late."""
         grid = LateGrid.from_config(self.scheduler.config)
         grid.skipped = self.config.ddim_skip
-        return ddim_sample(predict, z_T, grid, steps)
+        return grid
 
 
 @torch.no_grad()

@@ -136,7 +136,7 @@ def load_judge(folder) -> Judge:
     """
     folder = Path(folder)
     if not (folder / "model.safetensors").exists():
-        raise UserError(f"{folder}: no judge here; make it with `python -m namd run 05`.")
+        raise UserError(f"{folder}: no judge; make it with `python -m namd run 05 --params <your parameter file>`.")
     with reading(folder / "model.safetensors", "05"):
         weights = load_file(folder / "model.safetensors")
     with reading(folder / "config.json", "05"):

@@ -149,19 +149,28 @@ class NAMDPipeline(DiffusionPipeline):
         """
         ctx = self.context(ehr) if prompt_embeds is None else prompt_embeds
         steps = num_inference_steps or self.config.ddim_steps
-        z1 = torch.cat([self.nodule_vae.encode(part.to(self.device)) for part in x1.split(batch_size)])
+        z1 = self._baselines(x1, ehr, seeds, batch_size).flatten(0, 1)              # (K N, 4, h, w)
         jobs = list(product(seeds, range(len(x1))))
         z_T = torch.stack([seeding.noise(z1.shape[1:], seed, "sample", ehr.index[i]) for seed, i in jobs])
         images = []
         for start in range(0, len(jobs), batch_size):
             part = slice(start, start + batch_size)
             rows = [i for _, i in jobs[part]]
-            z2_hat = self._denoise(z_T[part].to(z1.device), z1[rows], ctx[rows], steps)
+            z2_hat = self._denoise(z_T[part].to(z1.device), z1[part], ctx[rows], steps)
             images.append(self.nodule_vae.decode_scaled(z2_hat).clamp(-1, 1).cpu())
         return torch.cat(images).unflatten(0, (len(seeds), len(x1)))
+
+    def _baselines(self, x1, ehr, seeds, batch_size) -> torch.Tensor:
+        """Scaled z1 of each run, the same in all of them: (K, N, 4, h, w)."""
+        z1 = torch.cat([self.nodule_vae.encode(part.to(self.device)) for part in x1.split(batch_size)])
+        return z1.expand(len(seeds), *z1.shape)
+
+    def _grid(self) -> DDIMScheduler:
+        """The schedule whose steps are walked."""
+        return self.scheduler
 
     def _denoise(self, z_T, z1, ctx, steps) -> torch.Tensor:
         """z2_hat from noise z_T, given the baseline latent (channels) and the record (cross-attention)."""
         def predict(z2_t, t):
             return self.unet(torch.cat([z2_t, z1], dim=1), t, encoder_hidden_states=ctx).sample
-        return ddim_sample(predict, z_T, self.scheduler, steps)
+        return ddim_sample(predict, z_T, self._grid(), steps)

@@ -7,7 +7,6 @@ from peft import PromptEmbedding, PromptTuningConfig
 
 from namd.ground import seeding
 from namd.ground.errors import UserError
-from namd.models import hub
 from namd.models.llm import SPECIAL, eos_states
 
 
@@ -18,7 +17,7 @@ class SoftPrompts(ModelMixin, ConfigMixin):
         n_sets, n_tokens, dim: m, n, D.
 
     `mean` and `std` (D,) are 0 and 1 unless `fit_standardisation` is called. `save_pretrained` writes config.json
-    and diffusion_pytorch_model.safetensors; `open` reads them beside a language model.
+    and diffusion_pytorch_model.safetensors.
 
     Source: Sec. 3.3.1; peft's PromptEmbedding carries the vectors, as in any prompt-tuned model.
     """
@@ -76,16 +75,6 @@ class SoftPrompts(ModelMixin, ConfigMixin):
         states = ctx.flatten(0, 1)
         self.mean.copy_(states.mean(0))
         self.std.copy_(states.std(0))
-
-    @classmethod
-    def open(cls, folder, lm=None) -> "SoftPrompts":
-        """The prompts that `save_pretrained` wrote to `folder` (or its folder soft_prompts/), beside `lm` if given.
-
-        Raises:
-            UserError: no complete prompts there, or they were trained with an LLM of another width.
-        """
-        prompts = hub.load(cls, folder, "soft_prompts", "soft prompts")
-        return prompts if lm is None else prompts.beside(lm)
 
     def beside(self, lm) -> "SoftPrompts":
         """These prompts on the device of `lm`.

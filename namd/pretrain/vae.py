@@ -2,16 +2,20 @@
 
 import torch
 
+from namd.data.images import AUGMENTATIONS
 from namd.ground.seeding import generator, noise
 from namd.models import losses
 from namd.models.vae import build_vae, decoded, latent_scale, load_vae, moments
 from namd.training import loop
 
-TURNS = 8
+TURNS = AUGMENTATIONS["square"]
 
 
 def turned(x: torch.Tensor, k: int) -> torch.Tensor:
-    """Turn k of the square's eight, of images (B, 1, S, S)."""
+    """Turn k of the square's eight, of images (B, 1, S, S), with the values of `namd.data.images.augment`.
+
+    Source: ours; that one lays the turned pixels out anew, and a loss summed in another order moves by its last bit.
+    """
     x = torch.rot90(x, k % 4, (2, 3))
     return x.flip(3) if k >= 4 else x
 

@@ -1,4 +1,7 @@
-"""One training loop for the VAE, both diffusion stages and the judge (Appendix B); the objective is the caller's."""
+"""One training loop for Appendix B's stages and, ours, the judge, compared systems and small models.
+
+The objective is the caller's.
+"""
 
 import math
 import time
@@ -18,13 +21,14 @@ def constant(lr, n_steps=0):
 
 
 def one_cycle(lr, n_steps, warm=0.3, start=25.0, end=1e4):
-    """Rise from lr/start to lr over `warm` of the steps, cosine down to lr/(start*end). Ours, for short runs."""
+    """Rise from lr/start to lr over `warm` of the steps, cosine to lr/(start*end) and stay. Ours, for short runs."""
     rise = max(1, int(warm * n_steps))
 
     def at(step):
         if step < rise:
             return _half_cosine(lr / start, lr, step / rise)
-        return _half_cosine(lr / start / end, lr, 1 - (step - rise) / max(1, n_steps - rise))
+        x = min(1.0, (step - rise) / max(1, n_steps - rise))
+        return _half_cosine(lr / start / end, lr, 1 - x)
     return at
 
 
@@ -69,7 +73,7 @@ def fit(
     validate=None,              # () -> float, lower is better; without it the last weights are kept
     val_every=0,                # steps; 0: a tenth of all, enough to see a minimum
     ema_decay=0.0,              # none, as the authors' code; above 0 validates and returns the averaged weights
-    grad_clip=1.0,              # largest norm of the gradient; ours, because one odd batch must not undo a run
+    grad_clip=1.0,              # largest norm of the gradient (App. B)
     weight_decay=0.01,          # PyTorch's own for AdamW
     betas=(0.9, 0.999),         # of AdamW, PyTorch's own; the authors' VAE has (.5, .9)
     save_every=100,             # steps that a kill may cost

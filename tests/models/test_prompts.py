@@ -8,11 +8,16 @@ from small_llm import records
 from namd.data.report import report_texts
 from namd.ground import seeding
 from namd.ground.errors import UserError
-from namd.models import llm
+from namd.models import hub, llm
 from namd.models import unet as unets
 from namd.models.context import ContextBank
 from namd.models.prompts import SoftPrompts, encode, encode_all
 from namd.training import loop
+
+
+def opened(folder, lm):
+    """Saved prompts beside a language model, as the pipeline opens them."""
+    return hub.load(SoftPrompts, folder, "soft_prompts", "soft prompts").beside(lm)
 
 
 def test_context_is_equation_7_and_8_by_hand(frozen, prompts):
@@ -82,7 +87,7 @@ def test_saved_prompts_come_back_bit_equal(frozen, prompts, tmp_path):
     prompts.fit_standardisation(encode_all(*frozen, prompts, texts))
     prompts.save_pretrained(tmp_path)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["config.json", "diffusion_pytorch_model.safetensors"]
-    back = SoftPrompts.open(tmp_path, frozen[0])
+    back = opened(tmp_path, frozen[0])
     assert (back.config.n_sets, back.config.n_tokens, back.config.dim) == (3, 2, 32)
     assert torch.equal(encode_all(*frozen, back, texts), encode_all(*frozen, prompts, texts))
     back.save_pretrained(tmp_path / "copy")
@@ -92,18 +97,18 @@ def test_saved_prompts_come_back_bit_equal(frozen, prompts, tmp_path):
 def test_prompts_of_another_width_are_refused(frozen, tmp_path):
     SoftPrompts(1, 2, 24).save_pretrained(tmp_path)
     with pytest.raises(UserError, match="width 24"):
-        SoftPrompts.open(tmp_path, frozen[0])
+        opened(tmp_path, frozen[0])
 
 
 def test_incomplete_prompts_are_refused(frozen, prompts, tmp_path):
     with pytest.raises(UserError, match="soft prompts: nothing can be loaded"):
-        SoftPrompts.open(tmp_path, frozen[0])
+        opened(tmp_path, frozen[0])
     prompts.save_pretrained(tmp_path)
     file = tmp_path / "diffusion_pytorch_model.safetensors"
     weights = load_file(file)
     save_file({name: weights[name] for name in ("carrier.embedding.weight", "mean")}, file, {"format": "pt"})
     with pytest.raises(UserError, match="lacks 1 weights, the first is std"):
-        SoftPrompts.open(tmp_path, frozen[0])
+        opened(tmp_path, frozen[0])
 
 
 def test_a_zero_null_prompt_teaches_keys_and_values_nothing_and_ours_does(frozen, prompts, tmp_path):

@@ -135,6 +135,7 @@ def test_schedules():
     assert warm(0) == pytest.approx(1e-6) and warm(4000) == pytest.approx(1e-4) and warm(100000) == pytest.approx(1e-5)
     cycle = loop.one_cycle(1.0, 100)
     assert cycle(0) == pytest.approx(1 / 25) and cycle(30) == pytest.approx(1.0) and cycle(99) < 0.01
+    assert cycle(100) == cycle(101) == cycle(170) == 1 / 25 / 1e4         # its end, whatever trains on beside it
 
 
 def test_every_item_once_an_epoch():

