@@ -134,7 +134,7 @@ def test_stages_of_09(small):
     (part,) = embedding.parts
     turns = 60 * (8 + 1)                            # and what the window shows
     images = turns + 2 * 60 + 37 + 63 + 37 * 9      # two of a small pair; baselines, follow-ups, rows of 05
-    assert part.times == images / 64 and embedding.memory.frozen > 0 and not embedding.per_arm
+    assert part.times == images / encoders.BATCH and embedding.memory.frozen > 0 and not embedding.per_arm
     own = [2 * autorad._steps(small, 48), autorad._steps(small, 54)]    # four folds, twice; 85 % of 63 follow-ups
     folds = autorad._fold_steps(small, 60)
     assert [part.times for part in training.parts] == 10 * [folds] + 2 * [2 * folds] + own     # static, guided again
