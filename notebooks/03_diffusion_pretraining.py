@@ -222,7 +222,7 @@ grid_t = torch.linspace(0, p.n_timesteps - 1, 7).long()
 with torch.no_grad():
     fade = [vae.decode_scaled(diffusion.q_sample(z, eps, s.expand(3), alpha_bar))[:, 0] for s in grid_t]
 fig = plots.image_grid(list(zip(*fade, strict=True)), [f"t = {s}" for s in grid_t.tolist()],
-                         title="Noise takes the edges first and the nodule last (n = 3)", synthetic=run.synthetic)
+                         title="The nodule drowns in what the decoder makes of noise (n = 3)", synthetic=run.synthetic)
 run.figure(fig, "uncond_forward")
 told(told_noise.fading(alpha_bar))
 

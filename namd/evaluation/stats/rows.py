@@ -12,7 +12,9 @@ GROUPS = {
         "scratch": "NAMD from scratch", "flat_latent": "NAMD on the flat latent", "epsilon": "NAMD predicting noise",
         "no_pred-epsilon": "same without prediction loss", "no_align-epsilon": "same without alignment",
         "no_align_no_pred-epsilon": "same without both losses", "linear_schedule": "NAMD on a linear schedule",
-        "pooled_latent": "NAMD on the pooled latent", "raw_features": "NAMD on raw features"},
+        "pooled_latent": "NAMD on the pooled latent", "raw_features": "NAMD on raw features",
+        "lambda_align0.01": "NAMD, λ_align 0.01", "lambda_align0.2": "NAMD, λ_align 0.2",
+        "lambda_align1": "NAMD, λ_align 1", "sigma_z1": "NAMD, σ_z 1", "sigma_z64": "NAMD, σ_z 64"},
     "drawn with a wrong record": {"permuted records": "another's record",
                                   "permuted patients": "another's patient fields"},
     "other systems": {
