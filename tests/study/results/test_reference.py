@@ -141,6 +141,7 @@ def test_an_empty_folder_is_a_page_without_parts(tmp_path):
 
 def test_the_word_on_a_gain_follows_its_interval(folder):
     gain = dict(quantity="namd - baseline")
+    change(folder, "sources", dict(file="cohorts.csv"), kept=None)
     change(folder, "cohorts", gain, low=0.01, high=0.07)
     change(folder, "differences", dict(row="real baseline", metric="auroc"), difference=-0.05, low=-0.08, high=-0.01)
     assert any("in all four cohorts" in sentence for sentence in sentences(folder))

@@ -47,7 +47,7 @@ def front(folder, run, main) -> dict[str, list[str]]:
             "cohorts": [patients.gained(kept), patients.shared(kept)],
             "table1": patients.beside_controls(kept, patients.FIRST),
             "dial": [patients.grows_by_label(kept)], "effects": [arms.over_seeds(kept)],
-            "comparators": [systems.counted(kept)], "best_system": [systems.best(kept)],
+            "best_system": [systems.best(kept)],
             "autorad": [second.guided(kept, second.FIRST)], "autorad_seeds": [second.seeds(kept)],
             "two_judges": [second.agreement(kept)], "claims": [ledger.counted(kept)],
         },
