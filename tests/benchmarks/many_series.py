@@ -93,8 +93,8 @@ def watch(process, parts: Path, pairs: int, until: float) -> Seen:
         name = f"{int(share * 4)}/4"
         seen.peak[name] = max(seen.peak.get(name, 0), sum(used))
         seen.largest = max(seen.largest, *used)
-        now = (time.monotonic(), sum(map(seconds, family)))
-        if before and 0 < share < 1 and parts.is_dir():         # what follows writes the cohort, in one process
+        now = (time.monotonic(), sum(map(seconds, family)), pieces)
+        if before and pieces > before[2]:       # what stands before reads tables, what follows writes the cohort
             seen.wall += now[0] - before[0]
             seen.busy += max(0.0, now[1] - before[1])
             seen.processes = max(seen.processes, len(family))
