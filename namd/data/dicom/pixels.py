@@ -34,6 +34,7 @@ def read_hu(path) -> np.ndarray:
     header = Header(path, pixels=True)
     if "PixelData" not in header.dataset:
         raise RefusedError("E23", f"{header.name} holds no PixelData; copy the file again")
+    _refuse_unreadable(header)
     slope, = header.numbers("RescaleSlope", 1, "E21")
     intercept, = header.numbers("RescaleIntercept", 1, "E21")
     if slope == 0:
@@ -55,6 +56,14 @@ def _is_padding(header: Header, stored) -> np.ndarray:
     last = header.padding("PixelPaddingRangeLimit", stored.dtype)
     ends = sorted((first, first if last is None else last))
     return (ends[0] <= stored) & (stored <= ends[1])
+
+
+def _refuse_unreadable(header: Header) -> None:
+    """Refuse pixels that pydicom cannot even take out of the file, as those of a VR that does not exist."""
+    try:
+        _ = header.dataset.PixelData
+    except Exception as error:                                        # NotImplementedError, ValueError and others
+        raise RefusedError("E23", f"{header.name} has damaged PixelData ({error}); copy the file again") from error
 
 
 def _decode(header: Header) -> np.ndarray:
