@@ -264,8 +264,7 @@ told(told_three_class.sizes_hidden(diameter, crops.DIAMETERS, encoder.size))
 
 # %%
 # papermill_description=embed every crop
-turned = crops.symmetries(seen, autorad_symmetries)                   # (turns, N, 1, S, S)
-z = torch.stack([encoder.embed(x) for x in turned]).cpu()             # (turns, N, P)
+z = torch.stack([encoder.embed(x).cpu() for x in crops.symmetries(seen, autorad_symmetries)])      # (turns, N, P)
 
 # %% [markdown]
 # ## 4 · Write a prompt that moves with the nodule
@@ -519,18 +518,26 @@ test, label = main.split("test"), main.split("test").label
 of_05 = [run.need(f"metrics/{name}", made_by="05") for name in ("probabilities.parquet", "table1.csv")]
 readings = comparators.with_systems(*of_05, *map(run.reading, comparators.READINGS))       # 08's, where it has run
 pair_id, (x1, x2) = list(test.table.index), test.images(*size)
-images = {"real baseline": x1, "real follow-up": x2}
 samples = run.need(f"samples/{arm}.npy", made_by="05").parent
-images |= {row: drawing.load_row(samples, row)[0].clone() for row in readings["row"].unique()
-           if drawing.row_file(samples, row).is_file()}
+drawn_rows = [row for row in readings["row"].unique() if drawing.row_file(samples, row).is_file()]
+learns = {name: main.split(name) for name in ("train", "val")}
 
 # %%
 # papermill_description=measure and embed every image
-learns = {name: main.split(name) for name in ("train", "val")}
-every = torch.cat([*(pairs.images(*size)[1] for pairs in learns.values()), *images.values()])
-of_row = np.repeat([*learns, *images], [*map(len, learns.values()), *map(len, images.values())])
 network = load_encoder(autorad_autoregressive or autorad_encoder).to(run.device)
-sight = second_judge.see(every, metrics.outlined(every), network, p, run.root / "autorad" / "judge.npz")
+kept = run.root / "autorad" / "judge"
+kept.mkdir(exist_ok=True)
+
+
+def seen_of(row, x):
+    """What the second judge takes from the images of a row, which are let go: x (N, 1, 64, 64)."""
+    file = drawing.row_file(kept, row).with_suffix(".npz")
+    return second_judge.see(x, metrics.outlined(x), network, p, file)
+
+
+sights = {name: seen_of(name, pairs.images(*size)[1]) for name, pairs in learns.items()}
+sights |= {"real baseline": seen_of("real baseline", x1), "real follow-up": seen_of("real follow-up", x2)}
+sights |= {row: seen_of(row, drawing.load_row(samples, row)[0]) for row in drawn_rows}
 
 # %%
 show(second_judge.judge)
@@ -539,9 +546,9 @@ show(second_judge.judge)
 # papermill_description=train the second judge
 judge_key = run.part_key(["namd.autorad.second_judge", "namd.evaluation.stats.metrics"], ["cohort"], key,
                          parameters=["image_size"])
-second, _ = second_judge.judge(sight, of_row, {name: pairs.label for name, pairs in learns.items()},
+second, _ = second_judge.judge(sights, {name: pairs.label for name, pairs in learns.items()},
                                texts.beside(autorad_autoregressive, text, run.device), p, place, judge_key)
-first = {row: probabilities.stack(readings, [row], pair_id)[0][:1] for row in images}
+first = {row: probabilities.stack(readings, [row], pair_id)[0][:1] for row in second}
 
 # %% [markdown]
 # **Both judges, row by row.** The first draw of each row, the same images and patients:
@@ -553,8 +560,8 @@ by_row = run.table(two_judges.rows_by_judge(judged), "two_judges").set_index("ro
 cells.interval_cells(by_row, {"first": 3, "second": 3})
 
 # %%
-agree = two_judges.rank_agreement(judged, set(images) - {"copy-baseline"})        # the copy is the baseline
-survives = run.table(two_judges.survival(judged, two_judges.asked(images, arm)), "two_judges_claims")
+agree = two_judges.rank_agreement(judged, set(second) - {"copy-baseline"})        # the copy is the baseline
+survives = run.table(two_judges.survival(judged, two_judges.asked(second, arm)), "two_judges_claims")
 told(two_judges.in_words(survives), "Rank agreement of the rows: {:.2f} [{:.2f}, {:.2f}].".format(*agree))
 survives[["row", "beside", "first_verdict", "second_verdict", "survives"]]
 
@@ -568,9 +575,8 @@ survives[["row", "beside", "first_verdict", "second_verdict", "survives"]]
 # as the window and the rule show them, and reads the baselines, which it sees in the same way:
 
 # %%
-base = of_row == "real baseline"
-today = second_judge.see(x1, sight.masks[base], encoder, p, run.root / "autorad" / "judge.npz")
-then = second_judge.see(centre, rule, encoder, p, run.root / "autorad" / "judge.npz")
+today = second_judge.see(x1, sights["real baseline"].masks, encoder, p, kept / "real_baseline.npz")
+then = second_judge.see(centre, rule, encoder, p, kept / "lidc.npz")
 unsure = second_judge.unsure(then, today, label3, val, text, p, place, judge_key)
 variance = probabilities.stack(readings, [arm], pair_id)[0].var(0, ddof=1)
 doubt = two_judges.by_variance(unsure, variance, by_label)

@@ -91,6 +91,7 @@ def _extract(image, region, with_outline, library):
 
 @cache
 def _extractor(library, with_outline):
+    SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)      # a slice has no work for two: 8 ms instead of 11
     only_here = {"backend": "cpu", "num_threads": 1} if library == "flash_radiomics" else {}
     extractor = _module(library, "featureextractor").RadiomicsFeatureExtractor(
         binWidth=BIN_HU, force2D=True, additionalInfo=False, **only_here)

@@ -26,10 +26,6 @@ class Sight(NamedTuple):
     features: np.ndarray
     masks: np.ndarray
 
-    def where(self, rows) -> "Sight":
-        """That of some images; rows: (N,) bool."""
-        return Sight(self.z[torch.from_numpy(rows)], self.features[rows], self.masks[rows])
-
 
 def see(x, masks, encoder, p, path) -> Sight:
     """Embeddings and radiomics of windowed images, real or generated.
@@ -48,22 +44,23 @@ def see(x, masks, encoder, p, path) -> Sight:
     return Sight(torch.cat(z), features, masks)
 
 
-def judge(sight, row, labels, text, p, folder, key) -> tuple[dict[str, np.ndarray], HeldOut]:
+def judge(sights, labels, text, p, folder, key) -> tuple[dict[str, np.ndarray], HeldOut]:
     """P(malignant) of every image of every row: {row: (1, N) float64}, and the training.
 
     Args:
-        sight: of all images; row: (M,) the row of each, "train" and "val" for real follow-ups that train and choose.
+        sights: {row: Sight}; "train" and "val" are real follow-ups that train and choose.
         labels: {"train" and "val": (N,) 0 or 1}; text, p, folder, key: as of `folds.cross_validate`.
 
     Source: ours, after Section 4.1.2 of NAMD, whose judge learns from real images alone, too.
     """
+    row = np.repeat(list(sights), [len(sight.z) for sight in sights.values()])
     label = np.zeros(len(row), dtype=np.int64)
     for name, values in labels.items():
         label[row == name] = values
-    found = read_others(_arm(NAME, p), sight.z, sight.features, label, row == "train",
-                        row == "val", text, p, folder, key, CLASSES)
-    rows = [name for name in dict.fromkeys(row) if name not in labels]
-    return {name: found.prob[row == name, 1][None] for name in rows}, found
+    z = torch.cat([sight.z for sight in sights.values()])
+    features = np.concatenate([sight.features for sight in sights.values()])
+    found = read_others(_arm(NAME, p), z, features, label, row == "train", row == "val", text, p, folder, key, CLASSES)
+    return {name: found.prob[row == name, 1][None] for name in sights if name not in labels}, found
 
 
 def unsure(then, today, label3, val, text, p, folder, key) -> np.ndarray:

@@ -41,27 +41,24 @@ def test_it_sees_hounsfield_units_and_the_square_of_twice_the_diameter(tmp_path,
     assert mean == pytest.approx([(0.4 + 1) * 700 - 1000] * 2, abs=10)
     hu = (x[:, 0].numpy() + 1) * 700 - 1000
     assert torch.allclose(sight.z, net.embed(crops.crops(hu, masks, 8)), atol=1e-6)
-    one = sight.where(np.array([False, True]))
-    assert len(one.z) == len(one.features) == 1 and np.array_equal(one.masks[0], masks[1])
+    assert np.array_equal(sight.masks, masks)
 
 
 def test_rows_are_read_by_a_judge_that_learnt_from_real_images_alone(tmp_path):
     rng = numpy_rng("judge")
     text = tower(width=32, layers=1, projection=16), tokenizer()
     labels = {"train": rng.integers(0, 2, 60), "val": rng.integers(0, 2, 20)}
-    row = np.repeat(["train", "val", "x2", "namd"], [60, 20, 20, 20])
-    true = np.concatenate([*labels.values(), np.arange(20) % 2, np.arange(20) % 2])
-    x, masks = discs(np.where(true, 9, 5) + rng.uniform(-1, 1, len(true)), "rows")
-    sight = second_judge.see(x, masks, encoder(), P, tmp_path / "r.npz")
-    found, training = second_judge.judge(sight, row, labels, text, P, tmp_path / "arms", "k")
+    true = {**labels, "x2": np.arange(20) % 2, "namd": np.arange(20) % 2}
+    sights = {row: second_judge.see(*discs(np.where(is_true, 9, 5) + rng.uniform(-1, 1, len(is_true)), row), encoder(),
+                                    P, tmp_path / f"{row}.npz") for row, is_true in true.items()}
+    found, training = second_judge.judge(sights, labels, text, P, tmp_path / "arms", "k")
     assert {name: prob.shape for name, prob in found.items()} == {"x2": (1, 20), "namd": (1, 20)}
-    assert ((found["namd"][0] > 0.5) == np.arange(20) % 2).mean() > 0.9
+    assert ((found["namd"][0] > 0.5) == true["namd"]).mean() > 0.9
     assert training.tried.rate.tolist() == [0.1]
-    drawn = (row == "namd")[:, None]
-    other = second_judge.Sight(torch.where(torch.from_numpy(drawn), -sight.z, sight.z),
-                               np.where(drawn, -sight.features, sight.features), sight.masks)
-    one, two = (second_judge.judge(each, row, labels, text, SHORT, tmp_path / name, "k")[0]
-                for name, each in (("one", sight), ("two", other)))
+    drawn = sights["namd"]
+    turned = sights | {"namd": second_judge.Sight(-drawn.z, -drawn.features, drawn.masks)}
+    one, two = (second_judge.judge(each, labels, text, SHORT, tmp_path / name, "k")[0]
+                for name, each in (("one", sights), ("two", turned)))
     assert np.array_equal(one["x2"], two["x2"]) and not np.allclose(one["namd"], two["namd"])
 
 

@@ -12,6 +12,7 @@ from namd.study.runner.lines import Progress
 
 NOISE = ("Kernel is running over TCP", "frozen modules", "Debugger warning", "PYDEVD")
 ENGINE = "namd"
+RARELY = "--IPKernelApp.exec_lines=__import__('gc').set_threshold(100_000, 20, 20)"
 
 
 def execute(source, output, values, job):
@@ -54,7 +55,7 @@ def _engine(job, output, noise, progress):
             heard = Progress(job, nb_man.nb.cells)
             progress.append(heard)
             client = PapermillNotebookClient(nb_man, kernel_name=kernel_name, timeout=None, startup_timeout=120,
-                                             on_cell_start=heard.starts, stdout_file=heard)
+                                             on_cell_start=heard.starts, stdout_file=heard, extra_arguments=[RARELY])
             try:
                 return client.execute(stdout=subprocess.DEVNULL, stderr=noise)      # prints come as messages
             except DeadKernelError:
