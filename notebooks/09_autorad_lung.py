@@ -526,13 +526,11 @@ learns = {name: main.split(name) for name in ("train", "val")}
 # papermill_description=measure and embed every image
 network = load_encoder(autorad_autoregressive or autorad_encoder).to(run.device)
 kept = run.root / "autorad" / "judge"
-kept.mkdir(exist_ok=True)
 
 
 def seen_of(row, x):
     """What the second judge takes from the images of a row, which are let go: x (N, 1, 64, 64)."""
-    file = drawing.row_file(kept, row).with_suffix(".npz")
-    return second_judge.see(x, metrics.outlined(x), network, p, file)
+    return second_judge.see(x, metrics.outlined(x), network, p, drawing.row_file(kept, row).with_suffix(".npz"))
 
 
 sights = {name: seen_of(name, pairs.images(*size)[1]) for name, pairs in learns.items()}
