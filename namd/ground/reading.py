@@ -11,11 +11,12 @@ from namd.ground.errors import DamagedError
 
 
 @contextmanager
-def reading(path, number):
+def reading(path, number, again=None):
     """Turn whatever goes wrong while the block reads `path` into one sentence; a changed file is not read at all.
 
     Args:
-        path: a file or folder of a run; number: of the notebook that makes it.
+        path: a file or folder of a run; number: of the notebook that makes it; again: how to have it again where no
+            notebook of the reader's makes it.
 
     Raises:
         DamagedError: it is damaged, incomplete or out of reach.
@@ -31,9 +32,9 @@ def reading(path, number):
         raise
     except Exception as error:
         said = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise DamagedError(f"{path} is damaged, incomplete or out of reach ({said.rstrip('.')}): delete it and run"
-                           f" notebook {number} again (`python -m namd run {number} --params <your parameter"
-                           " file>`).") from error
+        mend = again or (f"delete it and run notebook {number} again (`python -m namd run {number} --params <your"
+                         " parameter file>`)")
+        raise DamagedError(f"{path} is damaged, incomplete or out of reach ({said.rstrip('.')}): {mend}.") from error
 
 
 def read_table(path, number, *columns) -> pd.DataFrame:
@@ -48,9 +49,9 @@ def read_table(path, number, *columns) -> pd.DataFrame:
         return found
 
 
-def read_json(path, number, *keys) -> dict:
-    """The object in a JSON file of a run, with at least `keys`; `number` and errors as in `reading`."""
-    with reading(path, number):
+def read_json(path, number, *keys, again=None) -> dict:
+    """The object in a JSON file of a run, with at least `keys`; `number`, `again` and errors as in `reading`."""
+    with reading(path, number, again):
         found = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(found, dict):
             raise ValueError("no JSON object")

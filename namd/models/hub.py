@@ -1,6 +1,7 @@
 """Where weights come from: a directory, or a repository of the hub at a named revision, with its licence."""
 
 import hashlib
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from namd.ground.text import read_json, read_text
 from namd.models.sound import UNREADABLE, check_complete, check_finite, check_placed, first_line
 
 NO_CONFIG = "the folder holds no config.json"
+NO_FOLDER = "there is no such folder, and it is no hub id"
+HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
 
 class Source(NamedTuple):
@@ -42,6 +45,13 @@ def directory(path) -> Path | None:
     """
     place = REPO / path
     return place if str(path) and place.is_dir() else None
+
+
+def refuse_absent_folder(path) -> None:
+    """FileNotFoundError where `path` names no directory and cannot be a hub id, of which the hub need not be asked."""
+    name, _ = split(path)
+    if directory(path) is None and not HUB_ID.fullmatch(name):
+        raise FileNotFoundError(NO_FOLDER)
 
 
 def split(path) -> tuple[str, str | None]:
@@ -185,9 +195,10 @@ def _read(kind, path, part, what, dtype):
     local = directory(path)
     inside = part if not local or (local / part).is_dir() else ""
     try:
+        refuse_absent_folder(path)
         if local and not (local / inside / "config.json").is_file():
             raise FileNotFoundError(NO_CONFIG)
-        with _without_report():
+        with without_report():
             model, info = kind.from_pretrained(
                 name, revision=revision, subfolder=inside, dtype=dtype, use_safetensors=True, output_loading_info=True)
     except UNREADABLE as error:
@@ -199,7 +210,7 @@ def _read(kind, path, part, what, dtype):
 
 
 @contextmanager
-def _without_report():
+def without_report():
     """Without transformers' table of the weights that do not fit, which a sentence of ours follows."""
     before = logging.get_verbosity()
     logging.set_verbosity_error()

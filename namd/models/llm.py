@@ -26,6 +26,7 @@ from namd.ground.errors import UserError
 from namd.ground.files import replacing
 from namd.models import hub
 from namd.models.prefix import states_at
+from namd.models.sound import check_finite, check_gemma
 from namd.training import loop
 
 SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>"]  # Gemma's ids 0, 1, 2, 3
@@ -157,7 +158,8 @@ def load_llm(path, dtype="float32"):
         dtype: float32 (App. B) or bfloat16; float16 overflows in Gemma 3.
 
     Raises:
-        UserError: the files are out of reach, some weights are missing, or <eos> does not have id 1.
+        UserError: the files are out of reach, of another kind of model, some weights are missing or no numbers, or
+            <eos> does not have id 1.
 
     Source: Sec. 3.3.1. A text-only class silently draws random weights from this layout, so missing keys are refused.
     """
@@ -166,12 +168,15 @@ def load_llm(path, dtype="float32"):
     logging.disable_progress_bar()
     name, revision = hub.split(path)
     try:
-        model, info = AutoModel.from_pretrained(name, revision=revision or "main", dtype=getattr(torch, dtype),
-                                                use_safetensors=True, output_loading_info=True)
+        hub.refuse_absent_folder(path)
+        with hub.without_report():
+            model, info = AutoModel.from_pretrained(name, revision=revision or "main", dtype=getattr(torch, dtype),
+                                                    use_safetensors=True, output_loading_info=True)
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision or "main")
     except hub.UNREADABLE as error:
         raise UserError(f"llm_path: {path} cannot be opened ({hub.first_line(error)}); {hub.advice(path)}, "
                         "or leave llm_path empty and run notebook 01 for the small one.") from None
+    check_gemma(model.config.model_type, path)
     if info["missing_keys"]:
         raise UserError(
             f"The language model {path} lacks {len(info['missing_keys'])} weights, e.g. "
@@ -180,6 +185,7 @@ def load_llm(path, dtype="float32"):
     if tokenizer.convert_ids_to_tokens(EOS_ID) != "<eos>":
         raise UserError(f"Token 1 of {path} is not <eos>: llm_path must name a Gemma 3 model.")
     lm = getattr(model, "language_model", model)  # a text-only Gemma 3 is its own language model
+    check_finite(lm.state_dict(), path, "llm_path")
     return lm.eval().requires_grad_(False), tokenizer
 
 

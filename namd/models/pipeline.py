@@ -21,6 +21,8 @@ from namd.models.record_numbers import RecordContext
 from namd.models.unet import load_unet
 from namd.models.vae import NoduleVAE, load_vae
 
+SHIPPED = "MANIFEST.json"       # of a model that was shipped
+AGAIN = "take the folder from where it came again"
 _opened = lru_cache(maxsize=1)(load_llm)       # up to 17 GB: the rows of a notebook, a pipeline each, share them
 
 
@@ -64,13 +66,17 @@ class NAMDPipeline(DiffusionPipeline):
             kwargs: other values than the folder's for llm_path, llm_dtype or ddim_steps.
 
         Raises:
-            UserError: no pipeline there, or a damaged one.
+            UserError: no pipeline there, one of another kind, or a damaged one.
         """
         folder = located(path)
         if not (folder / "model_index.json").is_file():
             raise UserError(f"{path} holds no NAMD pipeline: run notebook 04 for this run and arm.")
-        with reading(folder, "04"):
-            llm_path = cls.load_config(folder)["llm_path"]
+        again = AGAIN if (folder / SHIPPED).is_file() else None
+        with reading(folder, "04", again):
+            config = cls.load_config(folder)
+        _refuse_another(config, cls, path)
+        with reading(folder, "04", again):
+            llm_path = config["llm_path"]
             if llm_path and (folder / llm_path).is_dir():
                 llm_path = str((folder / llm_path).resolve())
             models = {"vae": load_vae(folder, precision=precision).vae, "unet": load_unet(folder, precision)}
@@ -174,3 +180,11 @@ class NAMDPipeline(DiffusionPipeline):
         def predict(z2_t, t):
             return self.unet(torch.cat([z2_t, z1], dim=1), t, encoder_hidden_states=ctx).sample
         return ddim_sample(predict, z_T, self._grid(), steps)
+
+
+def _refuse_another(config, kind, path) -> None:
+    """One sentence where model_index.json at `path` is of another pipeline."""
+    told = config.get("_class_name", kind.__name__)
+    if told != kind.__name__:
+        raise UserError(f"{path} holds a {told}, no NAMD pipeline: name a folder that notebook 04 wrote, or"
+                        " outputs/reference/models/namd-small.")

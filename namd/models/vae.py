@@ -17,6 +17,7 @@ from namd.ground.precision import adopt
 from namd.ground.reading import reading
 from namd.ground.seeding import fresh_weights
 from namd.models import hub
+from namd.models.sound import check_scale
 from namd.training import parallel
 
 FACTOR = 8
@@ -155,12 +156,13 @@ def load_vae(path, image_size: int = 64, seed: int = 23, precision: str = "float
         precision: of its forward passes, as of `namd.ground.precision.adopt`.
 
     Raises:
-        UserError: nothing readable there, or weights that do not fill the model.
+        UserError: nothing readable there, weights that do not fill the model, or a scale of latents that is none.
 
     Source: App. B (Stable Diffusion v1.5: CreativeML OpenRAIL-M). Convolutions in channels_last order are ours: on one
         core widths 32, 64, 96 decode in .7 of the time and train in .8, equal up to rounding; on a GPU not measured.
     """
     vae = hub.load(AutoencoderKL, path, "vae", "vae_path").to(memory_format=torch.channels_last)
+    check_scale(vae.config.scaling_factor, path)
     adopt(vae.encoder, precision)
     adopt(vae.decoder, precision)
     stored = Path(path) / PROBE_FILE

@@ -31,14 +31,22 @@ class Lessons:
         return keys.key(told.settings(self.p, prefixes), keys.code("namd.pretrain.encoders"),
                         {"nodules": self.key, **reads})
 
-    def facts(self, prefixes, z, text) -> dict:
-        """What a manifest says of the models that made `z`, (N, P) of the probed nodules, and `text`."""
+    def facts(self, prefixes, z, text, locked) -> dict:
+        """What a manifest says of the models that made `z`, (N, P) of the probed nodules, and `text`.
+
+        Args:
+            locked: whether the text tower learnt beside a locked encoder, from `encoders.LOCKED` nodules at most.
+        """
         label3 = self.probed.label3
         n = len(label3)
         measured = {"the largest class": np.bincount(label3).max() / n,
                     "a line through the image's embedding": encoders.probe(z, label3),
                     "the words of the classes, untrained": encoders.zero_shot(z, label3, text, self.tokenizer)}
-        return dict(trained_on=told.NODULES_TOLD.format(n=len(self.learnt.label3), probed=n, seed=self.p.pretrain_seed),
+        learnt = len(self.learnt.label3)
+        trained_on = told.NODULES_TOLD.format(n=learnt, probed=n, seed=self.p.pretrain_seed)
+        if locked and learnt > encoders.LOCKED:
+            trained_on += told.FIRST_TOLD.format(n=encoders.LOCKED)
+        return dict(trained_on=trained_on,
                     parameters=told.settings(self.p, prefixes), phantom_seed=self.p.pretrain_seed,
                     measured={ACCURACY + what: float(value) for what, value in measured.items()})
 
@@ -61,7 +69,7 @@ def small_aimv2(root, p, write, log) -> None:
     text_key = lessons.key_of(told.OF_ENCODER, encoder=key)
     text = encoders.train_text(checkpoints / "aimv2-text", text_key, Encoder.of(net), lessons.learnt,
                                lessons.tokenizer, p, log)
-    _write_both(write, net, text, lessons)
+    _write_both(write, net, text, lessons, locked=True)
 
 
 def small_contrastive(root, p, write, log) -> None:
@@ -69,7 +77,7 @@ def small_contrastive(root, p, write, log) -> None:
     lessons = Lessons(root, p, log)
     net, text = encoders.train_contrastive(root / "checkpoints" / "contrastive", lessons.key_of(told.OF_ENCODER),
                                            lessons.learnt, lessons.tokenizer, p, log)
-    _write_both(write, net, text, lessons)
+    _write_both(write, net, text, lessons, locked=False)
 
 
 def small_clip(root, p, write, log) -> None:
@@ -79,13 +87,14 @@ def small_clip(root, p, write, log) -> None:
     text = encoders.train_text(root / "checkpoints" / "lite0-text", lessons.key_of(told.OF_TEXT), encoder,
                                lessons.learnt, lessons.tokenizer, p, log)
     z = encoders.embed(encoder, lessons.probed)
-    write(lambda folder: lessons.save_text(text, folder), lessons.facts(told.OF_TEXT, z, text))
+    write(lambda folder: lessons.save_text(text, folder), lessons.facts(told.OF_TEXT, z, text, locked=True))
 
 
-def _write_both(write, net, text, lessons):
+def _write_both(write, net, text, lessons, locked):
     """An encoder, with its text tower in a folder of its own."""
     def save(folder):
         net.tower.save_pretrained(folder)
         lessons.save_text(text, folder / TEXT_PART)
 
-    write(save, lessons.facts(told.OF_ENCODER, encoders.embed(Encoder.of(net), lessons.probed), text))
+    z = encoders.embed(Encoder.of(net), lessons.probed)
+    write(save, lessons.facts(told.OF_ENCODER, z, text, locked))

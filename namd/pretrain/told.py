@@ -20,6 +20,7 @@ REPORTS_TOLD = ("{n:,} reports of records drawn over the ranges of the paper's T
 NODULES_TOLD = ("{n:,} single phantom nodules in twice their diameter, one a subject of phantom seed {seed}, which no "
                 "cohort may have ({probed} more are probed), each with a caption: kind and margin in half of"
                 " them, and the class of four simulated readers' median rating; no record, no second visit.")
+FIRST_TOLD = " The text tower has read the first {n:,} of them, beside the encoder, which was locked."
 ABOUT_SD = ("Stands for Stable Diffusion v1.5 where nothing is downloaded: a VAE (folded 2 x 2; 4 x 8 x 8 numbers for "
             "a 64 px image) and a U-Net with a context of 768 numbers and 4 input channels, not conditioned on "
             "anything yet. Beside them, and on the same latents, a transformer of FLUX.1's form for the row Flux.")

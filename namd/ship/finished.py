@@ -9,7 +9,7 @@ from namd.data.cohort import Cohort
 from namd.ground import precision, process
 from namd.ground.errors import UserError
 from namd.ground.paths import located
-from namd.ground.reading import read_json
+from namd.ground.reading import read_json, reading
 from namd.models.authors import open_pipeline
 from namd.models.judge import Judge, load_judge
 from namd.models.pipeline import NAMDPipeline
@@ -18,6 +18,7 @@ from namd.study.params import Parameters
 
 NEEDED = {"cohort/manifest.json": "01", "arms/{arm}/namd/model_index.json": "04", "arms/{arm}/runs/04.json": "04",
           "judge/config.json": "05", "runs/05.json": "05"}
+AGAIN = "take the folder from the repository again, or make it again with `python -m namd ship`"
 RUN = "run.json"                            # of a shipped model: what else a prediction needs of its run
 COMPARED = {"t0_thickness_mm": ("slice thickness", "mm"), "t0_gap_mm": ("slice gap", "mm"),
             "t0_spacing_mm": ("pixel size", "mm"), "age": ("age", "years"), "sct_long_dia": ("longest diameter", "mm")}
@@ -84,16 +85,18 @@ def open_run(run, arm=None) -> FinishedArm:
 def _open_shipped(root: Path, arm) -> FinishedArm:
     changed = first_changed(root)
     if changed:
-        raise UserError(f"{root}: {changed} is absent or not as it was shipped: take the folder from the repository"
-                        " again, or make it again with `python -m namd ship`.")
-    said = read_json(root / RUN, "05")
-    about = said["about"]
-    if arm not in (None, about["arm"]):
-        raise UserError(f"{root.name} has no arm {arm}: it was shipped with {about['arm']} alone.")
-    pipe, judge = _models(root, root / "judge", said["parameters"]["precision"])
+        raise UserError(f"{root}: {changed} is absent or not as it was shipped: {AGAIN}.")
+    said = read_json(root / RUN, "05", "about", "name", "parameters", "ranges", "kernels", again=AGAIN)
+    with reading(root / RUN, "05", AGAIN):
+        about = {**said["about"], "shipped_as": said["name"]}
+        shipped_arm = about["arm"]
+        parameters = Parameters.part(said["parameters"])
+        arithmetic = said["parameters"]["precision"]
+    if arm not in (None, shipped_arm):
+        raise UserError(f"{root.name} has no arm {arm}: it was shipped with {shipped_arm} alone.")
+    pipe, judge = _models(root, root / "judge", arithmetic)
     _refuse_another_llm(root, Path(pipe.config.llm_path))
-    return FinishedArm({**about, "shipped_as": said["name"]}, Parameters.part(said["parameters"]), said["ranges"],
-                       said["kernels"], pipe, judge)
+    return FinishedArm(about, parameters, said["ranges"], said["kernels"], pipe, judge)
 
 
 def _refuse_another_llm(root: Path, llm: Path) -> None:
@@ -101,8 +104,9 @@ def _refuse_another_llm(root: Path, llm: Path) -> None:
     if ".." in llm.parts and not llm.is_dir():
         raise UserError(f"{root} reads its language model from {llm}, seen from there, where nothing is: put that"
                         " folder back, or ship the run again.")
-    known = (read_json(root / MANIFEST, "05")["language_model"] or {}).get("sha256", {})
-    changed = first_unlike(llm, known)
+    trained_with = read_json(root / MANIFEST, "05", "language_model", again=AGAIN)["language_model"] or {}
+    with reading(root / MANIFEST, "05", AGAIN):
+        changed = first_unlike(llm, dict(trained_with.get("sha256", {})))
     if changed:
         raise UserError(f"{root} was trained with another {llm.name}: {changed} in it is not as it was then. Take that"
                         " folder from the repository again, or train and ship anew.")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from small_llm import parameters, records
-from transformers import Gemma3TextModel
+from transformers import CLIPTextConfig, CLIPTextModel, Gemma3TextModel
 
 from namd.data.report import report_texts
 from namd.ground.errors import UserError
@@ -64,6 +64,24 @@ def test_a_text_only_class_finds_nothing_in_the_multimodal_files_and_is_refused(
     shutil.copytree(path, tmp_path, dirs_exist_ok=True)
     lm.config.save_pretrained(tmp_path)                      # the files now ask for that class
     with pytest.raises(UserError, match=f"lacks {len(lm.state_dict())} weights"):
+        llm.load_llm(tmp_path)
+
+
+def test_weights_that_are_no_numbers_are_refused(small, tmp_path):
+    _, lm, tokenizer = small
+    broken = Gemma3TextModel(lm.config)
+    broken.norm.weight.data[3] = torch.nan
+    broken.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="llm_path: .* NaN or infinity in 1 weights, the first is norm.weight"):
+        llm.load_llm(tmp_path)
+
+
+def test_another_kind_of_language_model_is_refused(small, tmp_path):
+    CLIPTextModel(CLIPTextConfig(vocab_size=20, hidden_size=16, intermediate_size=16, num_hidden_layers=1,
+                                 num_attention_heads=2)).save_pretrained(tmp_path)
+    small[2].save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="model of type clip_text_model, where a Gemma 3 is needed"):
         llm.load_llm(tmp_path)
 
 

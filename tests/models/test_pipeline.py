@@ -158,5 +158,13 @@ def test_an_empty_folder_or_missing_weights_end_in_one_sentence(arm, pipe, tmp_p
         NAMDPipeline.from_pretrained(tmp_path)
     pipe.save_pretrained(tmp_path / "torn")
     (tmp_path / "torn" / "soft_prompts" / "diffusion_pytorch_model.safetensors").unlink()
-    with pytest.raises(UserError, match="soft prompts"):
+    with pytest.raises(UserError, match="soft prompts.*notebook 04 again"):
         NAMDPipeline.from_pretrained(tmp_path / "torn")
+    (tmp_path / "torn" / "MANIFEST.json").write_text("{}")          # as `namd ship` leaves one: no run has made it here
+    with pytest.raises(UserError, match="soft prompts.*take the folder from where it came again"):
+        NAMDPipeline.from_pretrained(tmp_path / "torn")
+
+
+def test_another_pipeline_is_refused_and_not_called_damaged():
+    with pytest.raises(UserError, match="small-sd holds a .*Pipeline, no NAMD pipeline: name a folder"):
+        NAMDPipeline.from_pretrained("outputs/reference/models/small-sd")

@@ -1,6 +1,7 @@
 """The VAE's two image layouts, its files on disk, and the latent cache."""
 
 import copy
+import json
 from types import SimpleNamespace
 
 import pandas as pd
@@ -134,8 +135,18 @@ def test_missing_weights_are_refused(tmp_path):
         vaes.load_vae(tmp_path)
 
 
-def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(UserError, match="vae_path: nothing can be loaded"):
+def test_an_empty_folder_and_none_are_refused(tmp_path):
+    for folder, why in ((tmp_path, "holds no config.json"), (tmp_path / "none", "there is no such folder")):
+        with pytest.raises(UserError, match=f"vae_path: nothing can be loaded .*{why}"):
+            vaes.load_vae(folder)
+
+
+@pytest.mark.parametrize("scale", [0, -1, float("nan"), float("inf"), "1"])
+def test_a_scale_that_is_none_is_refused(scale, tmp_path):
+    vaes.build_vae(tmp_path, SMALL)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"scaling_factor": scale}))
+    with pytest.raises(UserError, match="scaling_factor"):
         vaes.load_vae(tmp_path)
 
 

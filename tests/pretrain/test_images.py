@@ -48,6 +48,18 @@ def test_scanners_come_in_equal_shares_and_those_of_a_cohort_do_not():
     assert seen(images.SHARES).most_common(1)[0][1] < 140 < 180 < seen().most_common(1)[0][1]
 
 
+def test_an_image_is_drawn_by_those_shares(monkeypatch):
+    asked = []
+
+    def drawn(rng, *shares):
+        asked.append(shares)
+        return draw_protocol(rng, *shares)
+
+    monkeypatch.setattr(images, "draw_protocol", drawn)
+    images.draw_image(draw_subjects(5, 7001).reset_index().to_dict("records")[3], 7001, 64)
+    assert asked == [(images.SHARES,)]
+
+
 def test_the_last_ones_validate(hu):
     seen = images.Images(hu, P)
     assert (len(seen.train), len(seen.val)) == (24, 6) and seen.val.shape == (6, 1, 64, 64)

@@ -9,7 +9,7 @@ import pytest
 from namd.autorad.prompts import CLASSES
 from namd.data.phantom.law import draw_subjects
 from namd.data.phantom.readers import ratings
-from namd.pretrain import nodules
+from namd.pretrain import images, nodules
 
 P = SimpleNamespace(pretrain_subjects=60, pretrain_seed=7001, phantom_eps=.45, phantom_gmax=.8, phantom_null="none",
                     data_workers=1)
@@ -30,6 +30,17 @@ def test_a_nodule_depends_on_its_subject_alone(drawn, rows):
     row = rows.to_dict("records")[17]
     assert np.array_equal(drawn.images[17], nodules.draw_nodule(row, 7001)[0])
     assert not np.array_equal(drawn.images[17], nodules.draw_nodule(row, 7002)[0])
+
+
+def test_every_second_one_is_scanned_as_lidcs_patients(rows, monkeypatch):
+    drawn_by = []
+    for name in ("draw_protocol", "draw_lidc_protocol"):
+        own = getattr(nodules, name)
+        monkeypatch.setattr(nodules, name, lambda rng, *shares, name=name, own=own: drawn_by.append((name, *shares))
+                            or own(rng, *shares))
+    for row in rows.to_dict("records")[16:20]:
+        nodules.draw_nodule(row, 7001)
+    assert drawn_by == [("draw_protocol", images.SHARES), ("draw_lidc_protocol",)] * 2
 
 
 def test_small_and_large_ones_fill_the_same_share(drawn, rows):

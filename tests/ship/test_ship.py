@@ -211,10 +211,13 @@ def test_the_card_tells_what_was_measured_and_whose_it_is(run, tmp_path, capsys)
     cohort = root / "cohort" / "manifest.json"
     of_patients = {"synthetic": False, "source": "nlst", "licence": "as agreed with NCI"}
     cohort.write_text(json.dumps(json.loads(cohort.read_text()) | of_patients))
-    (root / "arms/namd/runs/02.json").write_text(json.dumps({"numbers": {"weights": {"vae": {"licence": "OpenRAIL"}}}}))
+    for number, licence in (("02", "OpenRAIL"), ("03", "MIT"), ("04", "gated terms")):
+        said = {"numbers": {"weights": {"it": {"licence": licence}}}}
+        stamp = root / f"arms/namd/runs/{number}.json"
+        stamp.write_text(json.dumps((json.loads(stamp.read_text()) if stamp.is_file() else {}) | said))
     assert ship(root, tmp_path / "out", "--name", "real") == 0
     card = (tmp_path / "out" / "real" / "README.md").read_text()
-    assert "license: other" in card and "(as agreed with NCI; OpenRAIL)" in card and "(nlst; " in card
+    assert "license: other" in card and "(as agreed with NCI; OpenRAIL; MIT; gated terms)" in card and "(nlst; " in card
     assert "phantom" not in card and "Apache" not in card
 
 
@@ -270,6 +273,20 @@ def test_a_shipped_model_that_was_changed_is_one_sentence(file, shipped, series,
         assert predict(folder, series, tmp_path / "out") == 1
         said = capsys.readouterr().err
         assert re.fullmatch("[^\n]+(not as it was shipped|neither a run nor)[^\n]+\n", said), said
+
+
+@pytest.mark.parametrize("file, value", [
+    (MANIFEST, {"language_model": [1]}), (MANIFEST, {"language_model": {"sha256": [1]}}), ("run.json", {"about": {}}),
+    ("run.json", {"parameters": 3})])
+def test_a_shipped_model_whose_words_are_wrong_is_one_sentence(file, value, shipped, series, tmp_path, capsys):
+    folder = shutil.copytree(shipped, tmp_path / "one", ignore=shutil.ignore_patterns(marks.LIST))
+    (folder / file).write_text(json.dumps(json.loads((folder / file).read_text()) | value))
+    manifest = json.loads((folder / MANIFEST).read_text())
+    del manifest["sha256"]["run.json"]
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    assert predict(folder, series, tmp_path / "out") == 1
+    said = capsys.readouterr().err
+    assert re.fullmatch("[^\n]+is damaged[^\n]+take the folder from the repository again[^\n]+\n", said), said
 
 
 def test_another_arm_than_the_shipped_one_is_refused(shipped, series, tmp_path, capsys):

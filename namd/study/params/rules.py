@@ -95,6 +95,8 @@ def _as_in_the_paper(path, tanh, order, wording, sampled, skip):
     return path or (order, wording) == ("prompts_first", "paper") and not (tanh or sampled or skip)
 
 
+FOLDERS = ("data_delivery", "lidc_delivery", "vae_path", "unet_path", "llm_path", "flux_path", "judge_path",
+           "pipeline_path", "autorad_encoder", "autorad_text", "autorad_autoregressive", "autorad_contrastive")
 RULES = (
     Rule("run_name", lambda name: name not in RESERVED,
          "run_name: outputs/{run_name} is no folder of a run: choose another name"),
@@ -111,7 +113,7 @@ RULES = (
     Rule("lidc_source lidc_delivery", _named,
          "lidc_source is {lidc_source} and lidc_delivery is empty: name its folder, or set lidc_source: phantom"),
     *(Rule(key, _is_written_out, f"{key} ({{{key}}}) begins with ~, which stands for a home only where a shell reads"
-           " it: write the path in full") for key in ("data_delivery", "lidc_delivery")),
+           " it: write the path in full") for key in FOLDERS),
     Rule("lidc_seed phantom_seed pretrain_seed", lambda own, *others: own not in others,
          "lidc_seed ({lidc_seed}) is that of the cohort ({phantom_seed}) or of the pretraining ({pretrain_seed}), whose"
          " subjects have the same nodules: choose another"),

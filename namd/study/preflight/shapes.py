@@ -114,20 +114,30 @@ def build(p) -> Shells:
     n_attributes = N_ATTRIBUTES if p.judge_attributes > 0 else 0
     with torch.device("meta"):
         return Shells(
-            vae=vae.NoduleVAE(AutoencoderKL.from_config(eye), nn.Linear(n_latent, 1)),
+            vae=vae.NoduleVAE(_shell(AutoencoderKL, eye, p.vae_path, "vae_path"), nn.Linear(n_latent, 1)),
             perceptual=load_perceptual(p.lpips_net, "random", p.seed).to("meta"),
-            unet=UNet2DConditionModel.from_config(net),
-            unet_cond=UNet2DConditionModel.from_config(widened),
+            unet=_shell(UNet2DConditionModel, net, p.unet_path, "unet_path"),
+            unet_cond=_shell(UNet2DConditionModel, widened, p.unet_path, "unet_path"),
             lm=Gemma3TextModel(text).to(getattr(torch, p.llm_dtype)).requires_grad_(False).eval(),
             prompts=SoftPrompts(p.text_n_sets, p.text_n_tokens, text.hidden_size),
             judge=Judge(p.image_size, p.judge_patch, p.judge_dim, p.judge_depth, p.judge_heads, p.judge_head_dim,
                         p.judge_mlp, p.judge_dropout, n_attributes))
 
 
+def _shell(kind, config, path, what):
+    """A model of diffusers by its configuration, or one sentence where that is another model's."""
+    written_for = config.get("_class_name") or next(iter(config.get("architectures") or ()), kind.__name__)
+    if written_for != kind.__name__:
+        raise UserError(f"{what}: config.json of '{path}' describes a {written_for}, where a {kind.__name__} is "
+                        "needed; name the folder of one, or of a pipeline that holds one.")
+    return sound.untrained(kind.from_config, config, path, what)
+
+
 def _language_model(p) -> Gemma3TextConfig:
     """Configuration of the text part of the language model."""
     if p.llm_path:
         found = config_of(p.llm_path, "")
+        sound.check_gemma(found.get("model_type"), p.llm_path)
     else:
         found = llm.small_config(p.llm_hidden, p.llm_layers, SMALL_VOCABULARY).text_config.to_dict()
     return Gemma3TextConfig(**found.get("text_config", found))

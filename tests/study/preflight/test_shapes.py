@@ -13,6 +13,7 @@ from namd.study import params
 from namd.study.preflight import shapes
 
 MILLION = 1e6
+REFERENCE = paths.REPO / "outputs" / "reference"
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +73,27 @@ def test_a_directory_says_its_own_architecture(tmp_path):
     assert len(shells.vae.vae.config.block_out_channels) == 4 and not shells.vae.folded
     assert (shells.lm.config.vocab_size, shells.lm.config.num_hidden_layers) == (50, 3)
     assert json.loads((tmp_path / "llm" / "config.json").read_text())["text_config"]["hidden_size"] == 64
+
+
+@pytest.mark.parametrize("key, folder, said", [
+    ("vae_path", "small-gemma", "vae_path: .* describes a Gemma3ForConditionalGeneration, where a AutoencoderKL"),
+    ("vae_path", "small-sd/unet", "vae_path: .* describes a UNet2DConditionModel"),
+    ("unet_path", "small-sd/vae", "unet_path: .* describes a AutoencoderKL"),
+    ("llm_path", "small-clip", "llm_path: .* model of type clip_text_model, where a Gemma 3 is needed")])
+def test_another_kind_of_model_is_one_sentence(key, folder, said):
+    given = [f"{key}=outputs/reference/models/{folder}"]
+    p = SimpleNamespace(**params.load([paths.REPO / "params" / "smoke.yaml"], given))
+    with pytest.raises(UserError, match=said):
+        shapes.build(p)
+
+
+def test_an_architecture_that_cannot_be_made_is_one_sentence(tmp_path):
+    model = REFERENCE / "models" / "small-sd" / "unet" / "config.json"
+    config = json.loads(model.read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"block_out_channels": [8]}))
+    p = SimpleNamespace(**params.load([paths.REPO / "params" / "smoke.yaml"], [f"unet_path={tmp_path}"]))
+    with pytest.raises(UserError, match="unet_path: config.json of .* describes no model that can be made"):
+        shapes.build(p)
 
 
 def test_an_unknown_repository_is_one_sentence():
