@@ -47,10 +47,15 @@ def directory(path) -> Path | None:
     return place if str(path) and place.is_dir() else None
 
 
-def refuse_absent_folder(path) -> None:
-    """FileNotFoundError where `path` names no directory and cannot be a hub id, of which the hub need not be asked."""
+def is_absent_folder(path) -> bool:
+    """Whether `path` names no directory and cannot be a hub id, so that the hub need not be asked."""
     name, _ = split(path)
-    if directory(path) is None and not HUB_ID.fullmatch(name):
+    return directory(path) is None and not HUB_ID.fullmatch(name)
+
+
+def refuse_absent_folder(path) -> None:
+    """FileNotFoundError where `is_absent_folder`."""
+    if is_absent_folder(path):
         raise FileNotFoundError(NO_FOLDER)
 
 

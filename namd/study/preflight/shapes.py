@@ -75,6 +75,8 @@ def config_of(path, part: str) -> dict:
     name, _ = hub.split(path)
     if (name, part) not in ARCHITECTURES:
         wanted = f"{part}/config.json".lstrip("/")
+        if hub.is_absent_folder(path):
+            raise UserError(f"'{path}' names no model: {hub.NO_FOLDER}.")
         if hub.directory(path):
             raise UserError(f"The architecture of '{path}' is not known, for the folder holds no {wanted}: write the "
                             "model there, or name a directory that holds one.")

@@ -10,7 +10,7 @@ from namd.ground import paths
 from namd.ground.errors import UserError
 from namd.study import params
 from namd.study.notebook import start
-from namd.study.params.rules import RULES
+from namd.study.params.rules import FOLDERS, RULES
 
 QUICK = paths.REPO / "params" / "quick.yaml"
 BROKEN = [
@@ -55,7 +55,7 @@ BROKEN = [
     (["phantom_seed=7001", "pretrain_seed=7002", "vae_path=", "unet_path=", "flux_path="], "the second judge would"),
     (["data_source=delivery"], "data_delivery is empty: name its folder, or set data_source: phantom"),
     (["data_source=open", "data_delivery=~/nlst"], "data_delivery (~/nlst) begins with ~"),
-    (["lidc_source=delivery", "lidc_delivery=~me"], "write the path in full"),
+    *(([f"{key}=~/there"], f"{key} (~/there) begins with ~") for key in FOLDERS),
     (["lidc_source=delivery"], "lidc_delivery is empty: name its folder, or set lidc_source: phantom"),
     (["lidc_source=delivery", 'lidc_delivery=" "'], "lidc_delivery is empty"),
     (["ddl_cxr_channels=[48, 98]"], "multiples of it"),
