@@ -85,6 +85,8 @@ n_boot: int = 1000                       # bootstrap resamples of the patients
 arm: str = "namd"                        # the row that is NAMD
 
 # %%
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import torch
@@ -379,7 +381,9 @@ run.table(tuned, "autorad_rates").pivot(index="arm", columns="fold", values="cho
 
 # %%
 val = fold == 0
-whole = held_out.read_others(Arm("whole", "features", rates), z[0], features, label3, ~val, val, text, p, place, key)
+n_workers = workers.count(eval_workers, len(rates))                   # a process a rate
+whole = held_out.read_others(Arm("whole", "features", rates), z[0], features, label3, ~val, val, text, p, place, key,
+                             workers=n_workers)
 run.figure(plots.training_curves(whole.history, ["loss", "lr"], "Guided prompts learn", synthetic), "autorad_loss")
 told(told_three_class.loss_fell(whole.history))
 
@@ -525,17 +529,11 @@ learns = {name: main.split(name) for name in ("train", "val")}
 # %%
 # papermill_description=measure and embed every image
 network = load_encoder(autorad_autoregressive or autorad_encoder).to(run.device)
-kept = run.root / "autorad" / "judge"
-
-
-def seen_of(row, x):
-    """What the second judge takes from the images of a row, which are let go: x (N, 1, 64, 64)."""
-    return second_judge.see(x, metrics.outlined(x), network, p, drawing.row_file(kept, row).with_suffix(".npz"))
-
-
-sights = {name: seen_of(name, pairs.images(*size)[1]) for name, pairs in learns.items()}
-sights |= {"real baseline": seen_of("real baseline", x1), "real follow-up": seen_of("real follow-up", x2)}
-sights |= {row: seen_of(row, drawing.load_row(samples, row)[0]) for row in drawn_rows}
+folder = run.root / "autorad" / "judge"
+images = {name: pairs.images(*size)[1] for name, pairs in learns.items()}
+images |= {"real baseline": x1, "real follow-up": x2}
+images |= {row: partial(drawing.load_row, samples, row) for row in drawn_rows}
+sights = second_judge.see_rows(images, metrics.outlined, network, p, folder, workers.count(eval_workers, len(images)))
 
 # %%
 show(second_judge.judge)
@@ -545,7 +543,7 @@ show(second_judge.judge)
 judge_key = run.part_key(["namd.autorad.second_judge", "namd.evaluation.stats.metrics"], ["cohort"], key,
                          parameters=["image_size"])
 second, _ = second_judge.judge(sights, {name: pairs.label for name, pairs in learns.items()},
-                               texts.beside(autorad_autoregressive, text, run.device), p, place, judge_key)
+                               texts.beside(autorad_autoregressive, text, run.device), p, place, judge_key, n_workers)
 first = {row: probabilities.stack(readings, [row], pair_id)[0][:1] for row in second}
 
 # %% [markdown]
@@ -573,9 +571,9 @@ survives[["row", "beside", "first_verdict", "second_verdict", "survives"]]
 # as the window and the rule show them, and reads the baselines, which it sees in the same way:
 
 # %%
-today = second_judge.see(x1, sights["real baseline"].masks, encoder, p, kept / "real_baseline.npz")
-then = second_judge.see(centre, rule, encoder, p, kept / "lidc.npz")
-unsure = second_judge.unsure(then, today, label3, val, text, p, place, judge_key)
+today = second_judge.see(x1, sights["real baseline"].masks, encoder, p, second_judge.kept(folder, "real baseline"))
+then = second_judge.see(centre, rule, encoder, p, second_judge.kept(folder, "lidc"))
+unsure = second_judge.unsure(then, today, label3, val, text, p, place, judge_key, n_workers)
 variance = probabilities.stack(readings, [arm], pair_id)[0].var(0, ddof=1)
 doubt = two_judges.by_variance(unsure, variance, by_label)
 fig = judge_pictures.unsure_by_variance(run.table(doubt, "unsure_by_variance"), f"n = {len(label)}", run.synthetic)

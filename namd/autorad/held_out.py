@@ -9,7 +9,8 @@ import torch
 
 from namd.autorad import folds
 from namd.autorad.prompts import CLASSES, Prompts
-from namd.ground.precision import strict
+from namd.ground.precision import prepare, strict
+from namd.ground.workers import count, side_by_side
 
 
 class HeldOut(NamedTuple):
@@ -39,14 +40,14 @@ class HeldOut(NamedTuple):
             return self.prompts.meta(guide).cpu().numpy()
 
 
-@strict()
-def read_others(arm, z, features, label, train, val, text, p, folder, key, classes=CLASSES) -> HeldOut:
+def read_others(arm, z, features, label, train, val, text, p, folder, key, classes=CLASSES, workers=1) -> HeldOut:
     """Train an arm on some nodules, choose its rate on others, and read all.
 
     Args:
         arm: `folds.Arm`; z: (N, P) image embeddings; features: (N, F) or None.
         label: (N,) int, a class of `classes` where train or val holds; train, val: (N,) bool, of disjoint patients.
         text, p, folder, key: as of `folds.cross_validate`; classes: the words of the answers.
+        workers: processes that train, a rate each; the answers are the same for any number.
 
     Source: ours, because a judge of generated images must have been trained on real ones alone.
     """
@@ -55,16 +56,20 @@ def read_others(arm, z, features, label, train, val, text, p, folder, key, class
     label = np.where(train | val, label, 0).astype(np.int64)
     labels = torch.from_numpy(label).to(z.device)
     rows = torch.from_numpy(np.flatnonzero(train))
-    losses = {}
-    found = {}
-    history = {}
-    for rate in arm.rates:
-        place = Path(folder) / arm.name / f"rate {rate:g}"
-        found[rate], history[rate] = folds.train_prompts(arm.name, rate, z, guide, labels, rows, text, p, place, key,
-                                                         arm.context, classes)
-        prob = folds.read(found[rate], text[0], z[0], guide)
-        losses[rate] = -np.log(prob[val, label[val]].clip(1e-12)).mean()
+    jobs = [(arm, rate, z, guide, labels, rows, text, p, folder, key, classes) for rate in arm.rates]
+    trained = dict(zip(arm.rates, side_by_side(_at_a_rate, jobs, count(workers, len(jobs))), strict=True))
+    losses = {rate: -np.log(prob[val, label[val]].clip(1e-12)).mean() for rate, (*_, prob) in trained.items()}
     best = min(losses, key=losses.get)
+    prompts, history, prob = trained[best]
     tried = pd.DataFrame([dict(rate=rate, loss=loss, chosen=rate == best) for rate, loss in losses.items()])
-    prob = folds.read(found[best], text[0], z[0], guide)
-    return HeldOut(prob, tried, history[best], found[best], None if guide is None else guide[0])
+    return HeldOut(prob, tried, history, prompts, None if guide is None else guide[0])
+
+
+def _at_a_rate(arm, rate, z, guide, labels, rows, text, p, folder, key, classes):
+    """Trained prompts, their history and what they say of every nodule; in a process of its own, if there are more."""
+    prepare(p.threads, p.precision)
+    place = Path(folder) / arm.name / f"rate {rate:g}"
+    with strict():
+        prompts, history = folds.train_prompts(arm.name, rate, z, guide, labels, rows, text, p, place, key,
+                                               arm.context, classes)
+        return prompts, history, folds.read(prompts, text[0], z[0], guide)

@@ -26,6 +26,13 @@ def found(made, tmp_path_factory):
     return read_others(ARM, z, features, label3, TRAIN, VAL, text, P, tmp_path_factory.mktemp("whole"), "k")
 
 
+def test_two_processes_find_what_one_finds(made, found, tmp_path):
+    label3, _, z, features, _, text = made
+    two = read_others(ARM, z, features, label3, TRAIN, VAL, text, P, tmp_path, "k", workers=2)
+    assert np.array_equal(two.prob, found.prob) and two.tried.equals(found.tried)
+    assert np.array_equal(two.delta(), found.delta())
+
+
 def test_it_reads_nodules_that_taught_it_nothing_at_the_rate_that_validation_chose(made, found):
     label3 = made[0]
     assert found.prob.shape == (N, 3) and found.prob.sum(1) == pytest.approx(1)

@@ -1,5 +1,6 @@
 """The second judge: what it takes from windowed images, and that a row it reads teaches it nothing."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ from small_text import tokenizer, tower
 
 from namd.autorad import crops, radiomics, second_judge
 from namd.autorad.encoders import Encoder
+from namd.evaluation.stats import metrics
 from namd.ground.seeding import fresh_weights, numpy_rng
 
 SIDE = 32
@@ -16,7 +18,7 @@ AXIS = np.arange(SIDE) - SIDE / 2
 P = SimpleNamespace(window_low=-1000, window_high=400, autorad_images="original", data_workers=1, autorad_rates=[0.1],
                     seed=3, autorad_ctx=2, autorad_hidden_share=16, autorad_scale=10.0, autorad_projection="none",
                     autorad_epochs=15, autorad_batch=16, autorad_weight_decay=5e-7, autorad_momentum=0.9,
-                    save_every=1000)
+                    save_every=1000, threads=1, precision="float32")
 SHORT = SimpleNamespace(**vars(P) | dict(autorad_epochs=2))
 
 
@@ -42,6 +44,18 @@ def test_it_sees_hounsfield_units_and_the_square_of_twice_the_diameter(tmp_path,
     hu = (x[:, 0].numpy() + 1) * 700 - 1000
     assert torch.allclose(sight.z, net.embed(crops.crops(hu, masks, 8)), atol=1e-6)
     assert np.array_equal(sight.masks, masks)
+
+
+def test_rows_are_seen_one_at_a_time_and_the_first_draw_of_each(tmp_path):
+    x, other = (discs([4, 7], name)[0] for name in ("one", "another"))
+    images = {"real baseline": x, "namd": partial(torch.stack, [other, x])}
+    alone = second_judge.see(other, metrics.outlined(other), encoder(), P, tmp_path / "alone.npz")
+    for workers in (1, 2):
+        found = second_judge.see_rows(images, metrics.outlined, encoder(), P, tmp_path / str(workers), workers)
+        assert list(found) == list(images) and torch.equal(found["namd"].z, alone.z)
+        assert np.array_equal(found["namd"].features, alone.features)
+        assert np.array_equal(found["real baseline"].masks, metrics.outlined(x))
+        assert second_judge.kept(tmp_path / str(workers), "real baseline").is_file()
 
 
 def test_rows_are_read_by_a_judge_that_learnt_from_real_images_alone(tmp_path):
