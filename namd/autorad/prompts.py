@@ -12,6 +12,7 @@ from namd.ground.errors import UserError
 CLASSES = ("benign", "unsure", "malignant")     # label3 0, 1, 2
 WORDS = "a nodule image of"                     # the context of CLIP-Lung, where it is not drawn
 SPREAD = 0.02                                   # of the context vectors at first
+TINY = 1e-24                                    # of a squared length
 LEAST = 6                                       # hidden units of a MetaNet, as 102 radiomics // 16 have
 
 
@@ -52,8 +53,10 @@ class Prompts(nn.Module):
         lengths = [len(row) for row in rows]
         _refuse_long(1 + len(start) + max(lengths), text.config.max_position_embeddings)
         mask, positions, end = tree(1 + len(start), lengths)
+        w = text.text_projection.weight.detach()                                    # (P', width)
         for name, value in (("begin", words[[tokenizer.bos_token_id]]), ("classes", words[sum(rows, [])]),
-                            ("mask", mask), ("positions", positions), ("end", end)):
+                            ("mask", mask), ("positions", positions), ("end", end),
+                            ("gram", w.T @ w)):
             self.register_buffer(name, value, persistent=False)
         self.to(words.device)
 
@@ -67,20 +70,28 @@ class Prompts(nn.Module):
         same = [part.expand(len(ctx), -1, -1) for part in (self.begin, self.classes)]
         return torch.cat([same[0], ctx, same[1]], 1)
 
+    def class_states(self, text, guide=None):
+        """The text tower's states at the ends of the classes: (B, 3, width); B is 1 without `guide` (B, F)."""
+        delta = None if guide is None else self.meta(guide)
+        return texts.states(text, self.embeds(delta), self.end, self.mask, self.positions)
+
     def class_features(self, text, guide=None):
         """The text embeddings of the classes, of length 1: (B, 3, P'); B is 1 without `guide` (B, F)."""
-        delta = None if guide is None else self.meta(guide)
-        found = texts.features(text, self.embeds(delta), self.end, self.mask, self.positions)
-        return F.normalize(found, dim=-1)
+        return F.normalize(text.text_projection(self.class_states(text, guide)), dim=-1)
 
     def forward(self, text, z, guide=None):
         """Logits of the classes, scale times cosine: (B, 3).
 
         Args:
             text: the tower; z: (B, P) image embeddings; guide: (B, F) what shifts the context, None where nothing does.
+
+        Source: ours; with t = W h the cosine is h . W'x / sqrt(h . W'W h), and h is the shorter of the two by far.
         """
         image = F.normalize(self.project(z), dim=-1)
-        return self.scale * (self.class_features(text, guide) @ image.unsqueeze(2)).squeeze(2)
+        h = self.class_states(text, guide)                                          # (B, 3, width)
+        towards = image @ text.text_projection.weight                               # (B, width)
+        length = ((h @ self.gram) * h).sum(2).clamp(min=TINY).sqrt()                # (B, 3), of W h
+        return self.scale * (h @ towards.unsqueeze(2)).squeeze(2) / length
 
 
 def tree(stem, lengths):

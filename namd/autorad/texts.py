@@ -150,7 +150,12 @@ def causal(length: int) -> torch.Tensor:
 
 
 def features(text, embeds, end, mask=None, positions=None) -> torch.Tensor:
-    """What CLIP says of sequences that are given as embeddings, read at the places of their ends: (B, E, P).
+    """What CLIP says of sequences that are given as embeddings: (B, E, P); arguments as of `states`."""
+    return text.text_projection(states(text, embeds, end, mask, positions))
+
+
+def states(text, embeds, end, mask=None, positions=None) -> torch.Tensor:
+    """The states of sequences that are given as embeddings, read at the places of their ends: (B, E, width).
 
     Args:
         text: TextTower, or a CLIPTextModelWithProjection.
@@ -166,11 +171,11 @@ def features(text, embeds, end, mask=None, positions=None) -> torch.Tensor:
     length = embeds.shape[1]
     mask = causal(length).to(embeds) if mask is None else mask
     positions = torch.arange(length, device=embeds.device) if positions is None else positions
-    states = embeds + model.embeddings.position_embedding(positions)
+    found = embeds + model.embeddings.position_embedding(positions)
     *layers, last = model.encoder.layers
     for layer in layers:
-        states = layer(states, mask[None, None])
-    return text.text_projection(model.final_layer_norm(_at(last, states, end, mask)))
+        found = layer(found, mask[None, None])
+    return model.final_layer_norm(_at(last, found, end, mask))
 
 
 def _at(layer, states, end, mask):
