@@ -273,6 +273,8 @@ MUTANTS = [
     Mutant("a branch of the prompts sees the one before it", "namd/autorad/prompts.py",
            "mask[first:first + length, stem:first] = -torch.inf", "mask[first:first + length, stem:stem] = 0",
            "autorad/test_prompts.py"),
+    Mutant("a cosine by the length of the state, not of its embedding", "namd/autorad/prompts.py",
+           "(h @ self.gram) * h", "h * h", "autorad/test_prompts.py"),
     Mutant("positions of the prompts' branches not repeated", "namd/autorad/prompts.py",
            "positions += range(stem, stem + length)", "positions += range(first, first + length)",
            "autorad/test_prompts.py"),

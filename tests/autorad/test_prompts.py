@@ -125,6 +125,13 @@ def test_the_scale_is_the_tower_s_own_unless_one_is_given(text):
     assert (own(text, z) / own.scale - given(text, z) / 20).abs().max() < 1e-6
 
 
+def test_logits_are_cosines_of_image_and_class_features(text):
+    net = prompts(text, guide_width=N_FEAT)
+    z, guide = noise((B, P), "z"), noise((B, N_FEAT), "guide")
+    cosines = torch.cosine_similarity(net.class_features(text, guide), z.unsqueeze(1), dim=2)
+    assert (net(text, z, guide) / net.scale - cosines).abs().max() < 1e-6
+
+
 def test_the_length_of_embeddings_does_not_count(text):
     net = prompts(text)
     z = noise((B, P), "z")
