@@ -40,7 +40,7 @@
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
-# | time | 7 min | about 1 h on an A40 (estimate) |
+# | time | 3 min | about 1 h on an A40 (estimate) |
 # | memory | 2 GB for each of two processes | 20 GB (estimate) |
 # | disk | 0.1 GB | 400 MB |
 

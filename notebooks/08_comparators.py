@@ -37,7 +37,7 @@
 #
 # | | quick, 2 CPU cores | paper, one GPU |
 # |---|---|---|
-# | time | 28 min | not measured |
+# | time | 25 min | not measured |
 # | memory | 4.6 GB in all | 24 GB for the frozen weights of FLUX.1 (12 billion, bfloat16) |
 # | disk | 0.8 GB | not measured |
 
