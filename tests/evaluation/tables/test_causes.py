@@ -33,6 +33,15 @@ def test_the_record_is_blamed_only_where_it_says_more_than_the_image(record, sai
     assert bool(causes.record_rules(evidence(table1=table))) == said
 
 
+@pytest.mark.parametrize(("auroc", "fid", "said"), [(0.762, 1.38, True), (0.755, 1.38, False), (0.762, 0.5, False)])
+def test_random_first_weights_are_explained_only_where_they_outdo_nature(auroc, fid, said):
+    table = pd.DataFrame(dict(row=["namd", "real follow-up", "scratch"], auroc_mean=[0.748, 0.760, auroc],
+                              fid_mean=[0.63, None, fid]))
+    found = causes.clearer_than_nature(evidence(table1=table))
+    assert bool(found) == said and (not said or "reach 0.762, more than the real follow-ups (0.760)" in found)
+    assert causes.clearer_than_nature(evidence(table1=table[:2])) == ""
+
+
 def test_the_ring_is_weighed_against_its_area():
     table = pd.DataFrame(dict(id=["ring_most", "ring_lead"], value=[-0.17, 0.26]))
     assert "33% of the variance on 7% of the area" in causes.narrow_ring(evidence(claims_variance=table))
