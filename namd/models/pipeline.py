@@ -74,7 +74,10 @@ class NAMDPipeline(DiffusionPipeline):
         again = AGAIN if (folder / SHIPPED).is_file() else None
         with reading(folder, "04", again):
             config = cls.load_config(folder)
-        _refuse_another(config, cls, path)
+            told = config.get("_class_name", "pipeline")
+        if "llm_path" not in config:
+            raise UserError(f"{path} holds a {told}, no NAMD pipeline: name a folder that notebook 04 wrote, or"
+                            " outputs/reference/models/namd-small.")
         with reading(folder, "04", again):
             llm_path = config["llm_path"]
             if llm_path and (folder / llm_path).is_dir():
@@ -180,11 +183,3 @@ class NAMDPipeline(DiffusionPipeline):
         def predict(z2_t, t):
             return self.unet(torch.cat([z2_t, z1], dim=1), t, encoder_hidden_states=ctx).sample
         return ddim_sample(predict, z_T, self._grid(), steps)
-
-
-def _refuse_another(config, kind, path) -> None:
-    """One sentence where model_index.json at `path` is of another pipeline."""
-    told = config.get("_class_name", kind.__name__)
-    if told != kind.__name__:
-        raise UserError(f"{path} holds a {told}, no NAMD pipeline: name a folder that notebook 04 wrote, or"
-                        " outputs/reference/models/namd-small.")
