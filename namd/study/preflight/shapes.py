@@ -130,7 +130,7 @@ def _shell(kind, config, path, what):
     """A model of diffusers by its configuration, or one sentence where that is another model's."""
     written_for = config.get("_class_name") or next(iter(config.get("architectures") or ()), kind.__name__)
     if written_for != kind.__name__:
-        raise UserError(f"{what}: config.json of '{path}' describes a {written_for}, where a {kind.__name__} is "
+        raise UserError(f"{what}: config.json of '{path}' describes {written_for}, where {kind.__name__} is "
                         "needed; name the folder of one, or of a pipeline that holds one.")
     return sound.untrained(kind.from_config, config, path, what)
 

@@ -12,6 +12,7 @@ from namd.study.runner.lines import Progress
 
 NOISE = ("Kernel is running over TCP", "frozen modules", "Debugger warning", "PYDEVD")
 ENGINE = "namd"
+# what imports make stays; looking for cycles among it took a fifth of their time (5.8 s, now 4.8)
 RARELY = "--IPKernelApp.exec_lines=__import__('gc').set_threshold(100_000, 20, 20)"
 
 

@@ -76,9 +76,9 @@ def test_a_directory_says_its_own_architecture(tmp_path):
 
 
 @pytest.mark.parametrize("key, folder, said", [
-    ("vae_path", "small-gemma", "vae_path: .* describes a Gemma3ForConditionalGeneration, where a AutoencoderKL"),
-    ("vae_path", "small-sd/unet", "vae_path: .* describes a UNet2DConditionModel"),
-    ("unet_path", "small-sd/vae", "unet_path: .* describes a AutoencoderKL"),
+    ("vae_path", "small-gemma", "vae_path: .* describes Gemma3ForConditionalGeneration, where AutoencoderKL"),
+    ("vae_path", "small-sd/unet", "vae_path: .* describes UNet2DConditionModel"),
+    ("unet_path", "small-sd/vae", "unet_path: .* describes AutoencoderKL"),
     ("vae_path", "none/of/them", "none/of/them' names no model: there is no such folder"),
     ("llm_path", "small-clip", "llm_path: .* model of type clip_text_model, where a Gemma 3 is needed")])
 def test_another_kind_of_model_is_one_sentence(key, folder, said):
